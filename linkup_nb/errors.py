@@ -1,0 +1,100 @@
+"""Every exception that linkup_nb raises.
+
+LinkupError
+ ├─ UsageError            you called it wrongly; the sentence says what to do
+ │   ├─ InvalidTopic
+ │   ├─ InvalidName
+ │   ├─ InvalidImage
+ │   ├─ FileTooLarge
+ │   ├─ UnknownCommand
+ │   ├─ UnknownRoom
+ │   └─ ProfileInUse
+ ├─ PeerError             the peer broke the rules; its connection is closed with this as the reason
+ │   ├─ DecodeError           bytes that are not what the format says
+ │   ├─ HandshakeError        the Noise handshake failed, or the peer is not who it should be
+ │   ├─ DecryptionError       a frame was forged or damaged
+ │   ├─ FrameTooLarge
+ │   ├─ PeerTimeout           the peer fell silent, or stopped reading
+ │   └─ PeerRefused           over a limit of ours
+ ├─ ConnectionClosed      the connection has ended; `reason` says why
+ └─ NodeClosed            the node behind this object has been closed
+"""
+
+
+class LinkupError(Exception):
+    """The root of all that linkup_nb raises."""
+
+
+class UsageError(LinkupError, ValueError):
+    """You called it wrongly; the sentence says what to do instead."""
+
+
+class InvalidTopic(UsageError):
+    """A topic that is not 64 hexadecimal digits."""
+
+
+class InvalidName(UsageError):
+    """A name that is empty, too long, or nothing but invisible characters."""
+
+
+class InvalidImage(UsageError):
+    """Bytes that are not an image, given as an avatar."""
+
+
+class FileTooLarge(UsageError):
+    """A file over the limit of one LinkUp message."""
+
+
+class UnknownCommand(UsageError):
+    """A line that starts with `~` and names no command."""
+
+
+class UnknownRoom(UsageError):
+    """A room that this node has not joined."""
+
+
+class ProfileInUse(UsageError):
+    """Another process holds this profile."""
+
+
+class PeerError(LinkupError):
+    """The peer broke the rules; its connection is closed with this as the reason."""
+
+
+class DecodeError(PeerError):
+    """Bytes that are not what the format says."""
+
+
+class HandshakeError(PeerError):
+    """The handshake failed, or the peer is not who it should be."""
+
+
+class DecryptionError(PeerError):
+    """A frame was forged or damaged on its way."""
+
+
+class FrameTooLarge(PeerError):
+    """A frame longer than this side accepts."""
+
+
+class PeerTimeout(PeerError):
+    """The peer fell silent, or stopped reading what we send."""
+
+
+class PeerRefused(PeerError):
+    """The peer came over one of our limits."""
+
+
+class ConnectionClosed(LinkupError):
+    """The connection has ended; `reason` says why, `None` for an ordinary end."""
+
+    def __init__(self, reason: Exception | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"the connection is closed: {self.reason}" if self.reason else "the connection is closed"
+
+
+class NodeClosed(LinkupError):
+    """The node behind this object has been closed; `lu.start()` makes a new one."""

@@ -1,0 +1,70 @@
+"""Objects that live on one event loop, used from any other, or from any thread."""
+
+import asyncio
+import functools
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+from pyee.asyncio import AsyncIOEventEmitter
+
+from linkup_nb.errors import NodeClosed
+
+log = logging.getLogger("linkup_nb")
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class OnLoop(Protocol):
+    """Something whose state belongs to one loop, named by `_loop`."""
+
+    _loop: asyncio.AbstractEventLoop
+
+
+S = TypeVar("S", bound=OnLoop)
+
+
+def from_any_loop(
+    method: Callable[Concatenate[S, P], Coroutine[Any, Any, R]],
+) -> Callable[Concatenate[S, P], Coroutine[Any, Any, R]]:
+    """Let any loop await a coroutine method whose object lives on another loop.
+
+    The body always runs on `self._loop`. Cancelling the caller cancels the body. Raises `NodeClosed` if that loop has ended.
+    """
+
+    @functools.wraps(method)
+    async def call(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        if asyncio.get_running_loop() is self._loop:
+            return await method(self, *args, **kwargs)
+        work = method(self, *args, **kwargs)
+        try:
+            future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        except RuntimeError:
+            work.close()
+            raise NodeClosed("this node has been closed; lu.start() makes a new one") from None
+        return await asyncio.wrap_future(future)
+
+    return call
+
+
+class Events(AsyncIOEventEmitter):
+    """An event emitter whose handlers may fail: a failure is logged and reaches nobody else.
+
+    `@thing.on("event")` takes functions and coroutine functions; both run on the loop that owns the thing.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop=loop)
+        self._loop = loop
+        self.on("error", self._handler_failed)
+
+    def _handler_failed(self, error: Exception) -> None:
+        log.error("a handler of %r failed", type(self).__name__, exc_info=error)
+
+
+async def every(awaitables: list[Awaitable[object]]) -> None:
+    """Wait for all, whatever becomes of each; failures are logged."""
+    for result in await asyncio.gather(*awaitables, return_exceptions=True):
+        if isinstance(result, Exception):
+            log.error("a task failed", exc_info=result)
