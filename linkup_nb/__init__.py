@@ -1,0 +1,82 @@
+"""A P2P chat that lives in a Jupyter notebook: `import linkup_nb as lu; lu.chat()`."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from linkup_nb.chat.message import AudioMessage, FileMessage, IconMessage, Message, TextMessage, UnknownMessage
+    from linkup_nb.chat.room import Room
+    from linkup_nb.errors import LinkupError, PeerError, UsageError
+    from linkup_nb.node import Node
+    from linkup_nb.notebook.panel import Panel
+    from linkup_nb.notebook.runtime import chat, run, start
+    from linkup_nb.swarm.connection import Connection, Server, connect, listen
+    from linkup_nb.swarm.kademlia import Kademlia
+    from linkup_nb.swarm.local import Local
+    from linkup_nb.swarm.swarm import Swarm
+    from linkup_nb.wire.keys import KeyPair
+
+# Imported on first use: a kernel must not wait for the widgets to `import linkup_nb`, and a bot never needs them.
+_HOMES = {
+    "AudioMessage": "chat.message",
+    "Connection": "swarm.connection",
+    "FileMessage": "chat.message",
+    "IconMessage": "chat.message",
+    "Kademlia": "swarm.kademlia",
+    "KeyPair": "wire.keys",
+    "LinkupError": "errors",
+    "Local": "swarm.local",
+    "Message": "chat.message",
+    "Node": "node",
+    "Panel": "notebook.panel",
+    "PeerError": "errors",
+    "Room": "chat.room",
+    "Server": "swarm.connection",
+    "Swarm": "swarm.swarm",
+    "TextMessage": "chat.message",
+    "UnknownMessage": "chat.message",
+    "UsageError": "errors",
+    "chat": "notebook.runtime",
+    "connect": "swarm.connection",
+    "listen": "swarm.connection",
+    "run": "notebook.runtime",
+    "start": "notebook.runtime",
+}
+
+__all__ = [
+    "AudioMessage",
+    "Connection",
+    "FileMessage",
+    "IconMessage",
+    "Kademlia",
+    "KeyPair",
+    "LinkupError",
+    "Local",
+    "Message",
+    "Node",
+    "Panel",
+    "PeerError",
+    "Room",
+    "Server",
+    "Swarm",
+    "TextMessage",
+    "UnknownMessage",
+    "UsageError",
+    "chat",
+    "connect",
+    "listen",
+    "run",
+    "start",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "errors"]
