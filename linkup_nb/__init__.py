@@ -36,7 +36,6 @@ _HOMES = {
     "TextMessage": "chat.message",
     "UnknownMessage": "chat.message",
     "UsageError": "errors",
-    "chat": "notebook.runtime",
     "connect": "swarm.connection",
     "listen": "swarm.connection",
     "run": "notebook.runtime",
@@ -71,6 +70,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
+    if name == "chat":
+        return import_module(f"{__name__}.chat")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
