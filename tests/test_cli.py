@@ -4,10 +4,13 @@ import re
 import select
 import subprocess
 import sys
+import time
 import tomllib
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,6 +33,20 @@ def read_until(process: subprocess.Popen[str], pattern: str) -> re.Match[str]:
     raise AssertionError(f"nothing like {pattern!r} in:\n{seen}")
 
 
+def fetch(url: str) -> Any:
+    """Get JSON from a server that prints its address a moment before it listens there."""
+    deadline = time.monotonic() + START_TIMEOUT
+    while True:
+        try:
+            with urllib.request.urlopen(url) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError:
+            raise
+        except urllib.error.URLError:
+            if time.monotonic() > deadline:
+                raise
+
+
 @pytest.fixture
 def jupyter_lab(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """`linkup-nb`, started in an empty folder, without a browser to open."""
@@ -50,8 +67,8 @@ def jupyter_lab(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 def test_opens_jupyterlab_on_the_chat_notebook_of_the_checkout(jupyter_lab: subprocess.Popen[str]) -> None:
     address = read_until(jupyter_lab, r"http://localhost:(\d+)/lab/tree/chat\.ipynb\?token=(\w+)")
     port, token = address.groups()
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/contents/chat.ipynb?token={token}") as answer:
-        cells = json.load(answer)["content"]["cells"]
+    notebook = fetch(f"http://127.0.0.1:{port}/api/contents/chat.ipynb?token={token}")
+    cells = notebook["content"]["cells"]
     assert [cell["source"] for cell in cells if cell["cell_type"] == "code"] == ["import linkup_nb as lu\n\nlu.chat()"]
 
 
