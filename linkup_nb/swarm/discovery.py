@@ -1,0 +1,102 @@
+"""What the swarm and the ways of finding peers say to each other."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from linkup_nb.wire.keys import KeyPair
+
+
+@dataclass(slots=True)
+class Announcer:
+    """Whom we announce, and where to dial us: at `port` of each of `hosts`, loopback first.
+
+    `port` is 0 and `hosts` empty until the swarm listens, which it does before its first join with `server=True`.
+    """
+
+    key_pair: KeyPair
+    port: int = 0
+    hosts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FoundPeer:
+    """A peer on the topic that was joined: its 32-byte key, its (host, port) addresses, and who found it."""
+
+    public_key: bytes
+    addresses: tuple[tuple[str, int], ...]
+    source: str
+
+
+class Discovery(Protocol):
+    """A way to find the peers on a topic, and to be found there.
+
+    Topics are secrets: what leaves the process is `discovery_key(topic)`. What comes in may be anything: a discovery
+    raises nothing because of it, and the swarm checks every `FoundPeer` once more.
+    """
+
+    name: str
+    this_machine_only: bool
+    """Can neither find nor be found beyond this machine; a swarm with only such discoveries listens on 127.0.0.1."""
+
+    async def start(self, announcer: Announcer) -> None:
+        """Open what is needed; called once, before the first `join`."""
+
+    async def join(self, topic: bytes, *, server: bool, client: bool, found: Callable[[FoundPeer], None]) -> None:
+        """Announce us on a 32-byte topic (`server`), look for others there (`client`), or both.
+
+        Returns when first announced and first looked up. Until `leave` it goes on announcing, and calls `found` for
+        every peer in every further look-up, the same ones too: a peer that is no longer found is forgotten. Joining
+        again replaces `server`, `client` and `found`.
+        """
+
+    async def leave(self, topic: bytes) -> None:
+        """Withdraw the announcement and stop looking; does nothing for a topic that was not joined."""
+
+    async def refresh(self, topic: bytes) -> None:
+        """Look up now, and return when done."""
+
+    async def close(self) -> None:
+        """Withdraw every announcement and free everything; called once, also if `start` failed or was cancelled."""
+
+    def describe(self) -> str:
+        """One sentence for the user: what it does at the moment, or what keeps it from working."""
+
+
+class PeerStatus(Enum):
+    """Where we stand with a peer."""
+
+    DISCOVERED = "discovered"
+    CONNECTING = "connecting"
+    CONNECTED = "connected"
+    WAITING = "waiting to try again"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class PeerInfo:
+    """What is known of a peer at one moment.
+
+    `topics` are those it is known on and we have joined; `attempts` counts dials since the last lasting connection;
+    `last_error` is why the last dial or connection ended, in words. `address`, `since` (unix seconds), `rtt` (seconds),
+    `initiator` and the byte counts belong to the present connection. `dropped` counts what it sent and was thrown away.
+    """
+
+    public_key: bytes
+    status: PeerStatus
+    topics: frozenset[bytes]
+    addresses: tuple[tuple[str, int], ...]
+    sources: frozenset[str]
+    attempts: int
+    last_error: str | None
+    address: tuple[str, int] | None
+    since: float | None
+    rtt: float | None
+    bytes_sent: int
+    bytes_received: int
+    initiator: bool | None
+    dropped: int
+
+    def __repr__(self) -> str:
+        return f"<PeerInfo {self.public_key.hex()[:8]} {self.status.value}>"
