@@ -30,7 +30,8 @@ def from_any_loop(
 ) -> Callable[Concatenate[S, P], Coroutine[Any, Any, R]]:
     """Let any loop await a coroutine method whose object lives on another loop.
 
-    The body always runs on `self._loop`. Cancelling the caller cancels the body. Raises `NodeClosed` if that loop has ended.
+    The body always runs on `self._loop`. Cancelling the caller cancels the body. Raises `NodeClosed` if that loop has
+    ended.
     """
 
     @functools.wraps(method)
@@ -61,6 +62,32 @@ class Events(AsyncIOEventEmitter):
 
     def _handler_failed(self, error: Exception) -> None:
         log.error("a handler of %r failed", type(self).__name__, exc_info=error)
+
+
+class Tasks:
+    """The background tasks of one object: none ends unseen, none outlives it."""
+
+    def __init__(self) -> None:
+        self._running: set[asyncio.Task[Any]] = set()
+
+    def start(self, work: Coroutine[Any, Any, R], name: str) -> asyncio.Task[R]:
+        """Run `work` on the running loop; a failure is logged under `name`."""
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._running.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            log.error("%s failed", task.get_name(), exc_info=error)
+
+    async def cancel(self) -> None:
+        """Cancel all that still run, and wait until they have ended."""
+        others = self._running - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
 
 
 async def every(awaitables: list[Awaitable[object]]) -> None:

@@ -3,8 +3,6 @@
 import os
 from ipaddress import ip_address
 
-import ifaddr
-
 MAX_ADDRESSES = 8  # addresses of one peer that are kept, dialled or announced
 
 
@@ -33,6 +31,8 @@ def lan_addresses() -> tuple[str, ...]:
     """This machine's IPv4 addresses besides loopback, at most `MAX_ADDRESSES`; none when `offline()`."""
     if offline():
         return ()
+    import ifaddr  # 40 ms that no offline or loopback-only swarm needs to pay
+
     found = {ip.ip for adapter in ifaddr.get_adapters() for ip in adapter.ips if isinstance(ip.ip, str)}
     ours = (address for address in map(ip_address, found) if not address.is_loopback)
     ordered = sorted(ours, key=lambda address: (address.is_link_local, address.packed))
