@@ -1,0 +1,73 @@
+"""What people and rooms are called: checked when it is ours, made harmless when it is a stranger's."""
+
+import re
+import unicodedata
+
+from linkup_nb.errors import InvalidName
+from linkup_nb.wire.keys import z32encode
+
+MAX_NAME = 64  # characters
+MAX_FILE_NAME = 255  # characters, as file systems have it
+SHORT_KEY = 6  # characters of z-base-32: 30 bits of a public key
+
+# Category Cf also holds what emoji sequences and Indic scripts are joined with; those two stay.
+_JOINERS = "\u200c\u200d"
+_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+_BLANK = {"\u115f", "\u1160", "\u2800", "\u3164", "\uffa0"}  # letters and symbols that paint nothing
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~&:/@])")
+
+
+def short_key(key: bytes) -> str:
+    """The first characters of a public key's text form: enough to tell two people of one name apart."""
+    return z32encode(key)[:SHORT_KEY]
+
+
+def clean(text: str) -> str:
+    """`text` on one line, without control characters, bidi tricks and other characters that cannot be seen."""
+    kept = (c for c in unicodedata.normalize("NFC", text) if c.isspace() or c in _JOINERS or not _hidden(c))
+    return " ".join("".join(kept).split())
+
+
+def _hidden(character: str) -> bool:
+    return unicodedata.category(character) in _HIDDEN
+
+
+def look(name: str) -> str:
+    """What `name` looks like at a glance: two names with one look need their short keys beside them."""
+    visible = (c for c in unicodedata.normalize("NFKC", name) if not c.isspace() and c not in _BLANK and not _hidden(c))
+    return "".join(visible).casefold()
+
+
+def check_name(name: str) -> str:
+    """The name as it is kept: in NFC, on one line, without invisible characters.
+
+    Raises `InvalidName` if nothing visible is left, or if it is longer than `MAX_NAME` characters.
+    """
+    name = clean(name)
+    if not look(name):
+        raise InvalidName("A name needs at least one visible character: type one.")
+    if len(name) > MAX_NAME:
+        raise InvalidName(f"This name has {len(name)} characters: shorten it to {MAX_NAME}.")
+    return name
+
+
+def stranger_name(name: str, key: bytes) -> str:
+    """A stranger's name, harmless to show and at most `MAX_NAME` characters; their short key if nothing can be seen of it."""
+    # Cut before and after: normalising must not cost more than a name is worth, and may make it longer.
+    name = clean(name[: 4 * MAX_NAME])[:MAX_NAME].strip()
+    return name if look(name) else short_key(key)
+
+
+def file_name(name: str) -> str:
+    """A stranger's file name without folders, invisible characters and excess length, its extension kept; "file" if nothing is left."""
+    name = clean(re.split(r"[\\/]", name[-4 * MAX_FILE_NAME :])[-1]).strip(". ")
+    if len(name) > MAX_FILE_NAME:
+        stem, dot, extension = name.rpartition(".")
+        end = dot + extension if len(extension) < SHORT_KEY else ""
+        name = (stem or name)[: MAX_FILE_NAME - len(end)] + end
+    return name or "file"
+
+
+def escape_markdown(text: str) -> str:
+    """`text` on one line, so that Markdown shows its characters and reads nothing into them."""
+    return _MARKDOWN.sub(r"\\\1", clean(text))
