@@ -6,6 +6,7 @@ Pillow takes 80 ms to import, and a node that starts with a saved avatar needs n
 import io
 from base64 import b64encode
 from binascii import Error, a2b_base64
+from typing import TYPE_CHECKING
 
 from linkup_nb.chat.names import look, short_key
 from linkup_nb.errors import InvalidImage

@@ -59,7 +59,7 @@ def stranger_name(name: str, key: bytes) -> str:
 
 
 def file_name(name: str) -> str:
-    """A stranger's file name without folders and invisible characters, cut at `MAX_FILE_NAME`; "file" if it is empty."""
+    """A stranger's file name without folders and invisible characters, of bounded length; "file" if it is empty."""
     name = clean(re.split(r"[\\/]", name[-4 * MAX_FILE_NAME :])[-1]).strip(". ")
     if len(name) > MAX_FILE_NAME:
         stem, dot, extension = name.rpartition(".")
