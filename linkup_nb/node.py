@@ -76,7 +76,7 @@ class Node(Events):
 
     @from_any_loop
     async def close(self) -> None:
-        """Send what was said, withdraw from discovery, close all connections, and free the profile for another process."""
+        """Send what was said, withdraw from discovery, close all connections, and free the profile for others."""
         lobby, swarm = self._lobby, self._swarm
         self._lobby = self._swarm = None
         try:

@@ -4,7 +4,7 @@ import difflib
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from typing import Literal, Protocol
 
 from linkup_nb.chat.member import Member, MemberStatus
@@ -20,7 +20,7 @@ MAX_QUOTED = 32  # characters of a line that an answer repeats
 _COMMAND = re.compile(r"~([^\W\d_]\w*)(?:\s+(.*?))?\s*", re.DOTALL)
 
 
-class Action(Enum):
+class Action(StrEnum):
     """What the panel does besides showing the answer."""
 
     NONE = "none"

@@ -61,6 +61,7 @@ class Lobby(Events):
         self._topics: dict[bytes, SwarmTopic] = {}
         self._lines: dict[bytes, _Line] = {}
         self._changing = asyncio.Lock()
+        self._drawing = asyncio.Lock()  # one stranger's picture at a time: each may take 100 MB while it is decoded
         self._readers = Tasks()
         self._work = Tasks()
         self._sending: set[asyncio.Task[Any]] = set()
@@ -247,7 +248,8 @@ class Lobby(Events):
         line.avatar_digest = digest
         await line.flow.take(0, messages=ICON_COST)
         try:
-            line.avatar = await asyncio.to_thread(scale_avatar, image, max_pixels=MAX_STRANGER_PIXELS)
+            async with self._drawing:
+                line.avatar = await asyncio.to_thread(scale_avatar, image, max_pixels=MAX_STRANGER_PIXELS)
         except InvalidImage:
             self._swarm.count(NOT_A_PICTURE, line.key)
 

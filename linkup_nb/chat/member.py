@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from typing import Any
 
 from linkup_nb.chat.names import look, short_key
@@ -12,7 +12,7 @@ MAX_MEMBERS = 256  # people of one room that are remembered
 MAX_LOOKS = 1024  # looks of names in one room that are remembered, to see when a second person uses one
 
 
-class MemberStatus(Enum):
+class MemberStatus(StrEnum):
     """Whether a member can be talked to."""
 
     HERE = "here"

@@ -66,6 +66,9 @@ class Room(Events):
     def __len__(self) -> int:
         return len(self._messages)
 
+    def __bool__(self) -> bool:
+        return True  # also before anything is said: `if room:` asks whether there is a room
+
     @overload
     def __getitem__(self, index: int) -> Message: ...
     @overload

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 
 from linkup_nb.chat.member import Member, MemberStatus
 
 MAX_NAMED = 3  # people that a status names; the others are counted
 
 
-class Level(Enum):
+class Level(StrEnum):
     """How things stand, for the colour beside the words."""
 
     OK = "ok"
@@ -32,7 +32,7 @@ NO_ROOM = Status(0, "No room yet. Create one, or join by its topic.", Level.ALON
 
 
 def describe(where: str, members: Sequence[Member], *, offline: bool) -> Status:
-    """The status of `where`, a room or several, with the members of all. `offline`: only this machine can be reached."""
+    """The status of a room, or of several and all their members. `offline`: only this machine can be reached."""
     best = {member.key: member for status in reversed(MemberStatus) for member in members if member.status is status}
     here, connecting, away = (_with(best.values(), status) for status in MemberStatus)
     only = " Only this machine: the network is off (LINKUP_OFFLINE)." if offline else ""
