@@ -62,7 +62,6 @@ class KademliaNode:
     """
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
-        self.address: Address = ("0.0.0.0", 0)
         self._clock = clock
         self._endpoint = Endpoint(self._answer)
         self._store = AnnouncementStore()
@@ -70,6 +69,11 @@ class KademliaNode:
         self._contacts = Contacts(secrets.token_bytes(ID_SIZE), self._check)
         self._checking: set[Address] = set()
         self._silent: OrderedDict[Address, float] = OrderedDict()
+
+    @property
+    def address(self) -> Address:
+        """Where it listens; port 0 before it is open."""
+        return self._endpoint.address
 
     @property
     def counters(self) -> Counter[str]:
@@ -89,8 +93,7 @@ class KademliaNode:
     async def open(self, host: str, port: int) -> None:
         """Listen on UDP; port 0 takes a free one, see `address`. Raises `OSError`."""
         loop = asyncio.get_running_loop()
-        transport, _ = await loop.create_datagram_endpoint(lambda: self._endpoint, local_addr=(host, port))
-        self.address = transport.get_extra_info("sockname")
+        await loop.create_datagram_endpoint(lambda: self._endpoint, local_addr=(host, port))
         if not self._everywhere:
             self._contacts.recentre(node_id(self.address))
 
