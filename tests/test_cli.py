@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[1]
-COMMAND = Path(sys.executable).with_name("linkup-nb")
+COMMAND = str(Path(sys.executable).with_name("linkup-nb"))
 START_TIMEOUT = 60.0  # seconds until JupyterLab has printed its address
 
 
