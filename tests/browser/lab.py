@@ -213,6 +213,10 @@ class Notebook:
         assert value["status"] == "ok", value
         return str(value["data"]["text/plain"])
 
+    def config(self) -> Any:
+        """What the profile's config.json holds."""
+        return json.loads((self.lab.profile_path(self.profile) / "config.json").read_text())
+
     def close(self) -> None:
         """Close the window and stop the kernel. Raises AssertionError if the page did what no peer may make it do."""
         ran = [pwned for page in self.context.pages for pwned in page.evaluate("window.pwned || []")]
@@ -235,7 +239,7 @@ class Chat:
     def hook(self, name: str) -> Locator:
         return self.root.locator(f'[data-lu="{name}"]')
 
-    def row(self, text: str) -> Locator:
+    def row(self, text: str | re.Pattern[str]) -> Locator:
         return self.hook("row").filter(has_text=text)
 
     def introduce(self, name: str) -> None:
