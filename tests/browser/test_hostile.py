@@ -11,8 +11,8 @@ from tests.peer import Peer
 # What our rows are made of: anything else in the transcript, or among the people, came from a stranger.
 STRANGE = """root => {
     const tags = new Set(
-        ("a audio bdi blockquote br button code del div em h1 h2 h3 h4 h5 h6 hr img li ol p pre s section span strong " +
-            "sub sup table tbody td th thead time tr ul").split(" "),
+        ("a audio bdi blockquote br button code del div em h1 h2 h3 h4 h5 h6 hr img li ol p pre s section span " +
+            "strong sub sup table tbody td th thead time tr ul").split(" "),
     );
     const strange = ({name, value}) =>
         name.startsWith("on") || name === "id" || name === "srcset" || name.startsWith("data-commandlinker") ||
