@@ -163,7 +163,7 @@ class Mdns:
     def _changed(self, zeroconf: "Zeroconf", service_type: str, name: str, state_change: "ServiceStateChange") -> None:
         if state_change.name == "Removed":
             self._peers.pop(name, None)
-        elif name in self._peers or len(self._peers) < MAX_NAMES:
+        elif name in self._peers or (state_change.name == "Added" and len(self._peers) < MAX_NAMES):
             self._peers[name] = None
             for joined in self._topics.values():
                 self._consider(name, joined)
