@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, Playwright, expect, sync_playwright
 
 from tests.browser.lab import PATIENCE, Lab, Notebook
 
@@ -24,19 +24,23 @@ FLAGS = [
     "--use-fake-ui-for-media-stream",
 ]
 
+
+def launch(playwright: Playwright) -> Browser:
+    """Debian's Chromium, which asks nobody but this machine."""
+    if not CHROMIUM.exists():
+        pytest.fail(f"There is no Chromium at {CHROMIUM}: `sh tests/run` installs it.")
+    expect.set_options(timeout=PATIENCE * 1000)
+    return playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+
+
 OpenNotebook = Callable[..., Notebook]
 
 
 # Of the package, not of the session: Playwright's loop runs for as long as it does, and other tests need theirs.
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    if not CHROMIUM.exists():
-        pytest.fail(f"There is no Chromium at {CHROMIUM}: `sh tests/run` installs it.")
     with sync_playwright() as playwright:
-        expect.set_options(timeout=PATIENCE * 1000)
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
+        yield launch(playwright)
 
 
 @pytest.fixture(scope="package")
