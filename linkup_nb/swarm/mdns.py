@@ -6,12 +6,12 @@ interface but 127.0.0.1.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from linkup_nb.loops import Tasks
 from linkup_nb.swarm.addresses import MAX_ADDRESSES, lan_addresses, may_dial, offline
@@ -77,7 +77,7 @@ class Mdns:
         self._topics.pop(topic, None)
         service = self._services.pop(topic, None)
         if service and self._zeroconf:
-            self._tasks.start(_through(self._zeroconf.async_unregister_service(service)), "an mDNS goodbye")
+            self._tasks.start(_unregister(self._zeroconf, service), "an mDNS goodbye")
 
     async def refresh(self, topic: bytes) -> None:
         if joined := self._topics.get(topic):
@@ -153,9 +153,7 @@ class Mdns:
             host_ttl=TTL,
             other_ttl=TTL,
         )
-        # Our key is in the name, so nobody else has a right to it: there is no need to ask around first.
-        work = self._zeroconf.async_register_service(service, cooperating_responders=True)
-        self._tasks.start(_through(work), "an mDNS announcement")
+        self._tasks.start(_register(self._zeroconf, service), "an mDNS announcement")
 
     def _own_name(self, joined: _Joined) -> str:
         return f"{joined.prefix}{self._announcer.key_pair.public_key[:15].hex()}.{SERVICE}"
@@ -206,6 +204,12 @@ class Mdns:
         return FoundPeer(key, addresses[:MAX_ADDRESSES], self.name) if addresses else None
 
 
-async def _through(work: Coroutine[Any, Any, Awaitable[object]]) -> None:
-    """Await what zeroconf's coroutine does, and then the broadcasts that it leaves running."""
-    await (await work)
+async def _register(zeroconf: "AsyncZeroconf", service: "AsyncServiceInfo") -> None:
+    # Our key is in the name, so nobody else has a right to it: there is no need to ask around first.
+    sending = await zeroconf.async_register_service(service, cooperating_responders=True)
+    await sending
+
+
+async def _unregister(zeroconf: "AsyncZeroconf", service: "AsyncServiceInfo") -> None:
+    sending = await zeroconf.async_unregister_service(service)
+    await sending

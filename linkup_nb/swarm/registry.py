@@ -110,10 +110,12 @@ class Registry:
                 self._look()
 
     def _changed(self, now: float) -> bool:
+        if not self._folder or self._problem:
+            return False
         try:
-            modified = self._folder.lstat().st_mtime_ns if self._folder else 0
+            modified = self._folder.lstat().st_mtime_ns
         except OSError:
-            modified = 0
+            return True
         if modified != self._modified:
             self._modified = modified
             self._settled = now + SETTLE

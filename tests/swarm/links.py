@@ -1,4 +1,4 @@
-"""What the swarm's tests stand on: a discovery that finds whom a test says, and a link that is slow or dead."""
+"""What the swarm's tests stand on: peers that note what happens to them, and links that are slow or dead."""
 
 import asyncio
 import random
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Self
 
 from linkup_nb.swarm.connection import Connection
-from linkup_nb.swarm.discovery import Announcer, FoundPeer, PeerInfo
+from linkup_nb.swarm.discovery import Announcer, Discovery, FoundPeer, PeerInfo
 from linkup_nb.swarm.swarm import Swarm
 from linkup_nb.wire.keys import KeyPair
 
@@ -47,13 +47,49 @@ class Pointer:
         self._found[topic](FoundPeer(public_key, addresses, self.name))
 
 
+class Seeker:
+    """A discovery of ours on one topic, and whom it has found."""
+
+    def __init__(self, discovery: Discovery, number: int, port: int = 1000) -> None:
+        self.discovery = discovery
+        self.key_pair = KeyPair.from_seed(bytes([number]) * 32)
+        self.key = self.key_pair.public_key
+        self.announcer = Announcer(self.key_pair, port + number, ("127.0.0.1",))
+        self.found: list[FoundPeer] = []
+        self._news = asyncio.Event()
+
+    async def join(self, topic: bytes, *, server: bool = True, client: bool = True) -> None:
+        await self.discovery.start(self.announcer)
+        await self.discovery.join(topic, server=server, client=client, found=self.note)
+
+    def note(self, peer: FoundPeer) -> None:
+        self.found.append(peer)
+        self._news.set()
+
+    async def next(self) -> None:
+        """Wait for the next report of anybody."""
+        self._news.clear()
+        async with asyncio.timeout(PATIENCE):
+            await self._news.wait()
+
+    async def finds(self, key: bytes) -> FoundPeer:
+        """What was reported of this peer, once something was."""
+        while True:
+            for peer in self.found:
+                if peer.public_key == key:
+                    return peer
+            await self.next()
+
+
 class Member:
     """A swarm on one topic that notes what happens to it, reads all that it gets, and can greet whoever comes."""
 
-    def __init__(self, topic: bytes, seed: bytes | None = None, *, greeting: bytes = b"") -> None:
+    def __init__(
+        self, topic: bytes, seed: bytes | None = None, *, greeting: bytes = b"", discovery: Discovery | None = None
+    ) -> None:
         self.topic = topic
         self.pointer = Pointer()
-        self.swarm = Swarm(KeyPair.from_seed(seed) if seed else None, discovery=[self.pointer])
+        self.swarm = Swarm(KeyPair.from_seed(seed) if seed else None, discovery=[discovery or self.pointer])
         self.key = self.swarm.public_key
         self.came: list[bytes] = []
         self.went: list[bytes] = []
