@@ -45,6 +45,7 @@ class _Line:
         self.flow = Flow()
         self.faults = 0
         self.introduced: set[bytes] = set()  # topics on which it has our icon
+        self.name: str | None = None
         self.avatar: bytes | None = None
         self.avatar_digest = b""
 
@@ -184,7 +185,7 @@ class Lobby(Events):
         line = self._lines[peer.public_key] = _Line(connection)
         self._readers.start(self._read(line), "reading from a peer")
         for topic in peer.topics:
-            self._introduce_once(line, topic)
+            self._greet(line, topic)
         self._refresh_soon()
 
     def _disconnected(self, connection: Connection, peer: PeerInfo) -> None:
@@ -195,13 +196,16 @@ class Lobby(Events):
 
     def _on_topic(self, key: bytes, topic: bytes) -> None:
         if line := self._lines.get(key):
-            self._introduce_once(line, topic)
+            self._greet(line, topic)
         self._refresh_soon()
 
-    def _introduce_once(self, line: _Line, topic: bytes) -> None:
-        if topic in self._rooms and topic not in line.introduced:
+    def _greet(self, line: _Line, topic: bytes) -> None:
+        """A connected peer is known on a topic: each gets to know how the other looks there."""
+        room = self._rooms.get(topic)
+        if room and topic not in line.introduced:
             line.introduced.add(topic)
             self._introduce(line, topic)
+            self._meet(line, room)
 
     def _introduce(self, line: _Line, topic: bytes) -> None:
         icon = encode(IconMessage(avatar=self.avatar, **self.envelope(topic)))
@@ -225,21 +229,21 @@ class Lobby(Events):
 
     async def _take(self, line: _Line, data: bytes) -> None:
         message = decode(data, key=line.key, received=datetime.now(UTC))
-        if message.topic:
-            room = self._rooms.get(message.topic)
-            rooms = [room] if room else []
-            self._swarm.learn_topic(line.key, message.topic)
-        else:
-            rooms = [room for room in self.rooms if line in self._on(room.topic)]
-        if not rooms:
+        room = self._rooms.get(message.topic)
+        if message.topic and not room:
             self._swarm.count(UNKNOWN_TOPIC, line.key)
-        elif isinstance(message, IconMessage):
+            return
+        line.name = message.name
+        if isinstance(message, IconMessage):
             await self._take_avatar(line, message.avatar)
-            for room in rooms:
-                self._meet(room, line.key, message.name, line.avatar)
-        else:
-            self._meet(rooms[0], line.key, message.name, line.avatar)
-            rooms[0].keep(message)
+        if room:
+            self._swarm.learn_topic(line.key, room.topic)
+            self._meet(line, room)
+        else:  # an icon that names no topic, as LinkUp sends it, is for every room; also for those found out later
+            for shared in [room for room in self.rooms if line in self._on(room.topic)]:
+                self._meet(line, shared)
+        if room and not isinstance(message, IconMessage):
+            room.keep(message)
 
     async def _take_avatar(self, line: _Line, image: bytes) -> None:
         digest = blake2b(image).digest()
@@ -253,8 +257,8 @@ class Lobby(Events):
         except InvalidImage:
             self._swarm.count(NOT_A_PICTURE, line.key)
 
-    def _meet(self, room: Room, key: bytes, name: str, avatar: bytes | None) -> None:
-        if room.meet(key, name, avatar):
+    def _meet(self, line: _Line, room: Room) -> None:
+        if line.name and room.meet(line.key, line.name, line.avatar):
             self._refresh_soon()
 
     def _refresh_soon(self) -> None:

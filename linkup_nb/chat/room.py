@@ -3,7 +3,7 @@
 import asyncio
 import dataclasses
 import os
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, overload
 
@@ -75,6 +75,9 @@ class Room(Events):
     def __getitem__(self, index: slice) -> tuple[Message, ...]: ...
     def __getitem__(self, index: int | slice) -> Message | tuple[Message, ...]:
         return self._messages[index] if isinstance(index, int) else tuple(self._messages[index])
+
+    def __iter__(self) -> Iterator[Message]:
+        return iter(self.messages)
 
     def __aiter__(self) -> AsyncIterator[Message]:
         return self._follow(self._next_index)

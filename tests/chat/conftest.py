@@ -60,8 +60,8 @@ class Stranger:
             self._arrived.set()
 
     async def meet(self, room: lu.Room) -> lu.Connection:
-        """Join the room's topic, and return the connection to its node."""
-        await self.swarm.join(room.topic)
+        """Be found by the room's node, and return the connection to it."""
+        await self.swarm.join(room.topic, client=False)
         return await asyncio.wait_for(self.connections.get(), PATIENCE)
 
     async def hears(self, kind: str, **fields: Any) -> dict[str, Any]:
