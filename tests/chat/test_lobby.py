@@ -14,7 +14,7 @@ from linkup_nb.chat.lobby import MAX_FAULTS, NOT_A_PICTURE, NOT_LINKUP, UNKNOWN_
 from linkup_nb.chat.member import MAX_MEMBERS
 from linkup_nb.chat.names import MAX_NAME
 from linkup_nb.errors import DecodeError
-from tests.chat.conftest import PATIENCE, MakeNode, Stranger, said, until
+from tests.chat.nodes import PATIENCE, MakeNode, Stranger, said, until
 
 MakeStranger = Callable[[], Stranger]
 MAX_FRAME_MESSAGE = 16_777_198  # bytes: the largest message that one frame of a secret stream holds

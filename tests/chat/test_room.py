@@ -12,7 +12,7 @@ import linkup_nb as lu
 from linkup_nb.chat import room as room_module
 from linkup_nb.chat.linkup_json import MAX_FILE, MAX_TEXT
 from linkup_nb.errors import FileTooLarge, NodeClosed, UnknownRoom
-from tests.chat.conftest import MakeNode, until
+from tests.chat.nodes import MakeNode, until
 
 
 async def pair(make_node: MakeNode) -> tuple[lu.Room, lu.Room]:
