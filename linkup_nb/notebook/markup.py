@@ -23,7 +23,7 @@ MAX_SHOWN = 12_000  # characters of one message; the rest is named by a note, an
 MAX_LINES = 400  # lines of one message
 MAX_HIGHLIGHT = 8_000  # characters of one code block; a longer one is shown in one colour
 MAX_CODE_LINE = 200  # characters of a line of code, likewise: the lexers' regular expressions are worst on long lines
-MAX_NESTING = 16  # quotes in lists in quotes; a message with more is shown as it was typed
+MAX_NESTING = 24  # quotes, lists and their items inside each other; a message with more is shown as it was typed
 MAX_MARKS = 4  # accents stacked on one letter
 
 # The lexers that a stranger may choose from: the slowest took 0.4 s for hostile text within these bounds. Of Pygments'
