@@ -4,7 +4,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import cast
+from typing import Any, cast
 
 import msgspec
 
@@ -38,21 +38,19 @@ class Stranger(asyncio.DatagramProtocol):
     async def next(self) -> tuple[bytes, Address]:
         return await asyncio.wait_for(self.received.get(), TIMEOUT)
 
-    async def next_request(self, name: str) -> tuple[bytes, list[object], Address]:
-        """Id, arguments and sender of the next request by this name."""
+    async def next_request(self, name: str) -> tuple[bytes, Address]:
+        """Id and sender of the next request by this name."""
         while True:
             data, address = await self.next()
-            if data[0] == 0:
-                called, arguments = msgspec.msgpack.decode(data[21:])
-                if called == name:
-                    return data[1:21], arguments, address
+            if data[0] == 0 and msgspec.msgpack.decode(data[21:])[0] == name:
+                return data[1:21], address
 
-    async def next_reply(self) -> tuple[object, bytes]:
-        """The next reply's value, and the whole datagram."""
-        while True:
+    async def next_reply(self) -> list[Any]:
+        """The fields of the next reply."""
+        data = b""
+        while data[:1] != b"\1":
             data, _ = await self.next()
-            if data[0] == 1:
-                return msgspec.msgpack.decode(data[21:]), data
+        return msgspec.msgpack.decode(data[21:], type=list)
 
     def reply_to_all(self, value: Callable[[str, list[bytes], Address], object]) -> None:
         """From now on answer every request with `value(name, arguments, asker)`."""

@@ -35,7 +35,8 @@ class FakeNetwork:
         self.waiting += 1
         self.most_waiting = max(self.most_waiting, self.waiting)
         if address not in self.dead:
-            loop.call_later(self.late.get(address, 0.001), self.reply, future)
+            one_way = self.late.get(address, 0.001) / 2
+            loop.call_later(one_way, loop.call_later, one_way, self.reply, future)
         return future
 
     def reply(self, future: "asyncio.Future[Reply | None]") -> None:
@@ -79,6 +80,18 @@ async def test_a_late_reply_counts_when_the_search_is_still_on() -> None:
     network.dead = set(closest[1 : 3 * ALPHA])
     found = await network.search()
     assert found[0] == closest[0]
+
+
+async def test_nodes_are_not_held_to_account_for_a_loop_that_was_blocked() -> None:
+    network = FakeNetwork(K)
+
+    def ask(address: Address) -> "asyncio.Future[Reply | None]":
+        asked = network.ask(address)
+        if len(network.asked) == K:
+            time.sleep(1.5 * MAX_PATIENCE)
+        return asked
+
+    assert len(await Search(TARGET, ask, network.take).run(network.nodes)) == K
 
 
 async def test_a_search_with_nobody_to_ask_ends_at_once() -> None:
