@@ -47,6 +47,7 @@ class Node(Events):
         self._bootstrap = bootstrap
         self._swarm: Swarm | None = None
         self._lobby: Lobby | None = None
+        self._changing = asyncio.Lock()
 
     def __repr__(self) -> str:
         return f"<Node {self.name!r}, {len(self.rooms)} rooms: {self.status.text}>" if self._lobby else "<Node, closed>"
@@ -57,26 +58,34 @@ class Node(Events):
 
         Raises `ProfileInUse` while another process holds the profile, `UsageError` for a file in it that is damaged.
         """
-        if self._lobby:
-            return
-        await asyncio.to_thread(self.profile.open)
-        try:
-            if self._name and self._name != self.profile.name:
-                self.profile.name = self._name
-                await asyncio.to_thread(self.profile.save)
-            self._swarm = Swarm(self.profile.key_pair, discovery=self._discoveries())
-            self._swarm.on("update", partial(self.emit, "update"))
-            self._lobby = Lobby(self.profile, self._swarm)
-            for event in ("room", "message", "update"):
-                self._lobby.on(event, partial(self.emit, event))
-            await self._lobby.open()
-        except BaseException:
-            await self.close()
-            raise
+        async with self._changing:
+            if self._lobby:
+                return
+            await asyncio.to_thread(self.profile.open)
+            try:
+                await self._start()
+            except BaseException:
+                await self._end()
+                raise
+
+    async def _start(self) -> None:
+        if self._name and self._name != self.profile.name:
+            self.profile.name = self._name
+            await asyncio.to_thread(self.profile.save)
+        self._swarm = Swarm(self.profile.key_pair, discovery=self._discoveries())
+        self._swarm.on("update", partial(self.emit, "update"))
+        self._lobby = Lobby(self.profile, self._swarm)
+        for event in ("room", "message", "update"):
+            self._lobby.on(event, partial(self.emit, event))
+        await self._lobby.open()
 
     @from_any_loop
     async def close(self) -> None:
         """Send what was said, withdraw from discovery, close all connections, and free the profile for others."""
+        async with self._changing:
+            await self._end()
+
+    async def _end(self) -> None:
         lobby, swarm = self._lobby, self._swarm
         self._lobby = self._swarm = None
         try:
