@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from ipaddress import ip_address
 
 from linkup_nb.errors import InvalidTopic, NodeClosed, PeerRefused, UsageError
 from linkup_nb.loops import Events, Tasks, every, from_any_loop
@@ -198,15 +199,16 @@ class Swarm(Events):
         here = offline() or all(discovery.this_machine_only for discovery in self.discovery)
         return "127.0.0.1" if here else "0.0.0.0"
 
-    def _our_hosts(self) -> tuple[str, ...]:
-        return ("127.0.0.1", *lan_addresses()) if self._host == "0.0.0.0" else (self._host,)
+    def _announce_address(self, server: Server) -> None:
+        self._announcer.port = server.port
+        everywhere = ip_address(server.host).is_unspecified
+        self._announcer.hosts = ("127.0.0.1", *lan_addresses()) if everywhere else (server.host,)
 
     async def _listen(self) -> None:
         async with self._listening:
             if not self._server and not self._closed:
                 self._server = await listen(self._host, 0, self._admit, self.key_pair, confirm=False)
-                self._announcer.port = self._server.port
-                self._announcer.hosts = self._our_hosts()
+                self._announce_address(self._server)
 
     async def _join_through(self, discovery: Discovery, started: asyncio.Task[None], joined: SwarmTopic) -> None:
         await asyncio.wait([started])
@@ -385,7 +387,7 @@ class Swarm(Events):
         while True:
             await asyncio.sleep(HOUSEKEEPING)
             if self._server:
-                self._announcer.hosts = self._our_hosts()
+                self._announce_address(self._server)
             known = len(self._peers)
             self._forget(self._peers.values())
             if len(self._peers) < known:

@@ -114,7 +114,7 @@ async def test_what_neighbours_claim_is_checked() -> None:
 
 
 async def test_only_so_many_instances_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mdns, "MAX_NAMES", 3)
+    monkeypatch.setattr(mdns, "MAX_INSTANCES", 3)
     monkeypatch.setattr(mdns, "REPORT_INTERVAL", 0.1)
     seeker = Seeker(Mdns(), 1)
     async with neighbour() as zeroconf:
