@@ -138,7 +138,7 @@ class Teller:
             "reset": reset,
             "rows": rows,
             "oldest": feed.first,
-            "last_seq": end - 1,
+            "last_seq": feed.end - 1,
         }
         if reset:
             message["seen"] = feed.seen
