@@ -25,6 +25,7 @@ LOOK_EVERY = 60.0  # seconds between two look-ups of a topic
 ANNOUNCE_EVERY = 300.0  # seconds; announcements last ANNOUNCEMENT_TTL, four times as long
 ANNOUNCE_TIMEOUT = 1.0  # seconds for all nodes together to say that they keep an announcement
 WITHDRAW_TIMEOUT = 0.3  # seconds for them to say that they have forgotten it; closing takes as long if one is dead
+MAX_AT_ONCE = 16  # topics that look up, announce or withdraw at a time; the others wait for their turn
 TIDY_EVERY = 60.0  # seconds between two rounds of forgetting the expired and pinging the silent
 NEIGHBOURS_EVERY = 10  # rounds of tidying between two searches for our own neighbours
 FIRST_RETRY, MAX_RETRY = 1.0, 60.0  # seconds between attempts to reach a bootstrap peer, doubling from first to max
@@ -84,6 +85,7 @@ class Kademlia:
         self._node = KademliaNode()
         self._topics: dict[bytes, _Topic] = {}
         self._tasks = Tasks()
+        self._at_once = asyncio.Semaphore(MAX_AT_ONCE)
         self._tried = asyncio.Event()
         self._cut_off = asyncio.Event()
         self._expires = 0  # unix milliseconds, of the last announcement; the next one expires later
@@ -106,7 +108,7 @@ class Kademlia:
         try:
             await self._node.open(host, port)
         except OSError as error:
-            self._trouble = f"UDP port {port} of {host} cannot be had ({error.strerror}); choose another"
+            self._trouble = f"UDP port {port} of {host} cannot be had ({error.strerror or error}); choose another"
             raise UsageError(f"{self._trouble}.") from error
         self._tasks.start(self._enter(), "kademlia: entering the network")
         self._tasks.start(self._tidy(), "kademlia: tidying")
@@ -205,7 +207,7 @@ class Kademlia:
             await self._look(topic)
 
     async def _look(self, topic: _Topic) -> None:
-        async with topic.turn:
+        async with topic.turn, self._at_once:
             found = await self._node.look_up(topic.target)
             if not found.tokens:
                 self._cut_off.set()
@@ -239,7 +241,7 @@ class Kademlia:
             topic.announce_at = 0.0
 
     async def _withdraw(self, topic: _Topic) -> None:
-        async with topic.turn:
+        async with topic.turn, self._at_once:
             if topic.announced:
                 topic.announced = ()
                 await self._send(topic, (), WITHDRAW_TIMEOUT)
@@ -269,15 +271,14 @@ async def run_bootstrap(
     host: str = "0.0.0.0",
     port: int = BOOTSTRAP_PORT,
     *,
-    bootstrap: Sequence[Address] = (),
     ready: Callable[[str, int], object],
 ) -> None:
     """Run a node that others can name, until cancelled; raises `UsageError` if the port cannot be had.
 
-    `ready(host, port)` is called once it listens, with an address for others to name: of this machine on the LAN if it
-    listens on all. `bootstrap` are peers of a network that it should be part of.
+    `ready(host, port)` is called once it listens, with an address for others to name: this machine's on the LAN, if it
+    listens on all.
     """
-    node = Kademlia(bootstrap, host=host, port=port)
+    node = Kademlia(host=host, port=port)
     try:
         await node.start(Announcer(KeyPair.from_seed(secrets.token_bytes(KEY_SIZE))))
         host, port = node.address

@@ -158,6 +158,19 @@ async def test_leaving_while_a_join_is_under_way_leaves_nothing_behind() -> None
         assert ben.all_found() == set()
 
 
+async def test_a_peer_on_many_topics_is_found_on_all_and_leaves_all() -> None:
+    topics = [bytes([number]) * 32 for number in range(3 * kademlia.MAX_AT_ONCE)]
+    async with bootstrap_node() as address, Peer("ben", [address]) as ben:
+        async with Peer("anna", [address]) as anna:
+            await asyncio.gather(*(anna.join(topic=topic) for topic in topics))
+            for topic in topics:
+                await ben.join(topic=topic, server=False)
+            assert ben.found.qsize() >= len(topics)
+        ben.all_found()
+        await asyncio.gather(*(ben.discovery.refresh(topic) for topic in topics))
+        assert ben.all_found() == set()
+
+
 async def test_nobody_who_is_not_told_learns_the_topic() -> None:
     async with stranger() as eavesdropper, Peer("anna", [eavesdropper.address]) as anna:
         heard: list[bytes] = []
@@ -260,6 +273,13 @@ async def test_a_port_that_is_taken_is_said_in_words() -> None:
             await second.start(Announcer(KeyPair.from_seed(bytes(32))))
         assert f"UDP port {port}" in second.describe()
         await second.close()
+
+
+@pytest.mark.parametrize("host", ["::1", "203.0.113.9", "no such host"])
+async def test_a_host_that_is_not_ours_is_said_in_words(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LINKUP_OFFLINE")
+    with pytest.raises(UsageError, match=f"of {host} cannot be had"):
+        await run_bootstrap(host, 0, ready=lambda host, port: None)
 
 
 async def test_closing_what_never_started_is_fine() -> None:
