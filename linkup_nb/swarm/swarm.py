@@ -272,12 +272,14 @@ class Swarm(Events):
         peer.pending.append(connection)
         connection.on("open", partial(self._opened, peer, connection))
         connection.on("close", partial(self._lost, peer, connection))
+        if peer.connection and peer.connection.closed:
+            self._detach(peer, peer.connection.close_reason)
         if not self._we_decide(peer):
             connection.confirm()
-        elif not peer.connection:
-            self._choose(peer, connection)
-        else:
+        elif peer.connection:
             self._give_grace(peer)
+        else:
+            self._choose(peer, connection)
         self._touch()
 
     def _refusal(self, peer: Peer) -> str | None:
@@ -311,8 +313,9 @@ class Swarm(Events):
 
     def _grace_is_over(self, peer: Peer) -> None:
         peer.grace = None
-        self._replace(peer, REPLACED)
-        self._choose(peer, peer.pending[-1])
+        if newcomer := peer.newcomer:
+            self._replace(peer, REPLACED)
+            self._choose(peer, newcomer)
 
     def _end_grace(self, peer: Peer) -> None:
         if peer.grace:
@@ -344,8 +347,8 @@ class Swarm(Events):
             return  # replaced, and already reported so
         if not peer.pending or not peer.connection:
             self._end_grace(peer)
-        if peer.pending and not peer.connection and self._we_decide(peer):
-            self._choose(peer, peer.pending[-1])
+        if (newcomer := peer.newcomer) and not peer.connection and self._we_decide(peer):
+            self._choose(peer, newcomer)
         elif not peer.pending and not peer.connection:
             self._dialer.lost(peer)
         for other in list(self._peers.values()) if was_full else ():
