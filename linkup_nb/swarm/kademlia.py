@@ -63,7 +63,7 @@ class _Topic:
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     announced: tuple[Address, ...] = ()  # where we are, as last announced
-    announce_at: float = 0.0  # monotonic seconds
+    announce_at: float = 0.0  # monotonic seconds, when to announce again; 0 while no other node keeps it
     keepers: Mapping[Address, bytes] = field(default_factory=dict)  # a token for each node that has it
     left: bool = False
 
@@ -151,8 +151,8 @@ class Kademlia:
             return f"Peers in a Kademlia network cannot be found: {self._trouble}."
         known = len(self._node.contacts)
         nodes = "1 other node" if known == 1 else f"{known} other nodes"
-        announced = sum(bool(topic.announced) for topic in self._topics.values())
-        return f"Looking for peers in a Kademlia network with {nodes} in reach; {announced} topics are announced there."
+        announced = sum(bool(topic.announced and topic.announce_at) for topic in self._topics.values())
+        return f"Looking for peers in a Kademlia network with {nodes} in reach (topics announced there: {announced})."
 
     def __repr__(self) -> str:
         return f"Kademlia({self._bootstrap}, host={self._listen_on[0]!r}, port={self._listen_on[1]})"
@@ -268,10 +268,7 @@ async def _resolve(host: str, port: int) -> list[Address]:
 
 
 async def run_bootstrap(
-    host: str = "0.0.0.0",
-    port: int = BOOTSTRAP_PORT,
-    *,
-    ready: Callable[[str, int], object],
+    host: str = "0.0.0.0", port: int = BOOTSTRAP_PORT, *, ready: Callable[[str, int], object]
 ) -> None:
     """Run a node that others can name, until cancelled; raises `UsageError` if the port cannot be had.
 
