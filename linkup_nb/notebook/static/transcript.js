@@ -58,12 +58,12 @@ const FRAME = parse(`
           <code class="lu-topic" data-lu="topic"></code>
           <button type="button" class="lu-icon lu-i-copy" data-lu="copy-topic" aria-label="Copy the topic" title="Copy the topic"></button>
           <button type="button" class="lu-link" data-lu="leave">Leave</button>
-          <p class="lu-leaving" data-lu="leaving" hidden>
-            Leave this room? Its messages go; only its topic brings you back.
-            <button type="button" class="lu-button" data-lu="leave-confirm">Leave</button>
-            <button type="button" class="lu-button lu-plain" data-lu="leave-cancel">Stay</button>
-          </p>
         </header>
+        <p class="lu-leaving" data-lu="leaving" hidden>
+          Leave this room? Its messages go; only its topic brings you back.
+          <button type="button" class="lu-button" data-lu="leave-confirm">Leave</button>
+          <button type="button" class="lu-button lu-plain" data-lu="leave-cancel">Stay</button>
+        </p>
         <div class="lu-log-frame">
           <div class="lu-log" data-lu="log" role="log" tabindex="0" aria-label="Messages"><div class="lu-rows"></div></div>
           <p class="lu-alone" data-lu="alone" hidden></p>
@@ -452,7 +452,8 @@ function buildRow(row, date, grouped) {
   if (!grouped) setAvatar(avatar, row);
   author.textContent = row.name ?? "";
   if (row.short) author.after(element("code", "short", {}, row.short));
-  if (row.html || row.text) main.append(element("div", "body", { dir: "auto" }, row.html ? vetted(row.html) : row.text));
+  if (row.text) main.append(element("div", "body", { dir: "auto" }, row.text));
+  if (row.html) main.append(element("div", "body", { dir: "auto", className: "lu-body lu-rich" }, vetted(row.html)));
   if (row.file) main.append(...buildAttachment(row.file));
   if (row.own) main.append(element("span", "delivery", {}, deliveryWords(row.recipients)));
   return node;
@@ -460,10 +461,11 @@ function buildRow(row, date, grouped) {
 
 function buildAttachment(file) {
   const card = make(CARD);
+  const name = fileName(file);
   const button = part(card, "download");
-  part(card, "file-name").textContent = file.name;
+  part(card, "file-name").textContent = name;
   part(card, "file-size").textContent = sizeWords(file.size);
-  button.title = button.ariaLabel = `Download ${file.name}`;
+  button.title = button.ariaLabel = `Download ${name}`;
   const media = file.inline && buildMedia(file);
   return media ? [media, card] : [card];
 }
@@ -471,10 +473,15 @@ function buildAttachment(file) {
 function buildMedia(file) {
   const type = mediaType(file);
   let media = null;
-  if (AUDIO_TYPES.has(type)) media = element("audio", "audio", { controls: true, ariaLabel: file.name });
-  if (IMAGE_TYPES.has(type)) media = element("img", "image", { alt: file.name, width: file.width ?? 0, height: file.height ?? 0 });
+  if (AUDIO_TYPES.has(type)) media = element("audio", "audio", { controls: true, ariaLabel: fileName(file) });
+  if (IMAGE_TYPES.has(type)) media = element("img", "image", { alt: fileName(file), width: file.width ?? 0, height: file.height ?? 0 });
   media?.setAttribute(NATIVE_MENU, "");
   return media;
+}
+
+/** The name, without what could make its end look like another. */
+function fileName(file) {
+  return String(file.name).replace(DIRECTION_CONTROLS, "");
 }
 
 function mediaType(file) {
@@ -762,7 +769,7 @@ class Log {
     try {
       const progress = (share) => (button.dataset.note = `${Math.round(share * 100)} %`);
       const url = this.blobs.make(await download(this.kernel, this.topic, row.seq, progress, signal), "application/octet-stream");
-      element("a", "saved", { href: url, download: row.file.name.replace(DIRECTION_CONTROLS, "") }).click();
+      element("a", "saved", { href: url, download: fileName(row.file) }).click();
       delete button.dataset.note;
     } catch (error) {
       button.dataset.note = error.message;
@@ -1029,7 +1036,7 @@ class ProfileForm {
   open(me, first) {
     this.me = me;
     this.picker.value = "";
-    this.name.value = me.name ?? "";
+    this.name.value = first ? "" : me.name;
     setText(this.root.querySelector("h2"), first ? "Who are you?" : "Your profile");
     setText(part(this.root, "save-profile"), first ? "Start chatting" : "Save");
     part(this.root, "cancel-profile").hidden = first;
@@ -1197,7 +1204,15 @@ class Chat {
     this.state = state;
     if (before?.room !== state.room) this.parts.leaving.hidden = true;
     if (state.needs_profile !== before?.needs_profile) this.profile.open(state.me, state.needs_profile);
+    const focused = this.root.contains(document.activeElement);
     this.#show();
+    if (focused && !this.root.contains(document.activeElement)) this.#focus();
+  }
+
+  /** Where the reader will want to type. */
+  #focus() {
+    if (this.root.dataset.mode === "chat") this.composer.focus();
+    else this.parts.centre.querySelector("input:not([type])").focus({ preventScroll: true });
   }
 
   #onStopped() {
@@ -1221,7 +1236,6 @@ class Chat {
   #roomEntered() {
     this.#toggleDrawer(null);
     this.#open(null);
-    this.composer.focus();
   }
 
   /** The notebook around must not take what is typed here for its own keys. */
@@ -1251,11 +1265,9 @@ class Chat {
       this.profile.open(this.state.me, false);
     }
     this.#show();
-    if (panel === "settings") part(this.profile.root, "name").focus();
-    if (panel === "rooms") {
-      this.roomForm.scrollIntoView({ block: "nearest" });
-      part(this.roomForm, "create-name").focus();
-    }
+    if (panel === "rooms") this.roomForm.scrollIntoView({ block: "nearest" });
+    if (panel === "rooms") part(this.roomForm, "create-name").focus();
+    else this.#focus();
   }
 
   #show() {
