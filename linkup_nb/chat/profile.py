@@ -188,13 +188,14 @@ def _process(holder: Path) -> str:
 
 
 def _write(path: Path, data: bytes) -> None:
-    # NamedTemporaryFile makes its file with mode 0600, and the name in the same directory keeps the replacement atomic.
+    # In the same directory, so that the replacement is atomic; made with mode 0600.
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", delete=False) as file:
+        written = Path(file.name)
         try:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-            os.replace(file.name, path)
         except BaseException:
-            os.unlink(file.name)
+            written.unlink()
             raise
+    written.replace(path)
