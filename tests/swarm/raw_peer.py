@@ -25,7 +25,7 @@ class RawPeer:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self.writer.transport.abort()
+        self.reset()
 
     async def greet(self) -> None:
         """Begin a handshake, and wait for the answer."""
@@ -51,9 +51,10 @@ class RawPeer:
 
     def reset(self) -> None:
         """End the connection as a peer does that crashed."""
-        no_farewell = struct.pack("ii", 1, 0)
-        self.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, no_farewell)
-        self.writer.transport.abort()
+        if not self.writer.is_closing():
+            no_farewell = struct.pack("ii", 1, 0)
+            self.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, no_farewell)
+            self.writer.transport.abort()
 
     async def sees_the_end(self) -> bool:
         """Whether the other end closes the connection before it sends anything more."""
