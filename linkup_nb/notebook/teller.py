@@ -90,8 +90,11 @@ class Teller:
     async def _tell(self) -> None:
         self._tell_state()
         deliveries, self._deliveries = self._deliveries, {}
-        while batch := self._next_batch():
-            self._tell_rows(*batch)
+        feed = self._feeds.of(self._shown.room)
+        # Not the rows that come meanwhile: those are gathered for the next time.
+        goal = Cursor(feed.epoch, feed.end)
+        while batch := self._next_batch(feed, goal):
+            self._tell_rows(feed, *batch)
             await asyncio.sleep(0)
         topic = _hex(self._shown.room)
         for seq, recipients in deliveries.items():
@@ -114,16 +117,15 @@ class Teller:
         python = expression(self._node_expression, self._node, message)
         return {"seq": self._shown.selected_seq, "expression": python}
 
-    def _next_batch(self) -> tuple[Feed, Cursor, list[str]] | None:
-        """A cursor that is behind, and the views that stand there."""
-        feed = self._feeds.of(self._shown.room)
+    def _next_batch(self, feed: Feed, goal: Cursor) -> tuple[Cursor, list[str]] | None:
+        """A cursor that has not reached the goal, and the views that stand there."""
+        if feed.room is not self._shown.room or feed.epoch != goal.epoch:
+            return None  # it counts no more, and what counts now has woken us
         views = defaultdict(list)
         for view, cursor in self._views.items():
-            if cursor != Cursor(feed.epoch, feed.end):
+            if cursor.epoch != goal.epoch or not feed.first <= cursor.end <= feed.end or cursor.end < goal.end:
                 views[cursor].append(view)
-        for cursor, behind in views.items():
-            return feed, cursor, behind
-        return None
+        return next(iter(views.items()), None)
 
     def _tell_rows(self, feed: Feed, cursor: Cursor, views: list[str]) -> None:
         reset = cursor.epoch != feed.epoch or not feed.first <= cursor.end <= feed.end
