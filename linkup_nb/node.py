@@ -193,24 +193,16 @@ class Node(Events):
     def _discoveries(self) -> list[Discovery]:
         if self._discovery is not None:
             return list(self._discovery)
-        listed = os.environ.get("LINKUP_BOOTSTRAP", "").replace(",", " ").split()
-        peers = dict.fromkeys(_parse_peer(peer) for peer in (*self._bootstrap, *self.profile.bootstrap, *listed))
-        if not peers:
+        named = (*self._bootstrap, *self.profile.bootstrap, os.environ.get("LINKUP_BOOTSTRAP", ""))
+        if not any(named):
             return [Local()]
-        from linkup_nb.swarm.kademlia import Kademlia
+        from linkup_nb.swarm.kademlia import Kademlia, parse_bootstrap
 
-        return [Local(), Kademlia(list(peers))]
+        return [Local(), Kademlia(parse_bootstrap(" ".join(named)))]
 
 
 def _closed() -> NodeClosed:
     return NodeClosed("this node is not open: lu.start() makes one, and so does `async with lu.Node(path)`")
-
-
-def _parse_peer(peer: str) -> tuple[str, int]:
-    host, _, port = peer.strip().rpartition(":")
-    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise UsageError(f"{peer!r} is not a bootstrap peer: write it as host:port, such as 192.0.2.7:49737.")
-    return host.strip("[]"), int(port)
 
 
 def _read_avatar(image: bytes | str | os.PathLike[str]) -> bytes:

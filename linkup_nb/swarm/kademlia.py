@@ -16,7 +16,7 @@ from linkup_nb.errors import UsageError
 from linkup_nb.loops import Tasks, every
 from linkup_nb.swarm.addresses import MAX_ADDRESSES, lan_addresses, may_dial, offline
 from linkup_nb.swarm.announcements import ANNOUNCEMENT_TTL, Address, Announcement, is_loopback
-from linkup_nb.swarm.discovery import Announcer, FoundPeer
+from linkup_nb.swarm.discovery import Announcer, FoundPeer, membership_proof
 from linkup_nb.swarm.kademlia_node import Found, KademliaNode
 from linkup_nb.wire.keys import KEY_SIZE, KeyPair, discovery_key
 
@@ -55,6 +55,7 @@ def _check_peer(host: str, port: int) -> Address:
 
 @dataclass(slots=True, eq=False)
 class _Topic:
+    topic: bytes
     target: bytes
     server: bool
     client: bool
@@ -115,7 +116,7 @@ class Kademlia:
 
     async def join(self, topic: bytes, *, server: bool, client: bool, found: Callable[[FoundPeer], None]) -> None:
         """See `Discovery`; while no bootstrap peer replies, it returns all the same and announces when one does."""
-        joined = self._topics.setdefault(topic, _Topic(discovery_key(topic), server, client, found))
+        joined = self._topics.setdefault(topic, _Topic(topic, discovery_key(topic), server, client, found))
         joined.server, joined.client, joined.found = server, client, found
         with suppress(TimeoutError):
             async with asyncio.timeout(ENTER_TIMEOUT):
@@ -224,7 +225,11 @@ class Kademlia:
         if not topic.client or topic.left:
             return
         for announcement in found.announcements.values():
-            if self._announcer and announcement.public_key != self._announcer.key_pair.public_key:
+            if not self._announcer or announcement.public_key == self._announcer.key_pair.public_key:
+                continue
+            if announcement.proof != membership_proof(topic.topic, announcement.public_key):
+                self._node.counters["announcements ignored: by one who does not know the topic"] += 1
+            else:
                 topic.found(FoundPeer(announcement.public_key, announcement.addresses, self.name))
 
     def _addresses(self) -> tuple[Address, ...]:
@@ -249,7 +254,9 @@ class Kademlia:
     async def _send(self, topic: _Topic, addresses: tuple[Address, ...], timeout: float) -> int:
         assert self._announcer is not None, "joined before it was started"
         self._expires = max(self._expires + 1, int((time.time() + ANNOUNCEMENT_TTL) * 1000))
-        announcement = Announcement.sign(self._announcer.key_pair, topic.target, addresses, self._expires)
+        key_pair = self._announcer.key_pair
+        proof = membership_proof(topic.topic, key_pair.public_key)
+        announcement = Announcement.sign(key_pair, topic.target, proof, addresses, self._expires)
         return await self._node.announce(topic.target, announcement, topic.keepers, timeout=timeout)
 
 

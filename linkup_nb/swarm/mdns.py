@@ -1,8 +1,8 @@
 """Finding peers on the local network: multicast DNS (RFC 6762) and DNS-SD (RFC 6763), through the `zeroconf` package.
 
 Each topic and peer is one instance of `_linkup._tcp`, named by the beginnings of the discovery key and the public key;
-its TXT record holds both in full, as `d` and `k`. With `LINKUP_OFFLINE` set, nothing is sent on or announced for any
-interface but 127.0.0.1.
+its TXT record holds both in full, as `d` and `k`, and as `p` the proof that the peer knows the topic. With
+`LINKUP_OFFLINE` set, nothing is sent on or announced for any interface but 127.0.0.1.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from linkup_nb.loops import Tasks
 from linkup_nb.swarm.addresses import MAX_ADDRESSES, lan_addresses, may_dial, offline
-from linkup_nb.swarm.discovery import Announcer, FoundPeer
+from linkup_nb.swarm.discovery import Announcer, FoundPeer, membership_proof
 from linkup_nb.wire.keys import KEY_SIZE, discovery_key
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
 
 SERVICE = "_linkup._tcp.local."
+START_DELAY = 0.25  # seconds left to the peers on this machine, before the import of `zeroconf` wants the interpreter
 TTL = 120  # seconds that others may believe our records; what a killed peer leaves behind is gone after it
 REPORT_INTERVAL = 15.0  # seconds between reports of all that is known, and between looks at our own network addresses
 RESOLVE_TIMEOUT = 3.0  # seconds
@@ -33,6 +34,7 @@ MAX_QUESTIONS = 16  # instances whose records are asked for at one time
 
 @dataclass(eq=False, slots=True)
 class _Joined:
+    topic: bytes
     topic_key: bytes
     own_key: bytes
     server: bool
@@ -74,7 +76,7 @@ class Mdns:
         """Announce and look from now on; returns at once, for on a network nobody knows when all have answered."""
         await self.leave(topic)
         self._topics[topic] = joined = _Joined(
-            discovery_key(topic), self._announcer.key_pair.public_key, server, client, found
+            topic, discovery_key(topic), self._announcer.key_pair.public_key, server, client, found
         )
         if self._browser:
             self._announce(joined)
@@ -101,6 +103,7 @@ class Mdns:
         return f"Looking for peers on {where}." if self._browser else f"About to look for peers on {where}."
 
     async def _run(self) -> None:
+        await asyncio.sleep(START_DELAY)
         await asyncio.to_thread(import_module, "zeroconf.asyncio")
         while True:
             interfaces = ("127.0.0.1",) if offline() else lan_addresses()
@@ -160,7 +163,11 @@ class Mdns:
             SERVICE,
             joined.own_name,
             port=self._announcer.port,
-            properties={"d": joined.topic_key, "k": joined.own_key},
+            properties={
+                "d": joined.topic_key,
+                "k": joined.own_key,
+                "p": membership_proof(joined.topic, joined.own_key),
+            },
             server=f"{joined.own_key[:16].hex()}.local.",
             parsed_addresses=list(hosts),
             host_ttl=TTL,
@@ -207,6 +214,8 @@ class Mdns:
     def _peer(self, service: "AsyncServiceInfo", joined: _Joined) -> FoundPeer | None:
         key = service.properties.get(b"k")
         if service.properties.get(b"d") != joined.topic_key or not key or len(key) != KEY_SIZE:
+            return None
+        if service.properties.get(b"p") != membership_proof(joined.topic, key):
             return None
         # Loopback is this machine for whoever reads it: a neighbour could make us dial our own services.
         hosts = [host for host in service.parsed_addresses() if offline() or not ip_address(host).is_loopback]

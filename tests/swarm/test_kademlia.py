@@ -185,6 +185,23 @@ async def test_nobody_who_is_not_told_learns_the_topic() -> None:
         assert not any(TOPIC in said for said in heard)
 
 
+async def test_who_does_not_know_the_topic_is_not_passed_on() -> None:
+    async with (
+        bootstrap_node() as bootstrap,
+        Peer("anna", [bootstrap]) as anna,
+        Peer("mallory", [bootstrap]) as mallory,
+    ):
+        await mallory.join()
+        # The discovery key is all that other nodes see; this is what one of them could announce under it.
+        (joined,) = mallory.discovery._topics.values()
+        joined.topic = joined.target
+        joined.announce_at = 0.0
+        await mallory.discovery.refresh(TOPIC)
+        await anna.join()
+        assert anna.all_found() == set()
+        assert sum(count for reason, count in anna.discovery.counters.items() if "does not know the topic" in reason)
+
+
 async def test_a_bootstrap_node_that_is_down_at_first_is_tried_until_it_is_there(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

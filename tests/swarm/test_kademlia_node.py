@@ -13,6 +13,7 @@ import pytest
 
 from linkup_nb.swarm import kademlia_node, kademlia_rpc
 from linkup_nb.swarm.announcements import ANNOUNCEMENT_TTL, Address, Announcement, pack_addresses
+from linkup_nb.swarm.discovery import PROOF_SIZE
 from linkup_nb.swarm.kademlia_node import KademliaNode
 from linkup_nb.swarm.kademlia_rpc import AMPLIFICATION, MAX_DATAGRAM, MAX_NAMED, REPLY_TIMEOUT
 from linkup_nb.swarm.kademlia_table import K, node_id
@@ -37,7 +38,7 @@ def announcement(
     key_pair: KeyPair = ANNA, target: bytes = TARGET, addresses: tuple[Address, ...] = HERE, at: float | None = None
 ) -> Announcement:
     at = time.time() if at is None else at
-    return Announcement.sign(key_pair, target, addresses, int((at + ANNOUNCEMENT_TTL) * 1000))
+    return Announcement.sign(key_pair, target, bytes(PROOF_SIZE), addresses, int((at + ANNOUNCEMENT_TTL) * 1000))
 
 
 def closest_to(target: bytes, nodes: list[KademliaNode], asker: KademliaNode) -> list[Address]:
