@@ -13,6 +13,8 @@ const PENDING_AFTER = 300; // ms until a text under way is shown as such
 const CATCH_UP_AFTER = 1_500; // ms to wait for rows that the kernel has announced before asking again
 const SEEN_EVERY = 300; // ms
 const COPIED_FOR = 1_500; // ms
+const SAVED_WITHIN = 60_000; // ms that the browser may take to save a file
+const MAX_AVATARS = 256; // pictures kept, the newest
 const GROUP_WITHIN = 5 * 60_000; // ms between rows of one author that share a head
 const END_SLACK = 24; // px from the end that still count as the end
 const BLOCK = 50; // rows that are laid out, or left out of the layout, together
@@ -534,18 +536,21 @@ class Log {
     this.sizes.observe(this.rows);
   }
 
-  get lastSeq() {
-    return this.last?.seq ?? null;
-  }
-
   get empty() {
     return this.shown.size === 0;
+  }
+
+  /** Whether somebody is looking at the end. */
+  get present() {
+    return this.atEnd && this.visible;
   }
 
   /** Empties the log for `topic`; `seen` is the row up to which it was read before, or null when all of it was. */
   reset(topic, seen) {
     this.left.abort();
     this.left = new AbortController();
+    clearTimeout(this.seenTimer);
+    this.seenTimer = 0;
     this.nearby.disconnect();
     for (const { url } of this.shown.values()) this.blobs.revoke(url);
     this.shown.clear();
@@ -633,7 +638,7 @@ class Log {
     const grouped = !newDay && !divides && sameAuthor(before, row) && row.time - before.time < GROUP_WITHIN;
     const node = buildRow(row, date, grouped);
     if (row.seq === this.selected) node.setAttribute("aria-current", "true");
-    if (live && !this.#present && !row.own && row.kind !== "notice") this.missed += 1;
+    if (live && !this.present && !row.own && row.kind !== "notice") this.missed += 1;
     if (newDay) block.append(this.#newDay(date));
     if (divides) block.append(this.#newDivider(row.seq));
     block.append(node);
@@ -642,14 +647,10 @@ class Log {
     if (row.file?.inline && node.querySelector("img, audio")) this.nearby.observe(node);
   }
 
-  get #present() {
-    return this.atEnd && this.visible;
-  }
-
   /** Whether the "New" line belongs before this row. */
   #divides(row, live) {
     if (row.own || row.kind === "notice" || row.seq <= this.readTo || this.readTo === Infinity) return false;
-    return live ? !this.#present && !(this.divider?.seq > this.readTo) : !this.divider;
+    return live ? !this.present && !(this.divider?.seq > this.readTo) : !this.divider;
   }
 
   #newDivider(seq) {
@@ -664,14 +665,14 @@ class Log {
   }
 
   #markRead(live) {
-    if (live && this.#present && this.lastSeq > this.readTo) {
-      this.readTo = this.lastSeq;
+    if (live && this.present && this.last?.seq > this.readTo) {
+      this.readTo = this.last.seq;
       this.seenTimer ||= setTimeout(() => {
         this.seenTimer = 0;
         this.onread(this.readTo);
       }, SEEN_EVERY);
     }
-    if (this.#present) this.missed = 0;
+    if (this.present) this.missed = 0;
     say(this.pill, this.missed && !this.atEnd ? `${this.missed} new message${this.missed === 1 ? "" : "s"} ↓` : "");
   }
 
@@ -722,7 +723,7 @@ class Log {
     const entry = this.#entryOf(event.target);
     if (event.target !== (entry?.node ?? this.scroller)) return;
     if (entry && (event.key === "Enter" || event.key === " ")) this.#pick(entry.row);
-    else if (event.key === "ArrowUp") this.shown.get(entry ? entry.row.seq - 1 : this.lastSeq)?.node.focus();
+    else if (event.key === "ArrowUp") this.shown.get(entry ? entry.row.seq - 1 : this.last?.seq)?.node.focus();
     else if (event.key === "ArrowDown" && entry) this.shown.get(entry.row.seq + 1)?.node.focus();
     else if (event.key === "End") this.toEnd();
     else return;
@@ -770,6 +771,7 @@ class Log {
       const progress = (share) => (button.dataset.note = `${Math.round(share * 100)} %`);
       const url = this.blobs.make(await download(this.kernel, this.topic, row.seq, progress, signal), "application/octet-stream");
       element("a", "saved", { href: url, download: fileName(row.file) }).click();
+      setTimeout(() => this.blobs.revoke(url), SAVED_WITHIN);
       delete button.dataset.note;
     } catch (error) {
       button.dataset.note = error.message;
@@ -1081,11 +1083,12 @@ class Chat {
     this.kernel = new Kernel(model, this.id, (busy) => this.composer.setBusy(busy));
     this.composer = new Composer(this.parts, this);
     this.log = new Log(this.parts, this.kernel, this.blobs, {
-      onread: (seq) => this.#tell("seen", { topic: this.log.topic, seq }),
+      onread: (seq) => this.log.topic && this.#tell("seen", { topic: this.log.topic, seq }),
       onselect: (seq) => this.#tell("select", { topic: this.log.topic, seq }),
     });
     this.profile = new ProfileForm(this.kernel, this.blobs, () => this.#open(null));
-    this.roomForm = buildRoomForm(this.kernel, () => this.#roomEntered());
+    this.roomForm = buildRoomForm(this.kernel, () => this.#open(null));
+    this.parts.centre.append(this.profile.root);
     el.append(this.style, this.root);
     this.watch.observe(this.root);
     this.#listen();
@@ -1174,6 +1177,11 @@ class Chat {
   #onAvatar({ avatar, mime }, buffers) {
     if (this.avatars.has(avatar) || !AVATAR_ID.test(avatar) || !IMAGE_TYPES.has(mime)) return;
     this.avatars.set(avatar, this.blobs.make(buffers, mime));
+    if (this.avatars.size > MAX_AVATARS) {
+      const [oldest, url] = this.avatars.entries().next().value;
+      this.avatars.delete(oldest);
+      this.blobs.revoke(url);
+    }
     const rule = ([id, url]) => `#${this.root.id} [data-avatar="${id}"]{background-image:url(${url});color:transparent}`;
     this.style.textContent = [...this.avatars].map(rule).join("\n");
   }
@@ -1211,8 +1219,9 @@ class Chat {
 
   /** Where the reader will want to type. */
   #focus() {
-    if (this.root.dataset.mode === "chat") this.composer.focus();
-    else this.parts.centre.querySelector("input:not([type])").focus({ preventScroll: true });
+    const { mode } = this.root.dataset;
+    if (mode === "chat") this.composer.focus();
+    else part(mode === "roomless" ? this.roomForm : this.profile.root, mode === "roomless" ? "create-name" : "name").focus();
   }
 
   #onStopped() {
@@ -1233,15 +1242,12 @@ class Chat {
     this.#do("show", { topic }).then(() => this.composer.focus());
   }
 
-  #roomEntered() {
-    this.#toggleDrawer(null);
-    this.#open(null);
-  }
-
   /** The notebook around must not take what is typed here for its own keys. */
   #onKey(event) {
     event.stopPropagation();
-    if (event.key === "Escape") this.#toggleDrawer(null);
+    if (event.key !== "Escape" || event.defaultPrevented) return;
+    if (this.panel) this.#open(null);
+    else this.#toggleDrawer(null);
   }
 
   #onDrag(event) {
@@ -1260,14 +1266,12 @@ class Chat {
 
   #open(panel) {
     this.panel = panel;
-    if (panel === "settings") {
-      this.#toggleDrawer(null);
-      this.profile.open(this.state.me, false);
-    }
+    if (panel !== "rooms") this.#toggleDrawer(null);
+    if (panel === "settings") this.profile.open(this.state.me, false);
     this.#show();
-    if (panel === "rooms") this.roomForm.scrollIntoView({ block: "nearest" });
-    if (panel === "rooms") part(this.roomForm, "create-name").focus();
-    else this.#focus();
+    if (panel !== "rooms") return this.#focus();
+    this.roomForm.scrollIntoView({ block: "nearest" });
+    part(this.roomForm, "create-name").focus();
   }
 
   #show() {
@@ -1300,7 +1304,7 @@ class Chat {
       button.dataset.topic = topic;
       button.setAttribute("aria-current", String(topic === room));
       setText(button.firstChild, name);
-      say(button.lastChild, unread ? String(unread) : "");
+      say(button.lastChild, unread && !(topic === room && this.log.present) ? String(unread) : "");
       button.lastChild.ariaLabel = `${unread} unread`;
     });
     this.root.classList.toggle("lu-unread-elsewhere", rooms.some(({ topic, unread }) => unread && topic !== room));
@@ -1318,10 +1322,10 @@ class Chat {
 
   #showForms(room) {
     const mode = this.root.dataset.mode;
-    const centred = mode === "first" || mode === "settings" ? [this.profile.root] : mode === "roomless" ? [this.roomForm] : [];
     const place = this.parts["room-form-place"];
-    if (mode !== "roomless" && this.roomForm.parentElement !== place) place.append(this.roomForm);
-    if (this.parts.centre.firstChild !== (centred[0] ?? null)) this.parts.centre.replaceChildren(...centred);
+    const home = mode === "roomless" ? this.parts.centre : place;
+    if (this.roomForm.parentElement !== home) home.append(this.roomForm);
+    this.profile.root.hidden = mode !== "first" && mode !== "settings";
     place.hidden = this.panel !== "rooms" || !room;
     this.parts["create-or-join"].ariaExpanded = String(!place.hidden);
   }
@@ -1340,9 +1344,8 @@ class Chat {
   }
 }
 
-function showPeer(item, { key, name, short, shared_name: shared, status, detail }) {
+function showPeer(item, { name, short, shared_name: shared, status, detail }) {
   const [, who, rtt] = item.children;
-  item.dataset.key = key;
   item.dataset.status = status;
   setText(who.firstElementChild, name);
   setText(who.lastElementChild, shared ? short : "");
