@@ -15,7 +15,7 @@ from linkup_nb.chat.profile import Profile
 from linkup_nb.chat.room import Room
 from linkup_nb.chat.status import Status
 from linkup_nb.chat.topic import TOPIC_BYTES, parse_topic, short_topic
-from linkup_nb.errors import InvalidImage, NodeClosed, UnknownRoom, UsageError
+from linkup_nb.errors import InvalidImage, NodeClosed, UnknownRoom
 from linkup_nb.loops import Events, from_any_loop
 from linkup_nb.swarm.addresses import offline
 from linkup_nb.swarm.discovery import Discovery
