@@ -1,4 +1,4 @@
-"""The Noise handshake XX over Ed25519 keys: `Noise_XX_Ed25519_ChaChaPoly_BLAKE2b`.
+"""The Noise handshakes XX and IK over Ed25519 keys: `Noise_XX_Ed25519_ChaChaPoly_BLAKE2b`, and the same with IK.
 
 Specification: noiseprotocol.org, revision 34. As in the npm packages `noise-handshake` and `noise-curve-ed`, keys are
 Ed25519 keys and a Diffie-Hellman result is the compressed Edwards point itself, so X25519 libraries do not fit.
@@ -15,13 +15,30 @@ from nacl.bindings import (
 )
 from nacl.exceptions import CryptoError
 
-from linkup_nb.errors import HandshakeError
+from linkup_nb.errors import HandshakeError, UsageError
 from linkup_nb.wire.keys import KEY_SIZE, KeyPair
 
 TAG_SIZE = 16  # bytes
+MAX_PAYLOAD = 2048  # bytes in one message of IK; such messages travel in datagrams
 
-XX = (("e",), ("e", "ee", "s", "es"), ("s", "se"))  # what each message carries; the initiator sends the first
-MESSAGE_SIZES = (32, 96, 64)  # bytes of each message of XX, payloads being empty
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """What each message carries, the initiator's first, and its size in bytes with no payload.
+
+    A token of two letters is a shared secret: the initiator's key, then the responder's, each `e` or `s`.
+    """
+
+    name: str
+    messages: tuple[tuple[str, ...], ...]
+    sizes: tuple[int, ...]
+    max_payload: int
+    responder_is_known: bool  # the initiator has its public key from the start
+
+
+XX = Pattern("XX", (("e",), ("e", "ee", "s", "es"), ("s", "se")), (32, 96, 64), 0, False)
+IK = Pattern("IK", (("e", "es", "s", "ss"), ("e", "ee", "se")), (96, 48), MAX_PAYLOAD, True)
+MESSAGE_SIZES = XX.sizes
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,30 +52,47 @@ class HandshakeResult:
 
 
 class Handshake:
-    """One end of an XX handshake with empty payloads.
+    """One end of a handshake.
 
-    The initiator calls `send`, `receive`, `send`; the responder `receive`, `send`, `receive`. Then `result` is set.
-    After an error the handshake is of no more use.
+    With XX, whose payloads are empty, the initiator calls `send`, `receive`, `send`, the responder `receive`, `send`,
+    `receive`. With IK the initiator, who gives the responder's `remote_public_key`, calls `send`, `receive`, the
+    responder `receive`, `send`. Then `result` is set. After an error the handshake is of no more use.
     """
 
-    def __init__(self, initiator: bool, static: KeyPair, ephemeral: KeyPair) -> None:
+    def __init__(
+        self,
+        initiator: bool,
+        static: KeyPair,
+        ephemeral: KeyPair,
+        *,
+        pattern: Pattern = XX,
+        prologue: bytes = b"",
+        remote_public_key: bytes | None = None,
+    ) -> None:
+        if (remote_public_key is not None) != (initiator and pattern.responder_is_known):
+            raise UsageError("only an initiator of IK gives the responder's public key, and it has to")
         self.initiator = initiator
         self.result: HandshakeResult | None = None
-        self.remote_public_key: bytes | None = None
+        self.remote_public_key = remote_public_key
+        self._pattern = pattern
         self._static = static
         self._ephemeral = ephemeral
         self._remote_ephemeral = b""
         self._messages = 0
         self._key: bytes | None = None
         self._nonce = 0
-        self._chaining_key = b"Noise_XX_Ed25519_ChaChaPoly_BLAKE2b".ljust(64, b"\0")
+        self._chaining_key = f"Noise_{pattern.name}_Ed25519_ChaChaPoly_BLAKE2b".encode().ljust(64, b"\0")
         self._hash = self._chaining_key
-        self._mix_hash(b"")  # an empty prologue is mixed in too
+        self._mix_hash(prologue)  # an empty prologue is mixed in too
+        if pattern.responder_is_known:
+            self._mix_hash(remote_public_key or static.public_key)
 
-    def send(self) -> bytes:
-        """The next message of ours."""
+    def send(self, payload: bytes = b"") -> bytes:
+        """The next message of ours, its payload encrypted once there is a key."""
+        if len(payload) > self._pattern.max_payload:
+            raise UsageError(f"a payload has at most {self._pattern.max_payload} bytes here, this has {len(payload)}")
         message = b""
-        for token in XX[self._messages]:
+        for token in self._pattern.messages[self._messages]:
             if token == "e":
                 self._mix_hash(self._ephemeral.public_key)
                 message += self._ephemeral.public_key
@@ -66,17 +100,17 @@ class Handshake:
                 message += self._encrypt_and_hash(self._static.public_key)
             else:
                 self._mix_dh(token)
-        message += self._encrypt_and_hash(b"")
+        message += self._encrypt_and_hash(payload)
         self._finish_message()
         return message
 
-    def receive(self, message: bytes) -> None:
-        """Take the peer's next message; raises `HandshakeError` when it is not one, or was tampered with."""
-        if len(message) != MESSAGE_SIZES[self._messages]:
-            raise HandshakeError(
-                f"handshake message {self._messages + 1} has {MESSAGE_SIZES[self._messages]} bytes, got {len(message)}"
-            )
-        for token in XX[self._messages]:
+    def receive(self, message: bytes) -> bytes:
+        """Take the peer's next message and return its payload.
+
+        Raises `HandshakeError` when it is not one, or was tampered with.
+        """
+        self._check_size(len(message))
+        for token in self._pattern.messages[self._messages]:
             if token == "e":
                 self._remote_ephemeral, message = message[:KEY_SIZE], message[KEY_SIZE:]
                 self._mix_hash(self._remote_ephemeral)
@@ -85,12 +119,20 @@ class Handshake:
                 self.remote_public_key = self._decrypt_and_hash(sealed)
             else:
                 self._mix_dh(token)
-        self._decrypt_and_hash(message)
+        payload = self._decrypt_and_hash(message)
         self._finish_message()
+        return payload
+
+    def _check_size(self, size: int) -> None:
+        least = self._pattern.sizes[self._messages]
+        most = least + self._pattern.max_payload
+        if not least <= size <= most:
+            expected = f"{least}" if least == most else f"{least} to {most}"
+            raise HandshakeError(f"handshake message {self._messages + 1} has {expected} bytes, got {size}")
 
     def _finish_message(self) -> None:
         self._messages += 1
-        if self._messages < len(XX):
+        if self._messages < len(self._pattern.messages):
             return
         assert self.remote_public_key is not None
         first, second = self._hkdf(b"")
@@ -98,7 +140,6 @@ class Handshake:
         self.result = HandshakeResult(tx[:KEY_SIZE], rx[:KEY_SIZE], self._hash, self.remote_public_key)
 
     def _mix_dh(self, token: str) -> None:
-        """Mix in a shared secret: `token` names the initiator's key, then the responder's, each `e` or `s`."""
         mine, theirs = (token[0], token[1]) if self.initiator else (token[1], token[0])
         pair = self._ephemeral if mine == "e" else self._static
         remote = self._remote_ephemeral if theirs == "e" else self.remote_public_key
