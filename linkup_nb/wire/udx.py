@@ -1,0 +1,95 @@
+"""UDX: many reliable streams over the datagrams of one socket.
+
+Format: the C library `libudx`, version 1 of its protocol. There is no handshake: both ends learn each other's stream id
+elsewhere, for instance in the messages of a Noise handshake. Nothing is authenticated; put a secret stream on top.
+"""
+
+from collections import Counter, deque
+
+from linkup_nb.errors import DecodeError, UsageError
+from linkup_nb.wire.udx_events import Address, AddressSeen, Datagrams, Event, MessageReceived
+from linkup_nb.wire.udx_packet import decode, is_udx
+from linkup_nb.wire.udx_stream import IDLE_TIMEOUT, Stream, StreamState
+
+MAX_STREAMS = 4096  # on one endpoint, those that linger included
+MAX_EVENTS = 1024  # that wait to be taken; over it, messages and notices of strange addresses are dropped
+
+
+class Endpoint:
+    """The streams of one socket; the owner moves the datagrams and knows the time.
+
+    `now` is in seconds, on a clock that never goes back. After every call, here or on a stream, take the events with
+    `next_event`, send what `datagrams_to_send` returns, and call that again no later than at `get_timer`.
+    """
+
+    def __init__(self) -> None:
+        self.dropped: Counter[str] = Counter()  # packets, by reason
+        self._streams: dict[int, Stream] = {}
+        self._events: deque[Event] = deque()
+
+    @property
+    def streams(self) -> tuple[Stream, ...]:
+        """All streams that are not closed."""
+        return tuple(self._streams.values())
+
+    def open_stream(
+        self, local_id: int, now: float, *, idle_timeout: float | None = IDLE_TIMEOUT, ipv6: bool = False
+    ) -> Stream:
+        """Make a stream to which the peer sends with this id, a random one of 32 bits; `connect` it once you can.
+
+        Raises `UsageError` if there is one with this id, or there are too many.
+        """
+        if local_id in self._streams:
+            raise UsageError(f"this endpoint has a stream {local_id}; choose another id")
+        if len(self._streams) >= MAX_STREAMS:
+            raise UsageError(f"an endpoint has at most {MAX_STREAMS} streams; close some, or open another socket")
+        stream = Stream(local_id, self._emit, self._count, now, idle_timeout, ipv6)
+        stream.wake_at = now
+        self._streams[local_id] = stream
+        return stream
+
+    def receive_datagram(self, data: bytes | memoryview, address: Address, now: float) -> bool:
+        """Take a datagram; false if it is not UDX, and so may be meant for another user of the socket.
+
+        A packet that no peer would send, or that belongs to no stream, is counted in `dropped`.
+        """
+        if not is_udx(data):
+            return False
+        try:
+            packet = decode(data)
+        except DecodeError:
+            self._count("not a UDX packet")
+            return True
+        stream = self._streams.get(packet.stream_id)
+        if stream is None:
+            self._count("no such stream")
+        else:
+            stream.receive(packet, address, now)
+        return True
+
+    def datagrams_to_send(self, now: float) -> list[Datagrams]:
+        """What is to be sent now, in this order."""
+        out: list[Datagrams] = []
+        due = [stream for stream in self._streams.values() if stream.wake_at is not None and stream.wake_at <= now]
+        for stream in due:
+            out += stream.datagrams_to_send(now)
+            if stream.state is StreamState.CLOSED:
+                del self._streams[stream.local_id]
+        return out
+
+    def get_timer(self) -> float | None:
+        """When `datagrams_to_send` is to be called at the latest; `None` if only calls of yours change anything."""
+        return min((stream.wake_at for stream in self._streams.values() if stream.wake_at is not None), default=None)
+
+    def next_event(self) -> Event | None:
+        """The oldest event that was not taken yet."""
+        return self._events.popleft() if self._events else None
+
+    def _emit(self, event: Event) -> bool:
+        if isinstance(event, (MessageReceived, AddressSeen)) and len(self._events) >= MAX_EVENTS:
+            return False
+        self._events.append(event)
+        return True
+
+    def _count(self, reason: str) -> None:
+        self.dropped[reason] += 1

@@ -1,0 +1,84 @@
+"""What happens on the streams of a UDX endpoint, and what it wants to be sent."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+Address = tuple[str, int]
+
+
+class Closing(Enum):
+    """Why a stream is closed."""
+
+    ENDED = "both ends have ended it, and all data has arrived"
+    DESTROYED = "it was destroyed here"
+    RESET = "the peer destroyed it"
+    TIMED_OUT = "what was sent has not been acknowledged"
+    IDLE = "the peer fell silent"
+
+
+@dataclass(frozen=True, slots=True)
+class DataReceived:
+    """The DataReceived event is fired when `stream.read()` has something to return again; call it."""
+
+    stream_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class MessageReceived:
+    """The MessageReceived event is fired for each unordered message; some may be missing, or come twice."""
+
+    stream_id: int
+    message: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class EndReceived:
+    """The EndReceived event is fired when the peer has ended its side; `stream.read()` returns the last of its data.
+
+    End or destroy our side when nothing is left to say.
+    """
+
+    stream_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class RoomToWrite:
+    """The RoomToWrite event is fired when `stream.buffered`, having been over its high mark, has fallen far below."""
+
+    stream_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class AddressSeen:
+    """The AddressSeen event is fired when a packet comes from an address that is not where we send to.
+
+    A stream that is not connected yet can be connected to it. For one that is, the peer may have moved: call
+    `stream.change_remote` if that was agreed on, but never just for this; whoever knows the stream's id can cause it.
+    """
+
+    stream_id: int
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class StreamClosed:
+    """The StreamClosed event is the last one of a stream; what was received can still be read."""
+
+    stream_id: int
+    closing: Closing
+
+
+Event = DataReceived | MessageReceived | EndReceived | RoomToWrite | AddressSeen | StreamClosed
+
+
+@dataclass(frozen=True, slots=True)
+class Datagrams:
+    """Datagrams to send to one address, one after the other in `data`, all of `segment_size` bytes but the last.
+
+    One that `is_probe` must not be fragmented on its way; it is no loss if it cannot be sent.
+    """
+
+    address: Address
+    data: bytes
+    segment_size: int
+    is_probe: bool = False

@@ -1,0 +1,322 @@
+"""One UDX stream: bytes in order both ways, unordered messages beside them, and how it begins and ends."""
+
+from collections.abc import Callable
+from enum import Enum
+
+from linkup_nb.errors import UsageError
+from linkup_nb.wire.udx_events import (
+    Address,
+    AddressSeen,
+    Closing,
+    Datagrams,
+    DataReceived,
+    EndReceived,
+    Event,
+    MessageReceived,
+    RoomToWrite,
+    StreamClosed,
+)
+from linkup_nb.wire.udx_flight import Sent
+from linkup_nb.wire.udx_mtu import BASE_PAYLOAD
+from linkup_nb.wire.udx_packet import (
+    DATA,
+    DESTROY,
+    END,
+    HEADER,
+    HEARTBEAT,
+    MAGIC,
+    MESSAGE,
+    NUMBERS,
+    SACK,
+    Packet,
+    encode,
+    unwrap,
+)
+from linkup_nb.wire.udx_receiver import RECEIVE_WINDOW, Receiver
+from linkup_nb.wire.udx_sender import Sender
+
+IDLE_TIMEOUT = 30.0  # seconds of silence after which the peer is gone
+HEARTBEATS = 3  # sent to a silent peer before that
+LINGER = 3.0  # seconds for which an ended stream still acknowledges, lest the peer wait for that in vain
+MAX_MESSAGE = BASE_PAYLOAD  # bytes of an unordered message
+MAX_QUEUED_MESSAGES = 64  # unordered messages that wait for `datagrams_to_send`; more are dropped
+HIGH_MARK = 2 * 1024 * 1024  # bytes buffered, over which a writer should wait for RoomToWrite
+LOW_MARK = HIGH_MARK // 2  # bytes
+MAX_BATCH_BYTES = 65_000  # bytes of datagrams that one system call can send
+MAX_BATCH = 64  # datagrams
+
+NOW = 0.0  # a time that has passed
+
+
+class StreamState(Enum):
+    """How far a stream has come."""
+
+    WAITING = "waiting"  # where the peer is is not known yet; it may find us
+    CONNECTED = "connected"
+    LINGERING = "lingering"  # over, but the peer may not have heard of it
+    CLOSED = "closed"
+
+
+class Stream:
+    """One end of a stream; made by `Endpoint.open_stream`.
+
+    After each call, send what `Endpoint.datagrams_to_send` returns. A writer should pause while `buffered` is over
+    `HIGH_MARK`, until RoomToWrite is fired. With an idle timeout, in seconds, the peer's being alive is asked for.
+    """
+
+    def __init__(
+        self,
+        local_id: int,
+        emit: Callable[[Event], bool],
+        count: Callable[[str], None],
+        now: float,
+        idle_timeout: float | None,
+        ipv6: bool,
+    ) -> None:
+        self.local_id = local_id
+        self.remote_id = 0
+        self.remote: Address | None = None
+        self.state = StreamState.WAITING
+        self.wake_at: float | None = None  # when `datagrams_to_send` may have something
+        self.sender = Sender(local_id, ipv6=ipv6)
+        self.receiver = Receiver()
+        self._emit = emit
+        self._count = count
+        self._idle_timeout = idle_timeout
+        self._ipv6 = ipv6
+        self._heard_at = now
+        self._heartbeats = 0
+        self._linger_until = 0.0
+        self._seen: Address | None = None
+        self._messages: list[bytes] = []
+        self._ack_due = False
+        self._heartbeat_due = False
+        self._destroy_due = False
+        self._advertised = RECEIVE_WINDOW
+        self._over_high_mark = False
+
+    def __repr__(self) -> str:
+        return f"Stream({self.local_id}, {self.state.value}, {self.remote})"
+
+    @property
+    def buffered(self) -> int:
+        """Bytes written that the peer has not acknowledged."""
+        return self.sender.buffered
+
+    def connect(self, remote_id: int, address: Address, now: float) -> None:
+        """Say which stream of the peer's this one belongs to, and where it is; data can be written before."""
+        if self.state is not StreamState.WAITING:
+            raise UsageError("a stream is connected once; change_remote is for a peer that has moved")
+        self.remote_id, self.remote = remote_id, address
+        self.state = StreamState.CONNECTED
+        self.sender.proven = address == self._seen
+        self._heard_at = now
+        self.wake_at = NOW
+
+    def change_remote(self, address: Address) -> None:
+        """Go on with the same peer at another address, which the caller knows to be the peer's."""
+        if self.state is not StreamState.CONNECTED:
+            raise UsageError("only a connected stream has a remote to change")
+        self.remote = address
+        self.sender.reset_path(ipv6=self._ipv6)
+        self._ack_due = True
+        self.wake_at = NOW
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Queue data for the peer; it must not be changed any more."""
+        self._check_open()
+        self.sender.write(data)
+        self._over_high_mark = self._over_high_mark or self.buffered > HIGH_MARK
+        self.wake_at = NOW
+
+    def end(self) -> None:
+        """Say that nothing more will be written; the peer can still write."""
+        self._check_open()
+        self.sender.end()
+        self.wake_at = NOW
+
+    def send_message(self, message: bytes) -> None:
+        """Send up to `MAX_MESSAGE` bytes beside the stream, once; they may be lost on their way."""
+        self._check_open()
+        if len(message) > MAX_MESSAGE:
+            raise UsageError(f"an unordered message has at most {MAX_MESSAGE} bytes, this one has {len(message)}")
+        if len(self._messages) >= MAX_QUEUED_MESSAGES:
+            self._count("message over the limit of those that wait")
+            return
+        self._messages.append(message)
+        self.wake_at = NOW
+
+    def read(self) -> bytes:
+        """All data that has come and was not read; the peer may send that much more."""
+        data = self.receiver.read()
+        if self.state is StreamState.CONNECTED and self.receiver.window - self._advertised >= RECEIVE_WINDOW // 4:
+            self._ack_due = True
+            self.wake_at = NOW
+        return data
+
+    def destroy(self) -> None:
+        """Close the stream at once, whatever has not arrived; the peer is told."""
+        if self.state in (StreamState.WAITING, StreamState.CONNECTED):
+            self._destroy_due = self.state is StreamState.CONNECTED
+            self._close(Closing.DESTROYED)
+
+    def receive(self, packet: Packet, address: Address, now: float) -> None:
+        """Take a packet that carries the id of this stream."""
+        kinds, _, window, seq, ack, sacks, payload = packet
+        if self.state is StreamState.CLOSED:
+            return
+        if not self.sender.receive(ack, sacks, window, now):
+            self._count("acknowledges what was never sent")
+            return
+        if address == self.remote:
+            self.sender.proven = True
+        else:
+            self._notice(address)
+        self._heard_at = now
+        self._heartbeats = 0
+        self.wake_at = NOW
+        if kinds & (DATA | END):
+            self._ack_due = True
+            if self.state is not StreamState.LINGERING:
+                self._receive_data(seq, kinds, payload)
+        if kinds & HEARTBEAT:
+            self._ack_due = True
+        if self.state is StreamState.LINGERING:
+            return
+        if kinds & MESSAGE and not self._emit(MessageReceived(self.local_id, payload)):
+            self._count("message over the limit of those that wait")
+        if kinds & DESTROY:
+            self._receive_destroy(address)
+            return
+        if self._over_high_mark and self.buffered < LOW_MARK:
+            self._over_high_mark = False
+            self._emit(RoomToWrite(self.local_id))
+        if self.receiver.ended and self.sender.finished:
+            self.state = StreamState.LINGERING
+            self._linger_until = now + LINGER
+            self._emit(StreamClosed(self.local_id, Closing.ENDED))
+
+    def datagrams_to_send(self, now: float) -> list[Datagrams]:
+        """What is to go to the peer; afterwards `wake_at` says when to ask again."""
+        self._handle_timers(now)
+        out: list[Datagrams] = []
+        self.wake_at = None
+        if self.remote is None:
+            self.wake_at = self._idle_timer()
+            return out
+        if self._destroy_due:
+            self._destroy_due = False
+            self._add(out, encode(self._packet(DESTROY)))
+        if self.state is StreamState.CONNECTED:
+            self._add_messages(out)
+            packets = self.sender.packets(now)
+            if packets:
+                self._add_packets(out, packets)
+                self._ack_due = bool(self._ack_due and self.receiver.early)
+            if self.sender.heartbeat_due or self._heartbeat_due:
+                self.sender.heartbeat_due = self._heartbeat_due = False
+                self._add(out, encode(self._packet(HEARTBEAT)))
+            self.wake_at = min(filter(None, (self.sender.timer, self._idle_timer())), default=None)
+        elif self.state is StreamState.LINGERING:
+            self.wake_at = self._linger_until
+        if self._ack_due and self.state is not StreamState.CLOSED:
+            self._ack_due = False
+            sacks = self.receiver.sacks()
+            self._add(out, encode(self._packet(SACK if sacks else 0)._replace(sacks=sacks)))
+        if out:
+            self._advertised = self.receiver.window
+        return out
+
+    def _check_open(self) -> None:
+        if self.state in (StreamState.LINGERING, StreamState.CLOSED):
+            raise UsageError("this stream is closed")
+
+    def _notice(self, address: Address) -> None:
+        if address != self._seen and self._emit(AddressSeen(self.local_id, address)):
+            self._seen = address
+
+    def _receive_data(self, seq: int, kinds: int, payload: bytes) -> None:
+        receiver = self.receiver
+        was_readable, had_ended = receiver.readable, receiver.ended
+        if not receiver.receive(unwrap(seq, receiver.ack), kinds, payload):
+            self._count("data beyond the window")
+        if receiver.readable and not was_readable:
+            self._emit(DataReceived(self.local_id))
+        if receiver.ended and not had_ended:
+            self._emit(EndReceived(self.local_id))
+
+    def _receive_destroy(self, address: Address) -> None:
+        if self.state is StreamState.CONNECTED and address != self.remote:
+            self._count("destroyed from an address that is not the peer's")
+        else:
+            self._close(Closing.RESET)
+
+    def _close(self, closing: Closing) -> None:
+        self.state = StreamState.CLOSED
+        self.wake_at = NOW
+        self._emit(StreamClosed(self.local_id, closing))
+
+    def _handle_timers(self, now: float) -> None:
+        if self.state is StreamState.LINGERING:
+            if now >= self._linger_until:
+                self.state = StreamState.CLOSED
+            return
+        if self.state is StreamState.CONNECTED:
+            self.sender.handle_timer(now)
+            if self.sender.timed_out:
+                self._close(Closing.TIMED_OUT)
+                return
+        timer = self._idle_timer()
+        if self.state is StreamState.CLOSED or timer is None or now < timer:
+            return
+        if self.state is StreamState.WAITING or self._heartbeats == HEARTBEATS:
+            self._close(Closing.IDLE)
+        else:
+            self._heartbeats += 1
+            self._heartbeat_due = True
+
+    def _idle_timer(self) -> float | None:
+        """When to ask whether the peer is alive, and in the end to give it up."""
+        if self._idle_timeout is None:
+            return None
+        if self.state is StreamState.WAITING:
+            return self._heard_at + self._idle_timeout
+        return self._heard_at + self._idle_timeout * (self._heartbeats + 1) / (HEARTBEATS + 1)
+
+    def _packet(self, kinds: int, payload: bytes = b"") -> Packet:
+        receiver = self.receiver
+        seq = self.sender.flight.next_seq
+        return Packet(kinds, self.remote_id, receiver.window, seq, receiver.ack, (), payload)
+
+    def _add(self, out: list[Datagrams], datagram: bytes, is_probe: bool = False) -> None:
+        assert self.remote is not None
+        out.append(Datagrams(self.remote, datagram, len(datagram), is_probe))
+
+    def _add_messages(self, out: list[Datagrams]) -> None:
+        for message in self._messages:
+            if self.sender.may_prove(len(message)):
+                self._add(out, encode(self._packet(MESSAGE, message)))
+        self._messages.clear()
+
+    def _add_packets(self, out: list[Datagrams], packets: list[Sent]) -> None:
+        """Pack data, putting into one batch what one system call can send: datagrams of one size, but for the last."""
+        assert self.remote is not None
+        remote_id, window, ack = self.remote_id, self.receiver.window, self.receiver.ack % NUMBERS
+        parts: list[bytes | memoryview] = []
+        segment_size = total = 0
+        for sent in packets:
+            size = sent.size
+            header = HEADER.pack(MAGIC, sent.kinds, sent.padding, remote_id, window, sent.seq % NUMBERS, ack)
+            if sent.padding:
+                self._add(out, b"".join((header, bytes(sent.padding), sent.payload)), is_probe=True)
+                continue
+            is_full = total + size > MAX_BATCH_BYTES or total + size > MAX_BATCH * segment_size
+            if parts and (is_full or size > segment_size or total % segment_size):
+                out.append(Datagrams(self.remote, b"".join(parts), segment_size))
+                parts, total = [], 0
+            if not parts:
+                segment_size = size
+            parts += (header, sent.payload)
+            total += size
+        if parts:
+            out.append(Datagrams(self.remote, b"".join(parts), segment_size))
