@@ -1,8 +1,10 @@
 """How fast a stream may send: BBR, which models the path by its bandwidth and its shortest round trip.
 
 Specification: draft-cardwell-iccrg-bbr-congestion-control-00 (version 1, which libudx runs too), and for the samples
-draft-cheng-iccrg-delivery-rate-estimation-00. Version 1 does not slow down for losses that are not its own doing: a
-link that loses 5 % of everything still gives what it can carry, where CUBIC would fall to a few packets a round trip.
+draft-cheng-iccrg-delivery-rate-estimation-00. As in Linux, the window has room for acknowledgements that come bunched
+because a receiver waited for its turn on the processor; else that wait would limit the rate. Version 1 does not slow
+down for losses that are not its own doing: a link that loses 5 % of everything still gives what it can carry, where
+CUBIC would fall to a few packets a round trip.
 """
 
 from collections import deque
@@ -21,6 +23,8 @@ CYCLE = (1.25, 0.75, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)  # probe for more, drain what
 WINDOW_GAIN = 2.0
 FULL_PIPE_GROWTH = 1.25  # less growth than this for three round trips: the pipe is full
 FULL_PIPE_ROUNDS = 3
+BUNCH_ROUNDS = 5  # round trips after which an older bunch of acknowledgements counts no more, or twice as many
+MAX_BUNCH_TIME = 0.1  # seconds of sending that a bunch may add to the window
 QUANTUM_TIME = 0.001  # seconds of sending that one burst may hold
 MAX_QUANTUM = 64 * 1024  # bytes
 
@@ -74,6 +78,10 @@ class Bbr:
         self._cycle_at = 0.0
         self._gain = STARTUP_GAIN
         self._window_gain = STARTUP_GAIN
+        self._bunch_at = 0.0  # since when acknowledgements are counted together
+        self._bunch = 0  # bytes acknowledged since then
+        self._bunch_excess = [0, 0]  # most bytes over what the bandwidth explains, lately and before
+        self._bunch_round = 0
         self._probe_rtt_until: float | None = None
         self._saved_window = 0
         self._in_recovery = False
@@ -93,6 +101,7 @@ class Bbr:
         """Learn from an acknowledgement that delivered something."""
         self._update_round(sample)
         self._update_bandwidth(sample)
+        self._update_bunches(sample, now)
         self._update_cycle(sample, now)
         self._update_full_pipe(sample)
         self._update_min_rtt(sample, now)
@@ -146,6 +155,16 @@ class Bbr:
             bandwidths.append((self._round, rate))
         while len(bandwidths) > 1 and bandwidths[0][0] < self._round - BANDWIDTH_LIFETIME:
             bandwidths.popleft()
+
+    def _update_bunches(self, sample: Sample, now: float) -> None:
+        explained = int(self.bandwidth * (now - self._bunch_at))
+        if self._bunch <= explained:
+            self._bunch_at, self._bunch, explained = now, 0, 0
+        self._bunch += sample.acked
+        if self._round >= self._bunch_round + BUNCH_ROUNDS:
+            self._bunch_round = self._round
+            self._bunch_excess = [0, self._bunch_excess[0]]
+        self._bunch_excess[0] = max(self._bunch_excess[0], min(self._bunch - explained, self.window))
 
     def _update_cycle(self, sample: Sample, now: float) -> None:
         if self.mode is not Mode.PROBE_BANDWIDTH:
@@ -224,7 +243,8 @@ class Bbr:
         if self._round < self._conserve_until:
             self.window = max(self.window, sample.in_flight + sample.acked)
         elif self._pipe_filled:
-            self.window = min(self.window + sample.acked, target)
+            bunches = min(max(self._bunch_excess), int(self.bandwidth * MAX_BUNCH_TIME))
+            self.window = min(self.window + sample.acked, target + bunches)
         elif self.window < target or sample.delivered < INITIAL_WINDOW * self.packet_size:
             self.window += sample.acked
         self.window = min(max(self.window, least), MAX_WINDOW)

@@ -62,7 +62,7 @@ class Flight:
         self._told_of: float = inf  # from this packet on, the last acknowledgement had no room to name what has come
         self._delivered_at = 0.0
         self._first_sent_at = 0.0
-        self._app_limited_until = 0
+        self._app_limited_until = -1
         self._newest_at = -1.0  # when the newest packet that has arrived was sent
         self._newest_seq = -1
         self._newest_rtt = 0.0
@@ -115,7 +115,7 @@ class Flight:
 
     def nothing_more_to_send(self) -> None:
         """What arrives until all in flight has arrived says little about what the path can carry."""
-        self._app_limited_until = max(self.delivered + self.bytes, 1)
+        self._app_limited_until = self.delivered + self.bytes
 
     def acknowledge(self, ack: int, sacks: Ranges, now: float) -> Sample | None:
         """Take an acknowledgement, `ack` unwrapped and up to `next_seq`, numbers of `sacks` as on the wire.
@@ -174,7 +174,7 @@ class Flight:
         sent.prior_delivered = self.delivered
         sent.prior_delivered_at = self._delivered_at
         sent.first_sent_at = self._first_sent_at
-        sent.app_limited = self.delivered < self._app_limited_until
+        sent.app_limited = self.delivered <= self._app_limited_until
         self._in_flight[sent.seq] = sent
         self.bytes += sent.size
 

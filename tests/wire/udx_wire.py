@@ -47,6 +47,10 @@ class Wire:
         self.events[address] = []
         return endpoint
 
+    def endpoint(self, stream: Stream) -> Endpoint:
+        """The endpoint of a stream."""
+        return next(endpoint for endpoint in self._ends.values() if stream in endpoint.streams)
+
     def move(self, old: Address, new: Address) -> None:
         """Let an endpoint send from, and be found at, another address."""
         self._ends[new] = self._ends.pop(old)
