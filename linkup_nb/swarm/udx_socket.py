@@ -1,0 +1,225 @@
+"""One UDP socket and the UDX streams on it: the only place where UDX meets the operating system.
+
+On Linux one system call sends or receives up to 64 datagrams of a stream (`UDP_SEGMENT` and `UDP_GRO`, see udp(7)); a
+single datagram takes as long in Python as all of them together.
+"""
+
+import asyncio
+import socket
+import struct
+import sys
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from random import SystemRandom
+from time import monotonic
+
+from linkup_nb.errors import NodeClosed, UsageError
+from linkup_nb.swarm.addresses import offline
+from linkup_nb.wire.udx import Endpoint
+from linkup_nb.wire.udx_events import Address, Datagrams, Event
+from linkup_nb.wire.udx_stream import IDLE_TIMEOUT, Stream
+
+SOCKET_BUFFER = 4 * 1024 * 1024  # bytes asked for each way; systems give what they allow
+MAX_READS = 32  # batches taken in one turn of the loop, so that others have their turn too
+MAX_DATAGRAM = 65_536  # bytes
+
+# From linux/udp.h and linux/in.h; Python names none of them.
+_SOL_UDP = 17
+_UDP_SEGMENT = 103
+_UDP_GRO = 104
+_IP_MTU_DISCOVER = 10
+_IP_PMTUDISC_DONT = 0
+_IP_PMTUDISC_PROBE = 3
+_LINUX = sys.platform == "linux"
+
+_segment_size = struct.Struct("=H")
+_received_size = struct.Struct("=i")
+
+
+class UdxSocket:
+    """Carries the datagrams of an endpoint on the running loop, which must be able to watch sockets.
+
+    `on_event` is called with each event of a stream, `on_datagram` with what came to the port and is not UDX.
+    After calls on a stream, call `transmit_soon`. Raises `OSError` when the port cannot be had.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        on_event: Callable[[Event], None],
+        on_datagram: Callable[[bytes, Address], None],
+    ) -> None:
+        if offline() and not host.startswith("127."):
+            raise UsageError("LINKUP_OFFLINE is set, so only an address 127.x.x.x can be used")
+        self.endpoint = Endpoint()
+        self._on_event = on_event
+        self._on_datagram = on_datagram
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._transmitting = False  # in this turn of the loop, or in the next
+        self._unsent: deque[Datagrams] = deque()  # what the system had no room for
+        self._buffer = bytearray(MAX_DATAGRAM)
+        self._closed = False
+        self._socket = _open(host, port)
+        self._in_batches = _LINUX and _batches(self._socket)
+        self._loop.add_reader(self._socket, self._readable)
+
+    @property
+    def address(self) -> Address:
+        """Where this socket is bound."""
+        host, port = self._socket.getsockname()[:2]
+        return host, port
+
+    def open_stream(self, *, idle_timeout: float | None = IDLE_TIMEOUT) -> Stream:
+        """A new stream with a random id; tell the peer the id, and `connect` the stream to the peer's."""
+        if self._closed:
+            raise NodeClosed("this socket has been closed")
+        taken = {stream.local_id for stream in self.endpoint.streams}
+        local_id = next(number for number in iter(lambda: SystemRandom().getrandbits(32), None) if number not in taken)
+        return self.endpoint.open_stream(local_id, monotonic(), idle_timeout=idle_timeout)
+
+    def connect_stream(self, stream: Stream, remote_id: int, address: Address) -> None:
+        """Connect a stream of this socket."""
+        stream.connect(remote_id, address, monotonic())
+        self.transmit_soon()
+
+    def send_datagram(self, data: bytes, address: Address) -> None:
+        """Send one datagram that is not UDX; like any, it may be lost."""
+        if not self._closed:
+            with suppress(OSError):
+                self._socket.sendto(data, address)
+
+    def transmit_soon(self) -> None:
+        """Send what streams have to send, once this turn of the loop is over."""
+        if not self._transmitting and not self._closed:
+            self._transmitting = True
+            self._loop.call_soon(self._transmit)
+
+    def close(self) -> None:
+        """Destroy all streams, tell their peers, and give the port back."""
+        if self._closed:
+            return
+        for stream in self.endpoint.streams:
+            stream.destroy()
+        self._transmit()
+        self._closed = True
+        self._loop.remove_reader(self._socket)
+        self._loop.remove_writer(self._socket)
+        if self._timer:
+            self._timer.cancel()
+        self._socket.close()
+
+    def _readable(self) -> None:
+        now = monotonic()
+        for _ in range(MAX_READS):
+            try:
+                size, ancillary, _, address = self._socket.recvmsg_into([self._buffer], 64)
+            except (BlockingIOError, InterruptedError):
+                break
+            except OSError:
+                continue  # the system tells that an earlier datagram did not arrive
+            segment = size
+            for level, kind, data in ancillary:
+                if level == _SOL_UDP and kind == _UDP_GRO:
+                    (segment,) = _received_size.unpack(data)
+            self._receive(size, segment, address[:2], now)
+        self._transmit()
+
+    def _receive(self, size: int, segment: int, address: Address, now: float) -> None:
+        receive = self.endpoint.receive_datagram
+        with memoryview(self._buffer) as view:
+            for start in range(0, size, segment or 1):
+                datagram = view[start : min(start + segment, size)]
+                if not receive(datagram, address, now):
+                    self._on_datagram(bytes(datagram), address)
+
+    def _transmit(self) -> None:
+        self._transmitting = False
+        if self._closed:
+            return
+        self._tell_events()
+        if not self._unsent:
+            self._send(deque(self.endpoint.datagrams_to_send(monotonic())))
+            self._tell_events()
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        due = self.endpoint.get_timer()
+        if due is not None and not self._unsent and not self._transmitting:
+            self._timer = self._loop.call_later(max(0.0, due - monotonic()), self._transmit)
+
+    def _tell_events(self) -> None:
+        while (event := self.endpoint.next_event()) is not None:
+            self._on_event(event)
+
+    def _writable(self) -> None:
+        self._loop.remove_writer(self._socket)
+        unsent, self._unsent = self._unsent, deque()
+        self._send(unsent)
+        self._transmit()
+
+    def _send(self, batches: deque[Datagrams]) -> None:
+        while batches:
+            batch = batches.popleft()
+            try:
+                if len(batch.data) <= batch.segment_size:
+                    self._send_one(batch)
+                elif self._in_batches:
+                    how = [(_SOL_UDP, _UDP_SEGMENT, _segment_size.pack(batch.segment_size))]
+                    self._socket.sendmsg([batch.data], how, 0, batch.address)
+                else:
+                    batches.extendleft(_one_by_one(batch)[::-1])
+            except (BlockingIOError, InterruptedError):
+                batches.appendleft(batch)
+                self._unsent = batches
+                self._loop.add_writer(self._socket, self._writable)
+                return
+            except OSError:
+                # This path takes no batches, or not of this size; a single datagram is lost as on its way.
+                if len(batch.data) > batch.segment_size:
+                    batches.extendleft(_one_by_one(batch)[::-1])
+
+    def _send_one(self, batch: Datagrams) -> None:
+        if not (batch.is_probe and _LINUX):
+            self._socket.sendto(batch.data, batch.address)
+            return
+        self._socket.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _IP_PMTUDISC_PROBE)
+        try:
+            self._socket.sendto(batch.data, batch.address)
+        finally:
+            self._socket.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _IP_PMTUDISC_DONT)
+
+
+def _one_by_one(batch: Datagrams) -> list[Datagrams]:
+    data, size = batch.data, batch.segment_size
+    return [Datagrams(batch.address, data[start : start + size], size) for start in range(0, len(data), size)]
+
+
+def _open(host: str, port: int) -> socket.socket:
+    """A UDP socket that is bound and does not block."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    opened = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        opened.setblocking(False)
+        for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+            opened.setsockopt(socket.SOL_SOCKET, option, SOCKET_BUFFER)
+        if _LINUX:
+            opened.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _IP_PMTUDISC_DONT)
+        opened.bind((host, port))
+    except BaseException:
+        opened.close()
+        raise
+    return opened
+
+
+def _batches(opened: socket.socket) -> bool:
+    """Let the system hand over datagrams in batches; false if it can neither do that nor send them."""
+    try:
+        opened.setsockopt(_SOL_UDP, _UDP_GRO, 1)
+        opened.getsockopt(_SOL_UDP, _UDP_SEGMENT)
+    except OSError:
+        return False
+    return True
