@@ -1,0 +1,185 @@
+"""The datagrams of the DHT: requests to a node, and its replies.
+
+Format: the npm package `dht-rpc`, version 3 of its protocol. A first byte says which of the two it is, a second which
+fields follow: a number that joins reply and request, the address of the receiver as the sender sees it, and the rest.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from linkup_nb.errors import DecodeError
+from linkup_nb.wire.compact import Decoder, Encoder
+from linkup_nb.wire.keys import blake2b_256
+
+MAX_CLOSER_NODES = 20  # in one reply; those beyond are ignored
+MAX_DATAGRAM = 1472  # bytes; the DHT's datagrams are never fragmented
+ID_SIZE = 32  # bytes of ids, targets and tokens
+TOKEN_ROTATION = 7.5  # seconds after which `Tokens` should be given its next secret
+
+_REQUEST = 0x03
+_REPLY = 0x13
+_ID, _TOKEN, _INTERNAL, _TARGET, _VALUE = 1, 2, 4, 8, 16  # what a request has
+_CLOSER_NODES, _ERROR = 4, 8  # what a reply has instead of the third and fourth
+
+Address = tuple[str, int]
+
+
+class Internal(IntEnum):
+    """The commands that every node of the DHT knows."""
+
+    PING = 0
+    PING_NAT = 1  # the reply goes to another port, the request's value
+    FIND_NODE = 2
+    DOWN_HINT = 3  # somebody found a node dead, the request's value
+    DELAYED_PING = 4  # the reply is to come so many milliseconds later, the request's value
+
+
+class Failure(IntEnum):
+    """Why a node did not do what it was asked to; a reply may hold other numbers too."""
+
+    NONE = 0
+    UNKNOWN_COMMAND = 1
+    INVALID_TOKEN = 2
+    SEQ_REUSED = 16  # another value is stored under this sequence number
+    SEQ_TOO_LOW = 17  # a newer value is stored
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request; `to` is where it goes. Only nodes that keep their address give their id."""
+
+    tid: int  # 16 bits, echoed in the reply
+    to: Address
+    command: int
+    internal: bool = False  # `command` is one of `Internal`
+    id: bytes | None = None
+    token: bytes | None = None  # the one that the node gave us, for writing to it
+    target: bytes | None = None
+    value: bytes | None = None
+
+    def __bytes__(self) -> bytes:
+        flags = _flags(self.id, self.token, self.internal or None, self.target, self.value)
+        encoder = _begin(_REQUEST, flags, self.tid, self.to, self.id, self.token).uint(self.command)
+        if self.target is not None:
+            encoder.fixed(self.target, ID_SIZE)
+        if self.value is not None:
+            encoder.buffer(self.value)
+        return bytes(encoder)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A reply; `to` is the asker's address as the node sees it, which is how one learns of a NAT."""
+
+    tid: int
+    to: Address
+    id: bytes | None = None
+    token: bytes | None = None
+    closer_nodes: tuple[Address, ...] = ()
+    error: int = 0  # one of `Failure`, or a number that we do not know
+    value: bytes | None = None
+
+    def __bytes__(self) -> bytes:
+        flags = _flags(self.id, self.token, self.closer_nodes or None, self.error or None, self.value)
+        encoder = _begin(_REPLY, flags, self.tid, self.to, self.id, self.token)
+        if self.closer_nodes:
+            encoder.array(list(self.closer_nodes), lambda encoder, node: encoder.ipv4_address(*node))
+        if self.error:
+            encoder.uint(self.error)
+        if self.value is not None:
+            encoder.buffer(self.value)
+        return bytes(encoder)
+
+
+def decode(datagram: bytes) -> Request | Reply:
+    """The request or reply in a datagram; raises `DecodeError` if it is neither.
+
+    Believe an id only if it is `node_id` of where the datagram came from.
+    """
+    if len(datagram) > MAX_DATAGRAM:
+        raise DecodeError(f"a datagram of the DHT has at most {MAX_DATAGRAM} bytes, got {len(datagram)}")
+    decoder = Decoder(datagram)
+    kind, flags = decoder.fixed(2)
+    if kind not in (_REQUEST, _REPLY):
+        raise DecodeError("neither a request nor a reply of the DHT")
+    tid = int.from_bytes(decoder.fixed(2), "little")
+    to = decoder.ipv4_address()
+    id_ = decoder.fixed(ID_SIZE) if flags & _ID else None
+    token = decoder.fixed(ID_SIZE) if flags & _TOKEN else None
+    if kind == _REQUEST:
+        command = decoder.uint()
+        target = decoder.fixed(ID_SIZE) if flags & _TARGET else None
+        value = decoder.buffer() if flags & _VALUE else None
+        return Request(tid, to, command, bool(flags & _INTERNAL), id_, token, target, value)
+    nodes = decoder.array(Decoder.ipv4_address) if flags & _CLOSER_NODES else []
+    error = decoder.uint() if flags & _ERROR else 0
+    value = decoder.buffer() if flags & _VALUE else None
+    return Reply(tid, to, id_, token, tuple(nodes[:MAX_CLOSER_NODES]), error, value)
+
+
+def node_id(address: Address) -> bytes:
+    """The id of the node at a public address; a node cannot choose it."""
+    return blake2b_256(bytes(Encoder().ipv4_address(*address)))
+
+
+def distance(one: bytes, other: bytes) -> int:
+    """How far an id is from another, or from a target."""
+    return int.from_bytes(one, "big") ^ int.from_bytes(other, "big")
+
+
+def encode_port(port: int) -> bytes:
+    """The value of PING_NAT."""
+    return port.to_bytes(2, "little")
+
+
+def decode_port(value: bytes) -> int:
+    """The port in the value of PING_NAT."""
+    return int.from_bytes(Decoder(value).fixed(2), "little")
+
+
+def encode_delay(seconds: float) -> bytes:
+    """The value of DELAYED_PING."""
+    return round(seconds * 1000).to_bytes(4, "little")
+
+
+def decode_delay(value: bytes) -> float:
+    """The seconds in the value of DELAYED_PING."""
+    return int.from_bytes(Decoder(value).fixed(4), "little") / 1000
+
+
+class Tokens:
+    """Shows that whoever writes to us gets mail at the host that it claims: a token is given for a read, then shown.
+
+    `secret` is 32 random bytes; call `rotate` with others every `TOKEN_ROTATION` seconds.
+    """
+
+    def __init__(self, secret: bytes) -> None:
+        self._secrets = [secret, secret]
+
+    def rotate(self, secret: bytes) -> None:
+        """Give tokens of another secret; those of the one before are still good, older ones are not."""
+        self._secrets = [secret, self._secrets[0]]
+
+    def issue(self, host: str) -> bytes:
+        """The token for a host."""
+        return _token(self._secrets[0], host)
+
+    def valid(self, token: bytes | None, host: str) -> bool:
+        """Whether we gave this token to that host lately."""
+        return token is not None and token in [_token(secret, host) for secret in self._secrets]
+
+
+def _token(secret: bytes, host: str) -> bytes:
+    return blake2b_256(host.encode(), key=secret)
+
+
+def _flags(*fields: object) -> int:
+    return sum(1 << bit for bit, field in enumerate(fields) if field is not None)
+
+
+def _begin(kind: int, flags: int, tid: int, to: Address, id_: bytes | None, token: bytes | None) -> Encoder:
+    encoder = Encoder().raw(bytes([kind, flags])).raw(tid.to_bytes(2, "little")).ipv4_address(*to)
+    for field in (id_, token):
+        if field is not None:
+            encoder.fixed(field, ID_SIZE)
+    return encoder
