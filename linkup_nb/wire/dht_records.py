@@ -196,7 +196,7 @@ def decode_least_seq(data: bytes) -> int:
 
 
 def check_value(value: bytes) -> None:
-    """Raises `UsageError` for a value that is too long to be stored; an immutable one is stored at its `blake2b_256`."""
+    """Raises `UsageError` for a value too long to be stored; an immutable one is stored at its `blake2b_256`."""
     if len(value) > MAX_VALUE:
         raise UsageError(f"the network stores values of at most {MAX_VALUE} bytes, this one has {len(value)}")
 
