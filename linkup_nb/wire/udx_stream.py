@@ -89,6 +89,7 @@ class Stream:
         self._linger_until = 0.0
         self._seen: Address | None = None
         self._messages: list[bytes] = []
+        self._put_off_ack: tuple[Packet, float] | None = None
         self._ack_due = False
         self._heartbeat_due = False
         self._destroy_due = False
@@ -162,6 +163,26 @@ class Stream:
 
     def receive(self, packet: Packet, address: Address, now: float) -> None:
         """Take a packet that carries the id of this stream."""
+        if packet.kinds == 0 and address == self.remote:
+            self._put_off(packet, now)
+        else:
+            self._take_put_off()
+            self._take(packet, address, now)
+
+    def _put_off(self, packet: Packet, now: float) -> None:
+        """Keep an acknowledgement until something is to be sent: many come at a time, and the last one says it all."""
+        before = self._put_off_ack
+        if before is None or (packet.ack - before[0].ack) % NUMBERS < NUMBERS // 2:
+            self._put_off_ack = packet, now
+        self.wake_at = NOW
+
+    def _take_put_off(self) -> None:
+        if self._put_off_ack is not None:
+            (packet, then), self._put_off_ack = self._put_off_ack, None
+            assert self.remote is not None
+            self._take(packet, self.remote, then)
+
+    def _take(self, packet: Packet, address: Address, now: float) -> None:
         kinds, _, window, seq, ack, sacks, payload = packet
         if self.state is StreamState.CLOSED:
             return
@@ -198,6 +219,7 @@ class Stream:
 
     def datagrams_to_send(self, now: float) -> list[Datagrams]:
         """What is to go to the peer; afterwards `wake_at` says when to ask again."""
+        self._take_put_off()
         self._handle_timers(now)
         out: list[Datagrams] = []
         self.wake_at = None
