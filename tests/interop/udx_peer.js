@@ -25,8 +25,7 @@ const commands = {
   send: (text) => stream.send(Buffer.from(text)),
   end: () => stream.end(),
   destroy: () => stream.destroy(),
-  pause: () => stream.pause(),
-  resume: () => stream.resume()
+  cpu: () => tell({ cpu: (process.cpuUsage().user + process.cpuUsage().system) / 1e6 })
 }
 
 stream.on('data', (data) => {
