@@ -1,18 +1,20 @@
-"""One UDP socket and the UDX streams on it: the only place where UDX meets the operating system.
+"""One UDP socket (IPv4, like all of the DHT) and its UDX streams: the only place where UDX meets the system.
 
 On Linux one system call sends or receives up to 64 datagrams of a stream (`UDP_SEGMENT` and `UDP_GRO`, see udp(7)); a
 single datagram takes as long in Python as all of them together.
 """
 
 import asyncio
+import logging
 import socket
 import struct
 import sys
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from random import SystemRandom
+from secrets import randbits
 from time import monotonic
+from typing import ParamSpec
 
 from linkup_nb.errors import NodeClosed, UsageError
 from linkup_nb.swarm.addresses import offline
@@ -32,6 +34,10 @@ _IP_MTU_DISCOVER = 10
 _IP_PMTUDISC_DONT = 0
 _IP_PMTUDISC_PROBE = 3
 _LINUX = sys.platform == "linux"
+
+log = logging.getLogger("linkup_nb")
+
+P = ParamSpec("P")
 
 _segment_size = struct.Struct("=H")
 _received_size = struct.Struct("=i")
@@ -70,7 +76,7 @@ class UdxSocket:
     @property
     def address(self) -> Address:
         """Where this socket is bound."""
-        host, port = self._socket.getsockname()[:2]
+        host, port = self._socket.getsockname()
         return host, port
 
     def open_stream(self, *, idle_timeout: float | None = IDLE_TIMEOUT) -> Stream:
@@ -78,7 +84,9 @@ class UdxSocket:
         if self._closed:
             raise NodeClosed("this socket has been closed")
         taken = {stream.local_id for stream in self.endpoint.streams}
-        local_id = next(number for number in iter(lambda: SystemRandom().getrandbits(32), None) if number not in taken)
+        local_id = randbits(32)
+        while local_id in taken:
+            local_id = randbits(32)
         return self.endpoint.open_stream(local_id, monotonic(), idle_timeout=idle_timeout)
 
     def connect_stream(self, stream: Stream, remote_id: int, address: Address) -> None:
@@ -125,7 +133,7 @@ class UdxSocket:
             for level, kind, data in ancillary:
                 if level == _SOL_UDP and kind == _UDP_GRO:
                     (segment,) = _received_size.unpack(data)
-            self._receive(size, segment, address[:2], now)
+            self._receive(size, segment, address, now)
         self._transmit()
 
     def _receive(self, size: int, segment: int, address: Address, now: float) -> None:
@@ -134,7 +142,7 @@ class UdxSocket:
             for start in range(0, size, segment or 1):
                 datagram = view[start : min(start + segment, size)]
                 if not receive(datagram, address, now):
-                    self._on_datagram(bytes(datagram), address)
+                    self._tell(self._on_datagram, bytes(datagram), address)
 
     def _transmit(self) -> None:
         self._transmitting = False
@@ -153,7 +161,13 @@ class UdxSocket:
 
     def _tell_events(self) -> None:
         while (event := self.endpoint.next_event()) is not None:
-            self._on_event(event)
+            self._tell(self._on_event, event)
+
+    def _tell(self, callback: Callable[P, None], *arguments: P.args, **named: P.kwargs) -> None:
+        try:
+            callback(*arguments, **named)
+        except Exception:
+            log.exception("what was told of a socket's datagrams failed")  # and must not stop the other streams
 
     def _writable(self) -> None:
         self._loop.remove_writer(self._socket)
@@ -200,8 +214,7 @@ def _one_by_one(batch: Datagrams) -> list[Datagrams]:
 
 def _open(host: str, port: int) -> socket.socket:
     """A UDP socket that is bound and does not block."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    opened = socket.socket(family, socket.SOCK_DGRAM)
+    opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
         opened.setblocking(False)
         for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):

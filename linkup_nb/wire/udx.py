@@ -32,9 +32,7 @@ class Endpoint:
         """All streams that are not closed."""
         return tuple(self._streams.values())
 
-    def open_stream(
-        self, local_id: int, now: float, *, idle_timeout: float | None = IDLE_TIMEOUT, ipv6: bool = False
-    ) -> Stream:
+    def open_stream(self, local_id: int, now: float, *, idle_timeout: float | None = IDLE_TIMEOUT) -> Stream:
         """Make a stream to which the peer sends with this id, a random one of 32 bits; `connect` it once you can.
 
         Raises `UsageError` if there is one with this id, or there are too many.
@@ -43,7 +41,7 @@ class Endpoint:
             raise UsageError(f"this endpoint has a stream {local_id}; choose another id")
         if len(self._streams) >= MAX_STREAMS:
             raise UsageError(f"an endpoint has at most {MAX_STREAMS} streams; close some, or open another socket")
-        stream = Stream(local_id, self._emit, self._count, now, idle_timeout, ipv6)
+        stream = Stream(local_id, self._emit, self._count, now, idle_timeout)
         stream.wake_at = now
         self._streams[local_id] = stream
         return stream

@@ -27,7 +27,7 @@ class Sender:
     `seed` tells streams apart, so that they do not probe the path in step.
     """
 
-    def __init__(self, seed: int, *, ipv6: bool = False) -> None:
+    def __init__(self, seed: int) -> None:
         self.window = UNPROVEN_BYTES // 3  # bytes the peer would take, as it last said
         self.proven = False  # whether anything has come from the address we send to
         self.timed_out = False  # the peer is gone
@@ -40,11 +40,11 @@ class Sender:
         self._end_sent = False
         self._unproven_bytes = UNPROVEN_BYTES
         self._last_activity = 0.0  # when we last sent, or learnt that something has arrived
-        self.reset_path(ipv6=ipv6)
+        self.reset_path()
 
-    def reset_path(self, *, ipv6: bool = False) -> None:
+    def reset_path(self) -> None:
         """Forget what was measured: packets go another way from now on."""
-        self.mtu = MtuSearch(ipv6=ipv6)
+        self.mtu = MtuSearch()
         self.congestion = Bbr(HEADER_SIZE + self.mtu.payload_size, self._seed)
         self.flight.reset_path()
         self._timeouts = 0

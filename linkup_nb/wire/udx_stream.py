@@ -71,19 +71,17 @@ class Stream:
         count: Callable[[str], None],
         now: float,
         idle_timeout: float | None,
-        ipv6: bool,
     ) -> None:
         self.local_id = local_id
         self.remote_id = 0
         self.remote: Address | None = None
         self.state = StreamState.WAITING
         self.wake_at: float | None = None  # when `datagrams_to_send` may have something
-        self.sender = Sender(local_id, ipv6=ipv6)
+        self.sender = Sender(local_id)
         self.receiver = Receiver()
         self._emit = emit
         self._count = count
         self._idle_timeout = idle_timeout
-        self._ipv6 = ipv6
         self._heard_at = now
         self._heartbeats = 0
         self._linger_until = 0.0
@@ -119,7 +117,7 @@ class Stream:
         if self.state is not StreamState.CONNECTED:
             raise UsageError("only a connected stream has a remote to change")
         self.remote = address
-        self.sender.reset_path(ipv6=self._ipv6)
+        self.sender.reset_path()
         self._ack_due = True
         self.wake_at = NOW
 

@@ -126,6 +126,25 @@ async def test_closing_a_socket_resets_its_streams(ends: tuple[End, End]) -> Non
     one.socket.transmit_soon()
 
 
+async def test_a_failing_callback_stops_nothing_else(
+    ends: tuple[End, End], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    one, other = ends
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(other.socket, "_on_datagram", fail)
+    monkeypatch.setattr(one.socket, "_on_event", fail)
+    one.socket.send_datagram(b"a request", other.socket.address)
+    one.write(b"hello")
+    assert await other.receive() == b"hello"
+    other.write(b"answer")
+    await other.until(lambda: other.stream.state is StreamState.LINGERING)
+    assert one.stream.read() == b"answer"
+    assert "a fault of ours" in caplog.text
+
+
 class Reluctant:
     """A system's socket that now and then fails to send."""
 
