@@ -61,7 +61,7 @@ class Conversation:
         try:
             request = ask.parse(content)
         except msgspec.ValidationError as error:
-            log.warning("the page asked for something unknown: %s", error)
+            log.debug("the page asked for something unknown: %s", error)
             refuse(self._send, content, "This page and its kernel do not understand each other: reload the page.")
             return
         self._tasks.start(self._answer(request, buffers), "answering the page")

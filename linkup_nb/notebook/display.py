@@ -10,7 +10,6 @@ from linkup_nb.chat.names import clean, short_key
 from linkup_nb.chat.room import Room
 from linkup_nb.chat.topic import short_topic
 from linkup_nb.node import Node
-from linkup_nb.notebook import markup
 from linkup_nb.swarm.connection import Connection
 from linkup_nb.swarm.discovery import PeerInfo
 from linkup_nb.swarm.swarm import Swarm
@@ -52,6 +51,9 @@ def _member(member: Member) -> str:
 def _message(message: Message) -> str:
     match message:
         case TextMessage(text=text):
+            # Markdown and Pygments take 50 ms to import, for which a node that starts need not wait.
+            from linkup_nb.notebook import markup
+
             body = markup.render(text)
         case FileMessage(file_name=name):
             body = _paragraph(f"{name}, {message.size:,} bytes: evaluate its .data")

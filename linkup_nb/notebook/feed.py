@@ -39,7 +39,7 @@ class Row:
 
 
 class Avatars:
-    """The pictures that the page may need, by their content's hash; those used last are kept."""
+    """The pictures that the page may need, by their content's hash; those that came last are kept."""
 
     def __init__(self) -> None:
         self._pictures: dict[str, bytes] = {}

@@ -7,7 +7,7 @@ import asyncio
 import atexit
 import threading
 from collections.abc import Awaitable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -125,17 +125,17 @@ def run(awaitable: Awaitable[T]) -> T:
     itself.
     """
 
-    async def wait() -> T:
+    async def finish() -> T:
         return await awaitable
 
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(wait())
+        return asyncio.run(finish())
     if any(loop is running.loop for running in _running.values()):
         raise UsageError("lu.run() would wait for the thread that it blocks: use await here.")
     _nest(loop)
-    return loop.run_until_complete(wait())
+    return loop.run_until_complete(finish())
 
 
 def _nest(loop: asyncio.AbstractEventLoop) -> None:
@@ -149,6 +149,4 @@ def _nest(loop: asyncio.AbstractEventLoop) -> None:
 @atexit.register
 def _close_all() -> None:
     closing = [thread.call(thread.node.close()) for thread in _running.values() if not thread.closed]
-    for future in closing:
-        with suppress(Exception):
-            future.result(CLOSE_TIMEOUT)
+    wait(closing, CLOSE_TIMEOUT)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from linkup_nb.chat.message import Message
 from linkup_nb.chat.room import Room
 from linkup_nb.node import Node
-from linkup_nb.notebook.feed import Feed, Feeds, Row
+from linkup_nb.notebook.feed import MAX_AVATARS, Feed, Feeds, Row
 from linkup_nb.notebook.state import describe, expression, pictures
 
 MAX_VIEWS = 32  # views of one panel that are told what is new; the one that asked longest ago is forgotten
@@ -165,6 +165,8 @@ class Teller:
     def _tell_avatars(self, names: Iterable[object]) -> None:
         for name in names:
             if isinstance(name, str) and name not in self._avatars and (picture := self._feeds.avatars.find(name)):
+                if len(self._avatars) >= MAX_AVATARS:
+                    self._avatars.clear()  # some are told again then
                 self._avatars.add(name)
                 mime, data = picture
                 self._send({"type": "avatar", "avatar": name, "mime": mime}, [data])
