@@ -67,7 +67,7 @@ def test_other_bootstrap_peers_need_a_closed_node(start: Start) -> None:
 
 
 def test_a_node_that_cannot_open_raises_here(start: Start) -> None:
-    with pytest.raises(lu.UsageError, match=r"is not a bootstrap peer"):
+    with pytest.raises(lu.UsageError, match="bootstrap peer"):
         runtime.start("kestrel", bootstrap=["nonsense"])
     assert start().rooms == ()
 
