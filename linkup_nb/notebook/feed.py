@@ -231,11 +231,15 @@ class Feed(Events):
 
 
 class Feeds(Events):
-    """The feeds of one node. Emits `changed` (a Feed) and `delivered` (a Feed, a Row)."""
+    """The feeds of one node, and the room that its panels showed last.
+
+    Emits `changed` (a Feed) and `delivered` (a Feed, a Row).
+    """
 
     def __init__(self, node: Node) -> None:
         super().__init__(asyncio.get_running_loop())
         self.avatars = Avatars()
+        self.shown_last: Room | None = None
         self._node = node
         self._meter = Meter()
         self._feeds: dict[Room | None, Feed] = {}
