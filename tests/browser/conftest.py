@@ -107,7 +107,19 @@ class Pair(NamedTuple):
 
 @pytest.fixture
 def pair(two_people: tuple[Notebook, Notebook]) -> Pair:
-    kestrel, otter = two_people
+    return together(*two_people)
+
+
+@pytest.fixture
+def fresh_pair(open_notebook: OpenNotebook) -> Pair:
+    """Two people whose notebooks are this test's alone: for those that leave something behind."""
+    kestrel, otter = open_notebook("kestrel"), open_notebook("otter")
+    kestrel.run(0)
+    otter.run(0)
+    return together(kestrel, otter)
+
+
+def together(kestrel: Notebook, otter: Notebook) -> Pair:
     topic = kestrel.chat.create("lobby")
     otter.chat.join(topic)
     for chat in (kestrel.chat, otter.chat):

@@ -1,6 +1,8 @@
 """The same panel seen again: other views, other loads of the page, another kernel, other sizes and themes."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -50,12 +52,12 @@ def test_a_second_display_of_the_panel(open_notebook: OpenNotebook) -> None:
     expect(second.hook("row")).to_have_count(2)
 
 
-def test_a_new_view_for_the_cell_output(pair: Pair) -> None:
-    says_something(pair)
-    pair.kestrel.cell(0).locator(".jp-OutputArea").first.click()
-    pair.kestrel.command("notebook:create-output-view")
-    view = Chat(pair.kestrel.page, lambda page: page.locator('.jp-LinkedOutputView [data-lu="root"]'))
-    shows_the_same(view, pair)
+def test_a_new_view_for_the_cell_output(fresh_pair: Pair) -> None:
+    says_something(fresh_pair)
+    fresh_pair.kestrel.cell(0).locator(".jp-OutputArea").first.click()
+    fresh_pair.kestrel.command("notebook:create-output-view")
+    view = Chat(fresh_pair.kestrel.page, lambda page: page.locator('.jp-LinkedOutputView [data-lu="root"]'))
+    shows_the_same(view, fresh_pair)
 
 
 def test_running_the_cell_again_gives_the_same_node(pair: Pair) -> None:
@@ -66,15 +68,15 @@ def test_running_the_cell_again_gives_the_same_node(pair: Pair) -> None:
     assert pair.kestrel.evaluate("id(panel.node)") == node
 
 
-def test_a_restarted_kernel_joins_its_rooms_again(pair: Pair) -> None:
-    says_something(pair)
-    pair.kestrel.restart_kernel()
-    expect(pair.otter.chat.hook("status")).to_have_text(re.compile("kestrel is away"))
-    pair.kestrel.run(0)
-    expect(pair.kestrel.chat.hook("status")).to_have_text("Connected to otter")
-    expect(pair.kestrel.chat.hook("topic")).to_have_text(pair.topic)
-    pair.otter.chat.say("welcome back")
-    expect(pair.kestrel.chat.row("welcome back")).to_be_visible()
+def test_a_restarted_kernel_joins_its_rooms_again(fresh_pair: Pair) -> None:
+    says_something(fresh_pair)
+    fresh_pair.kestrel.restart_kernel()
+    expect(fresh_pair.otter.chat.hook("status")).to_have_text(re.compile("kestrel is away"))
+    fresh_pair.kestrel.run(0)
+    expect(fresh_pair.kestrel.chat.hook("status")).to_have_text("Connected to otter")
+    expect(fresh_pair.kestrel.chat.hook("topic")).to_have_text(fresh_pair.topic)
+    fresh_pair.otter.chat.say("welcome back")
+    expect(fresh_pair.kestrel.chat.row("welcome back")).to_be_visible()
 
 
 def test_a_second_kernel_on_one_profile_is_told(open_notebook: OpenNotebook, pair: Pair) -> None:
@@ -105,24 +107,27 @@ def test_the_panel_in_a_sidecar(open_notebook: OpenNotebook) -> None:
     expect(kestrel.chat.row("from the side")).to_be_visible()
 
 
-@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
-@pytest.mark.parametrize("width", [1280, 400])
-def test_it_reads_well(pair: Pair, theme: str, width: int) -> None:
+@pytest.mark.parametrize("width", ["100%", "400px"])
+@pytest.mark.parametrize("theme", ["JupyterLab Dark", "JupyterLab Light"])
+def test_it_reads_well(pair: Pair, theme: str, width: str) -> None:
     says_something(pair)
-    show(pair.kestrel, theme, width)
-    root = pair.kestrel.chat.root
-    root.scroll_into_view_if_needed()
-    assert root.evaluate("root => root.scrollWidth <= root.clientWidth")
-    expect(pair.kestrel.chat.row("energies are in the file")).to_be_in_viewport()
-    expect(pair.kestrel.chat.hook("composer")).to_be_in_viewport()
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    root.screenshot(path=SCREENSHOTS / f"{theme.split()[1].lower()}-{width}.png")
+    chat = pair.kestrel.chat
+    with shown(pair.kestrel, theme, width):
+        assert chat.root.evaluate("root => root.scrollWidth <= root.clientWidth")
+        expect(chat.row("energies are in the file")).to_be_in_viewport()
+        expect(chat.hook("composer")).to_be_in_viewport()
+        expect(chat.hook("status")).to_be_in_viewport()
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        chat.root.screenshot(path=SCREENSHOTS / f"{theme.split()[1].lower()}-{width.rstrip('%px')}.png")
 
 
-def show(notebook: Notebook, theme: str, width: int) -> None:
-    notebook.page.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", theme)
+@contextmanager
+def shown(notebook: Notebook, theme: str, width: str) -> Iterator[None]:
+    """The panel in a theme, in an output as wide as this; JupyterLab around it stays as it is."""
+    notebook.command("apputils:change-theme", theme=theme)
     expect(notebook.page.locator("body")).to_have_attribute("data-jp-theme-name", theme)
-    # JupyterLab's own panes keep their width: the panel itself is made as narrow as a phone.
-    notebook.chat.root.evaluate(
-        "(root, width) => { if (width < 1000) root.parentElement.style.width = `${width}px` }", width
-    )
+    resize = "(root, width) => { root.parentElement.style.width = width }"
+    notebook.chat.root.evaluate(resize, width)
+    notebook.chat.root.scroll_into_view_if_needed()
+    yield
+    notebook.chat.root.evaluate(resize, "")
