@@ -148,7 +148,7 @@ def test_clicks_are_handled_while_run_waits(open_kernel: OpenKernel) -> None:
     page.open_chat("kestrel")
     page.request("hello", room=None, epoch=None, last_seq=None)
     topic = page.request("create", name="lobby")["topic"]
-    cell = page.execute("print('waiting', flush=True)\nprint(lu.run(anext(aiter(panel.room))).text)")
+    cell = page.execute("said = aiter(panel.room)\nprint('waiting', flush=True)\nprint(lu.run(anext(said)).text)")
     page.sees(lambda message: message["content"].get("text") == "waiting\n")
     page.request("send", topic=topic, text="the one it waits for")
     page.ends(cell)
