@@ -4,7 +4,7 @@ import html
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
-from linkup_nb.chat.member import Member
+from linkup_nb.chat.member import Member, milliseconds
 from linkup_nb.chat.message import AudioMessage, FileMessage, IconMessage, Message, TextMessage, UnknownMessage
 from linkup_nb.chat.names import clean, short_key
 from linkup_nb.chat.room import Room
@@ -40,7 +40,7 @@ def _node(node: Node) -> str:
 
 def _room(room: Room) -> str:
     said = f"{len(room):,} messages"
-    people = [(member.label, member.status.value, _milliseconds(member.rtt)) for member in room.peers]
+    people = [(member.label, member.status.value, milliseconds(member.rtt)) for member in room.peers]
     return _titled(f"{room.name} ({short_topic(room.topic)})", said) + _table(("person", "", "round trip"), people)
 
 
@@ -85,7 +85,7 @@ def _peer_row(peer: PeerInfo) -> tuple[object, ...]:
         short_key(peer.public_key),
         peer.status.value,
         _address(peer.address),
-        _milliseconds(peer.rtt),
+        milliseconds(peer.rtt),
         f"{peer.bytes_sent:,}",
         f"{peer.bytes_received:,}",
         ", ".join(sorted(peer.sources)),
@@ -100,7 +100,7 @@ def _connection(connection: Connection) -> str:
         ("address", _address(connection.address)),
         ("we dialled", "yes" if connection.initiator else "no"),
         ("since", f"{datetime.fromtimestamp(connection.opened_at):%H:%M:%S}" if connection.opened_at else ""),
-        ("round trip", _milliseconds(connection.rtt)),
+        ("round trip", milliseconds(connection.rtt)),
         ("bytes sent", f"{connection.bytes_sent:,}"),
         ("bytes received", f"{connection.bytes_received:,}"),
     ]
@@ -138,10 +138,6 @@ def _table(header: Sequence[str], rows: Sequence[Iterable[object]]) -> str:
 def _cell(value: object) -> str:
     text = clean(str(value))
     return html.escape(text if len(text) <= MAX_CELL else text[:MAX_CELL] + "…")
-
-
-def _milliseconds(rtt: float | None) -> str:
-    return "" if rtt is None else f"{rtt * 1000:.2f} ms"
 
 
 def _address(address: tuple[str, int] | None) -> str:
