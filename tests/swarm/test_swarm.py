@@ -176,6 +176,9 @@ async def test_hostile_finds_are_bounded_and_never_leave_this_machine_when_offli
         assert member.swarm.counters == {"found peers ignored: no key, or no address to dial": 2}
         member.pointer.point(TOPIC, key, *(("127.0.0.1", port) for port in range(1, 5000)))
         assert member.info(key).addresses == tuple(("127.0.0.1", port) for port in range(1, 9))
+        beyond = [("", 1)] * swarm.MAX_FOUND_ADDRESSES + [("127.0.0.1", 9)]
+        member.pointer.point(TOPIC, bytes(32), *beyond)
+        assert len(member.swarm.peers) == 1
 
 
 async def test_a_topic_keeps_a_bounded_number_of_peers() -> None:
