@@ -119,8 +119,8 @@ def fresh_pair(open_notebook: OpenNotebook) -> Pair:
     return together(kestrel, otter)
 
 
-def together(kestrel: Notebook, otter: Notebook) -> Pair:
-    topic = kestrel.chat.create("lobby")
+def together(kestrel: Notebook, otter: Notebook, room: str = "lobby") -> Pair:
+    topic = kestrel.chat.create(room)
     otter.chat.join(topic)
     for chat in (kestrel.chat, otter.chat):
         expect(chat.hook("topic")).to_have_text(topic)

@@ -4,26 +4,17 @@ import re
 import time
 from pathlib import Path
 
-from playwright.sync_api import FilePayload, Locator, expect
+from playwright.sync_api import Locator, expect
 
 from tests.browser.conftest import OpenNotebook, Pair
 from tests.browser.lab import Notebook
-from tests.browser.pictures import picture
+from tests.browser.pictures import payload, picture
 
 FILE_SIZE = 9 * 1_048_576  # bytes
 SPEECH = 1_000  # ms for which somebody speaks into the microphone
 MEETING = 1.0  # seconds until two people in one room see each other
 MEETINGS = 3
 CODE = "```python\nfor energy in spectrum:\n    print(energy)\n```"
-
-
-def payload(name: str, data: bytes) -> FilePayload:
-    """A file as the browser gives it to the page; its type is made from the name."""
-    return {
-        "name": name,
-        "mimeType": "image/png" if name.endswith(".png") else "application/octet-stream",
-        "buffer": data,
-    }
 
 
 def test_a_new_user_gives_a_name_and_a_picture(open_notebook: OpenNotebook, tmp_path: Path) -> None:

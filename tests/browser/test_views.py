@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import OpenNotebook, Pair
+from tests.browser.conftest import OpenNotebook, Pair, together
 from tests.browser.lab import Chat, Notebook
+from tests.browser.pictures import payload, picture
 
 SCREENSHOTS = Path(__file__).parents[1] / ".cache" / "screenshots"
 
@@ -105,6 +106,30 @@ def test_the_panel_in_a_sidecar(open_notebook: OpenNotebook) -> None:
     )
     docked.say("from the side")
     expect(kestrel.chat.row("from the side")).to_be_visible()
+
+
+def test_the_picture_of_the_readme(open_notebook: OpenNotebook) -> None:
+    """A conversation as it looks in JupyterLab: `notebooks/chat.png` is a copy of what this saves."""
+    size = {"width": 1280, "height": 850}
+    kestrel, otter = open_notebook("kestrel", viewport=size), open_notebook("otter", viewport=size)
+    kestrel.run(0)
+    otter.run(0)
+    together(kestrel, otter, "lattice")
+    kestrel.chat.say("Did the run at **T = 2.27** finish?")
+    expect(otter.chat.row("T = 2.27")).to_be_visible()
+    otter.chat.say('Yes. The energies:\n\n```python\ne = pd.read_csv("energies.csv")\ne.groupby("T").E.mean()\n```')
+    expect(kestrel.chat.row("groupby")).to_be_visible()
+    otter.chat.hook("file-input").set_input_files(payload("lattice.png", picture(220, 110)))
+    shown_image = kestrel.chat.row("lattice.png").locator('[data-lu="image"]')
+    expect(shown_image).to_have_attribute("data-state", "ready")
+    kestrel.chat.say("Looks critical to me. Same at *L* = 64?")
+    expect(kestrel.chat.row("Same at L = 64?")).to_contain_text("sent to 1")
+    kestrel.command("application:toggle-left-area")
+    expect(kestrel.page.locator("#jp-left-stack")).to_be_hidden()
+    kestrel.page.locator(".jp-NotebookPanel-notebook").evaluate("notebook => notebook.scrollTo(0, 0)")
+    kestrel.page.mouse.move(0, 0)
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    kestrel.page.screenshot(path=SCREENSHOTS / "chat.png")
 
 
 @pytest.mark.parametrize("width", ["100%", "400px"])
