@@ -1169,9 +1169,13 @@ class Chat {
     if (content.type === "reply") this.kernel.answer(content, buffers);
     else if (content.type === "state") this.#onState(content);
     else if (content.type === "rows") this.#onRows(content);
-    else if (content.type === "row_update") content.room === this.log.topic && this.log.delivered(content.seq, content.recipients);
+    else if (content.type === "row_update") this.#onDeliveries(content);
     else if (content.type === "avatar") this.#onAvatar(content, buffers);
     else if (content.type === "error") this.composer.fail(content.text);
+  }
+
+  #onDeliveries({ room, rows }) {
+    if (room === this.log.topic) rows.forEach(({ seq, recipients }) => this.log.delivered(seq, recipients));
   }
 
   #onAvatar({ avatar, mime }, buffers) {
