@@ -89,16 +89,21 @@ class Teller:
 
     async def _tell(self) -> None:
         self._tell_state()
-        deliveries, self._deliveries = self._deliveries, {}
         feed = self._feeds.of(self._shown.room)
+        self._tell_deliveries(feed)
         # Not the rows that come meanwhile: those are gathered for the next time.
         goal = Cursor(feed.epoch, feed.end)
         while batch := self._next_batch(feed, goal):
             self._tell_rows(feed, *batch)
             await asyncio.sleep(0)
-        topic = _hex(self._shown.room)
-        for seq, recipients in deliveries.items():
-            self._send({"type": "row_update", "room": topic, "seq": seq, "recipients": recipients}, None)
+
+    def _tell_deliveries(self, feed: Feed) -> None:
+        # Rows that no view has yet will say it themselves.
+        told = max((cursor.end for cursor in self._views.values() if cursor.epoch == feed.epoch), default=0)
+        rows = [{"seq": seq, "recipients": number} for seq, number in self._deliveries.items() if seq < told]
+        self._deliveries.clear()
+        if rows:
+            self._send({"type": "row_update", "room": _hex(feed.room), "rows": rows}, None)
 
     def _tell_state(self) -> None:
         state = describe(self._node, self._feeds, self._shown.room) | {

@@ -108,6 +108,24 @@ async def test_a_burst_of_messages_is_a_few_messages_to_the_page(scene: Scene) -
     assert len(scene.page.told) < 30
 
 
+async def test_many_deliveries_are_one_message_to_the_page(scene: Scene) -> None:
+    scene.feeds.on("delivered", scene.teller.delivered)
+    scene.teller.welcome("one", NOTHING)
+    await scene.page.until(lambda content: content["type"] == "rows")
+    sending = [asyncio.ensure_future(scene.room.send(f"number {number}")) for number in range(1000)]
+    await asyncio.gather(*sending)
+    await scene.page.until_row(999)
+    scene.teller.wake()
+    await scene.room.send("the last one")
+    await scene.page.until_row(1000)
+    assert len(scene.page.told) < 30
+    kept = {row["seq"]: row["recipients"] for batch in scene.page.batches() for row in batch["rows"]}
+    for content in scene.page.told:
+        if content["type"] == "row_update":
+            kept |= {row["seq"]: row["recipients"] for row in content["rows"]}
+    assert [kept[seq] for seq in range(1000)] == [0] * 1000
+
+
 async def test_views_at_one_place_share_a_message(scene: Scene) -> None:
     scene.teller.welcome("one", NOTHING)
     scene.teller.welcome("two", NOTHING)
