@@ -1,6 +1,7 @@
 """How our objects look as the value of a cell: small tables, everything escaped, never more than a screenful."""
 
 import html
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
@@ -20,11 +21,9 @@ MAX_CELL = 120  # characters of a table's cell
 
 def register() -> None:
     """Teach IPython to show our objects; does nothing outside of it."""
-    try:
-        from IPython.core.getipython import get_ipython
-    except ImportError:
-        return
-    shell = get_ipython()
+    # Not imported: where IPython runs it is loaded, and elsewhere it would take 50 ms.
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
     if shell and shell.display_formatter:
         for kind, draw in _DRAWN.items():
             shell.display_formatter.formatters["text/html"].for_type(kind, draw)

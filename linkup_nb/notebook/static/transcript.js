@@ -139,7 +139,8 @@ const PEER = parse(`
 
 const ROW = parse(`
   <div class="lu-row" data-lu="row" tabindex="-1"><span class="lu-avatar" aria-hidden="true"></span><div class="lu-main"
-    ><div class="lu-by"><bdi class="lu-author" data-lu="author"></bdi><time data-lu="time"></time></div></div></div>`);
+    ><div class="lu-by"><bdi class="lu-author" data-lu="author"></bdi><time data-lu="time"></time></div
+    ><div class="lu-body" data-lu="body" dir="auto"></div></div></div>`);
 
 const CARD = parse(`
   <div class="lu-card" data-lu="file">
@@ -445,7 +446,8 @@ class Blobs {
 function buildRow(row, date, grouped) {
   const node = make(ROW);
   const [avatar, main] = node.children;
-  const [author, time] = main.firstChild.children;
+  const [by, body] = main.children;
+  const [author, time] = by.children;
   node.dataset.seq = row.seq;
   node.dataset.kind = row.kind;
   if (row.own) node.dataset.own = "true";
@@ -454,8 +456,10 @@ function buildRow(row, date, grouped) {
   if (!grouped) setAvatar(avatar, row);
   author.textContent = row.name ?? "";
   if (row.short) author.after(element("code", "short", {}, row.short));
-  if (row.text) main.append(element("div", "body", { dir: "auto" }, row.text));
-  if (row.html) main.append(element("div", "body", { dir: "auto", className: "lu-body lu-rich" }, vetted(row.html)));
+  if (row.text) body.textContent = row.text;
+  else if (row.html) body.append(vetted(row.html));
+  else body.remove();
+  if (row.html) body.classList.add("lu-rich");
   if (row.file) main.append(...buildAttachment(row.file));
   if (row.own) main.append(element("span", "delivery", {}, deliveryWords(row.recipients)));
   return node;
