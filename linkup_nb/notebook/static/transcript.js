@@ -829,10 +829,11 @@ class Composer {
     });
   }
 
-  update({ room, name, commands, recording }) {
+  update({ room, name, commands, limits, recording }) {
     this.commands = commands.map((command) => ({ ...command, name: `~${command.name.replace(/^~/, "")}` }));
     this.text.placeholder = room ? `Message ${name}, or ~ for commands` : "~ for commands";
     this.text.ariaLabel = room ? `Message ${name}` : "Command";
+    this.attach.title = `Attach a file of at most ${limits.file / 2 ** 20} MiB`;
     this.attach.disabled = this.record.disabled = !room;
     this.record.ariaPressed = String(recording);
     this.#showNotice();
