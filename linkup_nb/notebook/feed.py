@@ -1,6 +1,7 @@
 """The rows of a transcript: made once for each message, shown by every panel of the node."""
 
 import asyncio
+import logging
 import secrets
 import time
 from collections.abc import Mapping, Sequence
@@ -23,6 +24,9 @@ MAX_AUTHORS = 512  # authors whose rendering is metered
 RENDER_FREE = 0.002  # seconds of processor time that every message may take to render
 RENDER_BURST = 2.0  # seconds over that which one author may take at once; after it their messages are shown as typed
 RENDER_SHARE = 0.05  # seconds that they earn back a second
+
+
+log = logging.getLogger("linkup_nb")
 
 
 class Row:
@@ -75,12 +79,21 @@ class Meter:
         balance, at = self._accounts.pop(author, (RENDER_BURST, now))
         balance = min(RENDER_BURST, balance + (now - at) * RENDER_SHARE)
         start = time.thread_time()
-        html = markup.render(text) if balance > 0 else markup.escape(text)
+        html = _render(text) if balance > 0 else markup.escape(text)
         balance -= max(0.0, time.thread_time() - start - RENDER_FREE)
         self._accounts[author] = (balance, now)
         if len(self._accounts) > MAX_AUTHORS:
             del self._accounts[next(iter(self._accounts))]
         return html
+
+
+def _render(text: str) -> str:
+    try:
+        return markup.render(text)
+    except Exception:
+        # Whatever text makes Markdown or Pygments fail, the rest of the room must be shown.
+        log.exception("a message could not be rendered")
+        return markup.escape(text)
 
 
 class Feed(Events):

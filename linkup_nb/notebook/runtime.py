@@ -78,6 +78,7 @@ def _new_loop() -> asyncio.AbstractEventLoop:
 
 
 _running: dict[str, _NodeThread] = {}
+_docked: dict[str, "Panel"] = {}
 _starting = threading.Lock()
 
 
@@ -106,7 +107,8 @@ def start(profile: str = "default", *, bootstrap: Sequence[str] | None = None) -
 def chat(profile: str = "default", *, sidecar: bool = False) -> "Panel":
     """Start the node of a profile, and show its chat; a fresh view of the same node when called again.
 
-    With `sidecar`, which needs the package of that name, the panel is docked beside the notebook.
+    With `sidecar`, which needs the package of that name, the panel is docked beside the notebook, in place of one that
+    was docked before. Raises `UsageError` if the package is missing, and what `start` raises.
     """
     from linkup_nb.notebook.panel import Panel
 
@@ -115,6 +117,9 @@ def chat(profile: str = "default", *, sidecar: bool = False) -> "Panel":
     panel = Panel(node, handle)
     if sidecar:
         panel.dock("LinkUp" if profile == "default" else f"LinkUp: {profile}")
+        if profile in _docked:
+            _docked[profile].close()
+        _docked[profile] = panel
     return panel
 
 

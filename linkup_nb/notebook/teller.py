@@ -1,6 +1,7 @@
 """Telling the page what is new: each view has a cursor, and gets what lies between it and the end."""
 
 import asyncio
+import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
@@ -18,6 +19,8 @@ BATCH = 500  # rows of one message to the page
 BATCH_SIZE = 1_048_576  # characters of text and HTML after which a batch goes out as it is
 BATCH_TIME = 0.02  # seconds of rendering after which it does, so that the node's loop stays free
 COALESCE = 0.05  # seconds for which changes are gathered
+
+log = logging.getLogger("linkup_nb")
 
 SendToPage = Callable[[dict[str, Any], list[bytes] | None], None]
 
@@ -83,8 +86,12 @@ class Teller:
         while True:
             await self._news.wait()
             self._news.clear()
-            if self._views:
-                await self._tell()
+            try:
+                if self._views:
+                    await self._tell()
+            except Exception as error:
+                log.exception("the page could not be told what is new")
+                self._send({"type": "error", "text": f"This went wrong in the kernel: {error!r}"}, None)
             await asyncio.sleep(COALESCE)
 
     async def _tell(self) -> None:

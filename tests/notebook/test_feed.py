@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pygments.lexers import PythonLexer
 
 from linkup_nb import Node, Room
 from linkup_nb.chat import room as rooms
@@ -174,6 +175,17 @@ async def test_an_author_who_costs_too_much_is_shown_as_typed(
     _, second, third = fields(feed)
     assert second["html"] == "<p>**bold**</p>"
     assert third["html"] == "<p><strong>bold</strong></p>\n"
+
+
+async def test_a_text_that_pygments_fails_on_is_shown_as_typed(
+    room: Room, feed: Feed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PythonLexer, "get_tokens", None)
+    hear(room, "```python\nx\n```")
+    hear(room, "**next**")
+    first, second = fields(feed)
+    assert first["html"] == "<p>```python<br>x<br>```</p>"
+    assert second["html"] == "<p><strong>next</strong></p>\n"
 
 
 async def test_only_so_many_authors_are_metered(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -155,13 +155,19 @@ def test_clicks_are_handled_while_run_waits(open_kernel: OpenKernel) -> None:
     page.sees(lambda message: message["content"].get("text") == "the one it waits for\n")
 
 
-def test_a_panel_is_docked_with_sidecar(open_kernel: OpenKernel) -> None:
+def test_a_panel_is_docked_with_sidecar_in_place_of_the_last_one(open_kernel: OpenKernel) -> None:
     page = open_kernel()
     page.ends(page.execute("import linkup_nb as lu\nlu.chat(sidecar=True)"))
     result = page.sees(lambda message: message["msg_type"] == "execute_result")
     assert list(result["content"]["data"]) == ["text/plain"]
-    opened = [message["content"]["data"]["state"] for message in page.said if message["msg_type"] == "comm_open"]
-    assert "LinkUp" in [state.get("title") for state in opened if state["_model_name"] == "SidecarModel"]
+    opened = [message["content"] for message in page.said if message["msg_type"] == "comm_open"]
+    docks = [content for content in opened if content["data"]["state"]["_model_name"] == "SidecarModel"]
+    assert [content["data"]["state"]["title"] for content in docks] == ["LinkUp"]
+
+    page.ends(page.execute("lu.chat(sidecar=True)"))
+    page.sees(
+        lambda message: message["msg_type"] == "comm_close" and message["content"]["comm_id"] == docks[0]["comm_id"]
+    )
 
 
 def test_without_sidecar_there_is_a_sentence(open_kernel: OpenKernel) -> None:

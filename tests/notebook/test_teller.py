@@ -153,6 +153,34 @@ async def test_a_cursor_from_nowhere_is_a_reset(scene: Scene, end: int) -> None:
     assert [batch["reset"] for batch in scene.page.batches()] == [True]
 
 
+async def test_pictures_are_told_once_and_only_so_many_are_remembered(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pictures() -> int:
+        return sum(content["type"] == "avatar" for content in scene.page.told)
+
+    scene.teller.welcome("one", NOTHING)
+    scene.hear(1)
+    await scene.page.until_row(0)
+    scene.room.meet(bytes(32), "otter", b"\x89PNG a picture")
+    scene.room.show([])
+    scene.hear(1)
+    await scene.page.until_row(1)
+    assert pictures() == 2
+    scene.room.meet(bytes(32), "heron")
+    scene.room.show([])
+    scene.hear(1)
+    await scene.page.until_row(2)
+    assert pictures() == 2
+    monkeypatch.setattr(tellers, "MAX_AVATARS", 1)
+    scene.room.meet(bytes(32), "heron", b"\x89PNG another")
+    scene.room.show([])
+    scene.hear(1)
+    await scene.page.until_row(3)
+    assert pictures() == 3
+    assert len(scene.teller._avatars) == 1
+
+
 async def test_only_so_many_views_are_told(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tellers, "MAX_VIEWS", 2)
     scene.hear(1)
@@ -161,6 +189,18 @@ async def test_only_so_many_views_are_told(scene: Scene, monkeypatch: pytest.Mon
         scene.teller.welcome(view, NOTHING if view != "three" else Cursor(epoch, 1))
     await scene.page.until_row(0)
     assert [batch["view"] for batch in scene.page.batches()] == ["two"]
+
+
+async def test_a_failure_is_shown_and_ends_nothing(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene.teller.welcome("one", NOTHING)
+    await scene.page.until(lambda content: content["type"] == "rows")
+    with monkeypatch.context() as broken:
+        broken.setattr(Room, "peers", None)
+        scene.hear(1)
+        failure = await scene.page.until(lambda content: content["type"] == "error")
+    assert failure["text"].startswith("This went wrong in the kernel: TypeError(")
+    scene.hear(1)
+    await scene.page.until_row(1)
 
 
 async def test_the_state_is_told_when_it_has_changed_and_only_then(scene: Scene) -> None:
