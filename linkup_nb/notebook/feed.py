@@ -25,7 +25,6 @@ RENDER_FREE = 0.002  # seconds of processor time that every message may take to 
 RENDER_BURST = 2.0  # seconds over that which one author may take at once; after it their messages are shown as typed
 RENDER_SHARE = 0.05  # seconds that they earn back a second
 
-
 log = logging.getLogger("linkup_nb")
 
 
@@ -151,6 +150,7 @@ class Feed(Events):
 
     def read(self, seq: int) -> None:
         """Somebody has seen the rows up to `seq`."""
+        seq = min(seq, self.end - 1)
         if self.seen is None or seq > self.seen:
             self.seen = seq
             self.unread = sum(1 for row in self.since(seq + 1, MAX_ROWS) if row.message and not row.message.own)

@@ -13,7 +13,10 @@ from linkup_nb.notebook.transcript import Transcript
 
 
 class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
-    """The chat of a node, to show in a notebook; `node`, `room` and `selection` are the live objects behind it."""
+    """The chat of a node, to show in a notebook; `node`, `room` and `selection` are the live objects behind it.
+
+    `node_expression` is the Python that gives the node, shown for a message that is clicked.
+    """
 
     def __init__(self, node: Node, node_expression: str = "panel.node") -> None:
         self._node = node

@@ -143,6 +143,8 @@ async def test_unread_rows_are_those_of_others_after_the_one_seen(room: Room, fe
     feed.read(10**9)
     hear(room, "three")
     assert feed.unread == 1
+    feed.read(4)
+    assert feed.unread == 0
 
 
 async def test_the_picture_of_a_stranger_is_known_by_its_content() -> None:
