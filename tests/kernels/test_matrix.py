@@ -66,7 +66,7 @@ def test_chat_goes_on_while_a_cell_computes(
         release.touch()
         page.ends(cell)
         assert page.answer(sent)["ok"]
-        assert otter.hears(lambda message: message.get("text") == "still computing")["name"] == "kestrel"
+        assert otter.hears_text("still computing")["name"] == "kestrel"
 
     table.append(f"{version:12}{'yes':26}{'yes' if handled else 'when it has ended'}")
     assert handled == SENDS_DURING_A_CELL[version]
