@@ -216,6 +216,8 @@ def test_the_keyboard_alone_suffices(open_notebook: OpenNotebook) -> None:
     notebook = open_notebook()
     notebook.run(0)
     page, chat = notebook.page, notebook.chat
+    # When a cell has run, JupyterLab moves the focus on to the next one; until then it would take away ours.
+    expect(notebook.cell(1).locator(".cm-content")).to_be_focused()
     chat.hook("name").focus()
     page.keyboard.type("kestrel")
     page.keyboard.press("Enter")
