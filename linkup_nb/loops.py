@@ -55,6 +55,8 @@ class Events(AsyncIOEventEmitter):
     `@thing.on("event")` takes functions and coroutine functions; both run on the loop that owns the thing.
     """
 
+    _loop: asyncio.AbstractEventLoop
+
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop=loop)
         self._loop = loop

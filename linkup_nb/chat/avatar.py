@@ -6,14 +6,18 @@ Pillow takes 80 ms to import, and a node that starts with a saved avatar needs n
 import io
 from base64 import b64encode
 from binascii import Error, a2b_base64
+from typing import TYPE_CHECKING
 
 from linkup_nb.chat.names import look, short_key
 from linkup_nb.errors import InvalidImage
 
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+
 MAX_AVATAR = 65_536  # bytes of an avatar as it is kept and sent
 MAX_IMAGE = 32 * 1_048_576  # bytes of a picture that an avatar is made from
 MAX_PIXELS = 64_000_000  # of such a picture, so that a small file cannot fill the memory
-SIDES = (256, 192, 128, 96, 64)  # pixels, tried until the picture fits in MAX_AVATAR; the last one fits whatever it shows
+SIDES = (256, 192, 128, 96, 64)  # pixels, tried until the picture fits in MAX_AVATAR; the last always does
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 _MAGIC = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg", b"RIFF": "image/webp"}
 
@@ -24,9 +28,10 @@ def media_type(avatar: bytes) -> str:
 
 
 def scale_avatar(image: bytes, *, max_pixels: int = MAX_PIXELS) -> bytes:
-    """The picture as a PNG or JPEG of at most `MAX_AVATAR` bytes and 256 x 256 pixels, without metadata (a photo's holds its place).
+    """The picture as a PNG or JPEG of at most `MAX_AVATAR` bytes and 256 x 256 pixels.
 
-    Takes up to a second of processor time for a large photo. Raises `InvalidImage`.
+    Metadata (a photo says where it was taken) is left out. A large photo takes half a second of processor time. Raises
+    `InvalidImage`.
     """
     from PIL import Image, ImageOps
 
@@ -46,7 +51,7 @@ def scale_avatar(image: bytes, *, max_pixels: int = MAX_PIXELS) -> bytes:
         raise InvalidImage("This is not a picture that can be read; choose a PNG, JPEG, WebP or GIF file.") from error
 
 
-def _fit(picture: "Image.Image", kind: str) -> bytes:
+def _fit(picture: "Picture", kind: str) -> bytes:
     from PIL import Image
 
     picture.info.clear()
@@ -60,7 +65,7 @@ def _fit(picture: "Image.Image", kind: str) -> bytes:
 
 
 def generated_avatar(name: str, key: bytes) -> bytes:
-    """A PNG of the name's first letter on a colour that the 32-byte public key gives; the key's, if the font lacks that letter."""
+    """A PNG of the name's first letter, or the key's if the font lacks that, on a colour that the public key gives."""
     import colorsys
 
     from PIL import Image, ImageDraw, ImageFont

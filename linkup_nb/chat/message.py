@@ -13,9 +13,10 @@ REPR_TEXT = 60  # characters of a message that its repr shows
 class Message:
     """One message of a room.
 
-    `index` counts the room's messages from 0 since this node joined it, and is never used twice. `key` is the sender's 32-byte public key:
-    the name is what they call themselves, the key is who they are. `timestamp` is when they say they sent it, `received` when it came; both
-    UTC. For our `own` messages, `recipients` is to how many peers it was written: 0 while that is not known yet.
+    `index` counts the room's messages from 0 since this node joined it, and is never used twice. `key` is the sender's
+    32-byte public key: the name is what they call themselves, the key is who they are. `timestamp` is when they say
+    they sent it, `received` when it came, both in UTC. For our `own` messages, `recipients` is to how many peers it was
+    written: 0 while that is not known yet.
     """
 
     name: str
@@ -90,7 +91,7 @@ class AudioMessage(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class IconMessage(Message):
-    """What somebody calls themselves and looks like. It changes the room's members, and is not kept among its messages."""
+    """What somebody calls themselves and looks like; it changes the room's members and is not kept as a message."""
 
     avatar: bytes
 
@@ -102,7 +103,7 @@ class IconMessage(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class UnknownMessage(Message):
-    """A message of a `type` that we do not know, with its other fields; a field that is a list or an object is its JSON text."""
+    """A message of a `type` that we do not know, with its other fields; lists and objects in them are JSON texts."""
 
     type: str
     fields: Mapping[str, str | int | float | bool | None]

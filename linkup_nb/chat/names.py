@@ -33,9 +33,9 @@ def _hidden(character: str) -> bool:
 
 
 def look(name: str) -> str:
-    """What `name` looks like at a glance: two names with one look need their short keys beside them."""
-    visible = (c for c in unicodedata.normalize("NFKC", name) if not c.isspace() and c not in _BLANK and not _hidden(c))
-    return "".join(visible).casefold()
+    """What `name` looks like at a glance, without case and accents; names of one look need short keys beside them."""
+    decomposed = unicodedata.normalize("NFKD", name)
+    return "".join(c for c in decomposed if c not in _BLANK and unicodedata.category(c)[0] not in "CMZ").casefold()
 
 
 def check_name(name: str) -> str:
@@ -52,14 +52,14 @@ def check_name(name: str) -> str:
 
 
 def stranger_name(name: str, key: bytes) -> str:
-    """A stranger's name, harmless to show and at most `MAX_NAME` characters; their short key if nothing can be seen of it."""
+    """A stranger's name, harmless and at most `MAX_NAME` characters; their short key if nothing of it can be seen."""
     # Cut before and after: normalising must not cost more than a name is worth, and may make it longer.
     name = clean(name[: 4 * MAX_NAME])[:MAX_NAME].strip()
     return name if look(name) else short_key(key)
 
 
 def file_name(name: str) -> str:
-    """A stranger's file name without folders, invisible characters and excess length, its extension kept; "file" if nothing is left."""
+    """A stranger's file name without folders and invisible characters, of bounded length; "file" if it is empty."""
     name = clean(re.split(r"[\\/]", name[-4 * MAX_FILE_NAME :])[-1]).strip(". ")
     if len(name) > MAX_FILE_NAME:
         stem, dot, extension = name.rpartition(".")

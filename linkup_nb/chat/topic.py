@@ -12,12 +12,12 @@ def parse_topic(topic: str | bytes) -> bytes:
     """The 32 bytes of a topic that was typed as 64 hexadecimal digits, or given as bytes. Raises `InvalidTopic`."""
     if isinstance(topic, bytes):
         if len(topic) != TOPIC_BYTES:
-            raise InvalidTopic(f"A topic is {TOPIC_BYTES} bytes, and these are {len(topic)}: copy the whole topic of the room.")
+            raise InvalidTopic(f"A topic is {TOPIC_BYTES} bytes, not {len(topic)}: copy the whole topic of the room.")
         return topic
     topic = topic.strip()
     if not _HEX.fullmatch(topic):
-        found = f"and this has {len(topic)} characters" if len(topic) != 2 * TOPIC_BYTES else "and this has other characters"
-        raise InvalidTopic(f"A topic is 64 hexadecimal digits (0-9, a-f), {found}: copy the whole topic of the room.")
+        found = "other characters" if len(topic) == 2 * TOPIC_BYTES else f"{len(topic)} characters"
+        raise InvalidTopic(f"A topic is 64 hexadecimal digits, and this has {found}: copy the whole topic of the room.")
     return bytes.fromhex(topic)
 
 

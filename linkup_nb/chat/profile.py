@@ -1,0 +1,193 @@
+"""Who you are and which rooms you are in, kept in a directory that one process holds at a time."""
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from filelock import FileLock, Timeout
+from platformdirs import user_data_path
+
+from linkup_nb.chat.avatar import MAX_AVATAR, from_base64, scale_avatar, to_data_url
+from linkup_nb.chat.names import MAX_NAME, check_name, clean
+from linkup_nb.chat.topic import parse_topic, short_topic
+from linkup_nb.errors import InvalidName, InvalidTopic, ProfileInUse, UsageError
+from linkup_nb.wire.keys import KeyPair
+
+MAX_ROOMS = 256  # rooms of one profile
+MAX_CONFIG = 16 * 1_048_576  # bytes of config.json: a LinkUp user's file may hold a picture for everybody they met
+SEED_BYTES = 32
+
+
+def profile_path(name: str = "default") -> Path:
+    """The directory of the profile called `name`. Raises `InvalidName` for a name that no directory can have."""
+    name = check_name(name)
+    if name.startswith(".") or any(c in '<>:"/\\|?*' for c in name):
+        raise InvalidName(f"A profile cannot be called {name!r}: use letters, digits, spaces and dashes.")
+    return user_data_path("linkup_nb", appauthor=False) / "profiles" / name
+
+
+class Profile:
+    """A directory with `config.json` (LinkUp's format), `seed` (32 secret bytes that your key is made from) and a lock.
+
+    Call `open` first: it takes the lock and reads both. What you change is written by `save`.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.key_pair = KeyPair(bytes(32), bytes(64))
+        self._config: dict[str, Any] = {}
+        self._avatar: bytes | None = None
+        # Opened on one thread and closed on another when a kernel ends.
+        self._lock = FileLock(self.path / "lock", timeout=0, thread_local=False)
+
+    def __repr__(self) -> str:
+        return f"<Profile {self.path.name!r} of {self.name!r}, {len(self.rooms)} rooms>"
+
+    def open(self) -> None:
+        """Take the lock, then read the profile, or make a new one.
+
+        Raises `ProfileInUse` while another process holds it, `UsageError` for a file that is damaged.
+        """
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        holder = self.path / "pid"
+        try:
+            self._lock.acquire()
+        except Timeout:
+            raise ProfileInUse(
+                f"Profile {self.path.name!r} is in use by {_process(holder)}: close that notebook, or use another"
+                ' profile: lu.chat("second").'
+            ) from None
+        try:
+            _write(holder, str(os.getpid()).encode())
+            self._config = _read_config(self.path / "config.json")
+            self.key_pair = KeyPair.from_seed(_read_seed(self.path / "seed"))
+            self._avatar = _read_avatar(self._config.get("userAvatar"))
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Let another process have the profile; does nothing when it is not held."""
+        self._lock.release()
+
+    def save(self) -> None:
+        """Write config.json, so that after a crash it is either the old or the new one."""
+        _write(self.path / "config.json", msgspec.json.format(msgspec.json.encode(self._config), indent=2))
+
+    @property
+    def name(self) -> str | None:
+        """What you call yourself; `None` until you have said."""
+        name = self._config.get("userName")
+        return clean(name)[:MAX_NAME] or None if isinstance(name, str) else None
+
+    @name.setter
+    def name(self, name: str) -> None:
+        self._config["userName"] = check_name(name)
+
+    @property
+    def avatar(self) -> bytes | None:
+        """Your picture; `None` if you have chosen none."""
+        return self._avatar
+
+    @avatar.setter
+    def avatar(self, avatar: bytes | None) -> None:
+        self._avatar = avatar
+        self._config["userAvatar"] = to_data_url(avatar) if avatar else ""
+
+    @property
+    def bootstrap(self) -> tuple[str, ...]:
+        """The "host:port" of peers through which a private network is found."""
+        return tuple(peer for peer in _list(self._config.get("bootstrap")) if isinstance(peer, str))
+
+    @property
+    def rooms(self) -> dict[bytes, str]:
+        """The name of each room by its topic. Entries that cannot be read are left out here, and alone in the file."""
+        found = (_read_room(entry) for entry in _list(self._config.get("rooms")))
+        return dict([room for room in found if room][:MAX_ROOMS])
+
+    def add_room(self, topic: bytes, name: str) -> None:
+        """Remember a room; a known one keeps its place and takes the name. Raises `UsageError` over `MAX_ROOMS`."""
+        entries = _list(self._config.get("rooms"))
+        known = [index for index, entry in enumerate(entries) if (room := _read_room(entry)) and room[0] == topic]
+        if known and isinstance(entries[known[0]], dict):
+            entries[known[0]] |= {"alias": name}
+        elif known:
+            entries[known[0]] = {"topic": topic.hex(), "alias": name}
+        elif len(self.rooms) >= MAX_ROOMS:
+            raise UsageError(f"You are in {MAX_ROOMS} rooms, the most there can be: leave one first.")
+        else:
+            entries.append({"topic": topic.hex(), "alias": name})
+        self._config["rooms"] = entries
+
+    def remove_room(self, topic: bytes) -> None:
+        """Forget a room."""
+        entries = _list(self._config.get("rooms"))
+        self._config["rooms"] = [entry for entry in entries if not (room := _read_room(entry)) or room[0] != topic]
+
+
+def _list(value: object) -> list[Any]:
+    return list(value) if isinstance(value, list) else []
+
+
+def _read_room(entry: object) -> tuple[bytes, str] | None:
+    fields = entry if isinstance(entry, dict) else {"topic": entry}
+    try:
+        topic = parse_topic(str(fields.get("topic")))
+    except InvalidTopic:
+        return None
+    names = (clean(name)[:MAX_NAME] for name in (fields.get("alias"), fields.get("name")) if isinstance(name, str))
+    return topic, next(filter(None, names), short_topic(topic))
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {"userName": "", "userAvatar": "", "rooms": [], "registeredUsers": {}}
+    if path.stat().st_size > MAX_CONFIG:
+        raise UsageError(f"{path} is over {MAX_CONFIG // 1_048_576} MiB: move it away to start afresh.")
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise UsageError(f"{path} cannot be read ({error}): repair it, or move it away to start afresh.") from None
+
+
+def _read_seed(path: Path) -> bytes:
+    if not path.exists():
+        _write(path, os.urandom(SEED_BYTES))
+    seed = path.read_bytes()
+    if len(seed) != SEED_BYTES:
+        raise UsageError(f"{path} is damaged: put back its copy, or delete it to become somebody new.")
+    return seed
+
+
+def _read_avatar(value: object) -> bytes | None:
+    # LinkUp also writes paths and addresses here; those are not followed.
+    if not isinstance(value, str) or not value.startswith("data:"):
+        return None
+    with contextlib.suppress(ValueError):
+        avatar = from_base64(value)
+        return avatar if len(avatar) <= MAX_AVATAR else scale_avatar(avatar)
+    return None
+
+
+def _process(holder: Path) -> str:
+    try:
+        pid = int(holder.read_text())
+    except (OSError, ValueError):
+        return "another process"
+    return "this process already" if pid == os.getpid() else f"process {pid}"
+
+
+def _write(path: Path, data: bytes) -> None:
+    # NamedTemporaryFile makes its file with mode 0600, and the name in the same directory keeps the replacement atomic.
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", delete=False) as file:
+        try:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+            os.replace(file.name, path)
+        except BaseException:
+            os.unlink(file.name)
+            raise

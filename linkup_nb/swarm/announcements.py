@@ -1,0 +1,219 @@
+"""Signed announcements: who is on a topic and where to dial them, and the bounded store that a node keeps of them.
+
+Times are unix seconds and always arguments.
+"""
+
+import random
+import secrets
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from hashlib import blake2b
+from hmac import compare_digest
+from typing import Self
+
+from linkup_nb.errors import DecodeError
+from linkup_nb.swarm.addresses import MAX_ADDRESSES
+from linkup_nb.wire.compact import Decoder, Encoder
+from linkup_nb.wire.keys import KEY_SIZE, SIGNATURE_SIZE, KeyPair, namespace, verify
+
+Address = tuple[str, int]
+
+ANNOUNCEMENT_TTL = 20 * 60  # seconds that a node keeps an announcement which nobody renews
+MAX_CLOCK_SKEW = 60 * 60  # seconds by which the announcer's clock and ours may differ
+MAX_ANNOUNCEMENT_BYTES = 192
+MAX_ANNOUNCEMENTS = 4096  # kept by one node
+MAX_PER_TARGET = 64  # kept for one target: as many as a swarm connects to
+MAX_PER_SOURCE = 256  # kept by one node for one host, which may be a whole class behind one router
+TOKEN_SIZE = 8  # bytes
+TOKEN_LIFETIME = 10 * 60  # seconds; a token is good for one to two of them
+
+(_SIGNED,) = namespace("linkup_nb/kademlia/announcement", [0])
+
+
+def is_loopback(host: str) -> bool:
+    """Whether this literal IPv4 address is on this machine only."""
+    return host.startswith("127.")
+
+
+def source_of(address: Address) -> str:
+    """What counts as one stranger: a host; on loopback, where every peer has the same host, a host and port."""
+    host, port = address
+    return f"{host}:{port}" if is_loopback(host) else host
+
+
+def pack_addresses(addresses: Iterable[Address]) -> bytes:
+    """Six bytes for each IPv4 address and port."""
+    encoder = Encoder()
+    for host, port in addresses:
+        encoder.ipv4_address(host, port)
+    return bytes(encoder)
+
+
+def unpack_addresses(packed: bytes) -> tuple[Address, ...]:
+    """The addresses in these bytes, whatever they are; raises `DecodeError` when the last one is cut short."""
+    decoder = Decoder(packed)
+    addresses = []
+    while decoder.remaining:
+        addresses.append(decoder.ipv4_address())
+    return tuple(addresses)
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """One peer's signed word that it is at `addresses`; with no addresses, that it has left.
+
+    `expires` is in unix milliseconds. Of two announcements by one key the one that expires later is the newer.
+    """
+
+    public_key: bytes
+    addresses: tuple[Address, ...]
+    expires: int
+    signature: bytes
+
+    @classmethod
+    def sign(cls, key_pair: KeyPair, target: bytes, addresses: tuple[Address, ...], expires: int) -> Self:
+        """Announce the owner of this key pair on a 32-byte target; raises `ValueError` for anything but IPv4."""
+        signature = key_pair.sign(_signable(target, addresses, expires))
+        return cls(key_pair.public_key, addresses, expires, signature)
+
+    @classmethod
+    def decode(cls, target: bytes, data: bytes, now: float) -> Self:
+        """The announcement in these bytes; raises `DecodeError` if it is malformed, forged, or not of this time."""
+        decoder = Decoder(data)
+        public_key, expires, packed = decoder.fixed(KEY_SIZE), decoder.uint(), decoder.buffer()
+        signature = decoder.fixed(SIGNATURE_SIZE)
+        decoder.end()
+        addresses = unpack_addresses(packed)
+        if len(addresses) > MAX_ADDRESSES:
+            raise DecodeError(f"a peer announces at most {MAX_ADDRESSES} addresses, not {len(addresses)}")
+        for host, port in addresses:
+            if not 0 < int(host.partition(".")[0]) < 224 or not port:  # 0.x.x.x, multicast and reserved are no host's
+                raise DecodeError(f"{host}:{port} is not the address of a peer")
+        remaining = expires / 1000 - now
+        if not -MAX_CLOCK_SKEW < remaining <= ANNOUNCEMENT_TTL + MAX_CLOCK_SKEW:
+            raise DecodeError(f"an announcement expires in {remaining:.0f} seconds")
+        if not verify(_signable(target, addresses, expires), signature, public_key):
+            raise DecodeError("an announcement is not signed by its announcer")
+        return cls(public_key, addresses, expires, signature)
+
+    def __bytes__(self) -> bytes:
+        encoder = Encoder().fixed(self.public_key, KEY_SIZE).uint(self.expires)
+        return bytes(encoder.buffer(pack_addresses(self.addresses)).fixed(self.signature, SIGNATURE_SIZE))
+
+
+def _signable(target: bytes, addresses: tuple[Address, ...], expires: int) -> bytes:
+    return bytes(Encoder().raw(_SIGNED).fixed(target, KEY_SIZE).uint(expires).buffer(pack_addresses(addresses)))
+
+
+class Tokens:
+    """Short proofs that whoever shows one has received a datagram at its address, so that none is forged there."""
+
+    def __init__(self) -> None:
+        self._secret = secrets.token_bytes(32)
+
+    def issue(self, address: Address, now: float) -> bytes:
+        """The token to send to this address."""
+        return self._token(address, int(now // TOKEN_LIFETIME))
+
+    def accepts(self, token: bytes, address: Address, now: float) -> bool:
+        """Whether this token was sent to this address not long ago."""
+        period = int(now // TOKEN_LIFETIME)
+        return any(compare_digest(token, self._token(address, then)) for then in (period, period - 1))
+
+    def _token(self, address: Address, period: int) -> bytes:
+        return blake2b(
+            f"{period} {address[0]} {address[1]}".encode(), key=self._secret, digest_size=TOKEN_SIZE
+        ).digest()
+
+
+@dataclass(slots=True)
+class _Kept:
+    announcement: Announcement
+    source: str
+    until: float  # unix seconds
+    order: int
+
+    @property
+    def withdrawn(self) -> bool:
+        return not self.announcement.addresses
+
+
+class AnnouncementStore:
+    """The announcements that a node keeps for others.
+
+    When there is no room, withdrawals go first. Otherwise the source that holds most must give up its latest, and only
+    for a source that would still hold fewer. So whoever floods displaces itself alone, a source with one announcement
+    is never displaced, and announcing early keeps its place against more from the same source.
+    A withdrawal stays until it expires, for else the announcement that it withdraws could be replayed.
+    """
+
+    def __init__(self) -> None:
+        self._targets: dict[bytes, dict[bytes, _Kept]] = {}
+        self._sources: Counter[str] = Counter()
+        self._order = 0
+
+    def __len__(self) -> int:
+        return sum(self._sources.values())
+
+    def add(self, target: bytes, announcement: Announcement, source: str, now: float) -> bool:
+        """Keep a verified announcement that came from `source`; `False` when there is no room, or a newer one here."""
+        known = self._targets.get(target, {}).get(announcement.public_key)
+        until = min(announcement.expires / 1000 + MAX_CLOCK_SKEW, now + ANNOUNCEMENT_TTL)
+        if known and known.until > now:
+            if announcement.expires > known.announcement.expires:
+                # The source stays: else whoever relays a renewal would have it counted among its own.
+                known.announcement, known.until = announcement, until
+            return announcement.expires >= known.announcement.expires
+        if not self._make_room(target, source, now):
+            return False
+        self._order += 1
+        entries = self._targets.setdefault(target, {})
+        entries[announcement.public_key] = _Kept(announcement, source, until, self._order)
+        self._sources[source] += 1
+        return True
+
+    def get(self, target: bytes, now: float) -> list[Announcement]:
+        """Those who are on a target, in random order, so that a reply that holds only some gives all a chance."""
+        entries = self._targets.get(target, {}).values()
+        present = [kept.announcement for kept in entries if kept.until > now and not kept.withdrawn]
+        random.shuffle(present)
+        return present
+
+    def sweep(self, now: float) -> None:
+        """Forget what has expired."""
+        for target, entries in list(self._targets.items()):
+            for key in [key for key, kept in entries.items() if kept.until <= now]:
+                self._drop(target, key)
+
+    def _make_room(self, target: bytes, source: str, now: float) -> bool:
+        if (
+            self._sources[source] >= MAX_PER_SOURCE
+            or len(self) >= MAX_ANNOUNCEMENTS
+            or len(self._targets.get(target, ())) >= MAX_PER_TARGET
+        ):
+            self.sweep(now)
+        if self._sources[source] >= MAX_PER_SOURCE:
+            return False
+        if len(self._targets.get(target, ())) >= MAX_PER_TARGET and not self._displace({target}, source):
+            return False
+        return len(self) < MAX_ANNOUNCEMENTS or self._displace(set(self._targets), source)
+
+    def _displace(self, targets: set[bytes], source: str) -> bool:
+        kept = [(target, key, kept) for target in targets for key, kept in self._targets[target].items()]
+        held = Counter(entry.source for _, _, entry in kept)
+        largest, most = held.most_common(1)[0]
+        gone = [entry for entry in kept if entry[2].withdrawn]
+        if not gone and most <= held[source] + 1:
+            return False
+        target, key, _ = max(gone or [entry for entry in kept if entry[2].source == largest], key=lambda e: e[2].order)
+        self._drop(target, key)
+        return True
+
+    def _drop(self, target: bytes, key: bytes) -> None:
+        source = self._targets[target].pop(key).source
+        self._sources[source] -= 1
+        if not self._sources[source]:
+            del self._sources[source]
+        if not self._targets[target]:
+            del self._targets[target]

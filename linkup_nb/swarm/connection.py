@@ -1,0 +1,449 @@
+"""One secret stream over TCP: messages in both directions, kept alive, never more in memory than agreed."""
+
+import asyncio
+import contextlib
+import os
+import socket
+import struct
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Self, cast
+
+from linkup_nb.errors import ConnectionClosed, DecodeError, HandshakeError, LinkupError, PeerError, PeerTimeout
+from linkup_nb.loops import Events, from_any_loop
+from linkup_nb.wire.keys import KeyPair
+from linkup_nb.wire.secret_stream import HEADER_SIZE, SecretStream, State
+
+HANDSHAKE_TIMEOUT = 10.0  # seconds from the first byte to an open connection
+KEEP_ALIVE = 5.0  # seconds without a message of ours after which an empty one is sent
+PEER_TIMEOUT = 15.0  # seconds of silence after which a peer that sends keep-alives is dead
+WRITE_TIMEOUT = 30.0  # seconds in which a peer that we write to may take nothing
+CLOSE_TIMEOUT = 5.0  # seconds for what was written to leave when a connection closes
+MAX_HALF_OPEN = 64  # handshakes at a time on one server
+SEND_HIGH_WATER = 1024 * 1024  # bytes waiting to leave above which `write` waits
+RECEIVE_HIGH_WATER = 1024 * 1024  # bytes waiting to be read above which the peer has to wait
+MESSAGE_OVERHEAD = 64  # bytes that a waiting message takes besides its own
+BATCH_SIZE = 64 * 1024  # bytes of small frames that leave together
+
+_TCP_INFO_MIN_RTT = struct.Struct("=148xI")  # microseconds; struct tcp_info of linux/tcp.h
+_UNKNOWN_RTT = 2**32 - 1
+
+
+class Connection(Events):
+    """An encrypted connection to one peer, made by `connect` or by a server.
+
+    Emits `open` and `close` (with the reason, `None` for an ordinary end). `async for message in connection` reads
+    until it ends. A peer that breaks the rules is disconnected, and `close_reason` says what it did.
+    """
+
+    def __init__(self, initiator: bool, key_pair: KeyPair, *, remote_public_key: bytes | None = None) -> None:
+        super().__init__(asyncio.get_running_loop())
+        self.initiator = initiator
+        self.public_key = key_pair.public_key
+        self.remote_public_key = b""
+        self.handshake_hash = b""
+        self.address = ("", 0)
+        self.opened_at = 0.0
+        self.bytes_sent = 0
+        self.bytes_received = 0
+        self.rtt: float | None = None
+        self.closed = False
+        self.close_reason: Exception | None = None
+        self._stream = SecretStream(
+            initiator,
+            key_pair,
+            KeyPair.from_seed(os.urandom(32)),
+            os.urandom(HEADER_SIZE),
+            remote_public_key=remote_public_key,
+        )
+        self._transport: asyncio.Transport
+        self._established = asyncio.Event()
+        self._opened = asyncio.Event()
+        self._ended = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._asked_at = 0.0
+        self._silent_ticks = 0
+        self._sent_since_tick = False
+        self._incoming: deque[bytes] = deque()
+        self._incoming_size = 0
+        self._arrived = asyncio.Event()
+        self._reading_paused = False
+        self._turn = asyncio.Lock()
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._batch: list[bytes] = []
+        self._batch_size = 0
+        self._batching = False
+
+    def __repr__(self) -> str:
+        state = "closed" if self.closed else "open" if self._opened.is_set() else "opening"
+        return (
+            f"Connection(to {self.remote_public_key.hex()[:8] or '?'} at {self.address[0]}:{self.address[1]}, {state})"
+        )
+
+    @from_any_loop
+    async def write(self, message: bytes, *, timeout: float | None = WRITE_TIMEOUT) -> None:
+        """Send one message of at most 16,777,198 bytes; messages leave in the order of the calls.
+
+        Waits while more than `SEND_HIGH_WATER` bytes are on their way out. A peer that takes nothing for `timeout`
+        seconds meanwhile is disconnected with `PeerTimeout`. Raises `ConnectionClosed` when the connection has ended.
+        """
+        async with self._turn:
+            await self._room_to_write(timeout)
+            if self.closed:
+                raise ConnectionClosed(self.close_reason)
+            self._send_frame(self._stream.send(message))
+            await self._room_to_write(timeout)
+
+    @from_any_loop
+    async def read(self) -> bytes:
+        """The next message. Raises `ConnectionClosed` once the connection has ended and all its messages are read."""
+        while not self._incoming:
+            if self._ended.is_set():
+                raise ConnectionClosed(self.close_reason)
+            self._arrived.clear()
+            await self._arrived.wait()
+        message = self._incoming.popleft()
+        self._incoming_size -= len(message) + MESSAGE_OVERHEAD
+        if self._reading_paused and self._incoming_size <= RECEIVE_HIGH_WATER // 2:
+            self._reading_paused = False
+            self._transport.resume_reading()
+        return message
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            return await self.read()
+        except ConnectionClosed:
+            raise StopAsyncIteration from None
+
+    @from_any_loop
+    async def established(self) -> None:
+        """Wait until the peer has proven its key; raises the reason if the connection ends first. `confirm` is next."""
+        await self._established.wait()
+        self._raise_if_closed()
+
+    def confirm(self) -> None:
+        """Agree to this connection; it opens when the peer has agreed too. Call it on the connection's own loop."""
+        self._raise_if_closed()
+        self._stream.confirm()
+        self._send_handshake()
+        self._note_progress()
+
+    @from_any_loop
+    async def opened(self) -> None:
+        """Wait until both ends have confirmed; raises the reason if the connection ends first."""
+        await self._opened.wait()
+        self._raise_if_closed()
+
+    @from_any_loop
+    async def close(self, reason: Exception | None = None) -> None:
+        """Send what was written, for at most `CLOSE_TIMEOUT` seconds, then end the connection and wait for its end."""
+        self._finish(reason)
+        await self._ended.wait()
+
+    @from_any_loop
+    async def wait_closed(self) -> None:
+        """Wait for the end of the connection, whoever ends it."""
+        await self._ended.wait()
+
+    def _raise_if_closed(self) -> None:
+        if self.closed:
+            raise self.close_reason or ConnectionClosed()
+
+    async def _room_to_write(self, timeout: float | None) -> None:
+        while not self._writable.is_set():
+            waiting = self._transport.get_write_buffer_size()
+            try:
+                async with asyncio.timeout(timeout):
+                    await self._writable.wait()
+            except TimeoutError:
+                if self._transport.get_write_buffer_size() >= waiting:
+                    self._fail(PeerTimeout(f"the peer has taken nothing of what was sent for {timeout:g} s"))
+                    raise ConnectionClosed(self.close_reason) from None
+
+    def _send_frame(self, frame: bytes) -> None:
+        """The first frame of a loop turn leaves at once; those after it leave together, in few system calls."""
+        self._sent_since_tick = True
+        self.bytes_sent += len(frame)
+        if not self._batching:
+            self._batching = True
+            self._loop.call_soon(self._end_batch)
+            self._transport.write(frame)
+            return
+        self._batch.append(frame)
+        self._batch_size += len(frame)
+        if self._batch_size >= BATCH_SIZE:
+            self._flush()
+
+    def _end_batch(self) -> None:
+        self._batching = False
+        self._flush()
+
+    def _flush(self) -> None:
+        if self._batch:
+            self._transport.write(b"".join(self._batch))
+            self._batch.clear()
+            self._batch_size = 0
+
+    def _send_handshake(self) -> None:
+        data = self._stream.data_to_send()
+        if data:
+            self._asked_at = self._loop.time()
+            self.bytes_sent += len(data)
+            self._transport.write(data)
+
+    def _made(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        transport.set_write_buffer_limits(high=SEND_HIGH_WATER)
+        self.address = transport.get_extra_info("peername")[:2]
+        _prepare(transport.get_extra_info("socket"))
+        self._timer = self._loop.call_later(
+            HANDSHAKE_TIMEOUT, self._fail, PeerTimeout(f"the handshake took over {HANDSHAKE_TIMEOUT:g} s")
+        )
+        self._send_handshake()
+
+    def _received(self, data: bytes) -> None:
+        if self.closed:
+            return
+        self.bytes_received += len(data)
+        self._silent_ticks = 0
+        try:
+            messages = self._stream.receive_data(data)
+        except PeerError as error:
+            self._fail(error)
+            return
+        if not self._opened.is_set():
+            self._send_handshake()
+            self._note_progress()
+        if messages:
+            self._incoming.extend(messages)
+            self._incoming_size += sum(map(len, messages)) + MESSAGE_OVERHEAD * len(messages)
+            self._arrived.set()
+            if self._incoming_size > RECEIVE_HIGH_WATER and not self._reading_paused:
+                self._reading_paused = True
+                self._transport.pause_reading()
+
+    def _note_progress(self) -> None:
+        stream = self._stream
+        if stream.remote_public_key and not self._established.is_set():
+            self.remote_public_key = stream.remote_public_key
+            self.handshake_hash = stream.handshake_hash
+            self.rtt = self._loop.time() - self._asked_at
+            self._established.set()
+        if stream.state is State.OPEN:
+            assert self._timer is not None
+            self._timer.cancel()
+            self._timer = self._loop.call_later(KEEP_ALIVE, self._tick)
+            self.rtt = _minimum_rtt(self._transport.get_extra_info("socket")) or self.rtt
+            self.opened_at = time.time()
+            self._opened.set()
+            self.emit("open")
+
+    def _tick(self) -> None:
+        """Keep the connection alive, and notice a peer that no longer does.
+
+        Silence is counted in ticks: a machine that slept has missed them all, so it does not blame the peer.
+        """
+        self._timer = self._loop.call_later(KEEP_ALIVE, self._tick)
+        if not self._sent_since_tick and self._writable.is_set():
+            self._send_frame(self._stream.send(b""))
+        self._sent_since_tick = False
+        if self._stream.keep_alives_received and not self._reading_paused:
+            self._silent_ticks += 1
+            if self._silent_ticks * KEEP_ALIVE > PEER_TIMEOUT:
+                self._fail(PeerTimeout(f"the peer has been silent for {PEER_TIMEOUT:g} s"))
+
+    def _peer_ended(self) -> None:
+        reason: LinkupError | None = None
+        if not self._opened.is_set():
+            reason = HandshakeError("the peer hung up before the connection was open")
+        elif self._stream.inside_frame:
+            reason = DecodeError("the peer hung up in the middle of a frame")
+        self._finish(reason)
+
+    def _fail(self, reason: LinkupError) -> None:
+        """End the connection now; what was not sent yet is lost."""
+        if not self.closed:
+            self.closed = True
+            self.close_reason = reason
+        self._batch.clear()
+        self._transport.abort()
+
+    def _finish(self, reason: Exception | None) -> None:
+        if self.closed:
+            return
+        self._flush()
+        self.closed = True
+        self.close_reason = reason
+        self._transport.close()
+        if self._timer:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(CLOSE_TIMEOUT, self._transport.abort)
+
+    def _lost(self, error: Exception | None) -> None:
+        if not self.closed:
+            self.closed = True
+            self.close_reason = _broken(error) if error else None
+        if self._timer:
+            self._timer.cancel()
+        for event in (self._established, self._opened, self._ended, self._arrived, self._writable):
+            event.set()
+        self.emit("close", self.close_reason)
+
+
+class _Protocol(asyncio.Protocol):
+    """What the transport calls; a fault of the peer ends its connection and never reaches the loop."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._connection._made(cast(asyncio.Transport, transport))
+
+    def data_received(self, data: bytes) -> None:
+        self._connection._received(data)
+
+    def eof_received(self) -> None:
+        self._connection._peer_ended()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._connection._lost(exc)
+
+    def pause_writing(self) -> None:
+        self._connection._writable.clear()
+
+    def resume_writing(self) -> None:
+        self._connection._writable.set()
+
+
+class _Refused(asyncio.Protocol):
+    """A peer that came when too many others were still shaking hands."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        cast(asyncio.Transport, transport).abort()
+
+
+class Server(Events):
+    """Listens for peers on `host` and `port`; made by `listen`. Emits `connection` with each connection."""
+
+    def __init__(self, key_pair: KeyPair, *, confirm: bool) -> None:
+        super().__init__(asyncio.get_running_loop())
+        self.public_key = key_pair.public_key
+        self.host = ""
+        self.port = 0
+        self._key_pair = key_pair
+        self._confirm = confirm
+        self._server: asyncio.Server
+        self._half_open: dict[Connection, asyncio.Task[None]] = {}
+
+    def __repr__(self) -> str:
+        return f"Server({self.host}:{self.port})"
+
+    @from_any_loop
+    async def close(self) -> None:
+        """Stop listening and give up handshakes; connections that are open stay so."""
+        self._server.close()
+        await asyncio.gather(*(connection.close() for connection in list(self._half_open)))
+
+    async def _listen(self, host: str, port: int) -> None:
+        self._server = await self._loop.create_server(self._accept, host, port)
+        self.host, self.port = self._server.sockets[0].getsockname()[:2]
+
+    def _accept(self) -> asyncio.Protocol:
+        if len(self._half_open) >= MAX_HALF_OPEN:
+            return _Refused()
+        connection = Connection(False, self._key_pair)
+        self._half_open[connection] = self._loop.create_task(self._admit(connection))
+        return _Protocol(connection)
+
+    async def _admit(self, connection: Connection) -> None:
+        try:
+            await connection.established()
+            if self._confirm:
+                connection.confirm()
+                await connection.opened()
+        except LinkupError:
+            return  # `close_reason` has it, and nobody here knew the peer yet
+        finally:
+            del self._half_open[connection]
+        self.emit("connection", connection)
+
+
+async def connect(
+    host: str,
+    port: int,
+    key_pair: KeyPair | None = None,
+    *,
+    remote_public_key: bytes | None = None,
+    timeout: float = HANDSHAKE_TIMEOUT,
+    confirm: bool = True,
+) -> Connection:
+    """Connect to a peer that listens at `host` and `port`, as `key_pair` or as nobody in particular.
+
+    With `remote_public_key`, a peer that cannot prove to own it gets `HandshakeError` and does not learn our key.
+    The connection is open when this returns; with `confirm=False` it is only established, and waits for `confirm()`.
+    Raises `PeerTimeout` after `timeout` seconds, `HandshakeError`, or `OSError` when nothing listens there.
+    """
+    connection = Connection(True, key_pair or KeyPair.from_seed(os.urandom(32)), remote_public_key=remote_public_key)
+    transport: asyncio.Transport | None = None
+    try:
+        async with asyncio.timeout(timeout):
+            loop = asyncio.get_running_loop()
+            transport, _ = await loop.create_connection(lambda: _Protocol(connection), host, port)
+            await connection.established()
+            if confirm:
+                connection.confirm()
+                await connection.opened()
+    except BaseException as error:
+        if transport:
+            transport.abort()
+        if isinstance(error, TimeoutError):
+            raise PeerTimeout(f"{host}:{port} did not answer within {timeout:g} s") from None
+        raise
+    return connection
+
+
+async def listen(
+    host: str,
+    port: int,
+    on_connection: Callable[[Connection], Awaitable[object] | object],
+    key_pair: KeyPair | None = None,
+    *,
+    confirm: bool = True,
+) -> Server:
+    """Accept peers at `host` and `port` (0: any free one, see `Server.port`) until the server is closed.
+
+    `on_connection`, a function or a coroutine function, gets each connection when it is open; with `confirm=False`,
+    when it is established: then it has to `confirm()` or close it within `HANDSHAKE_TIMEOUT`. Raises `OSError`.
+    """
+    server = Server(key_pair or KeyPair.from_seed(os.urandom(32)), confirm=confirm)
+    server.on("connection", on_connection)
+    await server._listen(host, port)
+    return server
+
+
+def _prepare(sock: socket.socket) -> None:
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(WRITE_TIMEOUT * 1000))
+
+
+def _minimum_rtt(sock: socket.socket) -> float | None:
+    """The shortest round trip that the kernel has seen, in seconds, where it tells."""
+    if not hasattr(socket, "TCP_INFO"):
+        return None
+    with contextlib.suppress(OSError, struct.error):
+        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_MIN_RTT.size)
+        (microseconds,) = _TCP_INFO_MIN_RTT.unpack(info)
+        return None if microseconds == _UNKNOWN_RTT else microseconds / 1e6
+    return None
+
+
+def _broken(error: Exception) -> PeerError:
+    if isinstance(error, TimeoutError):
+        return PeerTimeout("the peer no longer answers")
+    return PeerError(f"the connection broke: {error.strerror if isinstance(error, OSError) else error}")
