@@ -303,11 +303,9 @@ class Protomux:
         if isinstance(closed, Channel):
             self._forget(closed, told=True)
         elif closed:
-            self._remote[number] = None
-            self._drop(closed.held)
-            name = next(name for name, offer in self._offers.items() if offer is closed)
-            del self._offers[name]
-            self._events = [event for event in self._events if event != Offered(*name)]
+            offered = Offered(*next(name for name, offer in self._offers.items() if offer is closed))
+            self._events = [event for event in self._events if event != offered]
+            self.reject(offered)  # the peer waits for an answer before it uses the number again
 
     def _pair(self, channel: Channel, remote: int, handshake: bytes) -> None:
         channel.state = State.OPEN
