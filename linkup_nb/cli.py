@@ -1,5 +1,7 @@
 """The `linkup-nb` command."""
 
+import asyncio
+import contextlib
 import os
 import shutil
 from pathlib import Path
@@ -7,6 +9,8 @@ from pathlib import Path
 import click
 
 import linkup_nb
+from linkup_nb.errors import LinkupError
+from linkup_nb.swarm.kademlia import BOOTSTRAP_PORT, run_bootstrap
 
 PACKAGE = Path(linkup_nb.__file__).parent
 
@@ -44,3 +48,22 @@ def main(context: click.Context) -> None:
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         arguments.append("--allow-root")  # the user is root already; without it Jupyter only says to add this
     LabApp.launch_instance(arguments)
+
+
+@main.command()
+@click.option("--host", default="0.0.0.0", show_default=True, help="The IPv4 address to listen on.")
+@click.option(
+    "--port", default=BOOTSTRAP_PORT, show_default=True, type=click.IntRange(0, 65535), help="0 takes any free one."
+)
+def bootstrap(host: str, port: int) -> None:
+    """Run a node by which others enter a private network."""
+
+    def ready(host: str, port: int) -> None:
+        click.echo(f"{host}:{port}")
+        click.echo(f"Others enter this network with LINKUP_BOOTSTRAP={host}:{port}. Control-C ends it.", err=True)
+
+    with contextlib.suppress(KeyboardInterrupt):
+        try:
+            asyncio.run(run_bootstrap(host, port, ready=ready))
+        except LinkupError as error:
+            raise click.ClickException(str(error)) from error

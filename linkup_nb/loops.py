@@ -84,6 +84,10 @@ class Tasks:
         if not task.cancelled() and (error := task.exception()):
             log.error("%s failed", task.get_name(), exc_info=error)
 
+    async def wait(self) -> None:
+        """Wait until all that still run have ended."""
+        await asyncio.gather(*self._running, return_exceptions=True)
+
     async def cancel(self) -> None:
         """Cancel all that still run, and wait until they have ended."""
         others = self._running - {asyncio.current_task()}

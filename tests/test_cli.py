@@ -2,6 +2,8 @@ import json
 import os
 import re
 import select
+import signal
+import socket
 import subprocess
 import sys
 import time
@@ -15,7 +17,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[1]
-COMMAND = Path(sys.executable).with_name("linkup-nb")
+COMMAND = str(Path(sys.executable).with_name("linkup-nb"))
 START_TIMEOUT = 60.0  # seconds until JupyterLab has printed its address
 
 
@@ -76,6 +78,25 @@ def test_version_is_the_packages() -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     printed = subprocess.run([COMMAND, "--version"], check=True, capture_output=True, text=True).stdout
     assert printed == f"linkup-nb, version {version}\n"
+
+
+def test_bootstrap_prints_the_address_to_name_and_ends_quietly() -> None:
+    command = [COMMAND, "bootstrap", "--host", "127.0.0.1", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert re.fullmatch(r"127\.0\.0\.1:[1-9]\d*", read_until(process, r".*:.*")[0])
+        process.send_signal(signal.SIGINT)
+        assert "Traceback" not in process.communicate(timeout=START_TIMEOUT)[1]
+        assert process.returncode == 0
+
+
+def test_bootstrap_on_a_port_in_use_says_so() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as holder:
+        holder.bind(("127.0.0.1", 0))
+        port = str(holder.getsockname()[1])
+        command = [COMMAND, "bootstrap", "--host", "127.0.0.1", "--port", port]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=START_TIMEOUT)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"Error: Cannot listen on UDP port {port} of 127.0.0.1")
 
 
 class TestInstalledFromAWheel:

@@ -47,6 +47,8 @@ def scale_avatar(image: bytes, *, max_pixels: int = MAX_PIXELS) -> bytes:
             return _fit(upright, "PNG" if clear else "JPEG")
     except InvalidImage:
         raise
+    except Image.DecompressionBombError:
+        raise InvalidImage("This picture has far too many pixels; choose a smaller one.") from None
     except Exception as error:  # Pillow raises a dozen kinds on damaged files
         raise InvalidImage("This is not a picture that can be read; choose a PNG, JPEG, WebP or GIF file.") from error
 

@@ -104,19 +104,21 @@ def encode(message: Message) -> bytes:
                 raise UsageError(f"This text has {message.size:,} bytes, over {MAX_TEXT:,}: send it as a file.")
             return _encode(_Text(message.name, text, topic, timestamp))
         case FileMessage(file_name=file_name, data=data):
-            return _encode(_File(message.name, file_name, _fitting(data, "file"), topic, timestamp))
+            check_size(len(data), "file")
+            return _encode(_File(message.name, file_name, data, topic, timestamp))
         case AudioMessage(data=data):
-            return _encode(_Audio(message.name, _fitting(data, "recording"), topic, timestamp))
+            check_size(len(data), "recording")
+            return _encode(_Audio(message.name, data, topic, timestamp))
         case IconMessage(avatar=avatar):
             return _encode(_Icon(message.name, message.name, avatar, topic, timestamp))
     raise UsageError(f"LinkUp has no message for a {type(message).__name__}: send a text, a file or a recording.")
 
 
-def _fitting(data: bytes, noun: str) -> bytes:
-    if len(data) > MAX_FILE:
-        size, limit = len(data) / 1_048_576, MAX_FILE // 1_048_576
-        raise FileTooLarge(f"This {noun} has {size:.1f} MiB, and {limit} MiB fit in a message: send a smaller one.")
-    return data
+def check_size(size: int, noun: str) -> None:
+    """Raises `FileTooLarge` if that many bytes do not fit in one message."""
+    if size > MAX_FILE:
+        limit = f"{MAX_FILE // 1_048_576} MiB"
+        raise FileTooLarge(f"This {noun} has {size / 1_048_576:.1f} MiB, over {limit}: send a smaller one.")
 
 
 def decode(data: bytes, *, key: bytes, received: datetime) -> Message:

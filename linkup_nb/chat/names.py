@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from functools import lru_cache
 
 from linkup_nb.errors import InvalidName
 from linkup_nb.wire.keys import z32encode
@@ -32,6 +33,7 @@ def _hidden(character: str) -> bool:
     return unicodedata.category(character) in _HIDDEN
 
 
+@lru_cache(maxsize=1024)
 def look(name: str) -> str:
     """What `name` looks like at a glance, without case and accents; names of one look need short keys beside them."""
     decomposed = unicodedata.normalize("NFKD", name)

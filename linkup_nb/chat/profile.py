@@ -94,7 +94,7 @@ class Profile:
 
     @avatar.setter
     def avatar(self, avatar: bytes | None) -> None:
-        self._avatar = avatar
+        self._avatar = avatar or None
         self._config["userAvatar"] = to_data_url(avatar) if avatar else ""
 
     @property

@@ -8,6 +8,7 @@ import secrets
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from hmac import compare_digest
 from typing import Self
@@ -25,6 +26,7 @@ MAX_ANNOUNCEMENT_BYTES = 192
 MAX_ANNOUNCEMENTS = 4096  # kept by one node
 MAX_PER_TARGET = 64  # kept for one target: as many as a swarm connects to
 MAX_PER_SOURCE = 256  # kept by one node for one host, which may be a whole class behind one router
+SWEEP_EVERY = 10.0  # seconds, at least, between two sweeps for want of room
 TOKEN_SIZE = 8  # bytes
 TOKEN_LIFETIME = 10 * 60  # seconds; a token is good for one to two of them
 
@@ -43,11 +45,13 @@ def source_of(address: Address) -> str:
 
 
 def pack_addresses(addresses: Iterable[Address]) -> bytes:
-    """Six bytes for each IPv4 address and port."""
-    encoder = Encoder()
-    for host, port in addresses:
-        encoder.ipv4_address(host, port)
-    return bytes(encoder)
+    """Six bytes for each IPv4 address and port; raises `ValueError` for anything else."""
+    return b"".join(map(_pack, addresses))
+
+
+@lru_cache(4096)  # every answer names dozens of the same nodes
+def _pack(address: Address) -> bytes:
+    return bytes(Encoder().ipv4_address(*address))
 
 
 def unpack_addresses(packed: bytes) -> tuple[Address, ...]:
@@ -132,7 +136,6 @@ class _Kept:
     announcement: Announcement
     source: str
     until: float  # unix seconds
-    order: int
 
     @property
     def withdrawn(self) -> bool:
@@ -142,19 +145,20 @@ class _Kept:
 class AnnouncementStore:
     """The announcements that a node keeps for others.
 
-    When there is no room, withdrawals go first. Otherwise the source that holds most must give up its latest, and only
-    for a source that would still hold fewer. So whoever floods displaces itself alone, a source with one announcement
-    is never displaced, and announcing early keeps its place against more from the same source.
-    A withdrawal stays until it expires, for else the announcement that it withdraws could be replayed.
+    When there is no room, the source that holds most must give up its latest, and only for a source that would still
+    hold fewer. So whoever floods displaces itself alone, a source with one announcement is never displaced, and
+    announcing early keeps its place against more from the same source. On a target withdrawals go before that; without
+    need they stay until they expire, for else the announcement that one withdraws could be replayed.
     """
 
     def __init__(self) -> None:
         self._targets: dict[bytes, dict[bytes, _Kept]] = {}
-        self._sources: Counter[str] = Counter()
-        self._order = 0
+        self._sources: dict[str, dict[tuple[bytes, bytes], None]] = {}  # targets and keys, in order of arrival
+        self._count = 0
+        self._swept_at = 0.0
 
     def __len__(self) -> int:
-        return sum(self._sources.values())
+        return self._count
 
     def add(self, target: bytes, announcement: Announcement, source: str, now: float) -> bool:
         """Keep a verified announcement that came from `source`; `False` when there is no room, or a newer one here."""
@@ -165,12 +169,13 @@ class AnnouncementStore:
                 # The source stays: else whoever relays a renewal would have it counted among its own.
                 known.announcement, known.until = announcement, until
             return announcement.expires >= known.announcement.expires
+        if known:
+            self._drop(target, announcement.public_key)
         if not self._make_room(target, source, now):
             return False
-        self._order += 1
-        entries = self._targets.setdefault(target, {})
-        entries[announcement.public_key] = _Kept(announcement, source, until, self._order)
-        self._sources[source] += 1
+        self._targets.setdefault(target, {})[announcement.public_key] = _Kept(announcement, source, until)
+        self._sources.setdefault(source, {})[target, announcement.public_key] = None
+        self._count += 1
         return True
 
     def get(self, target: bytes, now: float) -> list[Announcement]:
@@ -182,37 +187,50 @@ class AnnouncementStore:
 
     def sweep(self, now: float) -> None:
         """Forget what has expired."""
+        self._swept_at = now
         for target, entries in list(self._targets.items()):
             for key in [key for key, kept in entries.items() if kept.until <= now]:
                 self._drop(target, key)
 
     def _make_room(self, target: bytes, source: str, now: float) -> bool:
-        if (
-            self._sources[source] >= MAX_PER_SOURCE
-            or len(self) >= MAX_ANNOUNCEMENTS
-            or len(self._targets.get(target, ())) >= MAX_PER_TARGET
-        ):
+        if self._full(target, source) and now - self._swept_at > SWEEP_EVERY:
             self.sweep(now)
-        if self._sources[source] >= MAX_PER_SOURCE:
+        if len(self._sources.get(source, ())) >= MAX_PER_SOURCE:
             return False
-        if len(self._targets.get(target, ())) >= MAX_PER_TARGET and not self._displace({target}, source):
+        if len(self._targets.get(target, ())) >= MAX_PER_TARGET and not self._displace_on(target, source):
             return False
-        return len(self) < MAX_ANNOUNCEMENTS or self._displace(set(self._targets), source)
+        return self._count < MAX_ANNOUNCEMENTS or self._displace_anywhere(source)
 
-    def _displace(self, targets: set[bytes], source: str) -> bool:
-        kept = [(target, key, kept) for target in targets for key, kept in self._targets[target].items()]
-        held = Counter(entry.source for _, _, entry in kept)
+    def _full(self, target: bytes, source: str) -> bool:
+        return (
+            self._count >= MAX_ANNOUNCEMENTS
+            or len(self._sources.get(source, ())) >= MAX_PER_SOURCE
+            or len(self._targets.get(target, ())) >= MAX_PER_TARGET
+        )
+
+    def _displace_on(self, target: bytes, source: str) -> bool:
+        entries = self._targets[target]
+        if withdrawn := [key for key, kept in entries.items() if kept.withdrawn]:
+            self._drop(target, withdrawn[-1])
+            return True
+        held = Counter(kept.source for kept in entries.values())
         largest, most = held.most_common(1)[0]
-        gone = [entry for entry in kept if entry[2].withdrawn]
-        if not gone and most <= held[source] + 1:
+        if most <= held[source] + 1:
             return False
-        target, key, _ = max(gone or [entry for entry in kept if entry[2].source == largest], key=lambda e: e[2].order)
-        self._drop(target, key)
+        self._drop(target, [key for key, kept in entries.items() if kept.source == largest][-1])
+        return True
+
+    def _displace_anywhere(self, source: str) -> bool:
+        largest = max(self._sources.values(), key=len)
+        if len(largest) <= len(self._sources.get(source, ())) + 1:
+            return False
+        self._drop(*next(reversed(largest)))
         return True
 
     def _drop(self, target: bytes, key: bytes) -> None:
         source = self._targets[target].pop(key).source
-        self._sources[source] -= 1
+        del self._sources[source][target, key]
+        self._count -= 1
         if not self._sources[source]:
             del self._sources[source]
         if not self._targets[target]:

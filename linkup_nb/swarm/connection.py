@@ -13,16 +13,18 @@ from typing import Self, cast
 from linkup_nb.errors import ConnectionClosed, DecodeError, HandshakeError, LinkupError, PeerError, PeerTimeout
 from linkup_nb.loops import Events, from_any_loop
 from linkup_nb.wire.keys import KeyPair
-from linkup_nb.wire.secret_stream import HEADER_SIZE, SecretStream, State
+from linkup_nb.wire.seal import HEADER_SIZE
+from linkup_nb.wire.secret_stream import SecretStream, State
 
 HANDSHAKE_TIMEOUT = 10.0  # seconds from the first byte to an open connection
-KEEP_ALIVE = 5.0  # seconds without a message of ours after which an empty one is sent
+KEEP_ALIVE = 5.0  # seconds; a period in which nothing was sent ends with an empty message
 PEER_TIMEOUT = 15.0  # seconds of silence after which a peer that sends keep-alives is dead
 WRITE_TIMEOUT = 30.0  # seconds in which a peer that we write to may take nothing
-CLOSE_TIMEOUT = 5.0  # seconds for what was written to leave when a connection closes
+CLOSE_TIMEOUT = 5.0  # seconds for a connection that we close to send what was written
+FAREWELL = 1.0  # seconds that a peer may take to close its end after ours
 MAX_HALF_OPEN = 64  # handshakes at a time on one server
-SEND_HIGH_WATER = 1024 * 1024  # bytes waiting to leave above which `write` waits
-RECEIVE_HIGH_WATER = 1024 * 1024  # bytes waiting to be read above which the peer has to wait
+SEND_HIGH_WATER = 128 * 1024  # bytes waiting to leave above which `write` waits
+RECEIVE_HIGH_WATER = 256 * 1024  # bytes waiting to be read above which the peer has to wait
 MESSAGE_OVERHEAD = 64  # bytes that a waiting message takes besides its own
 BATCH_SIZE = 64 * 1024  # bytes of small frames that leave together
 
@@ -37,17 +39,24 @@ class Connection(Events):
     until it ends. A peer that breaks the rules is disconnected, and `close_reason` says what it did.
     """
 
-    def __init__(self, initiator: bool, key_pair: KeyPair, *, remote_public_key: bytes | None = None) -> None:
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        initiator: bool,
+        key_pair: KeyPair,
+        *,
+        remote_public_key: bytes | None = None,
+    ) -> None:
         super().__init__(asyncio.get_running_loop())
         self.initiator = initiator
         self.public_key = key_pair.public_key
         self.remote_public_key = b""
         self.handshake_hash = b""
-        self.address = ("", 0)
+        # A peer that is gone already has no address any more.
+        self.address: tuple[str, int] = (transport.get_extra_info("peername") or ("", 0))[:2]
         self.opened_at = 0.0
         self.bytes_sent = 0
         self.bytes_received = 0
-        self.rtt: float | None = None
         self.closed = False
         self.close_reason: Exception | None = None
         self._stream = SecretStream(
@@ -57,12 +66,13 @@ class Connection(Events):
             os.urandom(HEADER_SIZE),
             remote_public_key=remote_public_key,
         )
-        self._transport: asyncio.Transport
+        self._transport = transport
+        self._socket: socket.socket = transport.get_extra_info("socket")
+        self._rtt: float | None = None
+        self._asked_at = 0.0
         self._established = asyncio.Event()
         self._opened = asyncio.Event()
         self._ended = asyncio.Event()
-        self._timer: asyncio.TimerHandle | None = None
-        self._asked_at = 0.0
         self._silent_ticks = 0
         self._sent_since_tick = False
         self._incoming: deque[bytes] = deque()
@@ -70,17 +80,32 @@ class Connection(Events):
         self._arrived = asyncio.Event()
         self._reading_paused = False
         self._turn = asyncio.Lock()
+        self._writers = 0  # those who wait for their turn or for room
+        self._writing_paused = False
         self._writable = asyncio.Event()
-        self._writable.set()
-        self._batch: list[bytes] = []
+        self._batch: list[bytearray] = []
         self._batch_size = 0
         self._batching = False
 
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(WRITE_TIMEOUT * 1000))
+        transport.set_write_buffer_limits(high=SEND_HIGH_WATER)
+        late = PeerTimeout(f"the handshake took over {HANDSHAKE_TIMEOUT:g} s")
+        self._timer = self._loop.call_later(HANDSHAKE_TIMEOUT, self._fail, late)
+        self._send_handshake()
+
     def __repr__(self) -> str:
         state = "closed" if self.closed else "open" if self._opened.is_set() else "opening"
-        return (
-            f"Connection(to {self.remote_public_key.hex()[:8] or '?'} at {self.address[0]}:{self.address[1]}, {state})"
-        )
+        host, port = self.address
+        return f"Connection(to {self.remote_public_key.hex()[:8] or '?'} at {host}:{port}, {state})"
+
+    @property
+    def rtt(self) -> float | None:
+        """Seconds to the peer and back: the shortest that the kernel has seen, where it tells, else the handshake's."""
+        if not self.closed:
+            self._rtt = _minimum_rtt(self._socket) or self._rtt
+        return self._rtt
 
     @from_any_loop
     async def write(self, message: bytes, *, timeout: float | None = WRITE_TIMEOUT) -> None:
@@ -89,12 +114,20 @@ class Connection(Events):
         Waits while more than `SEND_HIGH_WATER` bytes are on their way out. A peer that takes nothing for `timeout`
         seconds meanwhile is disconnected with `PeerTimeout`. Raises `ConnectionClosed` when the connection has ended.
         """
-        async with self._turn:
-            await self._room_to_write(timeout)
-            if self.closed:
-                raise ConnectionClosed(self.close_reason)
-            self._send_frame(self._stream.send(message))
-            await self._room_to_write(timeout)
+        sent = not (self._writers or self._writing_paused)
+        if sent:
+            self._send(message)
+            if not self._writing_paused:
+                return
+        self._writers += 1
+        try:
+            async with self._turn:
+                await self._room_to_write(timeout)
+                if not sent:
+                    self._send(message)
+                    await self._room_to_write(timeout)
+        finally:
+            self._writers -= 1
 
     @from_any_loop
     async def read(self) -> bytes:
@@ -107,8 +140,7 @@ class Connection(Events):
         message = self._incoming.popleft()
         self._incoming_size -= len(message) + MESSAGE_OVERHEAD
         if self._reading_paused and self._incoming_size <= RECEIVE_HIGH_WATER // 2:
-            self._reading_paused = False
-            self._transport.resume_reading()
+            self._resume_reading()
         return message
 
     def __aiter__(self) -> Self:
@@ -155,7 +187,7 @@ class Connection(Events):
             raise self.close_reason or ConnectionClosed()
 
     async def _room_to_write(self, timeout: float | None) -> None:
-        while not self._writable.is_set():
+        while self._writing_paused and not self.closed:
             waiting = self._transport.get_write_buffer_size()
             try:
                 async with asyncio.timeout(timeout):
@@ -163,10 +195,14 @@ class Connection(Events):
             except TimeoutError:
                 if self._transport.get_write_buffer_size() >= waiting:
                     self._fail(PeerTimeout(f"the peer has taken nothing of what was sent for {timeout:g} s"))
-                    raise ConnectionClosed(self.close_reason) from None
+        if self.closed:
+            raise ConnectionClosed(self.close_reason)
 
-    def _send_frame(self, frame: bytes) -> None:
+    def _send(self, message: bytes) -> None:
         """The first frame of a loop turn leaves at once; those after it leave together, in few system calls."""
+        if self.closed:
+            raise ConnectionClosed(self.close_reason)
+        frame = self._stream.send(message)
         self._sent_since_tick = True
         self.bytes_sent += len(frame)
         if not self._batching:
@@ -189,6 +225,18 @@ class Connection(Events):
             self._batch.clear()
             self._batch_size = 0
 
+    def _pause_writing(self) -> None:
+        self._writing_paused = True
+        self._writable.clear()
+
+    def _resume_writing(self) -> None:
+        self._writing_paused = False
+        self._writable.set()
+
+    def _resume_reading(self) -> None:
+        self._reading_paused = False
+        self._transport.resume_reading()
+
     def _send_handshake(self) -> None:
         data = self._stream.data_to_send()
         if data:
@@ -196,23 +244,13 @@ class Connection(Events):
             self.bytes_sent += len(data)
             self._transport.write(data)
 
-    def _made(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        transport.set_write_buffer_limits(high=SEND_HIGH_WATER)
-        self.address = transport.get_extra_info("peername")[:2]
-        _prepare(transport.get_extra_info("socket"))
-        self._timer = self._loop.call_later(
-            HANDSHAKE_TIMEOUT, self._fail, PeerTimeout(f"the handshake took over {HANDSHAKE_TIMEOUT:g} s")
-        )
-        self._send_handshake()
-
-    def _received(self, data: bytes) -> None:
+    def _receive(self, size: int) -> None:
         if self.closed:
             return
-        self.bytes_received += len(data)
+        self.bytes_received += size
         self._silent_ticks = 0
         try:
-            messages = self._stream.receive_data(data)
+            messages = self._stream.receive(size)
         except PeerError as error:
             self._fail(error)
             return
@@ -232,13 +270,11 @@ class Connection(Events):
         if stream.remote_public_key and not self._established.is_set():
             self.remote_public_key = stream.remote_public_key
             self.handshake_hash = stream.handshake_hash
-            self.rtt = self._loop.time() - self._asked_at
+            self._rtt = self._loop.time() - self._asked_at
             self._established.set()
         if stream.state is State.OPEN:
-            assert self._timer is not None
             self._timer.cancel()
             self._timer = self._loop.call_later(KEEP_ALIVE, self._tick)
-            self.rtt = _minimum_rtt(self._transport.get_extra_info("socket")) or self.rtt
             self.opened_at = time.time()
             self._opened.set()
             self.emit("open")
@@ -249,82 +285,96 @@ class Connection(Events):
         Silence is counted in ticks: a machine that slept has missed them all, so it does not blame the peer.
         """
         self._timer = self._loop.call_later(KEEP_ALIVE, self._tick)
-        if not self._sent_since_tick and self._writable.is_set():
-            self._send_frame(self._stream.send(b""))
+        if not self._sent_since_tick and not self._writing_paused:
+            self._send(b"")
         self._sent_since_tick = False
         if self._stream.keep_alives_received and not self._reading_paused:
             self._silent_ticks += 1
             if self._silent_ticks * KEEP_ALIVE > PEER_TIMEOUT:
-                self._fail(PeerTimeout(f"the peer has been silent for {PEER_TIMEOUT:g} s"))
+                self._fail(PeerTimeout(f"the peer has been silent for over {PEER_TIMEOUT:g} s"))
 
     def _peer_ended(self) -> None:
-        reason: LinkupError | None = None
         if not self._opened.is_set():
-            reason = HandshakeError("the peer hung up before the connection was open")
+            self._end(HandshakeError("the peer hung up before the connection was open"))
         elif self._stream.inside_frame:
-            reason = DecodeError("the peer hung up in the middle of a frame")
-        self._finish(reason)
-
-    def _fail(self, reason: LinkupError) -> None:
-        """End the connection now; what was not sent yet is lost."""
-        if not self.closed:
-            self.closed = True
-            self.close_reason = reason
-        self._batch.clear()
-        self._transport.abort()
+            self._end(DecodeError("the peer hung up in the middle of a frame"))
+        else:
+            self._flush()
+            self._end(None)
 
     def _finish(self, reason: Exception | None) -> None:
+        """Send what was written and say that it is all, then wait for the peer to say so too.
+
+        Closing at once would reset the connection if bytes of the peer lie unread, and lose what we sent last.
+        """
         if self.closed:
             return
         self._flush()
-        self.closed = True
-        self.close_reason = reason
+        self._end(reason)
+        self._transport.write_eof()
+        self._timer.cancel()
+        self._timer = self._loop.call_later(FAREWELL, self._leave)
+        if self._reading_paused:
+            self._resume_reading()
+
+    def _leave(self) -> None:
         self._transport.close()
-        if self._timer:
-            self._timer.cancel()
         self._timer = self._loop.call_later(CLOSE_TIMEOUT, self._transport.abort)
 
-    def _lost(self, error: Exception | None) -> None:
+    def _fail(self, reason: LinkupError) -> None:
+        """End the connection now; what was not sent yet is lost."""
+        self._end(reason)
+        self._transport.abort()
+
+    def _end(self, reason: Exception | None) -> None:
         if not self.closed:
             self.closed = True
-            self.close_reason = _broken(error) if error else None
-        if self._timer:
+            self.close_reason = reason
+            self._batch.clear()
             self._timer.cancel()
+            self._timer = self._loop.call_later(CLOSE_TIMEOUT, self._transport.abort)
+
+    def _lost(self, error: Exception | None) -> None:
+        self._end(_broken(error) if error else None)
+        self._timer.cancel()
         for event in (self._established, self._opened, self._ended, self._arrived, self._writable):
             event.set()
         self.emit("close", self.close_reason)
 
 
-class _Protocol(asyncio.Protocol):
-    """What the transport calls; a fault of the peer ends its connection and never reaches the loop."""
+class _Protocol(asyncio.BufferedProtocol):
+    """What the transport calls, passed on to the connection that `accept` makes of it, if any."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, accept: Callable[[asyncio.Transport], Connection | None]) -> None:
+        self._accept = accept
+        self.connection: Connection | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._connection._made(cast(asyncio.Transport, transport))
+        self.connection = self._accept(cast(asyncio.Transport, transport))
 
-    def data_received(self, data: bytes) -> None:
-        self._connection._received(data)
+    def get_buffer(self, sizehint: int) -> memoryview:
+        assert self.connection
+        return self.connection._stream.receive_buffer()
+
+    def buffer_updated(self, nbytes: int) -> None:
+        assert self.connection
+        self.connection._receive(nbytes)
 
     def eof_received(self) -> None:
-        self._connection._peer_ended()
+        if self.connection:
+            self.connection._peer_ended()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._connection._lost(exc)
+        if self.connection:
+            self.connection._lost(exc)
 
     def pause_writing(self) -> None:
-        self._connection._writable.clear()
+        assert self.connection
+        self.connection._pause_writing()
 
     def resume_writing(self) -> None:
-        self._connection._writable.set()
-
-
-class _Refused(asyncio.Protocol):
-    """A peer that came when too many others were still shaking hands."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        cast(asyncio.Transport, transport).abort()
+        assert self.connection
+        self.connection._resume_writing()
 
 
 class Server(Events):
@@ -350,15 +400,16 @@ class Server(Events):
         await asyncio.gather(*(connection.close() for connection in list(self._half_open)))
 
     async def _listen(self, host: str, port: int) -> None:
-        self._server = await self._loop.create_server(self._accept, host, port)
+        self._server = await self._loop.create_server(lambda: _Protocol(self._accept), host, port)
         self.host, self.port = self._server.sockets[0].getsockname()[:2]
 
-    def _accept(self) -> asyncio.Protocol:
-        if len(self._half_open) >= MAX_HALF_OPEN:
-            return _Refused()
-        connection = Connection(False, self._key_pair)
+    def _accept(self, transport: asyncio.Transport) -> Connection | None:
+        if len(self._half_open) >= MAX_HALF_OPEN or not self._server.is_serving():
+            transport.abort()
+            return None
+        connection = Connection(transport, False, self._key_pair)
         self._half_open[connection] = self._loop.create_task(self._admit(connection))
-        return _Protocol(connection)
+        return connection
 
     async def _admit(self, connection: Connection) -> None:
         try:
@@ -388,23 +439,25 @@ async def connect(
     The connection is open when this returns; with `confirm=False` it is only established, and waits for `confirm()`.
     Raises `PeerTimeout` after `timeout` seconds, `HandshakeError`, or `OSError` when nothing listens there.
     """
-    connection = Connection(True, key_pair or KeyPair.from_seed(os.urandom(32)), remote_public_key=remote_public_key)
-    transport: asyncio.Transport | None = None
+    own = key_pair or KeyPair.from_seed(os.urandom(32))
+    loop = asyncio.get_running_loop()
+    protocol = _Protocol(lambda transport: Connection(transport, True, own, remote_public_key=remote_public_key))
     try:
         async with asyncio.timeout(timeout):
-            loop = asyncio.get_running_loop()
-            transport, _ = await loop.create_connection(lambda: _Protocol(connection), host, port)
-            await connection.established()
+            await loop.create_connection(lambda: protocol, host, port)
+            assert protocol.connection
+            await protocol.connection.established()
             if confirm:
-                connection.confirm()
-                await connection.opened()
+                protocol.connection.confirm()
+                await protocol.connection.opened()
+            return protocol.connection
     except BaseException as error:
-        if transport:
-            transport.abort()
+        late = PeerTimeout(f"{host}:{port} did not answer within {timeout:g} s")
+        if protocol.connection:
+            protocol.connection._fail(late)
         if isinstance(error, TimeoutError):
-            raise PeerTimeout(f"{host}:{port} did not answer within {timeout:g} s") from None
+            raise late from None
         raise
-    return connection
 
 
 async def listen(
@@ -426,14 +479,7 @@ async def listen(
     return server
 
 
-def _prepare(sock: socket.socket) -> None:
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    if hasattr(socket, "TCP_USER_TIMEOUT"):
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(WRITE_TIMEOUT * 1000))
-
-
 def _minimum_rtt(sock: socket.socket) -> float | None:
-    """The shortest round trip that the kernel has seen, in seconds, where it tells."""
     if not hasattr(socket, "TCP_INFO"):
         return None
     with contextlib.suppress(OSError, struct.error):

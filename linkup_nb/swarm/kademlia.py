@@ -23,6 +23,8 @@ from linkup_nb.wire.keys import KEY_SIZE, KeyPair, discovery_key
 BOOTSTRAP_PORT = 8468  # as in the examples of the package `kademlia`
 LOOK_EVERY = 60.0  # seconds between two look-ups of a topic
 ANNOUNCE_EVERY = 300.0  # seconds; announcements last ANNOUNCEMENT_TTL, four times as long
+ANNOUNCE_TIMEOUT = 1.0  # seconds for all nodes together to say that they keep an announcement
+WITHDRAW_TIMEOUT = 0.3  # seconds for them to say that they have forgotten it; closing takes as long if one is dead
 TIDY_EVERY = 60.0  # seconds between two rounds of forgetting the expired and pinging the silent
 NEIGHBOURS_EVERY = 10  # rounds of tidying between two searches for our own neighbours
 FIRST_RETRY, MAX_RETRY = 1.0, 60.0  # seconds between attempts to reach a bootstrap peer, doubling from first to max
@@ -85,7 +87,7 @@ class Kademlia:
         self._tried = asyncio.Event()
         self._cut_off = asyncio.Event()
         self._expires = 0  # unix milliseconds, of the last announcement; the next one expires later
-        self._trouble = "is not started"
+        self._trouble = "the search has not started"
 
     @property
     def address(self) -> Address:
@@ -104,9 +106,8 @@ class Kademlia:
         try:
             await self._node.open(host, port)
         except OSError as error:
-            raise UsageError(
-                f"Cannot listen on UDP port {port} of {host} ({error.strerror}); give another host or port."
-            ) from error
+            self._trouble = f"UDP port {port} of {host} cannot be had ({error.strerror}); choose another"
+            raise UsageError(f"{self._trouble}.") from error
         self._tasks.start(self._enter(), "kademlia: entering the network")
         self._tasks.start(self._tidy(), "kademlia: tidying")
 
@@ -141,26 +142,27 @@ class Kademlia:
         await every([self.leave(topic) for topic in list(self._topics)])
         await self._tasks.cancel()
         self._node.close()
-        self._trouble = "is closed"
 
     def describe(self) -> str:
         """One sentence for the user."""
-        if known := len(self._node.contacts):
-            nodes = "1 other node" if known == 1 else f"{known} other nodes"
-            announced = sum(bool(topic.announced) for topic in self._topics.values())
-            return (
-                f"The Kademlia network has {nodes} in reach; {announced} of {len(self._topics)} topics are announced."
-            )
-        return f"The Kademlia network {self._trouble}."
+        if self._trouble and not self._node.contacts:
+            return f"Peers in a Kademlia network cannot be found: {self._trouble}."
+        known = len(self._node.contacts)
+        nodes = "1 other node" if known == 1 else f"{known} other nodes"
+        announced = sum(bool(topic.announced) for topic in self._topics.values())
+        return f"Looking for peers in a Kademlia network with {nodes} in reach; {announced} topics are announced there."
+
+    def __repr__(self) -> str:
+        return f"Kademlia({self._bootstrap}, host={self._listen_on[0]!r}, port={self._listen_on[1]})"
 
     async def _enter(self) -> None:
         if not self._bootstrap:
             host, port = self._node.address
-            self._trouble = f"waits at {host}:{port} for others to join, for no bootstrap peer is named"
+            self._trouble = f"no bootstrap peer is named, and no other node has come to {host}:{port}"
             self._tried.set()
             return
         names = ", ".join(f"{host}:{port}" for host, port in self._bootstrap)
-        self._trouble = f"is being entered through {names}"
+        self._trouble = f"no reply yet from {names}"
         retry = FIRST_RETRY
         while True:
             addresses = await self._resolve()
@@ -173,9 +175,9 @@ class Kademlia:
                     topic.wake.set()
                 await self._cut_off.wait()
             elif addresses or not offline():
-                self._trouble = f"is not entered yet: {names} does not reply, which is tried again and again"
+                self._trouble = f"no reply from {names}, which is asked again and again"
             else:
-                self._trouble = f"is not entered: LINKUP_OFFLINE=1 keeps this node from {names}"
+                self._trouble = f"LINKUP_OFFLINE=1 keeps this node from {names}"
             self._tried.set()
             await asyncio.sleep(retry * random.uniform(0.8, 1.2))
             retry = min(2 * retry, MAX_RETRY)
@@ -233,20 +235,20 @@ class Kademlia:
         # Noted before it is sent, so that leaving in between withdraws it.
         topic.announced, topic.keepers = addresses, keepers
         topic.announce_at = time.monotonic() + ANNOUNCE_EVERY
-        if not await self._send(topic, addresses):
+        if not await self._send(topic, addresses, ANNOUNCE_TIMEOUT):
             topic.announce_at = 0.0
 
     async def _withdraw(self, topic: _Topic) -> None:
         async with topic.turn:
             if topic.announced:
                 topic.announced = ()
-                await self._send(topic, ())
+                await self._send(topic, (), WITHDRAW_TIMEOUT)
 
-    async def _send(self, topic: _Topic, addresses: tuple[Address, ...]) -> int:
+    async def _send(self, topic: _Topic, addresses: tuple[Address, ...], timeout: float) -> int:
         assert self._announcer is not None, "joined before it was started"
         self._expires = max(self._expires + 1, int((time.time() + ANNOUNCEMENT_TTL) * 1000))
         announcement = Announcement.sign(self._announcer.key_pair, topic.target, addresses, self._expires)
-        return await self._node.announce(topic.target, announcement, topic.keepers)
+        return await self._node.announce(topic.target, announcement, topic.keepers, timeout=timeout)
 
 
 async def _resolve(host: str, port: int) -> list[Address]:

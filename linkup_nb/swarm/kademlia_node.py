@@ -41,7 +41,7 @@ STALE_AFTER = 300.0  # seconds after which a contact that was not heard of is pi
 MAX_SILENT = 1024  # addresses remembered for not having replied
 SILENT_FOR = 60.0  # seconds for which a search leaves them out
 MAX_FOUND = 256  # peers taken from one look-up
-ANNOUNCE_TIMEOUT = 1.0  # seconds for all nodes together to say that they keep an announcement
+LOOK_TIMEOUT = 1.0  # seconds for all nodes together that are asked once more
 
 
 @dataclass(slots=True)
@@ -62,7 +62,6 @@ class KademliaNode:
     """
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
-        self.address: Address = ("0.0.0.0", 0)
         self._clock = clock
         self._endpoint = Endpoint(self._answer)
         self._store = AnnouncementStore()
@@ -70,6 +69,11 @@ class KademliaNode:
         self._contacts = Contacts(secrets.token_bytes(ID_SIZE), self._check)
         self._checking: set[Address] = set()
         self._silent: OrderedDict[Address, float] = OrderedDict()
+
+    @property
+    def address(self) -> Address:
+        """Where it listens; port 0 before it is open."""
+        return self._endpoint.address
 
     @property
     def counters(self) -> Counter[str]:
@@ -89,8 +93,7 @@ class KademliaNode:
     async def open(self, host: str, port: int) -> None:
         """Listen on UDP; port 0 takes a free one, see `address`. Raises `OSError`."""
         loop = asyncio.get_running_loop()
-        transport, _ = await loop.create_datagram_endpoint(lambda: self._endpoint, local_addr=(host, port))
-        self.address = transport.get_extra_info("sockname")
+        await loop.create_datagram_endpoint(lambda: self._endpoint, local_addr=(host, port))
         if not self._everywhere:
             self._contacts.recentre(node_id(self.address))
 
@@ -147,16 +150,21 @@ class KademliaNode:
         """Ask the nodes that a look-up has found once more, and add what is new to `found`."""
         verified: dict[bytes, Announcement] = {}
         asked = {self._look(address, target): address for address in found.tokens}
-        for future in await _within(ANNOUNCE_TIMEOUT, asked):
+        for future in await _within(LOOK_TIMEOUT, asked):
             if isinstance(reply := future.result(), Nodes):
                 self._verify(target, asked[future], reply, verified, found)
 
-    async def announce(self, target: bytes, announcement: Announcement, tokens: Mapping[Address, bytes]) -> int:
-        """Have an announcement kept here and by the nodes that a look-up has found; returns how many others keep it."""
+    async def announce(
+        self, target: bytes, announcement: Announcement, tokens: Mapping[Address, bytes], *, timeout: float
+    ) -> int:
+        """Have an announcement kept, here and by the nodes that a look-up has found.
+
+        Returns how many others have said within `timeout` seconds that they keep it.
+        """
         self._store.add(target, announcement, source_of(self.address), self._clock())
         data = bytes(announcement)
         asked = [self._ask(address, Announce(target, token, data)) for address, token in tokens.items()]
-        replies = [future.result() for future in await _within(ANNOUNCE_TIMEOUT, asked)]
+        replies = [future.result() for future in await _within(timeout, asked)]
         return sum(isinstance(reply, Stored) and reply.kept for reply in replies)
 
     def tick(self) -> None:

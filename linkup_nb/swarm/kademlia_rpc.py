@@ -162,10 +162,11 @@ class Endpoint(asyncio.DatagramProtocol):
     """Asks and answers on one UDP socket.
 
     `answer(call, address, room)` gives the reply to a well-formed request, which as a datagram may have `room` bytes.
-    Everything that is dropped is counted in `counters`, by reason.
+    It listens at `address`. Everything that is dropped is counted in `counters`, by reason.
     """
 
     def __init__(self, answer: Callable[[Call, Address, int], Reply]) -> None:
+        self.address: Address = ("0.0.0.0", 0)
         self.counters: Counter[str] = Counter()
         self._answer = answer
         self._transport: asyncio.DatagramTransport | None = None
@@ -201,6 +202,7 @@ class Endpoint(asyncio.DatagramProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.DatagramTransport, transport)
+        self.address = transport.get_extra_info("sockname")
 
     def pause_writing(self) -> None:
         self._full = True

@@ -14,6 +14,7 @@ ALPHA = 5  # nodes asked at a time, not counting those that are slow to reply
 MIN_PATIENCE = 0.15  # seconds until a node without a reply no longer holds up a search
 MAX_PATIENCE = 0.5  # seconds; also the patience before the first reply
 PATIENCE_FACTOR = 4  # in between: this many times the slowest reply of the search so far
+STALL = 0.05  # seconds by which our own loop may be late before the nodes get their time anew
 MAX_ASKED = 200  # nodes asked in one search
 MAX_CANDIDATES = 2000  # nodes named in one search
 
@@ -61,12 +62,18 @@ class Search:
             now = loop.time()
             for future in done:
                 self._receive(self._asked.pop(future), future.result(), now)
-            for asked in self._asked.values():
-                if not asked.slow and now - asked.at >= self._patience:
-                    asked.slow = True
-                    self._nearest.remove([asked.node.id])
+            if now - patience_ends > STALL:
+                for asked in awaited:
+                    asked.at = now  # it was we who were slow; their replies may wait to be read
+            self._pass_over_slow(now)
         addresses = [(found.ip, found.port) for found in self._nearest]
         return [address for address in addresses if address in self._replied]
+
+    def _pass_over_slow(self, now: float) -> None:
+        for asked in self._asked.values():
+            if not asked.slow and now - asked.at >= self._patience:
+                asked.slow = True
+                self._nearest.remove([asked.node.id])
 
     def _ask_next(self) -> list[_Asked]:
         awaited = [asked for asked in self._asked.values() if not asked.slow]

@@ -6,27 +6,17 @@ libsodium secretstream), then secretstream messages of tag 0, one a frame. An em
 """
 
 from enum import Enum
+from mmap import mmap
 
-from nacl.bindings import (
-    crypto_secretstream_xchacha20poly1305_ABYTES,
-    crypto_secretstream_xchacha20poly1305_HEADERBYTES,
-    crypto_secretstream_xchacha20poly1305_init_pull,
-    crypto_secretstream_xchacha20poly1305_pull,
-    crypto_secretstream_xchacha20poly1305_push,
-    crypto_secretstream_xchacha20poly1305_state,
-)
-from nacl.exceptions import CryptoError
-
-from linkup_nb.errors import DecodeError, DecryptionError, FrameTooLarge, HandshakeError, PeerError, UsageError
+from linkup_nb.errors import DecodeError, FrameTooLarge, HandshakeError, PeerError, UsageError
 from linkup_nb.wire.keys import KeyPair, blake2b_256, namespace
 from linkup_nb.wire.noise import MESSAGE_SIZES, Handshake
+from linkup_nb.wire.seal import HEADER_SIZE, LENGTH_SIZE, SEAL_SIZE, Opener, Sealer, pointer
 
-LENGTH_SIZE = 3  # bytes of length before each frame
-SEAL_SIZE = crypto_secretstream_xchacha20poly1305_ABYTES  # bytes that encryption adds to a message
-HEADER_SIZE = crypto_secretstream_xchacha20poly1305_HEADERBYTES  # random bytes that begin a secretstream
 ID_FRAME_SIZE = 32 + HEADER_SIZE  # bytes
 MAX_FRAME = 2**24 - 1  # bytes of one frame; what its length can say
 MAX_MESSAGE = MAX_FRAME - SEAL_SIZE  # bytes of one message
+RECEIVE_BUFFER = 256 * 1024  # bytes taken from the transport at a time, more only for a frame that is larger
 
 _INITIATOR, _RESPONDER = namespace("hyperswarm/secret-stream", [0, 1])
 
@@ -60,23 +50,24 @@ class SecretStream:
     ) -> None:
         self.state = State.HANDSHAKING
         self.initiator = initiator
-        self.remote_public_key = remote_public_key
+        self.remote_public_key: bytes | None = None
         self.handshake_hash = b""
         self.keep_alives_received = 0
         self._handshake = Handshake(initiator, static, ephemeral)
         self._handshake_sizes = list(MESSAGE_SIZES[1::2] if initiator else MESSAGE_SIZES[::2])
         self._max_frame = max_frame
+        self._expected_key = remote_public_key
         self._header = header
-        self._encrypt = crypto_secretstream_xchacha20poly1305_state()
-        self._decrypt = crypto_secretstream_xchacha20poly1305_state()
-        self._rx = b""
         self._confirmed = False
-        self._peer_confirmed = False
-        self._received = bytearray()
+        self._rx = b""
+        self._sealer: Sealer
+        self._opener: Opener | None = None  # there is one once the peer has confirmed
         self._to_send = bytearray()
         self._held_back = b""  # an initiator's last handshake message, which says who it is
+        self._replace_buffer(RECEIVE_BUFFER)
+        self._received = 0
         if initiator:
-            self._queue_frame(self._handshake.send())
+            self._to_send += _frame(self._handshake.send())
 
     def data_to_send(self) -> bytes:
         """What is to go to the peer now: handshake frames; nothing most of the time."""
@@ -84,56 +75,38 @@ class SecretStream:
         self._to_send.clear()
         return data
 
-    def receive_data(self, data: bytes) -> list[bytes]:
-        """Take bytes from the peer as they come; returns the messages that they complete, oldest first.
+    def receive_buffer(self) -> memoryview:
+        """Where the next bytes from the peer are to be put, at least one; then call `receive` with their number."""
+        return self._view[self._received :]
+
+    def receive(self, size: int) -> list[bytes]:
+        """Take the `size` bytes put into `receive_buffer`; returns the messages that they complete, oldest first.
 
         Raises a `PeerError` when the peer breaks the rules: the stream is then closed, and so should its transport be.
         """
-        received = self._received
-        received += data
+        self._received += size
         messages: list[bytes] = []
-        start = 0
         try:
-            while len(received) - start >= LENGTH_SIZE:
-                size = int.from_bytes(received[start : start + LENGTH_SIZE], "little")
-                self._check_size(size)
-                end = start + LENGTH_SIZE + size
-                if end > len(received):
-                    break
-                frame = bytes(received[start + LENGTH_SIZE : end])
-                start = end
-                if self._peer_confirmed:
-                    message = self._open(frame)
-                    if message:
-                        messages.append(message)
-                    else:
-                        self.keep_alives_received += 1
-                elif self.state is State.HANDSHAKING:
-                    self._receive_handshake(frame)
-                else:
-                    self._receive_id(frame)
+            self._take_frames(messages)
         except PeerError:
             self.state = State.CLOSED
             raise
-        del received[:start]
         return messages
 
     @property
     def inside_frame(self) -> bool:
         """Whether the bytes received so far end in the middle of a frame."""
-        return bool(self._received)
+        return self._received > 0
 
     def confirm(self) -> None:
         """Agree to this stream, once it is established; an initiator says who it is only now."""
         if self.state is not State.ESTABLISHED or self._confirmed:
             raise UsageError("a secret stream is confirmed once, when it is established")
         self._confirmed = True
-        self._to_send += self._held_back
-        role = _INITIATOR if self.initiator else _RESPONDER
-        self._queue_frame(blake2b_256(role, key=self.handshake_hash) + self._header)
+        self._to_send += self._held_back + _frame(self._id(self.initiator) + self._header)
         self._open_if_both_confirmed()
 
-    def send(self, message: bytes) -> bytes:
+    def send(self, message: bytes) -> bytearray:
         """The frame that carries this message of at most `MAX_MESSAGE` bytes; an empty one is a keep-alive.
 
         Frames must go to the peer in the order of these calls.
@@ -142,27 +115,65 @@ class SecretStream:
             raise UsageError("a message can be sent once the secret stream is open")
         if len(message) > MAX_MESSAGE:
             raise UsageError(f"a message holds at most {MAX_MESSAGE} bytes, this one has {len(message)}")
-        body = crypto_secretstream_xchacha20poly1305_push(self._encrypt, message)
-        return len(body).to_bytes(LENGTH_SIZE, "little") + body
+        return self._sealer.seal(message)
+
+    def _take_frames(self, messages: list[bytes]) -> None:
+        buffer, received, start, needed = self._buffer, self._received, 0, 0
+        while received - start >= LENGTH_SIZE:
+            size = buffer[start] | buffer[start + 1] << 8 | buffer[start + 2] << 16
+            self._check_size(size)
+            needed = LENGTH_SIZE + size
+            if needed > received - start:
+                break
+            body = start + LENGTH_SIZE
+            start += needed
+            needed = 0
+            if self._opener is None:
+                self._take_handshake(bytes(self._view[body:start]))
+            elif size > SEAL_SIZE:
+                messages.append(self._opener.open(self._pointer + body, size))
+            else:
+                self._opener.open(self._pointer + body, size)
+                self.keep_alives_received += 1
+        self._keep_rest(start, needed)
+
+    def _keep_rest(self, start: int, needed: int) -> None:
+        """Move the beginning of an incomplete frame to the front of a buffer that will hold all of it."""
+        rest = self._view[start : self._received]
+        self._received -= start
+        if needed > len(self._buffer):
+            self._replace_buffer(needed + RECEIVE_BUFFER)
+        elif needed <= RECEIVE_BUFFER < len(self._buffer):
+            self._replace_buffer(RECEIVE_BUFFER)
+        elif start == 0:
+            return
+        self._view[: self._received] = rest
+
+    def _replace_buffer(self, size: int) -> None:
+        self._buffer = mmap(-1, size)  # not a bytearray: pages take memory only once the peer has filled them
+        self._view = memoryview(self._buffer)
+        self._pointer = pointer(self._buffer)
 
     def _check_size(self, size: int) -> None:
-        if self._peer_confirmed:
-            if size > self._max_frame:
-                raise FrameTooLarge(f"a frame has at most {self._max_frame} bytes here, the peer's has {size}")
-            if size < SEAL_SIZE:
-                raise DecodeError(f"a frame has at least {SEAL_SIZE} bytes, the peer's has {size}")
-            return
-        expected = self._handshake_sizes[0] if self._handshake_sizes else ID_FRAME_SIZE
-        if size != expected:
-            raise HandshakeError(f"the handshake goes on with a frame of {expected} bytes, the peer's has {size}")
+        if self._opener is None:
+            expected = self._handshake_sizes[0] if self._handshake_sizes else ID_FRAME_SIZE
+            if size != expected:
+                raise HandshakeError(f"the handshake goes on with a frame of {expected} bytes, the peer's has {size}")
+        elif size > self._max_frame:
+            raise FrameTooLarge(f"a frame has at most {self._max_frame} bytes here, the peer's has {size}")
+        elif size < SEAL_SIZE:
+            raise DecodeError(f"a frame has at least {SEAL_SIZE} bytes, the peer's has {size}")
 
-    def _receive_handshake(self, frame: bytes) -> None:
+    def _take_handshake(self, frame: bytes) -> None:
+        if self.state is not State.HANDSHAKING:
+            self._take_id(frame)
+            return
         self._handshake.receive(frame)
         del self._handshake_sizes[0]
         if self._handshake.remote_public_key is None:
-            self._queue_frame(self._handshake.send())
+            self._to_send += _frame(self._handshake.send())
             return
-        if self.remote_public_key not in (None, self._handshake.remote_public_key):
+        if self._expected_key not in (None, self._handshake.remote_public_key):
             raise HandshakeError("the peer is not the one that was asked for: its public key is another")
         if self.initiator:
             self._held_back = _frame(self._handshake.send())
@@ -171,34 +182,24 @@ class SecretStream:
         self.remote_public_key = result.remote_public_key
         self.handshake_hash = result.hash
         self._rx = result.rx
-        # Both ends derive a secretstream from key and header alike, so this is init_push with a header of our choice.
-        crypto_secretstream_xchacha20poly1305_init_pull(self._encrypt, self._header, result.tx)
+        self._sealer = Sealer(result.tx, self._header)
         self.state = State.ESTABLISHED
 
-    def _receive_id(self, frame: bytes) -> None:
-        if not self._confirmed and self.initiator:
+    def _take_id(self, frame: bytes) -> None:
+        if self.initiator and not self._confirmed:
             raise HandshakeError("the peer went ahead before the handshake was over")
         stream_id, header = frame[:32], frame[32:]
-        role = _RESPONDER if self.initiator else _INITIATOR
-        if stream_id != blake2b_256(role, key=self.handshake_hash):
+        if stream_id != self._id(not self.initiator):
             raise HandshakeError("the peer's stream belongs to another handshake")
-        crypto_secretstream_xchacha20poly1305_init_pull(self._decrypt, header, self._rx)
-        self._peer_confirmed = True
+        self._opener = Opener(self._rx, header)
         self._open_if_both_confirmed()
 
+    def _id(self, initiator: bool) -> bytes:
+        return blake2b_256(_INITIATOR if initiator else _RESPONDER, key=self.handshake_hash)
+
     def _open_if_both_confirmed(self) -> None:
-        if self._confirmed and self._peer_confirmed:
+        if self._confirmed and self._opener:
             self.state = State.OPEN
-
-    def _open(self, frame: bytes) -> bytes:
-        try:
-            message, _ = crypto_secretstream_xchacha20poly1305_pull(self._decrypt, frame)
-        except CryptoError:
-            raise DecryptionError("a frame was forged or damaged on its way") from None
-        return message
-
-    def _queue_frame(self, body: bytes) -> None:
-        self._to_send += _frame(body)
 
 
 def _frame(body: bytes) -> bytes:

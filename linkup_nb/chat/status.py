@@ -1,0 +1,56 @@
+"""One line that answers "am I connected, and to whom?"."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from linkup_nb.chat.member import Member, MemberStatus
+
+MAX_NAMED = 3  # people that a status names; the others are counted
+
+
+class Level(StrEnum):
+    """How things stand, for the colour beside the words."""
+
+    OK = "ok"
+    WAITING = "waiting"
+    ALONE = "alone"
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How many peers are here, and one plain sentence about it."""
+
+    connected: int
+    text: str
+    level: Level
+
+
+CLOSED = Status(0, "Not connected: this node is closed.", Level.OFF)
+NO_ROOM = Status(0, "No room yet. Create one, or join by its topic.", Level.ALONE)
+
+
+def describe(where: str, members: Sequence[Member], *, offline: bool) -> Status:
+    """The status of a room, or of several and all their members. `offline`: only this machine can be reached."""
+    best = {member.key: member for status in reversed(MemberStatus) for member in members if member.status is status}
+    here, connecting, away = (_with(best.values(), status) for status in MemberStatus)
+    only = " Only this machine: the network is off (LINKUP_OFFLINE)." if offline else ""
+    if here:
+        return Status(len(here), f"Connected to {_listed(here)}", Level.OK)
+    if connecting:
+        return Status(0, f"Connecting to {_listed(connecting)}…", Level.WAITING)
+    if away:
+        verb = "is" if len(away) == 1 else "are"
+        return Status(0, f"Nobody else is in {where} now: {_listed(away)} {verb} away.{only}", Level.WAITING)
+    return Status(0, f"Nobody else is in {where} yet. Send someone its topic.{only}", Level.ALONE)
+
+
+def _with(members: Iterable[Member], status: MemberStatus) -> list[str]:
+    return [member.label for member in members if member.status is status]
+
+
+def _listed(names: list[str]) -> str:
+    shown = names if len(names) <= MAX_NAMED else [*names[: MAX_NAMED - 1], f"{len(names) - MAX_NAMED + 1} more"]
+    *first, last = shown
+    return f"{', '.join(first)} and {last}" if first else last

@@ -1,0 +1,213 @@
+"""One peer: who you are, your swarm, and the rooms you are in."""
+
+import asyncio
+import os
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Literal, Self
+
+from linkup_nb.chat import status
+from linkup_nb.chat.avatar import scale_avatar
+from linkup_nb.chat.lobby import Lobby
+from linkup_nb.chat.names import check_name
+from linkup_nb.chat.profile import Profile
+from linkup_nb.chat.room import Room
+from linkup_nb.chat.status import Status
+from linkup_nb.chat.topic import TOPIC_BYTES, parse_topic, short_topic
+from linkup_nb.errors import InvalidImage, NodeClosed, UnknownRoom, UsageError
+from linkup_nb.loops import Events, from_any_loop
+from linkup_nb.swarm.addresses import offline
+from linkup_nb.swarm.discovery import Discovery
+from linkup_nb.swarm.local import Local
+from linkup_nb.swarm.swarm import Swarm
+
+
+class Node(Events):
+    """A peer that keeps its identity and its rooms in the directory `path`.
+
+    `async with Node(path, name="me") as node` opens it, joins its saved rooms again, and closes it. `discovery` is by
+    default `Local()`, and `Kademlia` if `bootstrap`, config.json or `LINKUP_BOOTSTRAP` name peers as "host:port". Emits
+    `room` (a Room), `message` (a Room, a Message) and `update`.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        name: str | None = None,
+        discovery: Sequence[Discovery] | None = None,
+        bootstrap: Sequence[str] = (),
+    ) -> None:
+        super().__init__(asyncio.get_running_loop())
+        self.path = Path(path)
+        self.profile = Profile(self.path)
+        self._name = None if name is None else check_name(name)
+        self._discovery = discovery
+        self._bootstrap = bootstrap
+        self._swarm: Swarm | None = None
+        self._lobby: Lobby | None = None
+
+    def __repr__(self) -> str:
+        return f"<Node {self.name!r}, {len(self.rooms)} rooms: {self.status.text}>" if self._lobby else "<Node, closed>"
+
+    @from_any_loop
+    async def open(self) -> None:
+        """Take the profile, start the swarm and join the saved rooms.
+
+        Raises `ProfileInUse` while another process holds the profile, `UsageError` for a file in it that is damaged.
+        """
+        if self._lobby:
+            return
+        await asyncio.to_thread(self.profile.open)
+        try:
+            if self._name and self._name != self.profile.name:
+                self.profile.name = self._name
+                await asyncio.to_thread(self.profile.save)
+            self._swarm = Swarm(self.profile.key_pair, discovery=self._discoveries())
+            self._swarm.on("update", partial(self.emit, "update"))
+            self._lobby = Lobby(self.profile, self._swarm)
+            for event in ("room", "message", "update"):
+                self._lobby.on(event, partial(self.emit, event))
+            await self._lobby.open()
+        except BaseException:
+            await self.close()
+            raise
+
+    @from_any_loop
+    async def close(self) -> None:
+        """Send what was said, withdraw from discovery, close all connections, and free the profile for others."""
+        lobby, swarm = self._lobby, self._swarm
+        self._lobby = self._swarm = None
+        try:
+            if lobby:
+                await lobby.close()
+            if swarm:
+                await swarm.close()
+        finally:
+            self.profile.close()
+        self.emit("update")
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    @property
+    def name(self) -> str:
+        """What you call yourself; your short key while you have not said (`node.profile.name` is `None` then)."""
+        return self._opened.name
+
+    @property
+    def avatar(self) -> bytes:
+        """Your picture, a PNG, JPEG or WebP of at most 64 KiB; a generated one if you have chosen none."""
+        return self._opened.avatar
+
+    @property
+    def public_key(self) -> bytes:
+        """Who you are to others: 32 bytes."""
+        return self.profile.key_pair.public_key
+
+    @property
+    def swarm(self) -> Swarm:
+        """Connections, known peers, and what was dropped."""
+        if not self._swarm:
+            raise _closed()
+        return self._swarm
+
+    @property
+    def rooms(self) -> tuple[Room, ...]:
+        """The rooms that you are in, in the order in which you joined them; none while the node is not open."""
+        return self._lobby.rooms if self._lobby else ()
+
+    @property
+    def status(self) -> Status:
+        """Whether you are connected, and to whom, over all rooms."""
+        if not self._lobby:
+            return status.CLOSED
+        if not self.rooms:
+            return status.NO_ROOM
+        where = self.rooms[0].name if len(self.rooms) == 1 else "your rooms"
+        members = [member for room in self.rooms for member in room.peers]
+        return status.describe(where, members, offline=offline())
+
+    def status_of(self, room: Room | None) -> Status:
+        """The status of one room; that of the node for `None`."""
+        if not room or room not in self.rooms:
+            return self.status
+        return status.describe(room.name, room.peers, offline=offline())
+
+    def room(self, topic: str | bytes) -> Room:
+        """The room with this topic. Raises `InvalidTopic`, or `UnknownRoom` if you are not in it."""
+        wanted = parse_topic(topic)
+        for room in self.rooms:
+            if room.topic == wanted:
+                return room
+        raise UnknownRoom(f"You are not in the room {short_topic(wanted)}: join it by its topic first.")
+
+    @from_any_loop
+    async def create_room(self, name: str, *, linkup: Literal[True]) -> Room:
+        """A new LinkUp room; `room.topic.hex()` is what others join by. Raises `InvalidName`."""
+        return await self._opened.join(os.urandom(TOPIC_BYTES), check_name(name))
+
+    @from_any_loop
+    async def join(self, topic: str | bytes, *, name: str | None = None) -> Room:
+        """The room with this topic, given as 64 hexadecimal digits or 32 bytes; `name` is what you call it here.
+
+        Returns once it is saved and being announced, whoever is there. Raises `InvalidTopic` or `InvalidName`.
+        """
+        wanted = parse_topic(topic)
+        return await self._opened.join(wanted, short_topic(wanted) if name is None else check_name(name))
+
+    @from_any_loop
+    async def set_name(self, name: str) -> None:
+        """Call yourself by another name, here and for everybody in your rooms. Raises `InvalidName`."""
+        await self._opened.introduce(name=name)
+
+    @from_any_loop
+    async def set_avatar(self, image: bytes | str | os.PathLike[str] | None) -> None:
+        """Show another picture, given by its bytes or path and scaled down; a generated one for `None`.
+
+        Raises `InvalidImage`.
+        """
+        avatar = b"" if image is None else await asyncio.to_thread(_read_avatar, image)
+        await self._opened.introduce(avatar=avatar)
+
+    @property
+    def _opened(self) -> Lobby:
+        if not self._lobby:
+            raise _closed()
+        return self._lobby
+
+    def _discoveries(self) -> list[Discovery]:
+        if self._discovery is not None:
+            return list(self._discovery)
+        listed = os.environ.get("LINKUP_BOOTSTRAP", "").replace(",", " ").split()
+        peers = dict.fromkeys(_parse_peer(peer) for peer in (*self._bootstrap, *self.profile.bootstrap, *listed))
+        if not peers:
+            return [Local()]
+        from linkup_nb.swarm.kademlia import Kademlia
+
+        return [Local(), Kademlia(list(peers))]
+
+
+def _closed() -> NodeClosed:
+    return NodeClosed("this node is not open: lu.start() makes one, and so does `async with lu.Node(path)`")
+
+
+def _parse_peer(peer: str) -> tuple[str, int]:
+    host, _, port = peer.strip().rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise UsageError(f"{peer!r} is not a bootstrap peer: write it as host:port, such as 192.0.2.7:49737.")
+    return host.strip("[]"), int(port)
+
+
+def _read_avatar(image: bytes | str | os.PathLike[str]) -> bytes:
+    if not isinstance(image, bytes):
+        path = Path(image).expanduser()
+        if not path.is_file():
+            raise InvalidImage(f"There is no picture {str(path)!r}: check its path.")
+        image = path.read_bytes()
+    return scale_avatar(image)

@@ -1,0 +1,65 @@
+"""What `lu.chat()` shows."""
+
+from typing import Any
+
+import ipywidgets
+
+from linkup_nb.chat.message import Message
+from linkup_nb.chat.room import Room
+from linkup_nb.errors import UsageError
+from linkup_nb.node import Node
+from linkup_nb.notebook.comms import free_comm
+from linkup_nb.notebook.transcript import Transcript
+
+
+class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
+    """The chat of a node, to show in a notebook; `node`, `room` and `selection` are the live objects behind it."""
+
+    def __init__(self, node: Node, node_expression: str = "panel.node") -> None:
+        self._node = node
+        self._transcript = Transcript(node, node_expression)
+        self._docked = False
+        super().__init__([self._transcript])
+        for widget in (self, self.layout, self._transcript.layout):
+            free_comm(widget)
+
+    @property
+    def node(self) -> Node:
+        """The node whose chat this is."""
+        return self._node
+
+    @property
+    def room(self) -> Room | None:
+        """The room that is shown."""
+        return self._transcript.shown.room
+
+    @property
+    def selection(self) -> Message | None:
+        """The message that was clicked last."""
+        return self._transcript.shown.selection
+
+    def dock(self, title: str) -> None:
+        """Show it beside the notebook. Raises `UsageError` where the package `sidecar` is missing."""
+        try:
+            from sidecar import Sidecar
+        except ImportError:
+            raise UsageError(
+                "This needs the package sidecar: run %pip install sidecar, then reload the page."
+            ) from None
+        from IPython.display import display
+
+        with Sidecar(title=title):
+            display(self)  # type: ignore[no-untyped-call]
+        self._docked = True
+
+    def close(self) -> None:
+        """Remove it from the page; the node goes on."""
+        self._transcript.close()
+        super().close()
+
+    def __repr__(self) -> str:
+        return f"<Panel of {self._node!r}>"
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        # A docked panel that is also a cell's value is not drawn a second time.
+        return {"text/plain": repr(self)} if self._docked else super()._repr_mimebundle_(**kwargs)

@@ -1,0 +1,154 @@
+"""The node's own thread, and what a notebook calls: `start`, `chat`, `run`.
+
+A task on the kernel's loop stands still while a cell runs; one on a thread of its own goes on.
+"""
+
+import asyncio
+import atexit
+import threading
+from collections.abc import Awaitable, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from linkup_nb.chat.profile import profile_path
+from linkup_nb.chat.status import Level
+from linkup_nb.errors import UsageError
+from linkup_nb.node import Node
+from linkup_nb.notebook import display
+
+if TYPE_CHECKING:
+    from linkup_nb.notebook.panel import Panel
+
+START_TIMEOUT = 30.0  # seconds that a node may take to open
+CLOSE_TIMEOUT = 3.0  # seconds that all nodes may take to close when the kernel ends
+
+T = TypeVar("T")
+
+
+class _NodeThread:
+    """A thread with a loop, and the one node that lives on it."""
+
+    def __init__(self, profile: str, bootstrap: Sequence[str]) -> None:
+        self.bootstrap = tuple(bootstrap)
+        self.loop = _new_loop()
+        # ipykernel 7.0 sends on behalf of the cell that the sender's context names, and a new thread has no context.
+        thread = threading.Thread(
+            target=copy_context().run, args=(self._run,), name=f"linkup_nb {profile}", daemon=True
+        )
+        thread.start()
+        try:
+            self.node: Node = self.call(self._open(profile)).result(START_TIMEOUT)
+        except BaseException:
+            self.stop()
+            raise
+
+    @property
+    def closed(self) -> bool:
+        """Whether the node has been closed."""
+        return self.node.status.level is Level.OFF
+
+    def call(self, work: Any) -> Future[Any]:
+        """Run a coroutine on the node's loop."""
+        return asyncio.run_coroutine_threadsafe(work, self.loop)
+
+    def stop(self) -> None:
+        """End the thread."""
+        self.loop.call_soon_threadsafe(self.loop.stop)
+
+    def _run(self) -> None:
+        try:
+            self.loop.run_forever()
+        finally:
+            self.loop.close()
+
+    async def _open(self, profile: str) -> Node:
+        node = Node(profile_path(profile), bootstrap=self.bootstrap)
+        await node.open()
+        return node
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    with suppress(ImportError):
+        import uvloop
+
+        return uvloop.new_event_loop()
+    return asyncio.new_event_loop()
+
+
+_running: dict[str, _NodeThread] = {}
+_starting = threading.Lock()
+
+
+def start(profile: str = "default", *, bootstrap: Sequence[str] | None = None) -> Node:
+    """The node of a profile, open, on a thread of its own; the same one when called again.
+
+    `bootstrap` names peers of a private network as "host:port". Raises `ProfileInUse` while another process holds the
+    profile, `UsageError` if the node runs already with other bootstrap peers. `await node.close()` ends it.
+    """
+    display.register()
+    with _starting:
+        running = _running.get(profile)
+        if running and not running.closed:
+            if bootstrap is not None and tuple(bootstrap) != running.bootstrap:
+                raise UsageError(
+                    f"The node of profile {profile!r} runs already, with other bootstrap peers: close it first, with"
+                    " lu.run(lu.start().close())."
+                )
+            return running.node
+        if running:
+            running.stop()
+        _running[profile] = _NodeThread(profile, bootstrap or ())
+        return _running[profile].node
+
+
+def chat(profile: str = "default", *, sidecar: bool = False) -> "Panel":
+    """Start the node of a profile, and show its chat; a fresh view of the same node when called again.
+
+    With `sidecar`, which needs the package of that name, the panel is docked beside the notebook.
+    """
+    from linkup_nb.notebook.panel import Panel
+
+    node = start(profile)
+    handle = "lu.start()" if profile == "default" else f"lu.start({profile!r})"
+    panel = Panel(node, handle)
+    if sidecar:
+        panel.dock("LinkUp" if profile == "default" else f"LinkUp: {profile}")
+    return panel
+
+
+def run(awaitable: Awaitable[T]) -> T:
+    """Block until `awaitable` is done, inside a cell or a widget's callback, and return its result.
+
+    Elsewhere `await` does the same without blocking. Raises `UsageError` on a node's own thread, which would wait for
+    itself.
+    """
+
+    async def wait() -> T:
+        return await awaitable
+
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(wait())
+    if any(loop is running.loop for running in _running.values()):
+        raise UsageError("lu.run() would wait for the thread that it blocks: use await here.")
+    _nest(loop)
+    return loop.run_until_complete(wait())
+
+
+def _nest(loop: asyncio.AbstractEventLoop) -> None:
+    try:
+        import nest_asyncio2 as nest_asyncio
+    except ImportError:
+        import nest_asyncio
+    nest_asyncio.apply(loop)
+
+
+@atexit.register
+def _close_all() -> None:
+    closing = [thread.call(thread.node.close()) for thread in _running.values() if not thread.closed]
+    for future in closing:
+        with suppress(Exception):
+            future.result(CLOSE_TIMEOUT)

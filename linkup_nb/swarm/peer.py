@@ -1,0 +1,74 @@
+"""What the swarm keeps about one peer."""
+
+import asyncio
+from itertools import zip_longest
+
+from linkup_nb.swarm.addresses import MAX_ADDRESSES
+from linkup_nb.swarm.connection import Connection
+from linkup_nb.swarm.discovery import PeerInfo, PeerStatus
+
+
+class Peer:
+    """One peer, from when it is first found or comes by itself until it is neither connected nor announced."""
+
+    def __init__(self, public_key: bytes) -> None:
+        self.public_key = public_key
+        self.topics: set[bytes] = set()  # those that we have joined too
+        self.found_at = 0.0  # loop time
+        self.attempts = 0
+        self.dialled_at = float("-inf")  # loop time
+        self.last_error: str | None = None
+        self.dropped = 0
+        self.connection: Connection | None = None  # the one: open, or the one that we chose to open
+        self.pending: list[Connection] = []  # established, but not chosen by the side that decides
+        self.dial: asyncio.Task[None] | None = None
+        self.retry: asyncio.TimerHandle | None = None
+        self.grace: asyncio.TimerHandle | None = None
+        self._addresses: dict[str, tuple[tuple[str, int], ...]] = {}  # by source
+
+    @property
+    def addresses(self) -> tuple[tuple[str, int], ...]:
+        """Where to dial it: each source's first address, then the second ones, so that no source crowds out another."""
+        rounds = zip_longest(*self._addresses.values())
+        return tuple(dict.fromkeys(address for round in rounds for address in round if address))[:MAX_ADDRESSES]
+
+    def found(self, source: str, addresses: tuple[tuple[str, int], ...]) -> bool:
+        """Take what one source knows now; returns whether there is a new address to try."""
+        before = self.addresses
+        self._addresses[source] = addresses
+        return not set(self.addresses) <= set(before)
+
+    @property
+    def open(self) -> bool:
+        """Whether the app has its connection."""
+        return self.connection is not None and self.connection.opened_at > 0
+
+    @property
+    def status(self) -> PeerStatus:
+        if self.open:
+            return PeerStatus.CONNECTED
+        if self.connection or self.pending or self.dial:
+            return PeerStatus.CONNECTING
+        if not self.attempts:
+            return PeerStatus.DISCOVERED
+        return PeerStatus.WAITING if self.retry else PeerStatus.FAILED
+
+    def info(self) -> PeerInfo:
+        """A snapshot."""
+        connection = self.connection if self.open else None
+        return PeerInfo(
+            public_key=self.public_key,
+            status=self.status,
+            topics=frozenset(self.topics),
+            addresses=self.addresses,
+            sources=frozenset(self._addresses),
+            attempts=self.attempts,
+            last_error=self.last_error,
+            address=connection.address if connection else None,
+            since=connection.opened_at if connection else None,
+            rtt=connection.rtt if connection else None,
+            bytes_sent=connection.bytes_sent if connection else 0,
+            bytes_received=connection.bytes_received if connection else 0,
+            initiator=connection.initiator if connection else None,
+            dropped=self.dropped,
+        )

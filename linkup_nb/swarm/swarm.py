@@ -1,0 +1,406 @@
+"""Who else is on our topics: found, dialled, and held by exactly one connection each.
+
+Both ends of a pair may dial at once, so the end with the larger public key decides. It confirms one connection, the
+first whose handshake ends there; the other end confirms all of them and uses the one that opens. No message is lost by
+it, for only a connection that both have confirmed carries any.
+"""
+
+import asyncio
+import os
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+
+from linkup_nb.errors import InvalidTopic, NodeClosed, PeerRefused, UsageError
+from linkup_nb.loops import Events, Tasks, every, from_any_loop
+from linkup_nb.swarm.addresses import MAX_ADDRESSES, lan_addresses, may_dial, offline
+from linkup_nb.swarm.connection import Connection, Server, listen
+from linkup_nb.swarm.dialer import Dialer
+from linkup_nb.swarm.discovery import Announcer, Discovery, FoundPeer, PeerInfo
+from linkup_nb.swarm.local import Local
+from linkup_nb.swarm.peer import Peer
+from linkup_nb.wire.keys import KEY_SIZE, KeyPair
+
+MAX_PEERS = 64  # connections
+MAX_KNOWN_PEERS = 256  # peers kept on one topic
+MAX_FOUND_ADDRESSES = 32  # addresses that are looked at each time a peer is found
+DUPLICATE_GRACE = 1.0  # seconds that a second connection of a peer waits, at least, for the first to prove dead
+GRACE_ROUND_TRIPS = 4  # round trips of the first connection that it waits, at least
+LASTING = 15.0  # seconds of connection after which earlier failures are forgiven
+FORGET_AFTER = 60.0  # seconds for which a peer is kept that is neither connected nor found
+HOUSEKEEPING = 15.0  # seconds between looks at what to forget and at our own network addresses
+
+REPLACED = "replaced by a newer connection"
+
+
+class SwarmTopic:
+    """A topic that a swarm has joined, until `swarm.leave(topic)`."""
+
+    def __init__(self, topic: bytes, server: bool, client: bool, peers: Mapping[bytes, Peer]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.topic = topic
+        self.server = server
+        self.client = client
+        self._peers = peers
+        self._joining: list[asyncio.Task[None]] = []
+
+    @property
+    def peers(self) -> tuple[bytes, ...]:
+        """The public keys of the peers known on this topic, connected or not."""
+        return tuple(peer.public_key for peer in list(self._peers.values()) if self.topic in peer.topics)
+
+    @from_any_loop
+    async def flushed(self) -> None:
+        """Wait until the topic is announced and was looked up once, by every discovery that works."""
+        if self._joining:
+            await asyncio.wait(self._joining)
+
+    def __repr__(self) -> str:
+        return f"SwarmTopic({self.topic.hex()[:8]}…, {len(self.peers)} peers)"
+
+
+class Swarm(Events):
+    """Connections to the peers on the topics that were joined.
+
+    Emits `connection` and `disconnection` (the Connection, a PeerInfo), `topic` (a public key, a topic) when a peer
+    becomes known on a topic, and `update` when `peers` has changed. `discovery` is by default `[Local()]`.
+    """
+
+    def __init__(
+        self,
+        key_pair: KeyPair | None = None,
+        *,
+        discovery: Sequence[Discovery] | None = None,
+        host: str | None = None,
+    ) -> None:
+        super().__init__(asyncio.get_running_loop())
+        self.key_pair = key_pair or KeyPair.from_seed(os.urandom(32))
+        self.public_key = self.key_pair.public_key
+        self.discovery: tuple[Discovery, ...] = (Local(),) if discovery is None else tuple(discovery)
+        self._host = host or self._default_host()
+        self._announcer = Announcer(self.key_pair)
+        self._server: Server | None = None
+        self._listening = asyncio.Lock()
+        self._started: list[asyncio.Task[None]] = []  # one for each discovery
+        self._topics: dict[bytes, SwarmTopic] = {}
+        self._peers: dict[bytes, Peer] = {}
+        self._counters: Counter[str] = Counter()
+        self._tasks = Tasks()
+        self._closers = Tasks()
+        self._dialer = Dialer(self.key_pair, self._admit, self._wants, self._touch)
+        self._update_due = False
+        self._closed = False
+
+    @property
+    def peers(self) -> tuple[PeerInfo, ...]:
+        """Everyone known at this moment, connected or not, and why not."""
+        return tuple(peer.info() for peer in list(self._peers.values()))
+
+    @property
+    def topics(self) -> tuple[SwarmTopic, ...]:
+        """The topics that are joined."""
+        return tuple(self._topics.values())
+
+    @property
+    def connections(self) -> tuple[Connection, ...]:
+        """The open connections, one a peer."""
+        return tuple(peer.connection for peer in list(self._peers.values()) if peer.connection and peer.open)
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """How often something was dropped or refused, by reason."""
+        return dict(self._counters)
+
+    def __repr__(self) -> str:
+        return f"Swarm({self.public_key.hex()[:8]}, {len(self._topics)} topics, {len(self.connections)} connections)"
+
+    @from_any_loop
+    async def join(self, topic: bytes, *, server: bool = True, client: bool = True) -> SwarmTopic:
+        """Be found on a 32-byte topic (`server`), look for peers there (`client`), or both.
+
+        Returns at once; `await topic.flushed()` waits until we are announced and have looked. Joining again changes
+        `server` and `client`. Raises `OSError` when we cannot listen.
+        """
+        if len(topic) != KEY_SIZE:
+            raise InvalidTopic(f"a topic is {KEY_SIZE} bytes, not {len(topic)}")
+        if not (server or client):
+            raise UsageError("join a topic as server, as client, or as both")
+        if server:
+            await self._listen()
+        if self._closed:
+            raise NodeClosed("this swarm has been closed")
+        if not self._started:
+            self._tasks.start(self._keep_house(), "the swarm's housekeeping")
+            self._started = [self._tasks.start(one.start(self._announcer), f"{one!r}") for one in self.discovery]
+        await self._stop_joining(self._topics.get(topic))
+        joined = self._topics[topic] = SwarmTopic(topic, server, client, self._peers)
+        joined._joining = [
+            self._tasks.start(self._join_through(discovery, started, joined), f"joining through {discovery!r}")
+            for discovery, started in zip(self.discovery, self._started, strict=True)
+        ]
+        self._touch()
+        return joined
+
+    @from_any_loop
+    async def leave(self, topic: bytes) -> None:
+        """Be found on this topic no more, and close the connections to those with whom we share no other."""
+        joined = self._topics.pop(topic, None)
+        if not joined:
+            return
+        left = [peer for peer in self._peers.values() if topic in peer.topics]
+        for peer in left:
+            peer.topics.discard(topic)
+        alone = [peer for peer in (left if self._topics else self._peers.values()) if not peer.topics]
+        for peer in alone:
+            self._dialer.stop(peer)
+        await self._stop_joining(joined)
+        await every(
+            [discovery.leave(topic) for discovery in self.discovery]
+            + [connection.close() for peer in alone for connection in _connections(peer)]
+        )
+        self._forget(alone)
+        self._touch()
+
+    def learn_topic(self, public_key: bytes, topic: bytes) -> None:
+        """Take note that a connected peer has shown to be on a topic; nothing happens if we have not joined it."""
+        peer = self._peers.get(public_key)
+        if peer and peer.open and topic in self._topics:
+            self._add_topic(peer, topic)
+
+    def count(self, reason: str, public_key: bytes | None = None) -> None:
+        """Count something that was dropped, for `counters`, and for the peer that sent it."""
+        self._counters[reason] += 1
+        if peer := self._peers.get(public_key or b""):
+            peer.dropped += 1
+        self._touch()
+
+    @from_any_loop
+    async def close(self) -> None:
+        """Withdraw all announcements, stop listening, and close every connection once what was written is sent."""
+        if self._closed:
+            return
+        self._closed = True
+        for peer in self._peers.values():
+            self._dialer.stop(peer)
+        await self._dialer.close()
+        await self._tasks.cancel()
+        self._topics.clear()
+        await every(
+            [discovery.close() for discovery in self.discovery]
+            + [connection.close() for peer in self._peers.values() for connection in _connections(peer)]
+            + ([self._server.close()] if self._server else [])
+        )
+        await self._closers.wait()
+        self._peers.clear()
+
+    def _default_host(self) -> str:
+        here = offline() or all(discovery.this_machine_only for discovery in self.discovery)
+        return "127.0.0.1" if here else "0.0.0.0"
+
+    def _our_hosts(self) -> tuple[str, ...]:
+        return ("127.0.0.1", *lan_addresses()) if self._host == "0.0.0.0" else (self._host,)
+
+    async def _listen(self) -> None:
+        async with self._listening:
+            if not self._server and not self._closed:
+                self._server = await listen(self._host, 0, self._admit, self.key_pair, confirm=False)
+                self._announcer.port = self._server.port
+                self._announcer.hosts = self._our_hosts()
+
+    async def _join_through(self, discovery: Discovery, started: asyncio.Task[None], joined: SwarmTopic) -> None:
+        await asyncio.wait([started])
+        if started.cancelled() or started.exception():
+            return  # it has been logged
+        found = partial(self._found, joined)
+        await discovery.join(joined.topic, server=joined.server, client=joined.client, found=found)
+
+    async def _stop_joining(self, joined: SwarmTopic | None) -> None:
+        for task in joined._joining if joined else ():
+            task.cancel()
+        if joined:
+            await joined.flushed()
+
+    def _found(self, joined: SwarmTopic, found: FoundPeer) -> None:
+        if self._topics.get(joined.topic) is not joined or found.public_key == self.public_key:
+            return
+        addresses = tuple(address for address in found.addresses[:MAX_FOUND_ADDRESSES] if may_dial(*address))
+        peer = self._peers.get(found.public_key)
+        if len(found.public_key) != KEY_SIZE or not (peer or addresses):
+            self.count("found peers ignored: no key, or no address to dial")
+        elif (not peer or joined.topic not in peer.topics) and len(joined.peers) >= MAX_KNOWN_PEERS:
+            self.count("found peers ignored: too many on one topic")
+        else:
+            peer = self._peers.setdefault(found.public_key, Peer(found.public_key))
+            new_address = peer.found(found.source, addresses[:MAX_ADDRESSES])
+            peer.found_at = self._loop.time()
+            self._add_topic(peer, joined.topic)
+            self._dialer.found(peer, new_address)
+
+    def _add_topic(self, peer: Peer, topic: bytes) -> None:
+        if topic not in peer.topics:
+            peer.topics.add(topic)
+            self._touch()
+            self.emit("topic", peer.public_key, topic)
+
+    def _wants(self, peer: Peer) -> bool:
+        """Whether to dial a peer."""
+        if self._closed or peer.connection or peer.pending or not peer.addresses:
+            return False
+        return any(self._topics[topic].client for topic in peer.topics) and not self._is_full()
+
+    def _is_full(self) -> bool:
+        return sum(1 for peer in self._peers.values() if peer.connection or peer.pending) >= MAX_PEERS
+
+    def _we_decide(self, peer: Peer) -> bool:
+        return self.public_key > peer.public_key
+
+    def _admit(self, connection: Connection) -> None:
+        """A peer has proven its key, on a connection that we made or accepted: confirm it, hold it, or close it."""
+        if connection.closed:
+            return
+        peer = self._peers.get(connection.remote_public_key) or Peer(connection.remote_public_key)
+        if refusal := self._refusal(peer):
+            self.count(f"connections refused: {refusal}")
+            self._end(connection, PeerRefused(refusal))
+            return
+        self._peers[peer.public_key] = peer
+        if not connection.initiator:
+            self._end_pending(peer, [other for other in peer.pending if not other.initiator])
+        peer.pending.append(connection)
+        connection.on("open", partial(self._opened, peer, connection))
+        connection.on("close", partial(self._lost, peer, connection))
+        if not self._we_decide(peer):
+            connection.confirm()
+        elif not peer.connection:
+            self._choose(peer, connection)
+        else:
+            self._give_grace(peer)
+        self._touch()
+
+    def _refusal(self, peer: Peer) -> str | None:
+        if peer.public_key == self.public_key:
+            return "our own key"
+        if self._closed:
+            return "the swarm is closing"
+        if peer.connection or peer.pending or not self._is_full():
+            return None
+        strangers = [other for other in self._peers.values() if other.connection and not other.topics]
+        if not (peer.topics and strangers):
+            return f"{MAX_PEERS} peers are connected"
+        self._replace(strangers[0], "made room for a peer on one of our topics")
+        return None
+
+    def _choose(self, peer: Peer, connection: Connection) -> None:
+        """The one that we confirm of all the connections to a peer with a smaller key."""
+        peer.pending.remove(connection)
+        peer.connection = connection
+        if not connection.initiator:
+            self._dialer.stop(peer)
+        connection.confirm()
+
+    def _give_grace(self, peer: Peer) -> None:
+        """Let the newcomer of a connected peer wait until it or the old connection has ended, or for a while."""
+        if peer.open and peer.pending and peer.connection:
+            self._end_grace(peer)
+            # If the old connection lives, its peer closes the newcomer as soon as it has heard of the old one.
+            grace = max(DUPLICATE_GRACE, GRACE_ROUND_TRIPS * (peer.connection.rtt or 0))
+            peer.grace = self._loop.call_later(grace, self._grace_is_over, peer)
+
+    def _grace_is_over(self, peer: Peer) -> None:
+        peer.grace = None
+        self._replace(peer, REPLACED)
+        self._choose(peer, peer.pending[-1])
+
+    def _end_grace(self, peer: Peer) -> None:
+        if peer.grace:
+            peer.grace.cancel()
+            peer.grace = None
+
+    def _opened(self, peer: Peer, connection: Connection) -> None:
+        if connection in peer.pending:  # the peer decides, and has decided
+            peer.pending.remove(connection)
+            if peer.connection:
+                self._replace(peer, REPLACED)
+            peer.connection = connection
+            self._end_pending(peer, list(peer.pending))
+        if peer.connection is not connection:
+            return
+        self._dialer.stop(peer)
+        self._give_grace(peer)
+        peer.last_error = None
+        self.emit("connection", connection, peer.info())
+        self._touch()
+
+    def _lost(self, peer: Peer, connection: Connection, reason: Exception | None) -> None:
+        was_full = self._is_full()
+        if connection in peer.pending:
+            peer.pending.remove(connection)
+        elif peer.connection is connection:
+            self._detach(peer, reason)
+        else:
+            return  # replaced, and already reported so
+        if not peer.pending or not peer.connection:
+            self._end_grace(peer)
+        if peer.pending and not peer.connection and self._we_decide(peer):
+            self._choose(peer, peer.pending[-1])
+        elif not peer.pending and not peer.connection:
+            self._dialer.lost(peer)
+        for other in list(self._peers.values()) if was_full else ():
+            self._dialer.found(other, new_address=False)
+        self._forget([peer])
+        self._touch()
+
+    def _detach(self, peer: Peer, reason: Exception | None) -> None:
+        connection, peer.connection = peer.connection, None
+        if connection and connection.opened_at:
+            if time.time() - connection.opened_at >= LASTING:
+                peer.attempts = 0
+            peer.last_error = str(reason) if reason else None
+            self.emit("disconnection", connection, peer.info())
+
+    def _replace(self, peer: Peer, why: str) -> None:
+        connection, reason = peer.connection, PeerRefused(why)
+        self._detach(peer, reason)
+        if connection:
+            self._end(connection, reason)
+
+    def _end_pending(self, peer: Peer, connections: list[Connection]) -> None:
+        for connection in connections:
+            peer.pending.remove(connection)
+            self._end(connection, PeerRefused(REPLACED))
+
+    def _end(self, connection: Connection, reason: Exception) -> None:
+        self._closers.start(connection.close(reason), "closing a connection")
+
+    def _forget(self, peers: Iterable[Peer]) -> None:
+        """Drop those of these peers that are neither connected, nor about to be, nor announced any more."""
+        for peer in list(peers):
+            busy = peer.connection or peer.pending or peer.dial or (peer.topics and peer.retry)
+            if not busy and (not peer.topics or self._loop.time() - peer.found_at > FORGET_AFTER):
+                self._dialer.stop(peer)
+                self._peers.pop(peer.public_key, None)
+
+    async def _keep_house(self) -> None:
+        while True:
+            await asyncio.sleep(HOUSEKEEPING)
+            if self._server:
+                self._announcer.hosts = self._our_hosts()
+            known = len(self._peers)
+            self._forget(self._peers.values())
+            if len(self._peers) < known:
+                self._touch()
+
+    def _touch(self) -> None:
+        """Emit `update` once, however much changes in this turn of the loop."""
+        if not self._update_due:
+            self._update_due = True
+            self._loop.call_soon(self._emit_update)
+
+    def _emit_update(self) -> None:
+        self._update_due = False
+        self.emit("update")
+
+
+def _connections(peer: Peer) -> list[Connection]:
+    return [connection for connection in (peer.connection, *peer.pending) if connection]

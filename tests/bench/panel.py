@@ -1,0 +1,182 @@
+"""What a user waits for, and what an idle chat costs: `python -m tests.bench.panel`."""
+
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from playwright.sync_api import Browser, expect, sync_playwright
+
+from tests.bench.table import format_value, print_table
+from tests.browser.conftest import launch
+from tests.browser.lab import Chat, Lab, Notebook
+from tests.kernels.page import Page, of_transcript
+from tests.peer import Peer
+
+RUNS = 5
+ROWS = 10_000
+APPENDS = 20
+IDLE = 10.0  # seconds over which an idle node's processor time is taken
+
+IMPORT = """
+import time
+begun = time.perf_counter()
+import linkup_nb as lu
+print(time.perf_counter() - begun)
+"""
+
+START = """
+import time
+import linkup_nb as lu
+begun = time.perf_counter()
+lu.start("bench")
+print(time.perf_counter() - begun)
+"""
+
+IDLE_NODE = f"""
+import asyncio, os, resource, sys, time
+import linkup_nb as lu
+
+def resident():
+    pages = int(open("/proc/self/statm").read().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+async def main():
+    async with lu.Node(sys.argv[1], name="idle") as node:
+        await node.create_room("bench", linkup=True)
+        begun, used = time.monotonic(), time.process_time()
+        await asyncio.sleep({IDLE})
+        print(resident(), 100 * (time.process_time() - used) / (time.monotonic() - begun))
+
+asyncio.run(main())
+"""
+
+# Resolves with the milliseconds until the view has `rows` rows and they have been painted.
+PAINTED = """([selector, rows]) => new Promise(resolve => {
+    const look = () => {
+        const roots = document.querySelectorAll(selector);
+        if (roots.length && roots[roots.length - 1].querySelectorAll('[data-lu="row"]').length >= rows)
+            requestAnimationFrame(() => setTimeout(() => resolve(performance.now())));
+        else requestAnimationFrame(look);
+    };
+    look();
+})"""
+ROOT = '[data-lu="root"]'
+
+
+class Bench:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.count = 0
+        self.rows: list[tuple[str, str, str]] = []
+
+    def environment(self) -> dict[str, str]:
+        """New folders for one run."""
+        self.count += 1
+        folder = self.folder / str(self.count)
+        (folder / "run").mkdir(parents=True)
+        return {
+            "XDG_DATA_HOME": str(folder / "data"),
+            "XDG_RUNTIME_DIR": str(folder / "run"),
+            "LINKUP_OFFLINE": "1",
+            "PYTHONPATH": str(Path(__file__).parents[2]),
+        }
+
+    def script(self, code: str, *arguments: str) -> list[float]:
+        command = [sys.executable, "-c", code, *arguments]
+        done = subprocess.run(command, env=os.environ | self.environment(), check=True, capture_output=True, text=True)
+        return [float(word) for word in done.stdout.split()]
+
+    def add(self, what: str, values: list[float], unit: str) -> None:
+        spread = f"{format_value(min(values))} to {format_value(max(values))}" if len(values) > 1 else ""
+        self.rows.append((what, f"{format_value(statistics.median(values))} {unit}", spread))
+
+    def milliseconds(self, what: str, runs: int, measure: Callable[[], float]) -> None:
+        self.add(what, [1000 * measure() for _ in range(runs)], "ms")
+
+
+def panel_in_a_kernel(bench: Bench) -> float:
+    """Seconds from sending the cell to the first state that a page shows."""
+    with Page(Path(sys.executable), bench.environment()) as page:
+        begun = time.perf_counter()
+        page.open_chat("bench")
+        page.request("hello", room=None, epoch=None, last_seq=None)
+        page.sees(lambda message: of_transcript(message).get("type") == "state")
+        return time.perf_counter() - begun
+
+
+def meeting(bench: Bench) -> float:
+    """Seconds from joining a topic to being connected there, between two processes."""
+    environment = bench.environment()
+    folder = Path(environment["XDG_DATA_HOME"])
+    with Peer(folder / "one", "one", environment) as one, Peer(folder / "two", "two", environment) as two:
+        topic = one.do("create", name="bench")
+        begun = time.perf_counter()
+        two.do("join", topic=topic)
+        two.do("connected", count=1)
+        return time.perf_counter() - begun
+
+
+def in_the_browser(bench: Bench, lab: Lab, browser: Browser) -> None:
+    lab.write_profile("bench", "bench")
+    fill = f"import linkup_nb as lu\nfor number in range({ROWS}):\n    lu.run(panel.room.send(f'line {{number}}'))"
+    notebook = Notebook(lab, browser, "bench", [fill, "panel"])
+
+    begun = time.perf_counter()
+    notebook.start(0)
+    expect(notebook.chat.hook("create-name")).to_be_visible()
+    bench.add("usable panel, browser", [1000 * (time.perf_counter() - begun)], "ms")
+
+    topic = notebook.chat.create("bench")
+    notebook.run(1)
+    notebook.cell(0).locator(ROOT).evaluate("root => root.remove()")
+    notebook.cell(2).locator(".cm-content").click()
+    begun_at = notebook.page.evaluate("performance.now()")
+    notebook.page.keyboard.press("Shift+Enter")
+    painted_at = notebook.page.evaluate(PAINTED, [ROOT, ROWS])
+    bench.add(f"{ROWS:,} rows painted", [painted_at - begun_at], "ms")
+
+    view = Chat(notebook.page, lambda page: page.locator(ROOT).last)
+    with Peer(lab.folder / "peer", "peer", lab.environment) as peer:
+        peer.do("join", topic=topic)
+        peer.do("connected", count=1)
+        times = []
+        for number in range(APPENDS):
+            begun = time.perf_counter()
+            peer.begin("send", text=f"one more, {number}")
+            expect(view.hook("row").last).to_contain_text(f"one more, {number}")
+            times.append(1000 * (time.perf_counter() - begun))
+            peer.finish()
+    bench.add("one row appended, peer to page", times, "ms")
+    notebook.close()
+
+
+def main() -> None:
+    with ExitStack() as stack:
+        folder = Path(tempfile.mkdtemp(prefix="lu-"))
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        bench = Bench(folder)
+        bench.milliseconds("import linkup_nb", RUNS, lambda: bench.script(IMPORT)[0])
+        bench.milliseconds("node up: lu.start()", RUNS, lambda: bench.script(START)[0])
+        bench.milliseconds("join to connection", RUNS, lambda: meeting(bench))
+        bench.milliseconds("usable panel, kernel", RUNS, lambda: panel_in_a_kernel(bench))
+        memory, processor = bench.script(IDLE_NODE, str(folder / "idle"))
+        bench.add("idle node, memory", [memory], "MB")
+        bench.add("idle node, processor", [processor], "%")
+        (folder / "lab").mkdir()
+        (folder / "run").mkdir()
+        lab = Lab(folder / "lab", folder / "run")
+        stack.callback(lab.stop)
+        playwright = stack.enter_context(sync_playwright())
+        in_the_browser(bench, lab, launch(playwright))
+    print_table(("", "median", "range"), bench.rows)
+
+
+if __name__ == "__main__":
+    main()

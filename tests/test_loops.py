@@ -1,0 +1,138 @@
+import asyncio
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from linkup_nb.errors import NodeClosed
+from linkup_nb.loops import Events, Tasks, every, from_any_loop
+
+
+class Counter:
+    """Something that lives on one loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self.ran_on: asyncio.AbstractEventLoop | None = None
+        self.cancelled = threading.Event()
+        self.waiting = threading.Event()
+
+    @from_any_loop
+    async def add(self, one: int, *, two: int) -> int:
+        """One and two."""
+        self.ran_on = asyncio.get_running_loop()
+        return one + two
+
+    @from_any_loop
+    async def fail(self) -> None:
+        raise KeyError("inside")
+
+    @from_any_loop
+    async def wait(self) -> None:
+        self.waiting.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            raise
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[Counter]:
+    """A counter on a loop that runs on a thread of its own."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    yield Counter(loop)
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+
+
+async def test_a_call_runs_on_the_loop_that_owns_the_object(elsewhere: Counter) -> None:
+    assert await elsewhere.add(1, two=2) == 3
+    assert elsewhere.ran_on is elsewhere._loop
+    assert elsewhere.add.__doc__ == "One and two."
+
+
+async def test_on_its_own_loop_a_call_is_just_a_call() -> None:
+    counter = Counter(asyncio.get_running_loop())
+    assert await counter.add(1, two=2) == 3
+
+
+async def test_errors_come_back(elsewhere: Counter) -> None:
+    with pytest.raises(KeyError, match="inside"):
+        await elsewhere.fail()
+
+
+async def test_cancelling_the_caller_cancels_the_call(elsewhere: Counter) -> None:
+    call = asyncio.create_task(elsewhere.wait())
+    await asyncio.to_thread(elsewhere.waiting.wait, 5)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert await asyncio.to_thread(elsewhere.cancelled.wait, 5)
+
+
+async def test_once_the_loop_has_ended_a_call_says_so() -> None:
+    loop = asyncio.new_event_loop()
+    counter = Counter(loop)
+    loop.close()
+    with pytest.raises(NodeClosed, match=r"lu\.start\(\) makes a new one"):
+        await counter.add(1, two=2)
+
+
+async def test_a_handler_that_fails_is_logged_and_the_others_run(caplog: pytest.LogCaptureFixture) -> None:
+    events = Events(asyncio.get_running_loop())
+    ran = asyncio.Event()
+
+    @events.on("it")
+    def fail() -> None:
+        raise ValueError("a bug in a handler")
+
+    @events.on("it")
+    async def fail_later() -> None:
+        raise ValueError("a bug in a coroutine")
+
+    @events.on("it")
+    async def run() -> None:
+        ran.set()
+
+    events.emit("it")
+    await asyncio.wait_for(ran.wait(), 5)
+    assert "a bug in a handler" in caplog.text
+    assert "a bug in a coroutine" in caplog.text
+
+
+async def test_a_background_task_that_fails_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    tasks = Tasks()
+
+    async def fail() -> None:
+        raise ValueError("a bug in the background")
+
+    await asyncio.wait([tasks.start(fail(), "looking around")])
+    assert "looking around failed" in caplog.text
+    assert "a bug in the background" in caplog.text
+
+
+async def test_cancelled_background_tasks_have_ended() -> None:
+    tasks = Tasks()
+    running = tasks.start(asyncio.Event().wait(), "waiting")
+    await tasks.cancel()
+    assert running.cancelled()
+
+
+async def test_every_waits_for_all_and_logs_what_failed(caplog: pytest.LogCaptureFixture) -> None:
+    done = []
+
+    async def fail() -> None:
+        raise ValueError("one of several")
+
+    async def succeed() -> None:
+        await asyncio.sleep(0)
+        done.append(True)
+
+    await every([fail(), succeed()])
+    assert done == [True]
+    assert "one of several" in caplog.text

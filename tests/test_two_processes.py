@@ -1,0 +1,70 @@
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.peer import PATIENCE, Peer
+
+
+def test_two_processes_chat(tmp_path: Path) -> None:
+    with Peer(tmp_path / "a", "kestrel") as kestrel, Peer(tmp_path / "b", "otter") as otter:
+        topic = kestrel.do("create", name="lobby")
+        otter.do("join", topic=topic)
+        kestrel.do("connected", count=1)
+        otter.do("connected", count=1)
+        kestrel.do("send", text="**hello**")
+        assert otter.hears(lambda heard: True) == {"type": "TextMessage", "name": "kestrel", "text": "**hello**"}
+        otter.send_file("a.bin", bytes(9 * 1024 * 1024))
+        heard = kestrel.hears(lambda heard: heard["type"] == "FileMessage")
+        assert (heard["name"], heard["file_name"], heard["size"]) == ("otter", "a.bin", 9 * 1024 * 1024)
+        otter.do("burst", count=500)
+        assert [kestrel.hears(lambda heard: True)["text"] for _ in range(500)] == [str(number) for number in range(500)]
+
+
+def test_a_process_that_ends_says_all_it_had_to_say_and_comes_back_to_its_room(tmp_path: Path) -> None:
+    with Peer(tmp_path / "a", "kestrel") as kestrel:
+        topic = kestrel.do("create", name="lobby")
+        with Peer(tmp_path / "b", "otter") as otter:
+            otter.do("join", topic=topic)
+            kestrel.do("connected", count=1)
+            otter.do("connected", count=1)
+            otter.do("burst", count=300)
+        assert kestrel.hears(lambda heard: heard.get("text") == "299")
+        with Peer(tmp_path / "b", "otter") as otter:
+            kestrel.do("connected", count=1)
+            otter.do("join", topic=topic)  # it is in the room already; now it says what it hears there
+            kestrel.do("send", text="welcome back")
+            assert otter.hears(lambda heard: True)["text"] == "welcome back"
+
+
+HOLD = """
+import asyncio, sys
+import linkup_nb as lu
+
+async def main():
+    async with lu.Node(sys.argv[1], name="kestrel") as node:
+        await node.create_room("lobby", linkup=True)
+        print("ready", flush=True)
+        await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
+def test_the_profile_of_a_process_that_was_killed_can_be_opened_at_once(tmp_path: Path, end: signal.Signals) -> None:
+    path = tmp_path / "default"
+    command = [sys.executable, "-c", HOLD, str(path)]
+    first = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert first.stdout
+    assert first.stdout.readline() == "ready\n"
+    refused = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    assert f"Profile 'default' is in use by process {first.pid}" in refused.stderr
+    first.send_signal(end)
+    first.communicate(timeout=PATIENCE)
+    with Peer(path, "kestrel") as again:
+        again.do("create", name="second")
+        assert os.path.exists(path / "config.json")
