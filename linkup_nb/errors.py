@@ -23,6 +23,7 @@ LinkupError
  │   ├─ PeerRefused           over a limit of ours
  │   ├─ ProtocolError         a message that does not belong where it came
  │   └─ InvalidProof          a block or a head that its author did not sign
+ ├─ NotAvailable          a block that no peer sent in time
  ├─ ConnectionClosed      the connection has ended; `reason` says why
  └─ NodeClosed            the node behind this object has been closed
 """
@@ -118,6 +119,10 @@ class ProtocolError(PeerError):
 
 class InvalidProof(PeerError):
     """A block or a head that does not belong to the log that its author signed."""
+
+
+class NotAvailable(LinkupError, TimeoutError):
+    """A block, or a newer head, that no peer sent in time."""
 
 
 class ConnectionClosed(LinkupError):

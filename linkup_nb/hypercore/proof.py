@@ -12,6 +12,10 @@ from linkup_nb.hypercore import flat
 from linkup_nb.hypercore.merkle import FindNode, Node, Peaks, leaf, parent
 
 
+class Unrooted(InvalidProof):
+    """A proof that ends at a node that is not known here: it may be true."""
+
+
 class Wanted(NamedTuple):
     """What somebody asks proof of.
 
@@ -250,7 +254,7 @@ def verify(
     for subtree in subtrees:
         known = find(subtree.index)
         if known is None:
-            raise InvalidProof(f"The proof ends at node {subtree.index}, which is not known here")
+            raise Unrooted(f"The proof ends at node {subtree.index}, which is not known here")
         if known != subtree:
             raise InvalidProof(f"Node {subtree.index} does not have the hash that it should have")
     if peaks and proof.upgrade:

@@ -1,8 +1,9 @@
 """Where logs are kept: one SQLite database a store, in WAL mode, which its user may query.
 
 A block and a tree node are found by their place, the number of their log times 2^42 plus their own number. Every write
-is part of a batch; a batch is one transaction, run on the store's own thread if it is large or the disk is slow, so that
-the loop is never held up, and at once if not, because changing threads takes longer than a quick disk. What has been put and is not on disk yet is read from the batch.
+is part of a batch; a batch is one transaction, run on the store's own thread if it is large or the disk is slow, so
+that the loop is never held up, and at once if not, because changing threads takes longer than a quick disk.
+What has been put and is not on disk yet is read from the batch.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +25,7 @@ from linkup_nb.hypercore.merkle import Node
 VERSION = 1  # of the tables below
 MAX_LENGTH = 2**31  # blocks in one log
 QUICK_WRITE = 0.001  # seconds; while the disk is as quick as this, small batches are written without changing threads
+COMMIT_DELAY = 0.01  # seconds in which what peers send is gathered into one transaction
 SMALL_BATCH = 64 * 1024  # bytes of blocks
 PENDING_HIGH_WATER = 16 * 1024 * 1024  # bytes of blocks not on disk yet, above which replicas should ask for no more
 
@@ -86,6 +88,7 @@ class _Batch:
         self.heads: dict[int, Head] = {}
         self.statements: list[tuple[str, Sequence[Any]]] = []
         self.durable = False
+        self.failed: set[Callable[[Exception], None]] = set()
         self.written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.written.add_done_callback(lambda written: written.cancelled() or written.exception())
 
@@ -113,6 +116,7 @@ class Store:
         self._thread = threading.Thread(target=self._run, name=f"linkup store {path.name}", daemon=True)
         self._synchronous = ""
         self._quick = False
+        self._timer: asyncio.TimerHandle | None = None
 
     @classmethod
     def open(cls, path: Path) -> "Store":
@@ -202,6 +206,19 @@ class Store:
                     return None
         found = self._reader.execute("SELECT size, hash FROM node WHERE place = ?", (place,)).fetchone()
         return Node(index, *found) if found else None
+
+    def nodes(self, core: int, start: int, end: int) -> list[Node]:
+        """The tree nodes from number `start` to before `end` that are here."""
+        base = core << _CORE_SHIFT
+        first, last = base | start, base | end
+        rows = self._read("SELECT place, size, hash FROM node WHERE place >= ? AND place < ?", (first, last))
+        found = {row[0]: row for row in rows}
+        for batch in (self._writing, self._queued):
+            if batch and batch.deleted:
+                found = {place: row for place, row in found.items() if not batch.hides("node", place)}
+            if batch and batch.nodes:
+                found.update((place, row) for place, row in batch.nodes.items() if first <= place < last)
+        return [Node(place - base, size, digest) for place, size, digest in found.values()]
 
     def block(self, core: int, index: int) -> bytes | None:
         """The block `index` of a log, as it was put."""
@@ -304,12 +321,24 @@ class Store:
             self._send()
         return batch.written
 
+    def commit_soon(self, failed: Callable[[Exception], None]) -> None:
+        """Send what was put on its way to the disk together with what is put in the next moments.
+
+        `failed(error)` is called if that cannot be written; then nothing of it is.
+        """
+        self._queued.failed.add(failed)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(COMMIT_DELAY, self.commit)
+
     async def flush(self) -> None:
         """Wait until all that was put is written."""
         while self._queued.anything or self._writing:
             await asyncio.shield(self._writing.written if self._writing else self.commit())
 
     def _send(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
         batch = self._writing = self._queued
         self._queued = _Batch()
         if self._quick and batch.block_bytes < SMALL_BATCH and len(batch.nodes) < _CHUNKS[0]:
@@ -321,6 +350,8 @@ class Store:
         self._writing = None
         if error:
             batch.written.set_exception(error)
+            for failed in batch.failed:
+                failed(error)
         else:
             batch.written.set_result(None)
         if self._queued.anything:

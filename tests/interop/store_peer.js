@@ -1,0 +1,121 @@
+// A JavaScript peer with a Corestore, driven by JSON lines: {id, op, ...} in, {id, result | error} out; bytes are hex.
+'use strict'
+
+const net = require('net')
+const readline = require('readline')
+const Corestore = require('corestore')
+const SecretStream = require('@hyperswarm/secret-stream')
+
+const HOST = '127.0.0.1'
+const store = new Corestore(process.argv[2], { primaryKey: Buffer.alloc(32, 9), unsafe: true })
+const cores = new Map()
+const streams = new Set()
+
+const bytes = (hex) => (hex ? Buffer.from(hex, 'hex') : null)
+
+function replicate (initiator, socket) {
+  socket.setNoDelay(true)
+  const stream = new SecretStream(initiator, socket)
+  stream.on('error', () => {})
+  stream.on('close', () => streams.delete(stream))
+  streams.add(stream)
+  store.replicate(stream)
+}
+
+function describe (core) {
+  return {
+    key: core.key.toString('hex'),
+    length: core.length,
+    byteLength: core.byteLength,
+    contiguousLength: core.contiguousLength,
+    fork: core.fork,
+    peers: core.peers.length
+  }
+}
+
+const ops = {
+  async listen () {
+    const server = net.createServer((socket) => replicate(false, socket))
+    await new Promise((resolve) => server.listen(0, HOST, resolve))
+    return server.address().port
+  },
+  async connect ({ port }) {
+    const socket = net.connect(port, HOST)
+    await new Promise((resolve, reject) => socket.on('connect', resolve).on('error', reject))
+    replicate(true, socket)
+  },
+  async disconnect () {
+    for (const stream of streams) stream.destroy()
+  },
+  async streams () {
+    return streams.size
+  },
+  async core ({ handle, name, key, namespace, encryptionKey }) {
+    const from = namespace ? store.namespace(namespace) : store
+    const core = from.get({ name, key: bytes(key) || undefined, encryptionKey: bytes(encryptionKey) || undefined })
+    await core.ready()
+    core.on('conflict', () => {})
+    cores.set(handle, core)
+    return describe(core)
+  },
+  async info ({ handle }) {
+    return describe(cores.get(handle))
+  },
+  async append ({ handle, blocks }) {
+    await cores.get(handle).append(blocks.map(bytes))
+    return describe(cores.get(handle))
+  },
+  async appendMany ({ handle, count, size }) {
+    const core = cores.get(handle)
+    for (let from = 0; from < count; from += 1000) {
+      const batch = []
+      for (let i = from; i < Math.min(count, from + 1000); i++) batch.push(Buffer.alloc(size, 'block ' + i + ' '))
+      await core.append(batch)
+    }
+    return describe(core)
+  },
+  async get ({ handle, index }) {
+    const block = await cores.get(handle).get(index, { timeout: 20000 })
+    return block && block.toString('hex')
+  },
+  async update ({ handle }) {
+    await cores.get(handle).update({ wait: true })
+    return describe(cores.get(handle))
+  },
+  async download ({ handle, start, end }) {
+    await cores.get(handle).download({ start, end }).done()
+    return describe(cores.get(handle))
+  },
+  async truncate ({ handle, length }) {
+    await cores.get(handle).truncate(length)
+    return describe(cores.get(handle))
+  },
+  async clear ({ handle, start, end }) {
+    await cores.get(handle).clear(start, end)
+    return describe(cores.get(handle))
+  },
+  async seek ({ handle, offset }) {
+    return cores.get(handle).seek(offset)
+  },
+  async waitLength ({ handle, length, fork }) {
+    const core = cores.get(handle)
+    while (core.length !== length || (fork !== undefined && core.fork !== fork)) {
+      await new Promise((resolve) => {
+        core.once('append', resolve)
+        core.once('truncate', resolve)
+      })
+    }
+    return describe(core)
+  }
+}
+
+readline.createInterface({ input: process.stdin }).on('line', async (line) => {
+  const { id, op, ...rest } = JSON.parse(line)
+  let answer
+  try {
+    answer = { id, result: (await ops[op](rest)) ?? null }
+  } catch (error) {
+    answer = { id, error: error.stack }
+  }
+  process.stdout.write(JSON.stringify(answer) + '\n')
+}).on('close', () => process.exit(0))
