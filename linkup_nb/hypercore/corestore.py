@@ -165,15 +165,15 @@ class Corestore(Events):
         self, key: bytes, manifest: Manifest | None, key_pair: KeyPair | None, named: tuple[bytes, str] | None
     ) -> tuple[Log, Replicator]:
         found = self._open_logs.get(key)
-        if found:
-            found[0].key_pair = found[0].key_pair or key_pair
-        else:
+        if not found:
             row = self._store.core(discovery_key(key))
             if row is None:
                 row = await self._store.add_core(discovery_key(key), key)
                 self.emit("core", key)
-            found = self._open_row(row, key_pair)
+            # A peer may have opened it here while it was being added.
+            found = self._open_logs.get(key) or self._open_row(row, key_pair)
         log = found[0]
+        log.key_pair = log.key_pair or key_pair
         if manifest and not log.manifest:
             log.set_manifest(manifest)
         if named:

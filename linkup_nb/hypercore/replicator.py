@@ -262,11 +262,16 @@ class Replicator:
 
     def _ask_upgrade(self, peer: Peer) -> None:
         log, heard = self.log, peer.heard
-        if self._upgrading or not heard or not heard.length or not heard.can_upgrade or log.writable:
+        if self._upgrading or not heard or not heard.length or log.writable:
             return
         if heard.fork > log.fork:
             start = 0
-        elif heard.fork == log.fork and heard.length > log.length and heard.remote_length == log.length:
+        elif (
+            heard.fork == log.fork
+            and heard.can_upgrade
+            and heard.length > log.length
+            and heard.remote_length == log.length
+        ):
             start = log.length
         else:
             return

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 SCRIPT = Path(__file__).parent.parent / "interop" / "store_peer.js"
-CALL_TIMEOUT = 60.0  # seconds
+CALL_TIMEOUT = 20.0  # seconds
 
 
 class JavaScript:

@@ -62,7 +62,7 @@ const ops = {
     return describe(cores.get(handle))
   },
   async append ({ handle, blocks }) {
-    await cores.get(handle).append(blocks.map(bytes))
+    await cores.get(handle).append(blocks.map((hex) => Buffer.from(hex, 'hex')))
     return describe(cores.get(handle))
   },
   async appendMany ({ handle, count, size }) {
