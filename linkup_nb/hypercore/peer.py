@@ -277,8 +277,8 @@ class Peer:
             raise self.suspect or ProtocolError("an answer to no request")
         if not log.conflict:
             ours = log.evidence()
-            log.freeze(ours, theirs)
             self._send(msg.Data(0, log.fork, ours.proof, manifest))
+            log.freeze(ours, theirs)
 
     # What the peer asks
 

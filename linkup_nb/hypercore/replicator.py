@@ -170,7 +170,9 @@ class Replicator:
         self.peers.discard(peer)
         for download in self._downloads:
             download.cursors.pop(peer, None)
-        self.unanswered(peer, peer.abandon())
+        peer.abandon()
+        asked = [index for index, other in self._in_flight.items() if other is peer]
+        self.unanswered(peer, [Asked(Wanted(block=(index, 0)), 0, 0.0) for index in asked])
 
     def told_by(self, peer: Peer) -> None:
         """The peer has told its head."""
