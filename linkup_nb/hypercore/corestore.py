@@ -75,13 +75,15 @@ class Corestore(Events):
         name: str | None = None,
         key: bytes | str | None = None,
         key_pair: KeyPair | None = None,
+        manifest: Manifest | None = None,
         encryption_key: bytes | None = None,
     ) -> Core:
         """The core with this name (yours, writable), this key (anybody's; 32 bytes, or their text), or this key pair.
 
-        With `encryption_key`, blocks are written encrypted and read decrypted. Close what you get.
+        A key pair may come with the manifest that it signs for, if that is not the ordinary one. With `encryption_key`,
+        blocks are written encrypted and read decrypted. Close what you get.
         """
-        return await self._core(_NO_NAMESPACE, name, key, key_pair, encryption_key)
+        return await self._core(_NO_NAMESPACE, name, key, key_pair, encryption_key, manifest)
 
     def namespace(self, name: str) -> "Namespace":
         """A part of this store in which the same names give other keys."""
@@ -149,13 +151,15 @@ class Corestore(Events):
         key: bytes | str | None,
         key_pair: KeyPair | None,
         encryption_key: bytes | None,
+        manifest: Manifest | None = None,
     ) -> Core:
         self._check_open()
         if sum(given is not None for given in (name, key, key_pair)) != 1:
             raise UsageError("a core is opened by one of name, key and key_pair")
         if name is not None:
             key_pair = self.key_pair(name, names)
-        manifest = Manifest.of(key_pair.public_key) if key_pair else None
+        if key_pair and not manifest:
+            manifest = Manifest.of(key_pair.public_key)
         core_key = manifest.key if manifest else parse_key(key or b"")
         async with self._opening:
             log, replicator = await self._log(core_key, manifest, key_pair, (names, name) if name is not None else None)
@@ -223,6 +227,11 @@ class Namespace:
     def key_pair(self, name: str) -> KeyPair:
         """The key pair of a name in this part."""
         return self._store.key_pair(name, self._names)
+
+    @property
+    def store(self) -> Corestore:
+        """The store that this is a part of."""
+        return self._store
 
     @from_any_loop
     async def core(self, *, name: str, encryption_key: bytes | None = None) -> Core:
