@@ -4,11 +4,13 @@
 const net = require('net')
 const readline = require('readline')
 const Corestore = require('corestore')
+const Hyperdrive = require('hyperdrive')
 const SecretStream = require('@hyperswarm/secret-stream')
 
 const HOST = '127.0.0.1'
 const store = new Corestore(process.argv[2], { primaryKey: Buffer.alloc(32, 9), unsafe: true })
 const cores = new Map()
+const drives = new Map()
 const streams = new Set()
 
 const bytes = (hex) => (hex ? Buffer.from(hex, 'hex') : null)
@@ -96,6 +98,57 @@ const ops = {
   },
   async seek ({ handle, offset }) {
     return cores.get(handle).seek(offset)
+  },
+  async drive ({ handle, key }) {
+    const drive = new Hyperdrive(store, bytes(key) || undefined)
+    await drive.ready()
+    drives.set(handle, drive)
+    return { key: drive.key.toString('hex'), version: drive.version }
+  },
+  async waitVersion ({ handle, version }) {
+    const drive = drives.get(handle)
+    await drive.update({ wait: true })
+    while (drive.version < version) await new Promise((resolve) => drive.core.once('append', resolve))
+    return drive.version
+  },
+  async put ({ handle, path, data, size, options }) {
+    await drives.get(handle).put(path, size === undefined ? Buffer.from(data, 'hex') : Buffer.alloc(size, path), options)
+  },
+  async symlink ({ handle, path, target }) {
+    await drives.get(handle).symlink(path, target)
+  },
+  async del ({ handle, path }) {
+    await drives.get(handle).del(path)
+  },
+  async read ({ handle, path, version }) {
+    const drive = drives.get(handle)
+    const data = await (version === undefined ? drive : drive.checkout(version)).get(path)
+    return data && data.toString('hex')
+  },
+  async digest ({ handle, path }) {
+    const hash = require('crypto').createHash('sha256')
+    for await (const data of drives.get(handle).createReadStream(path)) hash.update(data)
+    return hash.digest('hex')
+  },
+  async list ({ handle, folder, version }) {
+    const drive = drives.get(handle)
+    const found = []
+    for await (const { key, value } of (version === undefined ? drive : drive.checkout(version)).list(folder)) {
+      found.push([key, value.executable, value.linkname, value.blob && value.blob.byteLength, value.metadata])
+    }
+    return found
+  },
+  async readdir ({ handle, folder }) {
+    const names = []
+    for await (const name of drives.get(handle).readdir(folder)) names.push(name)
+    return names
+  },
+  async diff ({ handle, version, folder }) {
+    const found = []
+    for await (const { left, right } of drives.get(handle).diff(version, folder)) {
+      found.push([(left || right).key, right && right.value.blob && right.value.blob.byteOffset, left && left.value.blob && left.value.blob.byteOffset])
+    }
+    return found.sort()
   },
   async waitLength ({ handle, length, fork }) {
     const core = cores.get(handle)
