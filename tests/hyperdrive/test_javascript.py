@@ -38,9 +38,8 @@ async def pair(tmp_path: Path) -> AsyncIterator[Pair]:
         await server.close()
 
 
-async def theirs(pair: Pair, version: int) -> Drive:
+async def theirs(pair: Pair, key: str, version: int) -> Drive:
     """Their drive, open here, once it has come to this version."""
-    key = (await pair.peer.call("drive", handle="a"))["key"]
     drive = await Drive.open(pair.store, key, timeout=20)
     await pair.peer.call("connect", port=pair.server.port)
     while drive.version < version:
@@ -57,13 +56,13 @@ async def listed(drive: Drive) -> list[list[Any]]:
 
 
 async def test_we_read_their_drive(pair: Pair) -> None:
-    await pair.peer.call("drive", handle="a")
+    key = (await pair.peer.call("drive", handle="a"))["key"]
     for path, (data, options) in FILES.items():
         await pair.peer.call("put", handle="a", path=path, data=data.hex(), options=options)
     await pair.peer.call("symlink", handle="a", path="/link", target="/hello.txt")
     await pair.peer.call("put", handle="a", path="/gone", data="00")
     await pair.peer.call("del", handle="a", path="/gone")
-    drive = await theirs(pair, 8)
+    drive = await theirs(pair, key, 8)
 
     assert await listed(drive) == await pair.peer.call("list", handle="a")
     for path, (data, _) in FILES.items():
@@ -92,9 +91,9 @@ async def test_they_read_our_drive(pair: Pair) -> None:
 
 
 async def test_a_large_file_both_ways(pair: Pair) -> None:
-    await pair.peer.call("drive", handle="a")
+    key = (await pair.peer.call("drive", handle="a"))["key"]
     await pair.peer.call("put", handle="a", path="/big", size=BIG)
-    drive = await theirs(pair, 2)
+    drive = await theirs(pair, key, 2)
     expected = hashlib.sha256(("/big" * (BIG // 4)).encode()).hexdigest()
 
     ours = hashlib.sha256()
