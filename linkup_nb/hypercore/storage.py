@@ -169,7 +169,6 @@ class Store:
         self._queued = _Batch()
         self._reader = sqlite3.connect(file, isolation_level=None)
         self._reader.execute("PRAGMA query_only = ON")
-        self._reader.execute(f"PRAGMA mmap_size = {2**30}")
 
     async def close(self) -> None:
         """Write what is queued, and let another process have the store. Raises `StoreError` if that write fails."""

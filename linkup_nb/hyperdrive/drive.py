@@ -9,6 +9,8 @@ from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
+import msgspec
+
 from linkup_nb.errors import DecodeError, NotAvailable, UsageError
 from linkup_nb.hypercore.core import GET_TIMEOUT, Core
 from linkup_nb.hypercore.corestore import Corestore, Namespace
@@ -59,9 +61,9 @@ class Entry:
     def decode(cls, entry: bees.Entry) -> "Entry":
         """Read an entry of the bee. Raises `DecodeError`."""
         try:
-            value = json.loads(entry.value or b"")
+            value = msgspec.json.decode(entry.value or b"")
             path = entry.key.removeprefix(_FILES).decode()
-        except ValueError as error:
+        except (ValueError, msgspec.DecodeError) as error:
             raise DecodeError(f"an entry that is not one of a drive: {error}") from None
         if not isinstance(value, dict):
             raise DecodeError("an entry that is not one of a drive")

@@ -61,10 +61,16 @@ def fields(data: bytes) -> Iterator[tuple[int, bytes]]:
     """The fields of bytes of a message, in order. Raises `DecodeError` for any other kind of field."""
     at = 0
     while at < len(data):
-        tag, at = read_varint(data, at)
+        tag = data[at]
+        at += 1
+        if tag >= 0x80:
+            tag, at = read_varint(data, at - 1)
         if tag & 7 != _BYTES:
             raise DecodeError(f"a field of kind {tag & 7} where only bytes may stand")
-        size, at = read_varint(data, at)
+        size = data[at] if at < len(data) else 0x80
+        at += 1
+        if size >= 0x80:
+            size, at = read_varint(data, at - 1)
         if at + size > len(data):
             raise DecodeError("a field that ends after its message")
         yield tag >> 3, data[at : at + size]

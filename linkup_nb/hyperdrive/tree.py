@@ -4,7 +4,7 @@ Format: the npm package `hyperbee` 2. A block holds the nodes that its change re
 blocks whose keys stand in it, and where its children are: in which block, and at which place of that block's index.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from linkup_nb.errors import DecodeError
@@ -20,12 +20,12 @@ _KEYS, _CHILDREN = 1, 2
 
 
 class Block(NamedTuple):
-    """One change of a bee: a key, its value or `None` for its deletion, and the nodes that the change rewrote."""
+    """One change of a bee: a key, its value or `None` for its deletion, and the index of nodes that it rewrote."""
 
     seq: int
     key: bytes
     value: bytes | None
-    levels: Sequence[tuple[list[int], list[int]]]
+    nodes: bytes
 
     @classmethod
     def decode(cls, seq: int, data: bytes) -> "Block":
@@ -40,7 +40,11 @@ class Block(NamedTuple):
                 value = content
         if key is None:
             raise DecodeError(f"block {seq} is not one of a bee: it has no key")
-        return cls(seq, key, value, [_level(content) for number, content in fields(index) if number == _LEVEL])
+        return cls(seq, key, value, index)
+
+    def levels(self) -> list[tuple[list[int], list[int]]]:
+        """The keys and the children of each node of the index. Raises `DecodeError`."""
+        return [_level(content) for number, content in fields(self.nodes) if number == _LEVEL]
 
 
 def _level(data: bytes) -> tuple[list[int], list[int]]:
@@ -81,11 +85,12 @@ class TreeNode:
     @classmethod
     def of(cls, block: Block, offset: int) -> "TreeNode":
         """The node at a place in a block's index. Raises `DecodeError` if there is none."""
-        if offset >= len(block.levels):
+        levels = block.levels()
+        if offset >= len(levels):
             raise DecodeError(f"block {block.seq} has no node {offset}")
-        keys, children = block.levels[offset]
+        keys, children = levels[offset]
         pairs = [Child(seq, place) for seq, place in zip(children[::2], children[1::2], strict=True)]
-        return cls(list(keys), [block.key if seq == block.seq else None for seq in keys], pairs)
+        return cls(keys, [block.key if seq == block.seq else None for seq in keys], pairs)
 
     def insert(self, at: int, seq: int, text: bytes | None, right: Child | None = None) -> None:
         """Add a key, and the child to its right."""

@@ -208,10 +208,12 @@ async def test_a_cut_connection_resumes_where_it_was(pair: Pair) -> None:
     core = await pair.store.core(key=there["key"])
     await pair.join()
     await length(core, 5000)
+    some = asyncio.Event()
+    core.on("download", lambda index: index == 500 and some.set())
     download = await core.download()
-    while download.downloaded < 500:
-        await core.get(download.downloaded, timeout=20)
+    await asyncio.wait_for(some.wait(), 20)
     await pair.peer.call("disconnect")
+    assert not download.finished
 
     await pair.join()
     await download.done(timeout=30)
