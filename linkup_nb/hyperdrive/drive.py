@@ -5,9 +5,10 @@ Format: the npm package `hyperdrive` 13: a bee of entries, and a core of file co
 
 import asyncio
 import json
-from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -21,11 +22,15 @@ from linkup_nb.hyperdrive.blobs import BlobId, Blobs
 from linkup_nb.loops import from_any_loop
 from linkup_nb.wire.keys import z32encode
 
+if TYPE_CHECKING:
+    from linkup_nb.hyperdrive.history import Comparison, History
+    from linkup_nb.hyperdrive.mirror import Step
+
 MAX_LINKS = 16  # symbolic links followed one after the other
 MAX_PATH = 4096  # bytes
 BATCH_BYTES = 8 * 1024 * 1024  # contents that a batch holds before it writes them
 
-_FILES = b"files\x00"
+FILES = b"files\x00"  # begins every key in the bee
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +67,7 @@ class Entry:
         """Read an entry of the bee. Raises `DecodeError`."""
         try:
             value = msgspec.json.decode(entry.value or b"")
-            path = entry.key.removeprefix(_FILES).decode()
+            path = entry.key.removeprefix(FILES).decode()
         except (ValueError, msgspec.DecodeError) as error:
             raise DecodeError(f"an entry that is not one of a drive: {error}") from None
         if not isinstance(value, dict):
@@ -115,10 +120,11 @@ def normalize(path: str) -> str:
 
 
 def _key(path: str) -> bytes:
-    return _FILES + normalize(path).encode()
+    return FILES + normalize(path).encode()
 
 
-def _folder(path: str) -> str:
+def folder_of(path: str) -> str:
+    """The beginning of all paths in a folder; `/` for the folder of all."""
     return "/" if path.strip("/.") == "" else normalize(path) + "/"
 
 
@@ -198,6 +204,11 @@ class Drive:
         """Whether files can be put here."""
         return self._core.writable and self._at is None
 
+    @property
+    def bee(self) -> Bee:
+        """The keys and values under the files."""
+        return self._bee
+
     @from_any_loop
     async def info(self) -> DriveInfo:
         """What there is to know about this drive, now."""
@@ -252,8 +263,8 @@ class Drive:
 
     async def list(self, folder: str = "/", *, recursive: bool = True) -> AsyncIterator[Entry]:
         """The entries in a folder and, unless told not to, in the folders in it, in the order of their paths."""
-        base = _folder(folder)
-        prefix = _FILES + base.encode()
+        base = folder_of(folder)
+        prefix = FILES + base.encode()
         async for found in self._bee.range(gte=prefix, lt=prefix[:-1] + b"0"):
             entry = Entry.decode(found)
             if recursive or "/" not in entry.path[len(base) :]:
@@ -261,7 +272,7 @@ class Drive:
 
     async def readdir(self, folder: str = "/") -> AsyncIterator[str]:
         """The names in a folder, of files and of folders, in order; what is in the folders is skipped, not read."""
-        prefix = _FILES + _folder(folder).encode()
+        prefix = FILES + folder_of(folder).encode()
         after = prefix
         while True:
             page = [found async for found in self._bee.range(gte=after, lt=prefix[:-1] + b"0", limit=1)]
@@ -351,11 +362,33 @@ class Drive:
 
     async def diff(self, a: int, b: int | None = None, folder: str = "/") -> AsyncIterator[Change]:
         """What has changed in a folder from version `a` to version `b`, or to this one, in the order of the paths."""
-        prefix = _FILES + _folder(folder).encode()
+        prefix = FILES + folder_of(folder).encode()
         newer = self._bee if b is None else self._bee.checkout(b)
         async for difference in newer.diff(a, prefix=prefix):
             entries = [Entry.decode(e) if e else None for e in (difference.before, difference.after)]
-            yield Change(difference.key.removeprefix(_FILES).decode(errors="replace"), *entries)
+            yield Change(difference.key.removeprefix(FILES).decode(errors="replace"), *entries)
+
+    def history(self, path: str = "/", *, newest_first: bool = False) -> "History":
+        """Every change of a file, or of all files in a folder: `async for event in drive.history(path)`."""
+        from linkup_nb.hyperdrive.history import History
+
+        return History(self, path, newest_first=newest_first)
+
+    @from_any_loop
+    async def bisect(
+        self, predicate: "Callable[[Drive], bool | Awaitable[bool]]", start: int = 1, end: int | None = None
+    ) -> int | None:
+        """The first version of which the predicate holds, `None` if it never does; it has to go on to hold then."""
+        from linkup_nb.hyperdrive.history import bisect
+
+        return await bisect(self, predicate, start, end)
+
+    @from_any_loop
+    async def compare(self, path: str, a: int, b: int) -> "Comparison":
+        """How a file differs between two versions: texts by lines, tables by rows, the rest by size and hash."""
+        from linkup_nb.hyperdrive.history import compare
+
+        return await compare(self, path, a, b)
 
     async def watch(self, folder: str = "/") -> AsyncIterator[tuple["Drive", "Drive"]]:
         """From now on, the drive before and after each change in a folder; changes that come together are one."""
@@ -370,7 +403,9 @@ class Drive:
     @from_any_loop
     async def download(self, folder: str = "/") -> Sequence[Download]:
         """Begin to fetch the contents of all files in a folder; wait for each one's `done()`."""
-        entries = [entry async for entry in self.list(folder)]
+        # A whole drive needs every block of the bee: fetching them in a row is quicker than along the tree.
+        with self._core._replicator.ahead(0, self.version if folder_of(folder) == "/" else 0):
+            entries = [entry async for entry in self.list(folder)]
         blobs = [entry.blob for entry in entries if entry.blob and entry.blob.block_length]
         if not blobs:
             return []
@@ -382,6 +417,24 @@ class Drive:
             else:
                 spans.append([start, end])
         return [await core.download(start, end) for start, end in spans]
+
+    @from_any_loop
+    async def mirror_to(
+        self, folder: Path | str, *, of: str = "/", prune: bool = True, dry_run: bool = False, progress: bool = False
+    ) -> "Sequence[Step]":
+        """Make a local folder like a folder of this drive; see `linkup_nb.hyperdrive.mirror`."""
+        from linkup_nb.hyperdrive.mirror import mirror_to
+
+        return await mirror_to(self, Path(folder), of=of, prune=prune, dry_run=dry_run, progress=progress)
+
+    @from_any_loop
+    async def mirror_from(
+        self, folder: Path | str, *, to: str = "/", prune: bool = True, dry_run: bool = False, progress: bool = False
+    ) -> "Sequence[Step]":
+        """Make a folder of this drive like a local folder; see `linkup_nb.hyperdrive.mirror`."""
+        from linkup_nb.hyperdrive.mirror import mirror_from
+
+        return await mirror_from(self, Path(folder), to=to, prune=prune, dry_run=dry_run, progress=progress)
 
     # Life
 
@@ -492,7 +545,7 @@ class DriveBatch:
         return there
 
     def _add(self, entry: Entry, content: int | None) -> None:
-        key = _FILES + entry.path.encode()
+        key = FILES + entry.path.encode()
         self._there[key] = True
         self._order.append((key, entry, content))
 

@@ -209,7 +209,12 @@ async def test_a_cut_connection_resumes_where_it_was(pair: Pair) -> None:
     await pair.join()
     await length(core, 5000)
     some = asyncio.Event()
-    core.on("download", lambda index: index == 500 and some.set())
+
+    def count(index: int) -> None:
+        if index == 500:
+            some.set()
+
+    core.on("download", count)
     download = await core.download()
     await asyncio.wait_for(some.wait(), 20)
     await pair.peer.call("disconnect")
