@@ -25,6 +25,7 @@ from linkup_nb.wire.keys import z32encode
 if TYPE_CHECKING:
     from linkup_nb.hyperdrive.history import Comparison, History
     from linkup_nb.hyperdrive.mirror import Step
+    from linkup_nb.hyperdrive.serve import DriveServer
 
 MAX_LINKS = 16  # symbolic links followed one after the other
 MAX_PATH = 4096  # bytes
@@ -435,6 +436,13 @@ class Drive:
         from linkup_nb.hyperdrive.mirror import mirror_from
 
         return await mirror_from(self, Path(folder), to=to, prune=prune, dry_run=dry_run, progress=progress)
+
+    @from_any_loop
+    async def serve(self, *, port: int = 0, token: str | bool = True) -> "DriveServer":
+        """Serve this drive to this computer's browser; the result's `url` is where. See `linkup_nb.hyperdrive.serve`."""
+        from linkup_nb.hyperdrive.serve import serve
+
+        return await serve(self, port=port, token=token)
 
     # Life
 
