@@ -15,7 +15,7 @@ from linkup_nb.chat.profile import Profile
 from linkup_nb.chat.room import Room
 from linkup_nb.chat.status import Status
 from linkup_nb.chat.topic import TOPIC_BYTES, parse_topic, short_topic
-from linkup_nb.errors import InvalidImage, NodeClosed, UnknownRoom, UsageError
+from linkup_nb.errors import InvalidImage, NodeClosed, UnknownRoom
 from linkup_nb.loops import Events, from_any_loop
 from linkup_nb.swarm.addresses import offline
 from linkup_nb.swarm.discovery import Discovery
@@ -47,6 +47,7 @@ class Node(Events):
         self._bootstrap = bootstrap
         self._swarm: Swarm | None = None
         self._lobby: Lobby | None = None
+        self._changing = asyncio.Lock()
 
     def __repr__(self) -> str:
         return f"<Node {self.name!r}, {len(self.rooms)} rooms: {self.status.text}>" if self._lobby else "<Node, closed>"
@@ -57,26 +58,34 @@ class Node(Events):
 
         Raises `ProfileInUse` while another process holds the profile, `UsageError` for a file in it that is damaged.
         """
-        if self._lobby:
-            return
-        await asyncio.to_thread(self.profile.open)
-        try:
-            if self._name and self._name != self.profile.name:
-                self.profile.name = self._name
-                await asyncio.to_thread(self.profile.save)
-            self._swarm = Swarm(self.profile.key_pair, discovery=self._discoveries())
-            self._swarm.on("update", partial(self.emit, "update"))
-            self._lobby = Lobby(self.profile, self._swarm)
-            for event in ("room", "message", "update"):
-                self._lobby.on(event, partial(self.emit, event))
-            await self._lobby.open()
-        except BaseException:
-            await self.close()
-            raise
+        async with self._changing:
+            if self._lobby:
+                return
+            await asyncio.to_thread(self.profile.open)
+            try:
+                await self._start()
+            except BaseException:
+                await self._end()
+                raise
+
+    async def _start(self) -> None:
+        if self._name and self._name != self.profile.name:
+            self.profile.name = self._name
+            await asyncio.to_thread(self.profile.save)
+        self._swarm = Swarm(self.profile.key_pair, discovery=self._discoveries())
+        self._swarm.on("update", partial(self.emit, "update"))
+        self._lobby = Lobby(self.profile, self._swarm)
+        for event in ("room", "message", "update"):
+            self._lobby.on(event, partial(self.emit, event))
+        await self._lobby.open()
 
     @from_any_loop
     async def close(self) -> None:
         """Send what was said, withdraw from discovery, close all connections, and free the profile for others."""
+        async with self._changing:
+            await self._end()
+
+    async def _end(self) -> None:
         lobby, swarm = self._lobby, self._swarm
         self._lobby = self._swarm = None
         try:
@@ -184,24 +193,16 @@ class Node(Events):
     def _discoveries(self) -> list[Discovery]:
         if self._discovery is not None:
             return list(self._discovery)
-        listed = os.environ.get("LINKUP_BOOTSTRAP", "").replace(",", " ").split()
-        peers = dict.fromkeys(_parse_peer(peer) for peer in (*self._bootstrap, *self.profile.bootstrap, *listed))
-        if not peers:
+        named = (*self._bootstrap, *self.profile.bootstrap, os.environ.get("LINKUP_BOOTSTRAP", ""))
+        if not any(named):
             return [Local()]
-        from linkup_nb.swarm.kademlia import Kademlia
+        from linkup_nb.swarm.kademlia import Kademlia, parse_bootstrap
 
-        return [Local(), Kademlia(list(peers))]
+        return [Local(), Kademlia(parse_bootstrap(" ".join(named)))]
 
 
 def _closed() -> NodeClosed:
     return NodeClosed("this node is not open: lu.start() makes one, and so does `async with lu.Node(path)`")
-
-
-def _parse_peer(peer: str) -> tuple[str, int]:
-    host, _, port = peer.strip().rpartition(":")
-    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise UsageError(f"{peer!r} is not a bootstrap peer: write it as host:port, such as 192.0.2.7:49737.")
-    return host.strip("[]"), int(port)
 
 
 def _read_avatar(image: bytes | str | os.PathLike[str]) -> bytes:

@@ -44,11 +44,6 @@ class Talker:
     async def send(self, text: str) -> None:
         await self.room.send(text)
 
-    async def burst(self, count: int) -> None:
-        """Say "0", "1", … as fast as the room takes them."""
-        for number in range(count):
-            await self.room.send(str(number))
-
     async def send_file(self, name: str, data: str) -> None:
         await self.room.send_file((name, base64.b64decode(data)))
 
@@ -59,6 +54,13 @@ class Talker:
         """Write bytes that no node of ours would write, to every peer."""
         for connection in self._node.swarm.connections:
             await connection.write(message.encode("utf-8", "surrogatepass"))
+
+    async def flood(self, count: int, size: int) -> None:
+        """Send `count` messages, then one of `size` bytes that is not LinkUp's, as fast as peers take them."""
+        for number in range(count):
+            await self.raw(json.dumps({"type": "message", "message": f"spam {number}", "topic": self.room.topic.hex()}))
+        for connection in self._node.swarm.connections:
+            await connection.write(bytes(size))
 
     async def connected(self, count: int) -> None:
         """Return once `count` members are here."""

@@ -19,13 +19,14 @@ from linkup_nb.chat.profile import Profile
 from linkup_nb.chat.room import Room
 from linkup_nb.errors import DecodeError, InvalidImage, LinkupError, NodeClosed, UnknownRoom
 from linkup_nb.loops import Events, Tasks
-from linkup_nb.swarm.connection import CLOSE_TIMEOUT, WRITE_TIMEOUT, Connection
+from linkup_nb.swarm.connection import WRITE_TIMEOUT, Connection
 from linkup_nb.swarm.discovery import PeerInfo
 from linkup_nb.swarm.swarm import Swarm, SwarmTopic
 
 MAX_FAULTS = 100  # messages of one connection that are not LinkUp's, after which it is closed
 ICON_COST = 500  # messages that a new avatar counts as: it is decoded and drawn anew
 MAX_STRANGER_PIXELS = 16_000_000  # of an avatar that a peer sends
+LAST_WORDS = 2.0  # seconds for what was said to reach slow peers when the node closes
 REFRESH = 0.02  # seconds for which changes among peers are gathered
 
 NOT_LINKUP = "messages dropped: not LinkUp's"
@@ -129,7 +130,7 @@ class Lobby(Events):
     async def close(self) -> None:
         """Give what was said a last chance to leave, then stop reading. The swarm is closed next."""
         if self._sending:
-            await asyncio.wait(self._sending, timeout=CLOSE_TIMEOUT)
+            await asyncio.wait(self._sending, timeout=LAST_WORDS)
         if self._refresh_at:
             self._refresh_at.cancel()
         await self._readers.cancel()

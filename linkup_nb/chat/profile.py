@@ -37,7 +37,7 @@ class Profile:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self.key_pair = KeyPair(bytes(32), bytes(64))
+        self._key_pair: KeyPair | None = None
         self._config: dict[str, Any] = {}
         self._avatar: bytes | None = None
         # Opened on one thread and closed on another when a kernel ends.
@@ -63,7 +63,7 @@ class Profile:
         try:
             _write(holder, str(os.getpid()).encode())
             self._config = _read_config(self.path / "config.json")
-            self.key_pair = KeyPair.from_seed(_read_seed(self.path / "seed"))
+            self._key_pair = KeyPair.from_seed(_read_seed(self.path / "seed"))
             self._avatar = _read_avatar(self._config.get("userAvatar"))
         except BaseException:
             self.close()
@@ -76,6 +76,13 @@ class Profile:
     def save(self) -> None:
         """Write config.json, so that after a crash it is either the old or the new one."""
         _write(self.path / "config.json", msgspec.json.format(msgspec.json.encode(self._config), indent=2))
+
+    @property
+    def key_pair(self) -> KeyPair:
+        """Who you are to others, and the secret that proves it."""
+        if not self._key_pair:
+            raise UsageError("Open this profile before you use its key.")
+        return self._key_pair
 
     @property
     def name(self) -> str | None:
@@ -181,13 +188,14 @@ def _process(holder: Path) -> str:
 
 
 def _write(path: Path, data: bytes) -> None:
-    # NamedTemporaryFile makes its file with mode 0600, and the name in the same directory keeps the replacement atomic.
+    # In the same directory, so that the replacement is atomic; made with mode 0600.
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", delete=False) as file:
+        written = Path(file.name)
         try:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-            os.replace(file.name, path)
         except BaseException:
-            os.unlink(file.name)
+            written.unlink()
             raise
+    written.replace(path)

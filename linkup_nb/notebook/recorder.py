@@ -34,6 +34,7 @@ class _Take:
             self.deadline.cancel()
         # Closed and not kept: a closed stream lets go of the microphone, and no clip gets saved into the notebook.
         for widget in (self.recorder, self.clip, self.stream):
+            widget.layout.close()
             widget.close()
 
 

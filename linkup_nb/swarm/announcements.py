@@ -15,6 +15,7 @@ from typing import Self
 
 from linkup_nb.errors import DecodeError
 from linkup_nb.swarm.addresses import MAX_ADDRESSES
+from linkup_nb.swarm.discovery import PROOF_SIZE
 from linkup_nb.wire.compact import Decoder, Encoder
 from linkup_nb.wire.keys import KEY_SIZE, SIGNATURE_SIZE, KeyPair, namespace, verify
 
@@ -67,25 +68,28 @@ def unpack_addresses(packed: bytes) -> tuple[Address, ...]:
 class Announcement:
     """One peer's signed word that it is at `addresses`; with no addresses, that it has left.
 
-    `expires` is in unix milliseconds. Of two announcements by one key the one that expires later is the newer.
+    `proof` is a `membership_proof`, for those who know the topic. `expires` is in unix milliseconds; of two
+    announcements by one key the one that expires later is the newer.
     """
 
     public_key: bytes
+    proof: bytes
     addresses: tuple[Address, ...]
     expires: int
     signature: bytes
 
     @classmethod
-    def sign(cls, key_pair: KeyPair, target: bytes, addresses: tuple[Address, ...], expires: int) -> Self:
+    def sign(cls, key_pair: KeyPair, target: bytes, proof: bytes, addresses: tuple[Address, ...], expires: int) -> Self:
         """Announce the owner of this key pair on a 32-byte target; raises `ValueError` for anything but IPv4."""
-        signature = key_pair.sign(_signable(target, addresses, expires))
-        return cls(key_pair.public_key, addresses, expires, signature)
+        signature = key_pair.sign(_signable(target, proof, addresses, expires))
+        return cls(key_pair.public_key, proof, addresses, expires, signature)
 
     @classmethod
     def decode(cls, target: bytes, data: bytes, now: float) -> Self:
         """The announcement in these bytes; raises `DecodeError` if it is malformed, forged, or not of this time."""
         decoder = Decoder(data)
-        public_key, expires, packed = decoder.fixed(KEY_SIZE), decoder.uint(), decoder.buffer()
+        public_key, proof = decoder.fixed(KEY_SIZE), decoder.fixed(PROOF_SIZE)
+        expires, packed = decoder.uint(), decoder.buffer()
         signature = decoder.fixed(SIGNATURE_SIZE)
         decoder.end()
         addresses = unpack_addresses(packed)
@@ -97,17 +101,18 @@ class Announcement:
         remaining = expires / 1000 - now
         if not -MAX_CLOCK_SKEW < remaining <= ANNOUNCEMENT_TTL + MAX_CLOCK_SKEW:
             raise DecodeError(f"an announcement expires in {remaining:.0f} seconds")
-        if not verify(_signable(target, addresses, expires), signature, public_key):
+        if not verify(_signable(target, proof, addresses, expires), signature, public_key):
             raise DecodeError("an announcement is not signed by its announcer")
-        return cls(public_key, addresses, expires, signature)
+        return cls(public_key, proof, addresses, expires, signature)
 
     def __bytes__(self) -> bytes:
-        encoder = Encoder().fixed(self.public_key, KEY_SIZE).uint(self.expires)
+        encoder = Encoder().fixed(self.public_key, KEY_SIZE).fixed(self.proof, PROOF_SIZE).uint(self.expires)
         return bytes(encoder.buffer(pack_addresses(self.addresses)).fixed(self.signature, SIGNATURE_SIZE))
 
 
-def _signable(target: bytes, addresses: tuple[Address, ...], expires: int) -> bytes:
-    return bytes(Encoder().raw(_SIGNED).fixed(target, KEY_SIZE).uint(expires).buffer(pack_addresses(addresses)))
+def _signable(target: bytes, proof: bytes, addresses: tuple[Address, ...], expires: int) -> bytes:
+    encoder = Encoder().raw(_SIGNED).fixed(target, KEY_SIZE).fixed(proof, PROOF_SIZE)
+    return bytes(encoder.uint(expires).buffer(pack_addresses(addresses)))
 
 
 class Tokens:

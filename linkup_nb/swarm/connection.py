@@ -388,6 +388,7 @@ class Server(Events):
         self._key_pair = key_pair
         self._confirm = confirm
         self._server: asyncio.Server
+        self._closing = False
         self._half_open: dict[Connection, asyncio.Task[None]] = {}
 
     def __repr__(self) -> str:
@@ -396,6 +397,7 @@ class Server(Events):
     @from_any_loop
     async def close(self) -> None:
         """Stop listening and give up handshakes; connections that are open stay so."""
+        self._closing = True
         self._server.close()
         await asyncio.gather(*(connection.close() for connection in list(self._half_open)))
 
@@ -404,7 +406,7 @@ class Server(Events):
         self.host, self.port = self._server.sockets[0].getsockname()[:2]
 
     def _accept(self, transport: asyncio.Transport) -> Connection | None:
-        if len(self._half_open) >= MAX_HALF_OPEN or not self._server.is_serving():
+        if len(self._half_open) >= MAX_HALF_OPEN or self._closing:
             transport.abort()
             return None
         connection = Connection(transport, False, self._key_pair)

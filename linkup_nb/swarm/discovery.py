@@ -5,7 +5,11 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-from linkup_nb.wire.keys import KeyPair
+from linkup_nb.wire.keys import KeyPair, blake2b_256, namespace
+
+PROOF_SIZE = 16  # bytes
+
+(_MEMBER,) = namespace("linkup_nb/swarm/membership", [0])
 
 
 @dataclass(slots=True)
@@ -29,10 +33,20 @@ class FoundPeer:
     source: str
 
 
+def membership_proof(topic: bytes, public_key: bytes) -> bytes:
+    """What shows those who know a topic that the owner of this public key knows it too; it tells others nothing.
+
+    Announcements carry it. `discovery_key(topic)` is public, so without it any stranger could announce itself there, be
+    dialled, and be told what only the topic's people should hear.
+    """
+    return blake2b_256(_MEMBER + public_key, key=topic)[:PROOF_SIZE]
+
+
 class Discovery(Protocol):
     """A way to find the peers on a topic, and to be found there.
 
-    Topics are secrets: what leaves the process is `discovery_key(topic)`. What comes in may be anything: a discovery
+    Topics are secrets: what leaves the process is `discovery_key(topic)`, and with our key a `membership_proof`. Who is
+    found without one is not passed on. What comes in may be anything: a discovery
     raises nothing because of it, and the swarm checks every `FoundPeer` once more.
     """
 

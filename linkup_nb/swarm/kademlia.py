@@ -16,7 +16,7 @@ from linkup_nb.errors import UsageError
 from linkup_nb.loops import Tasks, every
 from linkup_nb.swarm.addresses import MAX_ADDRESSES, lan_addresses, may_dial, offline
 from linkup_nb.swarm.announcements import ANNOUNCEMENT_TTL, Address, Announcement, is_loopback
-from linkup_nb.swarm.discovery import Announcer, FoundPeer
+from linkup_nb.swarm.discovery import Announcer, FoundPeer, membership_proof
 from linkup_nb.swarm.kademlia_node import Found, KademliaNode
 from linkup_nb.wire.keys import KEY_SIZE, KeyPair, discovery_key
 
@@ -25,6 +25,7 @@ LOOK_EVERY = 60.0  # seconds between two look-ups of a topic
 ANNOUNCE_EVERY = 300.0  # seconds; announcements last ANNOUNCEMENT_TTL, four times as long
 ANNOUNCE_TIMEOUT = 1.0  # seconds for all nodes together to say that they keep an announcement
 WITHDRAW_TIMEOUT = 0.3  # seconds for them to say that they have forgotten it; closing takes as long if one is dead
+MAX_AT_ONCE = 16  # topics that look up, announce or withdraw at a time; the others wait for their turn
 TIDY_EVERY = 60.0  # seconds between two rounds of forgetting the expired and pinging the silent
 NEIGHBOURS_EVERY = 10  # rounds of tidying between two searches for our own neighbours
 FIRST_RETRY, MAX_RETRY = 1.0, 60.0  # seconds between attempts to reach a bootstrap peer, doubling from first to max
@@ -54,6 +55,7 @@ def _check_peer(host: str, port: int) -> Address:
 
 @dataclass(slots=True, eq=False)
 class _Topic:
+    topic: bytes
     target: bytes
     server: bool
     client: bool
@@ -62,7 +64,7 @@ class _Topic:
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     announced: tuple[Address, ...] = ()  # where we are, as last announced
-    announce_at: float = 0.0  # monotonic seconds
+    announce_at: float = 0.0  # monotonic seconds, when to announce again; 0 while no other node keeps it
     keepers: Mapping[Address, bytes] = field(default_factory=dict)  # a token for each node that has it
     left: bool = False
 
@@ -84,6 +86,7 @@ class Kademlia:
         self._node = KademliaNode()
         self._topics: dict[bytes, _Topic] = {}
         self._tasks = Tasks()
+        self._at_once = asyncio.Semaphore(MAX_AT_ONCE)
         self._tried = asyncio.Event()
         self._cut_off = asyncio.Event()
         self._expires = 0  # unix milliseconds, of the last announcement; the next one expires later
@@ -106,14 +109,14 @@ class Kademlia:
         try:
             await self._node.open(host, port)
         except OSError as error:
-            self._trouble = f"UDP port {port} of {host} cannot be had ({error.strerror}); choose another"
+            self._trouble = f"UDP port {port} of {host} cannot be had ({error.strerror or error}); choose another"
             raise UsageError(f"{self._trouble}.") from error
         self._tasks.start(self._enter(), "kademlia: entering the network")
         self._tasks.start(self._tidy(), "kademlia: tidying")
 
     async def join(self, topic: bytes, *, server: bool, client: bool, found: Callable[[FoundPeer], None]) -> None:
         """See `Discovery`; while no bootstrap peer replies, it returns all the same and announces when one does."""
-        joined = self._topics.setdefault(topic, _Topic(discovery_key(topic), server, client, found))
+        joined = self._topics.setdefault(topic, _Topic(topic, discovery_key(topic), server, client, found))
         joined.server, joined.client, joined.found = server, client, found
         with suppress(TimeoutError):
             async with asyncio.timeout(ENTER_TIMEOUT):
@@ -149,8 +152,8 @@ class Kademlia:
             return f"Peers in a Kademlia network cannot be found: {self._trouble}."
         known = len(self._node.contacts)
         nodes = "1 other node" if known == 1 else f"{known} other nodes"
-        announced = sum(bool(topic.announced) for topic in self._topics.values())
-        return f"Looking for peers in a Kademlia network with {nodes} in reach; {announced} topics are announced there."
+        announced = sum(bool(topic.announced and topic.announce_at) for topic in self._topics.values())
+        return f"Looking for peers in a Kademlia network with {nodes} in reach (topics announced there: {announced})."
 
     def __repr__(self) -> str:
         return f"Kademlia({self._bootstrap}, host={self._listen_on[0]!r}, port={self._listen_on[1]})"
@@ -205,7 +208,7 @@ class Kademlia:
             await self._look(topic)
 
     async def _look(self, topic: _Topic) -> None:
-        async with topic.turn:
+        async with topic.turn, self._at_once:
             found = await self._node.look_up(topic.target)
             if not found.tokens:
                 self._cut_off.set()
@@ -222,7 +225,11 @@ class Kademlia:
         if not topic.client or topic.left:
             return
         for announcement in found.announcements.values():
-            if self._announcer and announcement.public_key != self._announcer.key_pair.public_key:
+            if not self._announcer or announcement.public_key == self._announcer.key_pair.public_key:
+                continue
+            if announcement.proof != membership_proof(topic.topic, announcement.public_key):
+                self._node.counters["announcements ignored: by one who does not know the topic"] += 1
+            else:
                 topic.found(FoundPeer(announcement.public_key, announcement.addresses, self.name))
 
     def _addresses(self) -> tuple[Address, ...]:
@@ -239,7 +246,7 @@ class Kademlia:
             topic.announce_at = 0.0
 
     async def _withdraw(self, topic: _Topic) -> None:
-        async with topic.turn:
+        async with topic.turn, self._at_once:
             if topic.announced:
                 topic.announced = ()
                 await self._send(topic, (), WITHDRAW_TIMEOUT)
@@ -247,7 +254,9 @@ class Kademlia:
     async def _send(self, topic: _Topic, addresses: tuple[Address, ...], timeout: float) -> int:
         assert self._announcer is not None, "joined before it was started"
         self._expires = max(self._expires + 1, int((time.time() + ANNOUNCEMENT_TTL) * 1000))
-        announcement = Announcement.sign(self._announcer.key_pair, topic.target, addresses, self._expires)
+        key_pair = self._announcer.key_pair
+        proof = membership_proof(topic.topic, key_pair.public_key)
+        announcement = Announcement.sign(key_pair, topic.target, proof, addresses, self._expires)
         return await self._node.announce(topic.target, announcement, topic.keepers, timeout=timeout)
 
 
@@ -266,18 +275,14 @@ async def _resolve(host: str, port: int) -> list[Address]:
 
 
 async def run_bootstrap(
-    host: str = "0.0.0.0",
-    port: int = BOOTSTRAP_PORT,
-    *,
-    bootstrap: Sequence[Address] = (),
-    ready: Callable[[str, int], object],
+    host: str = "0.0.0.0", port: int = BOOTSTRAP_PORT, *, ready: Callable[[str, int], object]
 ) -> None:
     """Run a node that others can name, until cancelled; raises `UsageError` if the port cannot be had.
 
-    `ready(host, port)` is called once it listens, with an address for others to name: of this machine on the LAN if it
-    listens on all. `bootstrap` are peers of a network that it should be part of.
+    `ready(host, port)` is called once it listens, with an address for others to name: this machine's on the LAN, if it
+    listens on all.
     """
-    node = Kademlia(bootstrap, host=host, port=port)
+    node = Kademlia(host=host, port=port)
     try:
         await node.start(Announcer(KeyPair.from_seed(secrets.token_bytes(KEY_SIZE))))
         host, port = node.address

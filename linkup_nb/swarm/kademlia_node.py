@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import socket
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Mapping
@@ -91,9 +92,9 @@ class KademliaNode:
         return len(self._store)
 
     async def open(self, host: str, port: int) -> None:
-        """Listen on UDP; port 0 takes a free one, see `address`. Raises `OSError`."""
+        """Listen on UDP over IPv4; port 0 takes a free one, see `address`. Raises `OSError`."""
         loop = asyncio.get_running_loop()
-        await loop.create_datagram_endpoint(lambda: self._endpoint, local_addr=(host, port))
+        await loop.create_datagram_endpoint(lambda: self._endpoint, local_addr=(host, port), family=socket.AF_INET)
         if not self._everywhere:
             self._contacts.recentre(node_id(self.address))
 

@@ -14,7 +14,7 @@ from linkup_nb.swarm.announcements import Address, pack_addresses, source_of
 
 K = 20  # nodes in a bucket, and nodes that keep an announcement
 MAX_CONTACTS = 1000
-CONTACTS_PER_SOURCE = 8  # of one host, so that one stranger's ports cannot fill the table
+CONTACTS_PER_SOURCE = 16  # of one host, which may serve a class; one stranger's ports cannot fill the table
 RECHECK_AFTER = 60.0  # seconds; a node heard of since then is not asked whether it still lives
 ID_SIZE = 20  # bytes, as the package has it
 

@@ -44,6 +44,11 @@ class Peer:
         return self.connection is not None and self.connection.opened_at > 0
 
     @property
+    def newcomer(self) -> Connection | None:
+        """The latest of those that wait to be chosen, if its peer still wants it."""
+        return next((connection for connection in reversed(self.pending) if not connection.closed), None)
+
+    @property
     def status(self) -> PeerStatus:
         if self.open:
             return PeerStatus.CONNECTED

@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from ipaddress import ip_address
 
 from linkup_nb.errors import InvalidTopic, NodeClosed, PeerRefused, UsageError
 from linkup_nb.loops import Events, Tasks, every, from_any_loop
@@ -28,6 +29,7 @@ MAX_FOUND_ADDRESSES = 32  # addresses that are looked at each time a peer is fou
 DUPLICATE_GRACE = 1.0  # seconds that a second connection of a peer waits, at least, for the first to prove dead
 GRACE_ROUND_TRIPS = 4  # round trips of the first connection that it waits, at least
 LASTING = 15.0  # seconds of connection after which earlier failures are forgiven
+PARTED = 120.0  # seconds for which those whom we left are not let in again without a topic; their retries end sooner
 FORGET_AFTER = 60.0  # seconds for which a peer is kept that is neither connected nor found
 HOUSEKEEPING = 15.0  # seconds between looks at what to forget and at our own network addresses
 
@@ -85,6 +87,7 @@ class Swarm(Events):
         self._started: list[asyncio.Task[None]] = []  # one for each discovery
         self._topics: dict[bytes, SwarmTopic] = {}
         self._peers: dict[bytes, Peer] = {}
+        self._left: dict[bytes, float] = {}  # loop time of leaving the last topic shared with a peer
         self._counters: Counter[str] = Counter()
         self._tasks = Tasks()
         self._closers = Tasks()
@@ -133,6 +136,7 @@ class Swarm(Events):
         if not self._started:
             self._tasks.start(self._keep_house(), "the swarm's housekeeping")
             self._started = [self._tasks.start(one.start(self._announcer), f"{one!r}") for one in self.discovery]
+        self._left.clear()
         await self._stop_joining(self._topics.get(topic))
         joined = self._topics[topic] = SwarmTopic(topic, server, client, self._peers)
         joined._joining = [
@@ -154,6 +158,7 @@ class Swarm(Events):
         alone = [peer for peer in (left if self._topics else self._peers.values()) if not peer.topics]
         for peer in alone:
             self._dialer.stop(peer)
+            self._left[peer.public_key] = self._loop.time()
         await self._stop_joining(joined)
         await every(
             [discovery.leave(topic) for discovery in self.discovery]
@@ -198,15 +203,16 @@ class Swarm(Events):
         here = offline() or all(discovery.this_machine_only for discovery in self.discovery)
         return "127.0.0.1" if here else "0.0.0.0"
 
-    def _our_hosts(self) -> tuple[str, ...]:
-        return ("127.0.0.1", *lan_addresses()) if self._host == "0.0.0.0" else (self._host,)
+    def _announce_address(self, server: Server) -> None:
+        self._announcer.port = server.port
+        everywhere = ip_address(server.host).is_unspecified
+        self._announcer.hosts = ("127.0.0.1", *lan_addresses()) if everywhere else (server.host,)
 
     async def _listen(self) -> None:
         async with self._listening:
             if not self._server and not self._closed:
                 self._server = await listen(self._host, 0, self._admit, self.key_pair, confirm=False)
-                self._announcer.port = self._server.port
-                self._announcer.hosts = self._our_hosts()
+                self._announce_address(self._server)
 
     async def _join_through(self, discovery: Discovery, started: asyncio.Task[None], joined: SwarmTopic) -> None:
         await asyncio.wait([started])
@@ -270,12 +276,14 @@ class Swarm(Events):
         peer.pending.append(connection)
         connection.on("open", partial(self._opened, peer, connection))
         connection.on("close", partial(self._lost, peer, connection))
+        if peer.connection and peer.connection.closed:
+            self._detach(peer, peer.connection.close_reason)
         if not self._we_decide(peer):
             connection.confirm()
-        elif not peer.connection:
-            self._choose(peer, connection)
-        else:
+        elif peer.connection:
             self._give_grace(peer)
+        else:
+            self._choose(peer, connection)
         self._touch()
 
     def _refusal(self, peer: Peer) -> str | None:
@@ -283,6 +291,8 @@ class Swarm(Events):
             return "our own key"
         if self._closed:
             return "the swarm is closing"
+        if not peer.topics and self._loop.time() - self._left.get(peer.public_key, float("-inf")) < PARTED:
+            return "we have left the topics that we shared"
         if peer.connection or peer.pending or not self._is_full():
             return None
         strangers = [other for other in self._peers.values() if other.connection and not other.topics]
@@ -309,8 +319,9 @@ class Swarm(Events):
 
     def _grace_is_over(self, peer: Peer) -> None:
         peer.grace = None
-        self._replace(peer, REPLACED)
-        self._choose(peer, peer.pending[-1])
+        if newcomer := peer.newcomer:
+            self._replace(peer, REPLACED)
+            self._choose(peer, newcomer)
 
     def _end_grace(self, peer: Peer) -> None:
         if peer.grace:
@@ -342,8 +353,8 @@ class Swarm(Events):
             return  # replaced, and already reported so
         if not peer.pending or not peer.connection:
             self._end_grace(peer)
-        if peer.pending and not peer.connection and self._we_decide(peer):
-            self._choose(peer, peer.pending[-1])
+        if (newcomer := peer.newcomer) and not peer.connection and self._we_decide(peer):
+            self._choose(peer, newcomer)
         elif not peer.pending and not peer.connection:
             self._dialer.lost(peer)
         for other in list(self._peers.values()) if was_full else ():
@@ -385,7 +396,7 @@ class Swarm(Events):
         while True:
             await asyncio.sleep(HOUSEKEEPING)
             if self._server:
-                self._announcer.hosts = self._our_hosts()
+                self._announce_address(self._server)
             known = len(self._peers)
             self._forget(self._peers.values())
             if len(self._peers) < known:

@@ -42,7 +42,7 @@ class Encoder:
         return self
 
     def sint(self, value: int) -> Self:
-        """A signed integer, zigzag: 0, -1, 1, -2 become 0, 1, 2, 3."""
+        """A signed integer from -2^52 to 2^52 - 1, zigzag: 0, -1, 1, -2 become 0, 1, 2, 3."""
         return self.uint(2 * value if value >= 0 else -2 * value - 1)
 
     def boolean(self, value: bool) -> Self:

@@ -139,15 +139,14 @@ class SecretStream:
 
     def _keep_rest(self, start: int, needed: int) -> None:
         """Move the beginning of an incomplete frame to the front of a buffer that will hold all of it."""
-        rest = self._view[start : self._received]
-        self._received -= start
-        if needed > len(self._buffer):
+        view, rest = self._view, self._received - start
+        if needed > len(view):
             self._replace_buffer(needed + RECEIVE_BUFFER)
-        elif needed <= RECEIVE_BUFFER < len(self._buffer):
+        elif needed <= RECEIVE_BUFFER < len(view):
             self._replace_buffer(RECEIVE_BUFFER)
-        elif start == 0:
-            return
-        self._view[: self._received] = rest
+        if rest and (start or self._view is not view):
+            self._view[:rest] = view[start : self._received]
+        self._received = rest
 
     def _replace_buffer(self, size: int) -> None:
         self._buffer = mmap(-1, size)  # not a bytearray: pages take memory only once the peer has filled them

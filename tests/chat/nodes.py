@@ -8,7 +8,7 @@ from typing import Any
 import linkup_nb as lu
 from linkup_nb.loops import Events
 
-PATIENCE = 10.0  # seconds
+PATIENCE = 30.0  # seconds
 
 
 async def until(condition: Callable[[], bool], *emitters: Events) -> None:

@@ -13,7 +13,7 @@ from linkup_nb.chat.linkup_json import MAX_MESSAGE_BYTES
 from linkup_nb.chat.lobby import MAX_FAULTS, NOT_A_PICTURE, NOT_LINKUP, UNKNOWN_TOPIC
 from linkup_nb.chat.member import MAX_MEMBERS
 from linkup_nb.chat.names import MAX_NAME
-from linkup_nb.errors import DecodeError
+from linkup_nb.errors import DecodeError, PeerTimeout
 from tests.chat.nodes import PATIENCE, MakeNode, Stranger, said, until
 
 MakeStranger = Callable[[], Stranger]
@@ -238,3 +238,22 @@ async def test_a_new_name_and_avatar_reach_everybody(make_node: MakeNode) -> Non
     await kestrel.set_avatar(out.getvalue())
     await until(lambda: theirs.peers[0].avatar != before, theirs)
     assert (await room.send("hi")).name == "heron"
+
+
+async def test_a_peer_that_stops_reading_delays_nobody_and_is_disconnected(make_node: MakeNode) -> None:
+    node, room = await lobby(make_node)
+    otter = await make_node("otter")
+    theirs = await otter.join(room.topic)
+    stuck = lu.Swarm(discovery=[lu.Local(mdns=False)])
+    await stuck.join(room.topic)
+    await until(lambda: sum(member.status == "here" for member in room.peers) == 2, room)
+
+    ended: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
+    node.swarm.on("disconnection", lambda lost, _: ended.set_result(lost.close_reason))
+    file = ("large.bin", bytes(9 * 1024 * 1024))
+    sending = [asyncio.create_task(room.send_file(file, timeout=2.0)) for _ in range(3)]
+    await until(lambda: len(theirs) == 3, theirs)
+    assert not ended.done()
+    assert isinstance(await asyncio.wait_for(ended, PATIENCE), PeerTimeout)
+    assert (await sending[-1]).recipients == 1
+    await stuck.close()

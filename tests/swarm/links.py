@@ -149,7 +149,7 @@ class Member:
 
 
 class Link:
-    """A TCP relay to a port on this machine: late by a random time each way, or dead without a word."""
+    """A TCP relay to a port on this machine: late by a random time each way and in pieces, or dead without a word."""
 
     def __init__(self, port: int, *, delay: float = 0.0, chance: random.Random | None = None) -> None:
         self._port = port
@@ -191,10 +191,11 @@ class Link:
                 data = await source.read(65536)
             except OSError:
                 data = b""
-            if self._delay:
+            middle = self._chance.randint(0, len(data))
+            for piece in (data[:middle], data[middle:]):
                 await asyncio.sleep(self._chance.uniform(0, self._delay))
-            await self._alive.wait()
+                await self._alive.wait()
+                target.write(piece)
             if not data:
                 target.close()
                 return
-            target.write(data)

@@ -22,8 +22,10 @@ from linkup_nb.swarm.announcements import (
     Tokens,
     source_of,
 )
+from linkup_nb.swarm.discovery import PROOF_SIZE
 from linkup_nb.wire.keys import KeyPair
 
+PROOF = bytes(PROOF_SIZE)
 NOW = 1_800_000_000.0
 TARGET, OTHER_TARGET = b"t" * 32, b"o" * 32
 ANNA = KeyPair.from_seed(b"a" * 32)
@@ -31,12 +33,12 @@ ADDRESSES = (("127.0.0.1", 4000), ("192.168.1.5", 4000))
 
 
 def signed(key_pair: KeyPair = ANNA, addresses: tuple[Address, ...] = ADDRESSES, at: float = NOW) -> Announcement:
-    return Announcement.sign(key_pair, TARGET, addresses, int((at + ANNOUNCEMENT_TTL) * 1000))
+    return Announcement.sign(key_pair, TARGET, PROOF, addresses, int((at + ANNOUNCEMENT_TTL) * 1000))
 
 
 def unsigned(at: float = NOW) -> Announcement:
     """Of a new key each time; the store is given only what has been verified."""
-    return Announcement(os.urandom(32), ADDRESSES, int((at + ANNOUNCEMENT_TTL) * 1000), bytes(64))
+    return Announcement(os.urandom(32), PROOF, ADDRESSES, int((at + ANNOUNCEMENT_TTL) * 1000), bytes(64))
 
 
 def keys(store: AnnouncementStore, at: float = NOW, target: bytes = TARGET) -> set[bytes]:

@@ -158,6 +158,19 @@ async def test_leaving_while_a_join_is_under_way_leaves_nothing_behind() -> None
         assert ben.all_found() == set()
 
 
+async def test_a_peer_on_many_topics_is_found_on_all_and_leaves_all() -> None:
+    topics = [bytes([number]) * 32 for number in range(3 * kademlia.MAX_AT_ONCE)]
+    async with bootstrap_node() as address, Peer("ben", [address]) as ben:
+        async with Peer("anna", [address]) as anna:
+            await asyncio.gather(*(anna.join(topic=topic) for topic in topics))
+            for topic in topics:
+                await ben.join(topic=topic, server=False)
+            assert ben.found.qsize() >= len(topics)
+        ben.all_found()
+        await asyncio.gather(*(ben.discovery.refresh(topic) for topic in topics))
+        assert ben.all_found() == set()
+
+
 async def test_nobody_who_is_not_told_learns_the_topic() -> None:
     async with stranger() as eavesdropper, Peer("anna", [eavesdropper.address]) as anna:
         heard: list[bytes] = []
@@ -170,6 +183,23 @@ async def test_nobody_who_is_not_told_learns_the_topic() -> None:
         await anna.join()
         assert any(discovery_key(TOPIC) in said and anna.key_pair.public_key in said for said in heard)
         assert not any(TOPIC in said for said in heard)
+
+
+async def test_who_does_not_know_the_topic_is_not_passed_on() -> None:
+    async with (
+        bootstrap_node() as bootstrap,
+        Peer("anna", [bootstrap]) as anna,
+        Peer("mallory", [bootstrap]) as mallory,
+    ):
+        await mallory.join()
+        # The discovery key is all that other nodes see; this is what one of them could announce under it.
+        (joined,) = mallory.discovery._topics.values()
+        joined.topic = joined.target
+        joined.announce_at = 0.0
+        await mallory.discovery.refresh(TOPIC)
+        await anna.join()
+        assert anna.all_found() == set()
+        assert sum(count for reason, count in anna.discovery.counters.items() if "does not know the topic" in reason)
 
 
 async def test_a_bootstrap_node_that_is_down_at_first_is_tried_until_it_is_there(
@@ -260,6 +290,13 @@ async def test_a_port_that_is_taken_is_said_in_words() -> None:
             await second.start(Announcer(KeyPair.from_seed(bytes(32))))
         assert f"UDP port {port}" in second.describe()
         await second.close()
+
+
+@pytest.mark.parametrize("host", ["::1", "203.0.113.9", "no such host"])
+async def test_a_host_that_is_not_ours_is_said_in_words(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LINKUP_OFFLINE")
+    with pytest.raises(UsageError, match=f"of {host} cannot be had"):
+        await run_bootstrap(host, 0, ready=lambda host, port: None)
 
 
 async def test_closing_what_never_started_is_fine() -> None:

@@ -11,8 +11,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from linkup_nb.swarm import kademlia_node
+from linkup_nb.swarm import kademlia_node, kademlia_rpc
 from linkup_nb.swarm.announcements import ANNOUNCEMENT_TTL, Address, Announcement, pack_addresses
+from linkup_nb.swarm.discovery import PROOF_SIZE
 from linkup_nb.swarm.kademlia_node import KademliaNode
 from linkup_nb.swarm.kademlia_rpc import AMPLIFICATION, MAX_DATAGRAM, MAX_NAMED, REPLY_TIMEOUT
 from linkup_nb.swarm.kademlia_table import K, node_id
@@ -37,7 +38,7 @@ def announcement(
     key_pair: KeyPair = ANNA, target: bytes = TARGET, addresses: tuple[Address, ...] = HERE, at: float | None = None
 ) -> Announcement:
     at = time.time() if at is None else at
-    return Announcement.sign(key_pair, target, addresses, int((at + ANNOUNCEMENT_TTL) * 1000))
+    return Announcement.sign(key_pair, target, bytes(PROOF_SIZE), addresses, int((at + ANNOUNCEMENT_TTL) * 1000))
 
 
 def closest_to(target: bytes, nodes: list[KademliaNode], asker: KademliaNode) -> list[Address]:
@@ -165,6 +166,36 @@ async def test_a_forged_announcement_is_refused(at: int) -> None:
         forger.ask(node.address, "announce", TARGET, token, bytes(data))
         assert await forger.next_reply() == [False]
         assert node.counters == {"announcements refused: malformed, forged or expired": 1}
+
+
+async def test_calls_of_the_right_form_are_answered_whatever_they_contain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kademlia_rpc, "REQUEST_BURST", kademlia_rpc.TOTAL_BURST)
+    async with network(5) as nodes, stranger() as asker:
+        for _ in range(300):
+            target = random.randbytes(32)
+            name, arguments = random.choice(
+                [
+                    ("lookup", [target, bytes(random.randrange(1000))]),
+                    ("announce", [target, random.randbytes(8), random.randbytes(random.randrange(193))]),
+                ]
+            )
+            asker.ask(nodes[0].address, name, *arguments)
+            assert await asker.next_reply()
+        assert nodes[0].kept == 0
+
+
+async def test_replies_of_the_right_form_do_no_harm_whatever_they_contain() -> None:
+    def nonsense(name: str, arguments: list[bytes], asker: Address) -> object:
+        nodes = random.randbytes(6 * random.randrange(MAX_NAMED + 1))  # in all less than MAX_DATAGRAM
+        announcements = [random.randbytes(random.randrange(193)) for _ in range(random.randrange(5))]
+        return {"ping": [], "lookup": [random.randbytes(8), random.randbytes(6), nodes, announcements]}[name]
+
+    async with network(5) as nodes, stranger() as liar:
+        liar.reply_to_all(nonsense)
+        for _ in range(20):
+            await nodes[0].join([liar.address])
+            assert (await nodes[0].look_up(random.randbytes(32))).announcements == {}
+        assert len(nodes[0].contacts) == 5
 
 
 async def test_a_client_believes_no_forger_and_verifies_no_more_of_his() -> None:

@@ -9,7 +9,7 @@ from zeroconf import ServiceInfo
 from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
 
 from linkup_nb.swarm import mdns
-from linkup_nb.swarm.discovery import FoundPeer
+from linkup_nb.swarm.discovery import FoundPeer, membership_proof
 from linkup_nb.swarm.mdns import SERVICE, Mdns
 from linkup_nb.wire.keys import discovery_key
 from tests.swarm.links import PATIENCE, Seeker
@@ -33,7 +33,7 @@ def claim(key: bytes, *hosts: str, port: int = 9, topic_key: bytes = TOPIC_KEY, 
         SERVICE,
         f"{TOPIC_KEY[:16].hex()}-{key[:15].hex()}.{SERVICE}",
         port=port,
-        properties={"d": topic_key, "k": key} | properties,
+        properties={"d": topic_key, "k": key, "p": membership_proof(TOPIC, key)} | properties,
         server=f"{key[:15].hex()}.local.",
         parsed_addresses=list(hosts or ("127.0.0.1",)),
     )
@@ -86,7 +86,11 @@ async def test_the_network_learns_no_topic_and_no_address_but_loopback() -> None
         service = AsyncServiceInfo(SERVICE, name)
         await service.async_request(zeroconf.zeroconf, 3000)
         assert service.parsed_addresses() == ["127.0.0.1"]
-        assert service.properties == {b"d": TOPIC_KEY, b"k": seeker.key}
+        assert service.properties == {
+            b"d": TOPIC_KEY,
+            b"k": seeker.key,
+            b"p": membership_proof(TOPIC, seeker.key),
+        }
         assert TOPIC.hex()[:16] not in name
         await browser.async_cancel()
     await seeker.discovery.close()
@@ -104,6 +108,8 @@ async def test_what_neighbours_claim_is_checked() -> None:
             announce(zeroconf, claim(b"e" * 32, "0.0.0.0")),
             announce(zeroconf, claim(b"f" * 32, port=0)),
             announce(zeroconf, claim(b"g" * 32, k=b"")),
+            announce(zeroconf, claim(b"h" * 32, p=b"")),
+            announce(zeroconf, claim(b"i" * 32, p=membership_proof(TOPIC, truthful))),
             announce(zeroconf, claim(seeker.key, port=7)),
             announce(zeroconf, claim(truthful, *(f"127.0.0.{number}" for number in range(1, 30)))),
         )
@@ -114,7 +120,7 @@ async def test_what_neighbours_claim_is_checked() -> None:
 
 
 async def test_only_so_many_instances_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mdns, "MAX_NAMES", 3)
+    monkeypatch.setattr(mdns, "MAX_INSTANCES", 3)
     monkeypatch.setattr(mdns, "REPORT_INTERVAL", 0.1)
     seeker = Seeker(Mdns(), 1)
     async with neighbour() as zeroconf:
@@ -123,6 +129,18 @@ async def test_only_so_many_instances_are_remembered(monkeypatch: pytest.MonkeyP
         for _ in range(12):
             await seeker.next()
         assert len({peer.public_key for peer in seeker.found}) <= 3
+    await seeker.discovery.close()
+
+
+async def test_instances_are_asked_for_a_few_at_a_time_and_none_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mdns, "MAX_QUESTIONS", 1)
+    monkeypatch.setattr(mdns, "REPORT_INTERVAL", 0.1)
+    seeker, keys = Seeker(Mdns(), 1), [bytes([number]) * 32 for number in range(10, 15)]
+    async with neighbour() as zeroconf:
+        await asyncio.gather(*(announce(zeroconf, claim(key)) for key in keys))
+        await seeker.join(TOPIC)
+        for key in keys:
+            await seeker.finds(key)
     await seeker.discovery.close()
 
 

@@ -13,6 +13,8 @@ const PENDING_AFTER = 300; // ms until a text under way is shown as such
 const CATCH_UP_AFTER = 1_500; // ms to wait for rows that the kernel has announced before asking again
 const SEEN_EVERY = 300; // ms
 const COPIED_FOR = 1_500; // ms
+const SAVED_WITHIN = 60_000; // ms that the browser may take to save a file
+const MAX_AVATARS = 256; // pictures kept, the newest
 const GROUP_WITHIN = 5 * 60_000; // ms between rows of one author that share a head
 const END_SLACK = 24; // px from the end that still count as the end
 const BLOCK = 50; // rows that are laid out, or left out of the layout, together
@@ -58,12 +60,12 @@ const FRAME = parse(`
           <code class="lu-topic" data-lu="topic"></code>
           <button type="button" class="lu-icon lu-i-copy" data-lu="copy-topic" aria-label="Copy the topic" title="Copy the topic"></button>
           <button type="button" class="lu-link" data-lu="leave">Leave</button>
-          <p class="lu-leaving" data-lu="leaving" hidden>
-            Leave this room? Its messages go; only its topic brings you back.
-            <button type="button" class="lu-button" data-lu="leave-confirm">Leave</button>
-            <button type="button" class="lu-button lu-plain" data-lu="leave-cancel">Stay</button>
-          </p>
         </header>
+        <p class="lu-leaving" data-lu="leaving" hidden>
+          Leave this room? Its messages go; only its topic brings you back.
+          <button type="button" class="lu-button" data-lu="leave-confirm">Leave</button>
+          <button type="button" class="lu-button lu-plain" data-lu="leave-cancel">Stay</button>
+        </p>
         <div class="lu-log-frame">
           <div class="lu-log" data-lu="log" role="log" tabindex="0" aria-label="Messages"><div class="lu-rows"></div></div>
           <p class="lu-alone" data-lu="alone" hidden></p>
@@ -137,7 +139,8 @@ const PEER = parse(`
 
 const ROW = parse(`
   <div class="lu-row" data-lu="row" tabindex="-1"><span class="lu-avatar" aria-hidden="true"></span><div class="lu-main"
-    ><div class="lu-by"><bdi class="lu-author" data-lu="author"></bdi><time data-lu="time"></time></div></div></div>`);
+    ><div class="lu-by"><bdi class="lu-author" data-lu="author"></bdi><time data-lu="time"></time></div
+    ><div class="lu-body" data-lu="body" dir="auto"></div></div></div>`);
 
 const CARD = parse(`
   <div class="lu-card" data-lu="file">
@@ -443,7 +446,8 @@ class Blobs {
 function buildRow(row, date, grouped) {
   const node = make(ROW);
   const [avatar, main] = node.children;
-  const [author, time] = main.firstChild.children;
+  const [by, body] = main.children;
+  const [author, time] = by.children;
   node.dataset.seq = row.seq;
   node.dataset.kind = row.kind;
   if (row.own) node.dataset.own = "true";
@@ -452,7 +456,10 @@ function buildRow(row, date, grouped) {
   if (!grouped) setAvatar(avatar, row);
   author.textContent = row.name ?? "";
   if (row.short) author.after(element("code", "short", {}, row.short));
-  if (row.html || row.text) main.append(element("div", "body", { dir: "auto" }, row.html ? vetted(row.html) : row.text));
+  if (row.text) body.textContent = row.text;
+  else if (row.html) body.append(vetted(row.html));
+  else body.remove();
+  if (row.html) body.classList.add("lu-rich");
   if (row.file) main.append(...buildAttachment(row.file));
   if (row.own) main.append(element("span", "delivery", {}, deliveryWords(row.recipients)));
   return node;
@@ -460,10 +467,11 @@ function buildRow(row, date, grouped) {
 
 function buildAttachment(file) {
   const card = make(CARD);
+  const name = fileName(file);
   const button = part(card, "download");
-  part(card, "file-name").textContent = file.name;
+  part(card, "file-name").textContent = name;
   part(card, "file-size").textContent = sizeWords(file.size);
-  button.title = button.ariaLabel = `Download ${file.name}`;
+  button.title = button.ariaLabel = `Download ${name}`;
   const media = file.inline && buildMedia(file);
   return media ? [media, card] : [card];
 }
@@ -471,10 +479,15 @@ function buildAttachment(file) {
 function buildMedia(file) {
   const type = mediaType(file);
   let media = null;
-  if (AUDIO_TYPES.has(type)) media = element("audio", "audio", { controls: true, ariaLabel: file.name });
-  if (IMAGE_TYPES.has(type)) media = element("img", "image", { alt: file.name, width: file.width ?? 0, height: file.height ?? 0 });
+  if (AUDIO_TYPES.has(type)) media = element("audio", "audio", { controls: true, ariaLabel: fileName(file) });
+  if (IMAGE_TYPES.has(type)) media = element("img", "image", { alt: fileName(file), width: file.width ?? 0, height: file.height ?? 0 });
   media?.setAttribute(NATIVE_MENU, "");
   return media;
+}
+
+/** The name, without what could make its end look like another. */
+function fileName(file) {
+  return String(file.name).replace(DIRECTION_CONTROLS, "");
 }
 
 function mediaType(file) {
@@ -527,18 +540,21 @@ class Log {
     this.sizes.observe(this.rows);
   }
 
-  get lastSeq() {
-    return this.last?.seq ?? null;
-  }
-
   get empty() {
     return this.shown.size === 0;
+  }
+
+  /** Whether somebody is looking at the end. */
+  get present() {
+    return this.atEnd && this.visible;
   }
 
   /** Empties the log for `topic`; `seen` is the row up to which it was read before, or null when all of it was. */
   reset(topic, seen) {
     this.left.abort();
     this.left = new AbortController();
+    clearTimeout(this.seenTimer);
+    this.seenTimer = 0;
     this.nearby.disconnect();
     for (const { url } of this.shown.values()) this.blobs.revoke(url);
     this.shown.clear();
@@ -626,7 +642,7 @@ class Log {
     const grouped = !newDay && !divides && sameAuthor(before, row) && row.time - before.time < GROUP_WITHIN;
     const node = buildRow(row, date, grouped);
     if (row.seq === this.selected) node.setAttribute("aria-current", "true");
-    if (live && !this.#present && !row.own && row.kind !== "notice") this.missed += 1;
+    if (live && !this.present && !row.own && row.kind !== "notice") this.missed += 1;
     if (newDay) block.append(this.#newDay(date));
     if (divides) block.append(this.#newDivider(row.seq));
     block.append(node);
@@ -635,14 +651,10 @@ class Log {
     if (row.file?.inline && node.querySelector("img, audio")) this.nearby.observe(node);
   }
 
-  get #present() {
-    return this.atEnd && this.visible;
-  }
-
   /** Whether the "New" line belongs before this row. */
   #divides(row, live) {
     if (row.own || row.kind === "notice" || row.seq <= this.readTo || this.readTo === Infinity) return false;
-    return live ? !this.#present && !(this.divider?.seq > this.readTo) : !this.divider;
+    return live ? !this.present && !(this.divider?.seq > this.readTo) : !this.divider;
   }
 
   #newDivider(seq) {
@@ -657,14 +669,14 @@ class Log {
   }
 
   #markRead(live) {
-    if (live && this.#present && this.lastSeq > this.readTo) {
-      this.readTo = this.lastSeq;
+    if (live && this.present && this.last?.seq > this.readTo) {
+      this.readTo = this.last.seq;
       this.seenTimer ||= setTimeout(() => {
         this.seenTimer = 0;
         this.onread(this.readTo);
       }, SEEN_EVERY);
     }
-    if (this.#present) this.missed = 0;
+    if (this.present) this.missed = 0;
     say(this.pill, this.missed && !this.atEnd ? `${this.missed} new message${this.missed === 1 ? "" : "s"} ↓` : "");
   }
 
@@ -715,7 +727,7 @@ class Log {
     const entry = this.#entryOf(event.target);
     if (event.target !== (entry?.node ?? this.scroller)) return;
     if (entry && (event.key === "Enter" || event.key === " ")) this.#pick(entry.row);
-    else if (event.key === "ArrowUp") this.shown.get(entry ? entry.row.seq - 1 : this.lastSeq)?.node.focus();
+    else if (event.key === "ArrowUp") this.shown.get(entry ? entry.row.seq - 1 : this.last?.seq)?.node.focus();
     else if (event.key === "ArrowDown" && entry) this.shown.get(entry.row.seq + 1)?.node.focus();
     else if (event.key === "End") this.toEnd();
     else return;
@@ -762,7 +774,8 @@ class Log {
     try {
       const progress = (share) => (button.dataset.note = `${Math.round(share * 100)} %`);
       const url = this.blobs.make(await download(this.kernel, this.topic, row.seq, progress, signal), "application/octet-stream");
-      element("a", "saved", { href: url, download: row.file.name.replace(DIRECTION_CONTROLS, "") }).click();
+      element("a", "saved", { href: url, download: fileName(row.file) }).click();
+      setTimeout(() => this.blobs.revoke(url), SAVED_WITHIN);
       delete button.dataset.note;
     } catch (error) {
       button.dataset.note = error.message;
@@ -816,10 +829,11 @@ class Composer {
     });
   }
 
-  update({ room, name, commands, recording }) {
+  update({ room, name, commands, limits, recording }) {
     this.commands = commands.map((command) => ({ ...command, name: `~${command.name.replace(/^~/, "")}` }));
     this.text.placeholder = room ? `Message ${name}, or ~ for commands` : "~ for commands";
     this.text.ariaLabel = room ? `Message ${name}` : "Command";
+    this.attach.title = `Attach a file of at most ${limits.file / 2 ** 20} MiB`;
     this.attach.disabled = this.record.disabled = !room;
     this.record.ariaPressed = String(recording);
     this.#showNotice();
@@ -1029,7 +1043,7 @@ class ProfileForm {
   open(me, first) {
     this.me = me;
     this.picker.value = "";
-    this.name.value = me.name ?? "";
+    this.name.value = first ? "" : me.name;
     setText(this.root.querySelector("h2"), first ? "Who are you?" : "Your profile");
     setText(part(this.root, "save-profile"), first ? "Start chatting" : "Save");
     part(this.root, "cancel-profile").hidden = first;
@@ -1074,11 +1088,12 @@ class Chat {
     this.kernel = new Kernel(model, this.id, (busy) => this.composer.setBusy(busy));
     this.composer = new Composer(this.parts, this);
     this.log = new Log(this.parts, this.kernel, this.blobs, {
-      onread: (seq) => this.#tell("seen", { topic: this.log.topic, seq }),
+      onread: (seq) => this.log.topic && this.#tell("seen", { topic: this.log.topic, seq }),
       onselect: (seq) => this.#tell("select", { topic: this.log.topic, seq }),
     });
     this.profile = new ProfileForm(this.kernel, this.blobs, () => this.#open(null));
-    this.roomForm = buildRoomForm(this.kernel, () => this.#roomEntered());
+    this.roomForm = buildRoomForm(this.kernel, () => this.#open(null));
+    this.parts.centre.append(this.profile.root);
     el.append(this.style, this.root);
     this.watch.observe(this.root);
     this.#listen();
@@ -1159,14 +1174,23 @@ class Chat {
     if (content.type === "reply") this.kernel.answer(content, buffers);
     else if (content.type === "state") this.#onState(content);
     else if (content.type === "rows") this.#onRows(content);
-    else if (content.type === "row_update") content.room === this.log.topic && this.log.delivered(content.seq, content.recipients);
+    else if (content.type === "row_update") this.#onDeliveries(content);
     else if (content.type === "avatar") this.#onAvatar(content, buffers);
     else if (content.type === "error") this.composer.fail(content.text);
+  }
+
+  #onDeliveries({ room, rows }) {
+    if (room === this.log.topic) rows.forEach(({ seq, recipients }) => this.log.delivered(seq, recipients));
   }
 
   #onAvatar({ avatar, mime }, buffers) {
     if (this.avatars.has(avatar) || !AVATAR_ID.test(avatar) || !IMAGE_TYPES.has(mime)) return;
     this.avatars.set(avatar, this.blobs.make(buffers, mime));
+    if (this.avatars.size > MAX_AVATARS) {
+      const [oldest, url] = this.avatars.entries().next().value;
+      this.avatars.delete(oldest);
+      this.blobs.revoke(url);
+    }
     const rule = ([id, url]) => `#${this.root.id} [data-avatar="${id}"]{background-image:url(${url});color:transparent}`;
     this.style.textContent = [...this.avatars].map(rule).join("\n");
   }
@@ -1197,7 +1221,16 @@ class Chat {
     this.state = state;
     if (before?.room !== state.room) this.parts.leaving.hidden = true;
     if (state.needs_profile !== before?.needs_profile) this.profile.open(state.me, state.needs_profile);
+    const focused = this.root.contains(document.activeElement);
     this.#show();
+    if (focused && !this.root.contains(document.activeElement)) this.#focus();
+  }
+
+  /** Where the reader will want to type. */
+  #focus() {
+    const { mode } = this.root.dataset;
+    if (mode === "chat") this.composer.focus();
+    else part(mode === "roomless" ? this.roomForm : this.profile.root, mode === "roomless" ? "create-name" : "name").focus();
   }
 
   #onStopped() {
@@ -1218,16 +1251,12 @@ class Chat {
     this.#do("show", { topic }).then(() => this.composer.focus());
   }
 
-  #roomEntered() {
-    this.#toggleDrawer(null);
-    this.#open(null);
-    this.composer.focus();
-  }
-
   /** The notebook around must not take what is typed here for its own keys. */
   #onKey(event) {
     event.stopPropagation();
-    if (event.key === "Escape") this.#toggleDrawer(null);
+    if (event.key !== "Escape" || event.defaultPrevented) return;
+    if (this.panel) this.#open(null);
+    else this.#toggleDrawer(null);
   }
 
   #onDrag(event) {
@@ -1246,16 +1275,12 @@ class Chat {
 
   #open(panel) {
     this.panel = panel;
-    if (panel === "settings") {
-      this.#toggleDrawer(null);
-      this.profile.open(this.state.me, false);
-    }
+    if (panel !== "rooms") this.#toggleDrawer(null);
+    if (panel === "settings") this.profile.open(this.state.me, false);
     this.#show();
-    if (panel === "settings") part(this.profile.root, "name").focus();
-    if (panel === "rooms") {
-      this.roomForm.scrollIntoView({ block: "nearest" });
-      part(this.roomForm, "create-name").focus();
-    }
+    if (panel !== "rooms") return this.#focus();
+    this.roomForm.scrollIntoView({ block: "nearest" });
+    part(this.roomForm, "create-name").focus();
   }
 
   #show() {
@@ -1288,7 +1313,7 @@ class Chat {
       button.dataset.topic = topic;
       button.setAttribute("aria-current", String(topic === room));
       setText(button.firstChild, name);
-      say(button.lastChild, unread ? String(unread) : "");
+      say(button.lastChild, unread && !(topic === room && this.log.present) ? String(unread) : "");
       button.lastChild.ariaLabel = `${unread} unread`;
     });
     this.root.classList.toggle("lu-unread-elsewhere", rooms.some(({ topic, unread }) => unread && topic !== room));
@@ -1306,10 +1331,10 @@ class Chat {
 
   #showForms(room) {
     const mode = this.root.dataset.mode;
-    const centred = mode === "first" || mode === "settings" ? [this.profile.root] : mode === "roomless" ? [this.roomForm] : [];
     const place = this.parts["room-form-place"];
-    if (mode !== "roomless" && this.roomForm.parentElement !== place) place.append(this.roomForm);
-    if (this.parts.centre.firstChild !== (centred[0] ?? null)) this.parts.centre.replaceChildren(...centred);
+    const home = mode === "roomless" ? this.parts.centre : place;
+    if (this.roomForm.parentElement !== home) home.append(this.roomForm);
+    this.profile.root.hidden = mode !== "first" && mode !== "settings";
     place.hidden = this.panel !== "rooms" || !room;
     this.parts["create-or-join"].ariaExpanded = String(!place.hidden);
   }
@@ -1328,9 +1353,8 @@ class Chat {
   }
 }
 
-function showPeer(item, { key, name, short, shared_name: shared, status, detail }) {
+function showPeer(item, { name, short, shared_name: shared, status, detail }) {
   const [, who, rtt] = item.children;
-  item.dataset.key = key;
   item.dataset.status = status;
   setText(who.firstElementChild, name);
   setText(who.lastElementChild, shared ? short : "");

@@ -1,0 +1,72 @@
+"""Two processes over one TCP connection, in Python and in JavaScript, side by side: `python -m tests.bench.transport`.
+
+Both ends of a pair are of one kind. The kinds take turns, so that a machine that slows down slows all of them; each
+figure is the median of the runs. `tests/interop` needs its `npm ci` first.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from statistics import median
+
+from tests.bench.table import format_value, print_table
+
+ROOT = Path(__file__).parents[2]
+RUNS = 5
+HANDSHAKES = 100
+PINGS = 5000
+MESSAGES = 100_000
+MEGABYTES = 500
+
+KINDS = {
+    "uvloop": [sys.executable, "-m", "tests.bench.transport_peer", "uvloop"],
+    "asyncio": [sys.executable, "-m", "tests.bench.transport_peer", "asyncio"],
+    "JavaScript": ["node", "tests/interop/transport_peer.js"],
+}
+OURS, THEIRS = "uvloop", "JavaScript"
+
+# What a peer calls it, what the table calls it, and whether more is better.
+FIGURES = [
+    ("handshake", "TCP and handshake, ms", False),
+    ("rtt_p50", "round trip p50, ms", False),
+    ("rtt_p99", "round trip p99, ms", False),
+    ("messages", "chat messages a second", True),
+    ("megabytes", "MB/s in 64 KiB writes", True),
+]
+
+
+def measure(kind: str) -> dict[str, float]:
+    """One run of one kind: a process that serves, and one that drives it and tells what it saw."""
+    environment = os.environ | {"LINKUP_OFFLINE": "1"}
+    load = [str(number) for number in (HANDSHAKES, PINGS, MESSAGES, MEGABYTES)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        [*KINDS[kind], "serve"], cwd=ROOT, env=environment, stdin=pipe, stdout=pipe, text=True
+    ) as server:
+        assert server.stdout
+        port = server.stdout.readline().strip()
+        drive = subprocess.run(
+            [*KINDS[kind], "drive", port, *load], cwd=ROOT, env=environment, stdout=pipe, check=True, text=True
+        )
+        server.communicate()
+    figures: dict[str, float] = json.loads(drive.stdout)
+    return figures
+
+
+def main() -> None:
+    runs: dict[str, list[dict[str, float]]] = {kind: [] for kind in KINDS}
+    for _ in range(RUNS):
+        for kind in KINDS:
+            runs[kind].append(measure(kind))
+    rows = []
+    for name, label, more_is_better in FIGURES:
+        medians = {kind: median(figures[name] for figures in runs[kind]) for kind in KINDS}
+        ratio = medians[OURS] / medians[THEIRS]
+        rows.append([label, *map(format_value, medians.values()), f"{ratio if more_is_better else 1 / ratio:.2f}"])
+    print_table([f"medians of {RUNS} runs", *KINDS, f"{OURS} is better than {THEIRS} by"], rows)
+
+
+if __name__ == "__main__":
+    main()

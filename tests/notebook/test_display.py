@@ -1,0 +1,134 @@
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+
+from linkup_nb import Node, connect, listen
+from linkup_nb.chat.member import Member, MemberStatus
+from linkup_nb.chat.message import AudioMessage, FileMessage, Message, TextMessage, UnknownMessage
+from linkup_nb.notebook import display
+from linkup_nb.notebook.display import MAX_CELL, MAX_LISTED
+from linkup_nb.swarm.discovery import PeerInfo, PeerStatus
+
+EVIL = '<img src=x onerror="alert(1)">\u202e'
+NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
+ABOUT: dict[str, Any] = {"name": EVIL, "key": bytes(32), "topic": bytes(32), "timestamp": NOON, "received": NOON}
+
+
+@pytest.fixture(scope="module")
+def shell() -> Iterator[InteractiveShell]:
+    shell = InteractiveShell.instance()
+    display.register()
+    yield shell
+    InteractiveShell.clear_instance()
+
+
+@pytest.fixture
+async def node(tmp_path: Path) -> AsyncIterator[Node]:
+    async with Node(tmp_path / "kestrel", name="kestrel", discovery=[]) as node:
+        yield node
+
+
+def drawn(shell: InteractiveShell, value: object) -> str:
+    assert shell.display_formatter
+    data, _ = shell.display_formatter.format(value)  # type: ignore[no-untyped-call]
+    assert "text/plain" in data
+    return str(data["text/html"])
+
+
+def is_harmless(html: str) -> None:
+    assert "<img" not in html
+    assert "\u202e" not in html
+
+
+async def test_a_node_shows_who_it_is_and_its_rooms(shell: InteractiveShell, node: Node) -> None:
+    assert "No room yet" in drawn(shell, node)
+    for number in range(MAX_LISTED + 3):
+        await node.create_room(f"room {number}", linkup=True)
+    html = drawn(shell, node)
+    assert "<strong>kestrel (" in html
+    assert html.count("<tr>") == 1 + MAX_LISTED
+    assert "… and 3 more" in html
+    assert node.rooms[0].topic.hex() not in html
+    assert (node.path / "seed").read_bytes().hex() not in html
+
+
+async def test_a_closed_node_still_has_a_view(shell: InteractiveShell, node: Node) -> None:
+    await node.close()
+    assert "this node is closed" in drawn(shell, node)
+
+
+async def test_a_room_shows_its_people_but_not_its_topic(shell: InteractiveShell, node: Node) -> None:
+    room = await node.create_room("lobby", linkup=True)
+    room.meet(bytes(32), EVIL)
+    room.show([])
+    html = drawn(shell, room)
+    assert "lobby" in html
+    assert "&lt;img" in html
+    assert room.topic.hex() not in html
+    is_harmless(html)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        TextMessage(**ABOUT, text=EVIL),
+        FileMessage(**ABOUT, file_name=EVIL, data=b"<img>"),
+        AudioMessage(**ABOUT, data=b"<img>"),
+        UnknownMessage(**ABOUT, type=EVIL, fields={EVIL: EVIL}),
+        Member(EVIL, bytes(32), MemberStatus.HERE),
+        PeerInfo(
+            public_key=bytes(32),
+            status=PeerStatus.FAILED,
+            topics=frozenset(),
+            addresses=(),
+            sources=frozenset({EVIL}),
+            attempts=3,
+            last_error=EVIL,
+            address=(EVIL, 1),
+            since=None,
+            rtt=0.5,
+            bytes_sent=1,
+            bytes_received=2,
+            initiator=None,
+            dropped=0,
+        ),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+async def test_what_strangers_say_is_only_text(shell: InteractiveShell, message: Message | Member | PeerInfo) -> None:
+    html = drawn(shell, message)
+    assert "&lt;img" in html
+    is_harmless(html)
+
+
+async def test_a_text_is_drawn_as_in_the_chat(shell: InteractiveShell) -> None:
+    assert "<strong>bold</strong>" in drawn(shell, TextMessage(**ABOUT, text="**bold**"))
+
+
+async def test_a_long_field_is_cut(shell: InteractiveShell) -> None:
+    html = drawn(shell, UnknownMessage(**ABOUT, type="x", fields={"y": "z" * 10_000}))
+    assert "z" * MAX_CELL + "…" in html
+    assert len(html) < 1_000
+
+
+async def test_a_swarm_shows_its_discovery_and_what_was_dropped(shell: InteractiveShell, node: Node) -> None:
+    node.swarm.count(EVIL)
+    html = drawn(shell, node.swarm)
+    assert "0 connections on 0 topics" in html
+    assert "&lt;img" in html
+    is_harmless(html)
+
+
+async def test_a_connection_shows_its_peer(shell: InteractiveShell) -> None:
+    server = await listen("127.0.0.1", 0, lambda connection: None)
+    connection = await connect("127.0.0.1", server.port)
+    assert f"127.0.0.1:{server.port}" in drawn(shell, connection)
+    await connection.close()
+    await asyncio.wait_for(connection.wait_closed(), 10)
+    assert "closed" in drawn(shell, connection)
+    await server.close()
