@@ -439,7 +439,7 @@ class Drive:
 
     @from_any_loop
     async def serve(self, *, port: int = 0, token: str | bool = True) -> "DriveServer":
-        """Serve this drive to this computer's browser; the result's `url` is where. See `linkup_nb.hyperdrive.serve`."""
+        """Serve this drive to this computer's browsers; the result's `url` says where. See `hyperdrive.serve`."""
         from linkup_nb.hyperdrive.serve import serve
 
         return await serve(self, port=port, token=token)
