@@ -27,12 +27,16 @@ MAX_LENGTH = 2**31  # blocks in one log
 QUICK_WRITE = 0.001  # seconds; while the disk is as quick as this, small batches are written without changing threads
 COMMIT_DELAY = 0.01  # seconds in which what peers send is gathered into one transaction
 SMALL_BATCH = 64 * 1024  # bytes of blocks
+CHECKPOINT = 4 * 1024 * 1024  # bytes in the write-ahead log after which it is copied into the database
+BULK_CHECKPOINT = 64 * 1024 * 1024  # bytes, while large batches come: each copying waits for the disk twice
 PENDING_HIGH_WATER = 16 * 1024 * 1024  # bytes of blocks not on disk yet, above which replicas should ask for no more
 
 _APPLICATION = 0x6C754E42
 _NUMBER = 2**42 - 1
 _CORE_SHIFT = 42
 _MAX_CORES = 2**20
+_ROW = 64  # bytes, about, that a node or a block adds to the write-ahead log besides its content
+_TRANSACTION = 16 * 1024  # bytes, about, that any transaction adds
 _CHUNKS = (256, 16, 1)  # rows that one statement inserts
 
 _TABLES = f"""
@@ -116,6 +120,7 @@ class Store:
         self._thread = threading.Thread(target=self._run, name=f"linkup store {path.name}", daemon=True)
         self._synchronous = ""
         self._quick = False
+        self._unsaved = 0
         self._timer: asyncio.TimerHandle | None = None
 
     @classmethod
@@ -153,6 +158,7 @@ class Store:
         file = self.path / "logs.sqlite3"
         self._writer = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
         self._writer.execute("PRAGMA journal_mode = WAL")
+        self._writer.execute("PRAGMA wal_autocheckpoint = 0")  # `_checkpoint` does it, never on the loop
         application = self._writer.execute("PRAGMA application_id").fetchone()[0]
         version = self._writer.execute("PRAGMA user_version").fetchone()[0]
         if (application, version) == (0, 0) and not self._writer.execute("SELECT 1 FROM sqlite_schema").fetchone():
@@ -340,7 +346,8 @@ class Store:
             self._timer = None
         batch = self._writing = self._queued
         self._queued = _Batch()
-        if self._quick and batch.block_bytes < SMALL_BATCH and len(batch.nodes) < _CHUNKS[0]:
+        small = batch.block_bytes < SMALL_BATCH and len(batch.nodes) < _CHUNKS[0]
+        if small and self._quick and self._unsaved < CHECKPOINT:
             self._sent(batch, self._write(batch))
         else:
             self._work.put((batch, asyncio.get_running_loop()))
@@ -360,6 +367,7 @@ class Store:
         while work := self._work.get():
             batch, loop = work
             error = self._write(batch)
+            self._checkpoint(batch)
             with contextlib.suppress(RuntimeError):  # the loop has ended; nobody waits
                 loop.call_soon_threadsafe(self._sent, batch, error)
 
@@ -374,6 +382,13 @@ class Store:
         finally:
             self._quick = time.perf_counter() - started < QUICK_WRITE
         return None
+
+    def _checkpoint(self, batch: _Batch) -> None:
+        """Copy the write-ahead log into the database when it has grown; what it holds is safe before that too."""
+        if self._unsaved > (BULK_CHECKPOINT if batch.block_bytes >= SMALL_BATCH else CHECKPOINT):
+            self._unsaved = 0
+            with contextlib.suppress(sqlite3.Error):  # a full disk: the next time may find room
+                self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def _transact(self, batch: _Batch) -> None:
         # Few statements of many rows: sqlite3 gives up the interpreter's lock for each, and may wait for it after each.
@@ -393,6 +408,7 @@ class Store:
             for statement, parameters in batch.statements:
                 run(statement, parameters)
             run("COMMIT")
+            self._unsaved += batch.block_bytes + _ROW * (len(batch.nodes) + len(batch.blocks)) + _TRANSACTION
         except BaseException:
             if self._writer.in_transaction:
                 run("ROLLBACK")
