@@ -4,21 +4,18 @@ Format: the npm package `hyperdrive` 13: a bee of entries, and a core of file co
 """
 
 import asyncio
-import json
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import msgspec
-
-from linkup_nb.errors import DecodeError, NotAvailable, UsageError
+from linkup_nb.errors import NotAvailable, UsageError
 from linkup_nb.hypercore.core import GET_TIMEOUT, Core
 from linkup_nb.hypercore.corestore import Corestore, Namespace
 from linkup_nb.hypercore.download import Download
-from linkup_nb.hyperdrive import bee as bees
 from linkup_nb.hyperdrive.bee import Bee
 from linkup_nb.hyperdrive.blobs import BlobId, Blobs
+from linkup_nb.hyperdrive.entry import FILES, Entry, folder_of, key_of, normalize
 from linkup_nb.loops import from_any_loop
 from linkup_nb.wire.keys import z32encode
 
@@ -28,61 +25,7 @@ if TYPE_CHECKING:
     from linkup_nb.hyperdrive.serve import DriveServer
 
 MAX_LINKS = 16  # symbolic links followed one after the other
-MAX_PATH = 4096  # bytes
 BATCH_BYTES = 8 * 1024 * 1024  # contents that a batch holds before it writes them
-
-FILES = b"files\x00"  # begins every key in the bee
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """What a drive has at a path: a file (`blob`), or a symbolic link (`linkname`)."""
-
-    path: str
-    version: int = field(compare=False)
-    blob: BlobId | None
-    executable: bool = False
-    linkname: str | None = None
-    metadata: Any = None
-
-    @property
-    def size(self) -> int:
-        """Bytes of the file."""
-        return self.blob.byte_length if self.blob else 0
-
-    def encode(self) -> bytes:
-        """The value in the bee, as JavaScript writes it."""
-        value = {
-            "executable": self.executable,
-            "linkname": self.linkname,
-            "blob": self.blob.to_json() if self.blob else None,
-            "metadata": self.metadata,
-        }
-        try:
-            return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
-        except (TypeError, ValueError) as error:
-            raise UsageError(f"metadata is what JSON can say: {error}") from None
-
-    @classmethod
-    def decode(cls, entry: bees.Entry) -> "Entry":
-        """Read an entry of the bee. Raises `DecodeError`."""
-        try:
-            value = msgspec.json.decode(entry.value or b"")
-            path = entry.key.removeprefix(FILES).decode()
-        except (ValueError, msgspec.DecodeError) as error:
-            raise DecodeError(f"an entry that is not one of a drive: {error}") from None
-        if not isinstance(value, dict):
-            raise DecodeError("an entry that is not one of a drive")
-        blob = BlobId.from_json(value["blob"]) if value.get("blob") is not None else None
-        link = value.get("linkname")
-        return cls(
-            path,
-            entry.seq + 1,
-            blob,
-            bool(value.get("executable")),
-            link if isinstance(link, str) else None,
-            value.get("metadata"),
-        )
 
 
 class Change(NamedTuple):
@@ -102,31 +45,6 @@ class DriveInfo(NamedTuple):
     byte_length: int
     blobs_key: bytes | None
     peers: int
-
-
-def normalize(path: str) -> str:
-    """The path as drives write it: from the root, with `/`, without `.` and `..`. Raises `UsageError` for the root."""
-    parts: list[str] = []
-    for part in path.replace("\\", "/").split("/"):
-        if part == "..":
-            parts[-1:] = []
-        elif part not in ("", "."):
-            parts.append(part)
-    if not parts:
-        raise UsageError("a path names a file; '/' is the folder of all")
-    normal = "/" + "/".join(parts)
-    if len(normal.encode(errors="surrogateescape")) > MAX_PATH:
-        raise UsageError(f"a path has at most {MAX_PATH} bytes")
-    return normal
-
-
-def _key(path: str) -> bytes:
-    return FILES + normalize(path).encode()
-
-
-def folder_of(path: str) -> str:
-    """The beginning of all paths in a folder; `/` for the folder of all."""
-    return "/" if path.strip("/.") == "" else normalize(path) + "/"
 
 
 class _Source(NamedTuple):
@@ -228,7 +146,7 @@ class Drive:
     async def entry(self, path: str, *, follow: bool = False) -> Entry | None:
         """What there is at a path, `None` for nothing; with `follow`, what a symbolic link there points at."""
         for _ in range(MAX_LINKS):
-            found = await self._bee.get(_key(path))
+            found = await self._bee.get(key_of(path))
             if found is None:
                 return None
             entry = Entry.decode(found)
@@ -240,7 +158,7 @@ class Drive:
     @from_any_loop
     async def exists(self, path: str) -> bool:
         """Whether there is a file or a symbolic link at a path."""
-        return await self._bee.get(_key(path)) is not None
+        return await self._bee.get(key_of(path)) is not None
 
     @from_any_loop
     async def get(self, path: str) -> bytes | None:
@@ -296,7 +214,7 @@ class Drive:
         self, path: str, pieces: AsyncIterable[bytes], *, executable: bool = False, metadata: Any = None
     ) -> None:
         """Set the content of a file to what comes, which is never all in memory; nobody sees it before its end."""
-        key = _key(path)
+        key = key_of(path)
         async with self._turn:
             blobs = await self._contents()
             core = blobs.core
@@ -546,7 +464,7 @@ class DriveBatch:
     @from_any_loop
     async def delete(self, path: str) -> bool:
         """Remove what is at a path; whether there was anything."""
-        key = _key(path)
+        key = key_of(path)
         there = self._there[key] if key in self._there else await self._drive.exists(path)
         self._there[key] = False
         self._order.append((key, None, None))

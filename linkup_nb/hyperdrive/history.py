@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from linkup_nb.errors import UsageError
 from linkup_nb.hyperdrive import bee as bees
 from linkup_nb.hyperdrive.blobs import BlobId
-from linkup_nb.hyperdrive.drive import FILES, Drive, Entry, folder_of, normalize
+from linkup_nb.hyperdrive.drive import Drive
+from linkup_nb.hyperdrive.entry import FILES, Entry, folder_of, normalize
 
 if TYPE_CHECKING:
     import pandas

@@ -8,7 +8,8 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from linkup_nb.errors import UsageError
-from linkup_nb.hyperdrive.drive import Drive, Entry, folder_of, normalize
+from linkup_nb.hyperdrive.drive import Drive
+from linkup_nb.hyperdrive.entry import Entry, folder_of, normalize
 
 PIECE = 1024 * 1024  # bytes read and written at a time
 

@@ -17,7 +17,8 @@ from tornado.web import Application, HTTPError, RequestHandler
 
 from linkup_nb.errors import NotAvailable, PeerError, UsageError
 from linkup_nb.hypercore.corestore import parse_key
-from linkup_nb.hyperdrive.drive import Drive, Entry, folder_of
+from linkup_nb.hyperdrive.drive import Drive
+from linkup_nb.hyperdrive.entry import Entry, folder_of
 
 HOST = "127.0.0.1"
 HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})  # names in `Host`; any other page's name is a rebound DNS entry

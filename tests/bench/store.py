@@ -1,7 +1,7 @@
 """Logs and drives in Python and in JavaScript, side by side: `python -m tests.bench.store`.
 
-The two take turns, so that a machine that slows down slows both; each figure is the median of the runs. Python's appends
-and puts wait for the disk, JavaScript's do not. `tests/interop` needs its `npm ci` first.
+The two take turns, so that a machine that slows down slows both; each figure is the median of the runs. Python's
+appends and puts wait for the disk, JavaScript's do not. `tests/interop` needs its `npm ci` first.
 """
 
 import json
@@ -14,7 +14,7 @@ from statistics import median
 from tests.bench.table import format_value, print_table
 
 ROOT = Path(__file__).parents[2]
-RUNS = 1
+RUNS = 3
 
 KINDS = {
     "Python": [sys.executable, "-m", "tests.bench.store_peer"],

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 from linkup_nb.errors import DecodeError, NotAvailable, NotWritable, UsageError
 from linkup_nb.hypercore.corestore import Corestore
-from linkup_nb.hyperdrive.drive import MAX_LINKS, MAX_PATH, Drive, Entry, normalize
+from linkup_nb.hyperdrive.drive import MAX_LINKS, Drive
+from linkup_nb.hyperdrive.entry import MAX_PATH, Entry, normalize
 from linkup_nb.swarm.connection import connect, listen
 from tests.hypercore.vectors import load
 
