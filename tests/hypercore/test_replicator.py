@@ -6,11 +6,14 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from linkup_nb.errors import (
     DecodeError,
@@ -347,3 +350,47 @@ async def test_a_killed_reader_keeps_what_is_true_and_goes_on(victim: Victim, tm
         await copy.update(timeout=5)
         await (await copy.download()).done(timeout=10)
         assert [block async for block in copy.read_stream()] == [b"%d" % index * 20 for index in range(3000)]
+
+
+moves = st.lists(
+    st.tuples(st.just("append"), st.integers(1, 12))
+    | st.tuples(st.just("truncate"), st.integers(0, 20))
+    | st.tuples(st.just("clear"), st.integers(0, 20))
+    | st.tuples(st.just("wait"), st.just(0)),
+    max_size=12,
+)
+
+
+@given(moves)
+@settings(deadline=None, max_examples=25)
+def test_a_reader_follows_whatever_the_author_does(all_moves: list[tuple[str, int]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(_follow(Path(folder), all_moves))
+
+
+async def _follow(folder: Path, all_moves: list[tuple[str, int]]) -> None:
+    async with Corestore(folder / "a") as here, Corestore(folder / "b") as there:
+        server = await listen("127.0.0.1", 0, here.replicate)
+        author = await here.core(name="log")
+        reader = await there.core(key=author.key)
+        there.replicate(await connect("127.0.0.1", server.port))
+        for number, (move, count) in enumerate([*all_moves, ("append", 1)]):
+            if move == "append":
+                await author.append([b"%d of %d" % (index, number) for index in range(count)])
+            elif move == "truncate" and count <= author.length:
+                await author.truncate(count)
+            elif move == "clear" and count < author.length - 1:
+                await author.clear(count)
+            elif move == "wait" and author.length and await author.has(author.length - 1):
+                async with asyncio.timeout(5):
+                    while (reader.fork, reader.length) != (author.fork, author.length):
+                        await reader._log.changed()
+                await reader.get(-1, timeout=5)
+        async with asyncio.timeout(5):
+            while (reader.fork, reader.length) != (author.fork, author.length):
+                await reader._log.changed()
+        for index in range(author.length):
+            if await author.has(index):
+                assert await reader.get(index, timeout=5) == await author.get(index)
+        assert (await reader.audit()).clean
+        await server.close()
