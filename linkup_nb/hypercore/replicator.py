@@ -37,6 +37,7 @@ class Replicator:
         self._announce: list[int] = []
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._cuts: list[tuple[int, int]] = []
+        self._length = log.length
         log.listeners.add(self)
 
     def now(self) -> float:
@@ -97,11 +98,10 @@ class Replicator:
         if event == "append":
             for peer in self.peers:
                 peer.say_head()
-            contiguous = self.log.blocks.contiguous
-            if self.log.writable and contiguous:
+            start, self._length = self._length, self.log.length
+            if self.log.writable and start < self._length:
                 for peer in self.peers:
-                    start = min(peer.blocks.contiguous, contiguous)
-                    peer.say_have(start, contiguous - start)
+                    peer.say_have(start, self._length - start)
             self._pump_soon()
         elif event == "download":
             self._announce.append(details[0])
@@ -123,6 +123,7 @@ class Replicator:
 
     def _truncated(self, length: int, fork: int) -> None:
         self._cuts.append((fork, length))
+        self._length = min(self._length, length)
         self._upgrading = None
         for peer in self.peers:
             for asked in peer.abandon():

@@ -352,6 +352,18 @@ async def test_a_killed_reader_keeps_what_is_true_and_goes_on(victim: Victim, tm
         assert [block async for block in copy.read_stream()] == [b"%d" % index * 20 for index in range(3000)]
 
 
+async def test_blocks_appended_after_a_hole_are_told(victim: Victim) -> None:
+    author = await victim.store.core(key_pair=KEY_PAIR)
+    await author.append([b"a", b"b", b"c"])
+    await author.clear(0)
+    liar, _ = await victim.meets(Log([]))
+    await liar.hears(msg.Sync)
+
+    await author.append([b"d", b"e"])
+
+    assert await liar.hears(msg.Range) == msg.Range(3, 2)
+
+
 moves = st.lists(
     st.tuples(st.just("append"), st.integers(1, 12))
     | st.tuples(st.just("truncate"), st.integers(0, 20))
