@@ -44,6 +44,11 @@ class Talker:
     async def send(self, text: str) -> None:
         await self.room.send(text)
 
+    async def burst(self, count: int) -> None:
+        """Say "0", "1", … as fast as the room takes them."""
+        for number in range(count):
+            await self.room.send(str(number))
+
     async def send_file(self, name: str, data: str) -> None:
         await self.room.send_file((name, base64.b64decode(data)))
 

@@ -121,7 +121,8 @@ class SecretStream:
         buffer, received, start, needed = self._buffer, self._received, 0, 0
         while received - start >= LENGTH_SIZE:
             size = buffer[start] | buffer[start + 1] << 8 | buffer[start + 2] << 16
-            self._check_size(size)
+            if self._opener is None or not SEAL_SIZE <= size <= self._max_frame:
+                self._check_size(size)
             needed = LENGTH_SIZE + size
             if needed > received - start:
                 break

@@ -113,17 +113,21 @@ def test_files_are_dropped_and_pasted(pair: Pair) -> None:
 
 
 def test_a_clip_is_recorded_and_played(pair: Pair) -> None:
-    record = pair.otter.chat.hook("record")
-    record.click()
-    expect(record).to_have_attribute("aria-pressed", "true")
-    expect(pair.otter.chat.hook("notice")).to_contain_text("Recording")
-    pair.otter.page.wait_for_timeout(SPEECH)
-    record.click()
+    record_clip(pair.otter)
     clip = pair.kestrel.chat.hook("row").locator('[data-lu="audio"]')
     expect(clip).to_have_attribute("data-state", "ready")
     # EBML's first bytes (RFC 8794): a WebM file.
     assert pair.kestrel.evaluate("panel.room[-1].data[:4].hex()") == "'1a45dfa3'"
     assert clip.evaluate("clip => clip.play().then(() => clip.readyState)") >= 2
+
+
+def record_clip(notebook: Notebook) -> None:
+    record = notebook.chat.hook("record")
+    record.click()
+    expect(record).to_have_attribute("aria-pressed", "true")
+    expect(notebook.chat.hook("notice")).to_contain_text("Recording")
+    notebook.page.wait_for_timeout(SPEECH)
+    record.click()
 
 
 def test_chat_goes_on_while_a_cell_computes(open_notebook: OpenNotebook, tmp_path: Path) -> None:
@@ -145,6 +149,10 @@ def test_chat_goes_on_while_a_cell_computes(open_notebook: OpenNotebook, tmp_pat
     expect(kestrel.chat.row("lattice.png").locator('[data-lu="image"]')).to_have_attribute("data-state", "ready")
     kestrel.chat.hook("file-input").set_input_files(payload("big.bin", bytes(FILE_SIZE)))
     expect(otter.chat.row("big.bin")).to_be_visible()
+    otter.chat.say(CODE)
+    expect(kestrel.chat.row("spectrum").locator("pre .k").first).to_have_text("for")
+    record_clip(kestrel)
+    expect(otter.chat.hook("audio")).to_have_attribute("data-state", "ready")
     expect(kestrel.cell(1).locator(".jp-InputPrompt")).to_have_text("[*]:")
     release.touch()
     kestrel.idle()

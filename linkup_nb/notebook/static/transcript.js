@@ -1223,7 +1223,7 @@ class Chat {
     if (state.needs_profile !== before?.needs_profile) this.profile.open(state.me, state.needs_profile);
     const focused = this.root.contains(document.activeElement);
     this.#show();
-    if (focused && !this.root.contains(document.activeElement)) this.#focus();
+    if (focused && !this.root.querySelector(":focus")?.checkVisibility()) this.#focus();
   }
 
   /** Where the reader will want to type. */
