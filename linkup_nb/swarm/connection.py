@@ -25,6 +25,7 @@ MAX_HALF_OPEN = 64  # handshakes at a time on one server
 SEND_HIGH_WATER = 128 * 1024  # bytes waiting to leave above which `write` waits
 RECEIVE_HIGH_WATER = 256 * 1024  # bytes waiting to be read above which the peer has to wait
 MESSAGE_OVERHEAD = 64  # bytes that a waiting message takes besides its own
+TURN_SIZE = 256 * 1024  # bytes that one caller may write before everything else on the loop has its turn
 BATCH_SIZE = 64 * 1024  # bytes of small frames that leave together
 
 
@@ -77,6 +78,7 @@ class Connection(Events):
         self._reading_paused = False
         self._turn = asyncio.Lock()
         self._writers = 0  # those who wait for their turn or for room
+        self._sent_in_turn = 0
         self._writing_paused = False
         self._writable = asyncio.Event()
         self._batch: list[bytearray] = []
@@ -111,7 +113,11 @@ class Connection(Events):
         sent = not (self._writers or self._writing_paused)
         if sent:
             self._send(message)
+            self._sent_in_turn += len(message)
             if not self._writing_paused:
+                if self._sent_in_turn > TURN_SIZE:
+                    self._sent_in_turn = 0
+                    await asyncio.sleep(0)
                 return
         self._writers += 1
         try:

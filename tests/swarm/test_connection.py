@@ -305,6 +305,15 @@ async def test_a_write_waits_for_a_slow_peer() -> None:
         assert await other.read() == b"late"
 
 
+async def test_writing_without_end_lets_others_have_their_turn() -> None:
+    async with pair() as (one, _):
+        turns: list[str] = []
+        asyncio.get_running_loop().call_soon(turns.append, "others")
+        for _ in range(limits.TURN_SIZE // len(CHUNK) + 2):
+            await one.write(CHUNK)
+        assert turns == ["others"]
+
+
 async def test_a_write_that_is_cancelled_in_the_queue_is_not_sent() -> None:
     async with pair() as (one, other):
         sent = await fill(one)
