@@ -130,17 +130,14 @@ class Connection(Events):
             self._writers -= 1
 
     @from_any_loop
-    async def read(self) -> bytes:
-        """The next message. Raises `ConnectionClosed` once the connection has ended and all its messages are read."""
-        while not self._incoming:
-            if self._ended.is_set():
-                raise ConnectionClosed(self.close_reason)
-            waiter = self._loop.create_future()
-            self._readers.add(waiter)
-            try:
-                await waiter
-            finally:
-                self._readers.discard(waiter)
+    async def read(self, *, timeout: float | None = None) -> bytes:
+        """The next message; raises `TimeoutError` when none comes within `timeout` seconds, then call it again.
+
+        Raises `ConnectionClosed` once the connection has ended and all its messages are read.
+        """
+        if not self._incoming:
+            async with asyncio.timeout(timeout):
+                await self._wait_for_message()
         message = self._incoming.popleft()
         self._incoming_size -= len(message) + MESSAGE_OVERHEAD
         if self._reading_paused and self._incoming_size <= RECEIVE_HIGH_WATER // 2:
@@ -185,6 +182,17 @@ class Connection(Events):
     async def wait_closed(self) -> None:
         """Wait for the end of the connection, whoever ends it."""
         await self._ended.wait()
+
+    async def _wait_for_message(self) -> None:
+        while not self._incoming:
+            if self._ended.is_set():
+                raise ConnectionClosed(self.close_reason)
+            waiter = self._loop.create_future()
+            self._readers.add(waiter)
+            try:
+                await waiter
+            finally:
+                self._readers.discard(waiter)
 
     def _raise_if_closed(self) -> None:
         if self.closed:

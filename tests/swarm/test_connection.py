@@ -140,6 +140,14 @@ async def test_reading_ends_with_the_connection() -> None:
         await other.close()
 
 
+async def test_reading_waits_only_so_long() -> None:
+    async with pair() as (one, other):
+        with pytest.raises(TimeoutError):
+            await other.read(timeout=0.01)
+        await one.write(b"late")
+        assert await other.read(timeout=PATIENCE) == b"late"
+
+
 async def test_events_tell_of_opening_and_closing() -> None:
     async with listening(confirm=False) as side:
         one = await connect(HOST, side.port, confirm=False)
