@@ -7,6 +7,9 @@ if TYPE_CHECKING:
     from linkup_nb.chat.message import AudioMessage, FileMessage, IconMessage, Message, TextMessage, UnknownMessage
     from linkup_nb.chat.room import Room
     from linkup_nb.errors import LinkupError, PeerError, UsageError
+    from linkup_nb.hypercore.core import Core
+    from linkup_nb.hypercore.corestore import Corestore
+    from linkup_nb.hyperdrive.drive import Drive
     from linkup_nb.node import Node
     from linkup_nb.notebook.panel import Panel
     from linkup_nb.notebook.runtime import chat, run, start
@@ -20,6 +23,9 @@ if TYPE_CHECKING:
 _HOMES = {
     "AudioMessage": "chat.message",
     "Connection": "swarm.connection",
+    "Core": "hypercore.core",
+    "Corestore": "hypercore.corestore",
+    "Drive": "hyperdrive.drive",
     "FileMessage": "chat.message",
     "IconMessage": "chat.message",
     "Kademlia": "swarm.kademlia",
@@ -45,6 +51,9 @@ _HOMES = {
 __all__ = [
     "AudioMessage",
     "Connection",
+    "Core",
+    "Corestore",
+    "Drive",
     "FileMessage",
     "IconMessage",
     "Kademlia",

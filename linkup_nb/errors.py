@@ -8,14 +8,22 @@ LinkupError
  │   ├─ FileTooLarge
  │   ├─ UnknownCommand
  │   ├─ UnknownRoom
- │   └─ ProfileInUse
+ │   ├─ ProfileInUse
+ │   ├─ InvalidRequest        proof of what this log cannot show
+ │   ├─ NotWritable           a log whose secret key is not here, or a frozen view of one
+ │   └─ StoreError            a store that cannot be opened, read or written
+ │       ├─ StoreInUse
+ │       └─ StoreVersion
  ├─ PeerError             the peer broke the rules; its connection is closed with this as the reason
  │   ├─ DecodeError           bytes that are not what the format says
  │   ├─ HandshakeError        the Noise handshake failed, or the peer is not who it should be
  │   ├─ DecryptionError       a frame was forged or damaged
  │   ├─ FrameTooLarge
  │   ├─ PeerTimeout           the peer fell silent, or stopped reading
- │   └─ PeerRefused           over a limit of ours
+ │   ├─ PeerRefused           over a limit of ours
+ │   ├─ ProtocolError         a message that does not belong where it came
+ │   └─ InvalidProof          a block or a head that its author did not sign
+ ├─ NotAvailable          a block that no peer sent in time
  ├─ ConnectionClosed      the connection has ended; `reason` says why
  └─ NodeClosed            the node behind this object has been closed
 """
@@ -57,6 +65,26 @@ class ProfileInUse(UsageError):
     """Another process holds this profile."""
 
 
+class InvalidRequest(UsageError):
+    """A request for proof of what this log cannot show."""
+
+
+class NotWritable(UsageError):
+    """A log whose secret key is not here, a frozen one, or a view of its past."""
+
+
+class StoreError(UsageError):
+    """A store that cannot be opened, read or written; the sentence says why."""
+
+
+class StoreInUse(StoreError):
+    """Another process writes to this store."""
+
+
+class StoreVersion(StoreError):
+    """A store that another version of linkup_nb wrote."""
+
+
 class PeerError(LinkupError):
     """The peer broke the rules; its connection is closed with this as the reason."""
 
@@ -83,6 +111,18 @@ class PeerTimeout(PeerError):
 
 class PeerRefused(PeerError):
     """The peer came over one of our limits."""
+
+
+class ProtocolError(PeerError):
+    """A message that the protocol does not allow where it came."""
+
+
+class InvalidProof(PeerError):
+    """A block or a head that does not belong to the log that its author signed."""
+
+
+class NotAvailable(LinkupError, TimeoutError):
+    """A block, or a newer head, that no peer sent in time."""
 
 
 class ConnectionClosed(LinkupError):

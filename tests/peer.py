@@ -89,6 +89,9 @@ class Peer:
                 return message
             skipped.append(message)
 
+    def hears_text(self, text: str) -> dict[str, Any]:
+        return self.hears(lambda message: message.get("text") == text)
+
     def close(self) -> None:
         assert self._process.stdin is not None
         self._process.stdin.close()

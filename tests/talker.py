@@ -60,6 +60,13 @@ class Talker:
         for connection in self._node.swarm.connections:
             await connection.write(message.encode("utf-8", "surrogatepass"))
 
+    async def flood(self, count: int, size: int) -> None:
+        """Send `count` messages, then one of `size` bytes that is not LinkUp's, as fast as peers take them."""
+        for number in range(count):
+            await self.raw(json.dumps({"type": "message", "message": f"spam {number}", "topic": self.room.topic.hex()}))
+        for connection in self._node.swarm.connections:
+            await connection.write(bytes(size))
+
     async def connected(self, count: int) -> None:
         """Return once `count` members are here."""
         changed = asyncio.Event()

@@ -8,6 +8,9 @@ import linkup_nb as lu
 PUBLIC = [
     "AudioMessage",
     "Connection",
+    "Core",
+    "Corestore",
+    "Drive",
     "FileMessage",
     "IconMessage",
     "Kademlia",

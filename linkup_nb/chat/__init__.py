@@ -9,9 +9,9 @@ if TYPE_CHECKING:
 
 
 class _Chat(ModuleType):
-    # Importing this package binds it to `linkup_nb.chat`, the very name users call, so the package itself answers the call.
+    # Importing this package binds it to `linkup_nb.chat`, the very name users call: so the package itself answers.
     def __call__(self, profile: str = "default", *, sidecar: bool = False) -> "Panel":
-        """Start the node of `profile` on its own thread and return its panel; the same node and a fresh view when called again."""
+        """Start the node of `profile` and return its panel; called again, the same node and a fresh view."""
         from linkup_nb.notebook import runtime
 
         return runtime.chat(profile, sidecar=sidecar)

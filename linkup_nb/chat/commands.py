@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, Protocol
 
-from linkup_nb.chat.member import Member, MemberStatus
+from linkup_nb.chat.member import Member, MemberStatus, milliseconds
 from linkup_nb.chat.names import clean, escape_markdown, short_key
 from linkup_nb.chat.room import Room
 from linkup_nb.chat.topic import short_topic
@@ -128,7 +128,9 @@ async def _ping(node: Host, room: Room | None, argument: str) -> Reply:
     here = _here(_shown(room))
     if not here:
         return Reply("Nobody else is here to ping.")
-    return Reply(_listed([f"- {_labelled(member)}: {_milliseconds(member.rtt)}" for member in here]))
+    return Reply(
+        _listed([f"- {_labelled(member)}: {milliseconds(member.rtt) or 'not measured yet'}" for member in here])
+    )
 
 
 async def _who(node: Host, room: Room | None, argument: str) -> Reply:
@@ -170,10 +172,6 @@ def _named(room: Room) -> str:
 
 def _labelled(member: Member) -> str:
     return f"**{escape_markdown(member.name)}** ({member.short_key})"
-
-
-def _milliseconds(rtt: float | None) -> str:
-    return "not measured yet" if rtt is None else f"{rtt * 1000:.{1 if rtt >= 0.001 else 2}f} ms"
 
 
 def _listed(rows: list[str]) -> str:

@@ -12,6 +12,14 @@ MAX_MEMBERS = 256  # people of one room that are remembered
 MAX_LOOKS = 1024  # looks of names in one room that are remembered, to see when a second person uses one
 
 
+def milliseconds(seconds: float | None) -> str:
+    """A round-trip time as people read it: "0.02 ms", "38.0 ms", "250 ms"; nothing while it is not known."""
+    if seconds is None:
+        return ""
+    digits = 2 if seconds < 0.0001 else 1 if seconds < 0.1 else 0
+    return f"{seconds * 1000:.{digits}f} ms"
+
+
 class MemberStatus(StrEnum):
     """Whether a member can be talked to."""
 

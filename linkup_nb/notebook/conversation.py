@@ -41,10 +41,11 @@ class Conversation:
     """
 
     def __init__(self, node: Node, send: SendToPage, node_expression: str) -> None:
-        self.shown = Shown(next(iter(node.rooms), None))
         self._node = node
         self._send = send
         self._feeds = feeds_of(node)
+        last = self._feeds.shown_last
+        self.shown = Shown(last if last in node.rooms else next(iter(node.rooms), None))
         self._teller = Teller(node, self._feeds, self.shown, send, node_expression)
         self._uploads = Uploads()
         self._recorder = Recorder(self._recorded, self._fail, self._recording_changed)
@@ -61,7 +62,7 @@ class Conversation:
         try:
             request = ask.parse(content)
         except msgspec.ValidationError as error:
-            log.warning("the page asked for something unknown: %s", error)
+            log.debug("the page asked for something unknown: %s", error)
             refuse(self._send, content, "This page and its kernel do not understand each other: reload the page.")
             return
         self._tasks.start(self._answer(request, buffers), "answering the page")
@@ -134,7 +135,7 @@ class Conversation:
 
     def _show(self, room: Room | None) -> None:
         if room is not self.shown.room:
-            self.shown.room = room
+            self.shown.room = self._feeds.shown_last = room
             self.shown.selection = self.shown.selected_seq = None
         self._teller.wake()
 

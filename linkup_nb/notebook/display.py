@@ -1,16 +1,16 @@
 """How our objects look as the value of a cell: small tables, everything escaped, never more than a screenful."""
 
 import html
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
-from linkup_nb.chat.member import Member
+from linkup_nb.chat.member import Member, milliseconds
 from linkup_nb.chat.message import AudioMessage, FileMessage, IconMessage, Message, TextMessage, UnknownMessage
 from linkup_nb.chat.names import clean, short_key
 from linkup_nb.chat.room import Room
 from linkup_nb.chat.topic import short_topic
 from linkup_nb.node import Node
-from linkup_nb.notebook import markup
 from linkup_nb.swarm.connection import Connection
 from linkup_nb.swarm.discovery import PeerInfo
 from linkup_nb.swarm.swarm import Swarm
@@ -21,11 +21,9 @@ MAX_CELL = 120  # characters of a table's cell
 
 def register() -> None:
     """Teach IPython to show our objects; does nothing outside of it."""
-    try:
-        from IPython.core.getipython import get_ipython
-    except ImportError:
-        return
-    shell = get_ipython()
+    # Not imported: where IPython runs it is loaded, and elsewhere it would take 50 ms.
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
     if shell and shell.display_formatter:
         for kind, draw in _DRAWN.items():
             shell.display_formatter.formatters["text/html"].for_type(kind, draw)
@@ -41,7 +39,7 @@ def _node(node: Node) -> str:
 
 def _room(room: Room) -> str:
     said = f"{len(room):,} messages"
-    people = [(member.label, member.status.value, _milliseconds(member.rtt)) for member in room.peers]
+    people = [(member.label, member.status.value, milliseconds(member.rtt)) for member in room.peers]
     return _titled(f"{room.name} ({short_topic(room.topic)})", said) + _table(("person", "", "round trip"), people)
 
 
@@ -52,6 +50,9 @@ def _member(member: Member) -> str:
 def _message(message: Message) -> str:
     match message:
         case TextMessage(text=text):
+            # Markdown and Pygments take 50 ms to import, for which a node that starts need not wait.
+            from linkup_nb.notebook import markup
+
             body = markup.render(text)
         case FileMessage(file_name=name):
             body = _paragraph(f"{name}, {message.size:,} bytes: evaluate its .data")
@@ -83,7 +84,7 @@ def _peer_row(peer: PeerInfo) -> tuple[object, ...]:
         short_key(peer.public_key),
         peer.status.value,
         _address(peer.address),
-        _milliseconds(peer.rtt),
+        milliseconds(peer.rtt),
         f"{peer.bytes_sent:,}",
         f"{peer.bytes_received:,}",
         ", ".join(sorted(peer.sources)),
@@ -98,7 +99,7 @@ def _connection(connection: Connection) -> str:
         ("address", _address(connection.address)),
         ("we dialled", "yes" if connection.initiator else "no"),
         ("since", f"{datetime.fromtimestamp(connection.opened_at):%H:%M:%S}" if connection.opened_at else ""),
-        ("round trip", _milliseconds(connection.rtt)),
+        ("round trip", milliseconds(connection.rtt)),
         ("bytes sent", f"{connection.bytes_sent:,}"),
         ("bytes received", f"{connection.bytes_received:,}"),
     ]
@@ -136,10 +137,6 @@ def _table(header: Sequence[str], rows: Sequence[Iterable[object]]) -> str:
 def _cell(value: object) -> str:
     text = clean(str(value))
     return html.escape(text if len(text) <= MAX_CELL else text[:MAX_CELL] + "…")
-
-
-def _milliseconds(rtt: float | None) -> str:
-    return "" if rtt is None else f"{rtt * 1000:.2f} ms"
 
 
 def _address(address: tuple[str, int] | None) -> str:

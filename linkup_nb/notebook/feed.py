@@ -1,6 +1,7 @@
 """The rows of a transcript: made once for each message, shown by every panel of the node."""
 
 import asyncio
+import logging
 import secrets
 import time
 from collections.abc import Mapping, Sequence
@@ -24,6 +25,8 @@ RENDER_FREE = 0.002  # seconds of processor time that every message may take to 
 RENDER_BURST = 2.0  # seconds over that which one author may take at once; after it their messages are shown as typed
 RENDER_SHARE = 0.05  # seconds that they earn back a second
 
+log = logging.getLogger("linkup_nb")
+
 
 class Row:
     """One line of the transcript. `fields` is what the page gets, and exists once the row was rendered."""
@@ -39,7 +42,7 @@ class Row:
 
 
 class Avatars:
-    """The pictures that the page may need, by their content's hash; those used last are kept."""
+    """The pictures that the page may need, by their content's hash; those that came last are kept."""
 
     def __init__(self) -> None:
         self._pictures: dict[str, bytes] = {}
@@ -75,12 +78,21 @@ class Meter:
         balance, at = self._accounts.pop(author, (RENDER_BURST, now))
         balance = min(RENDER_BURST, balance + (now - at) * RENDER_SHARE)
         start = time.thread_time()
-        html = markup.render(text) if balance > 0 else markup.escape(text)
+        html = _render(text) if balance > 0 else markup.escape(text)
         balance -= max(0.0, time.thread_time() - start - RENDER_FREE)
         self._accounts[author] = (balance, now)
         if len(self._accounts) > MAX_AUTHORS:
             del self._accounts[next(iter(self._accounts))]
         return html
+
+
+def _render(text: str) -> str:
+    try:
+        return markup.render(text)
+    except Exception:
+        # Whatever text makes Markdown or Pygments fail, the rest of the room must be shown.
+        log.exception("a message could not be rendered")
+        return markup.escape(text)
 
 
 class Feed(Events):
@@ -138,6 +150,7 @@ class Feed(Events):
 
     def read(self, seq: int) -> None:
         """Somebody has seen the rows up to `seq`."""
+        seq = min(seq, self.end - 1)
         if self.seen is None or seq > self.seen:
             self.seen = seq
             self.unread = sum(1 for row in self.since(seq + 1, MAX_ROWS) if row.message and not row.message.own)
@@ -231,11 +244,15 @@ class Feed(Events):
 
 
 class Feeds(Events):
-    """The feeds of one node. Emits `changed` (a Feed) and `delivered` (a Feed, a Row)."""
+    """The feeds of one node, and the room that its panels showed last.
+
+    Emits `changed` (a Feed) and `delivered` (a Feed, a Row).
+    """
 
     def __init__(self, node: Node) -> None:
         super().__init__(asyncio.get_running_loop())
         self.avatars = Avatars()
+        self.shown_last: Room | None = None
         self._node = node
         self._meter = Meter()
         self._feeds: dict[Room | None, Feed] = {}

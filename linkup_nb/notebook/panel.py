@@ -13,12 +13,15 @@ from linkup_nb.notebook.transcript import Transcript
 
 
 class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
-    """The chat of a node, to show in a notebook; `node`, `room` and `selection` are the live objects behind it."""
+    """The chat of a node, to show in a notebook; `node`, `room` and `selection` are the live objects behind it.
+
+    `node_expression` is the Python that gives the node, shown for a message that is clicked.
+    """
 
     def __init__(self, node: Node, node_expression: str = "panel.node") -> None:
         self._node = node
         self._transcript = Transcript(node, node_expression)
-        self._docked = False
+        self._sidecar: Any = None
         super().__init__([self._transcript])
         for widget in (self, self.layout, self._transcript.layout):
             free_comm(widget)
@@ -48,12 +51,15 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
             ) from None
         from IPython.display import display
 
-        with Sidecar(title=title):
+        sidecar = Sidecar(title=title)
+        with sidecar:
             display(self)  # type: ignore[no-untyped-call]
-        self._docked = True
+        self._sidecar = sidecar
 
     def close(self) -> None:
         """Remove it from the page; the node goes on."""
+        if self._sidecar:
+            self._sidecar.close()
         self._transcript.close()
         super().close()
 
@@ -62,4 +68,4 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         # A docked panel that is also a cell's value is not drawn a second time.
-        return {"text/plain": repr(self)} if self._docked else super()._repr_mimebundle_(**kwargs)
+        return {"text/plain": repr(self)} if self._sidecar else super()._repr_mimebundle_(**kwargs)

@@ -7,10 +7,8 @@ import msgspec
 from msgspec import Meta
 
 MAX_ID = 128  # characters of a request's, view's, upload's or avatar's id
-MAX_TYPED = 1_048_576  # characters of what somebody types or pastes; the room and the profile have limits of their own
 
 Id: TypeAlias = Annotated[str, Meta(min_length=1, max_length=MAX_ID)]
-Typed: TypeAlias = Annotated[str, Meta(max_length=MAX_TYPED)]
 Topic: TypeAlias = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 Count: TypeAlias = Annotated[int, Meta(ge=0, le=2**53)]
 
@@ -40,20 +38,20 @@ class Bye(Request, kw_only=True, frozen=True):
 class Profile(Request, kw_only=True, frozen=True):
     """Call me this; `avatar` is a finished upload."""
 
-    name: Typed
+    name: str
     avatar: Id | None = None
 
 
 class Create(Request, kw_only=True, frozen=True):
     """A new room."""
 
-    name: Typed
+    name: str
 
 
 class Join(Request, kw_only=True, frozen=True):
     """A room by its topic, as somebody typed it."""
 
-    topic: Typed
+    topic: str
 
 
 class Leave(Request, kw_only=True, frozen=True):
@@ -72,7 +70,7 @@ class Send(Request, kw_only=True, frozen=True):
     """Say something in a room, or give a command; commands need no room."""
 
     topic: Topic | None
-    text: Typed
+    text: str
 
 
 class Select(Request, kw_only=True, frozen=True):
@@ -95,7 +93,7 @@ class UploadBegin(Request, kw_only=True, frozen=True):
     upload: Id
     purpose: Literal["file", "audio", "avatar"]
     topic: Topic | None = None
-    name: Typed = ""
+    name: str = ""
     size: Count
     chunks: Count
 

@@ -7,7 +7,7 @@ import asyncio
 import atexit
 import threading
 from collections.abc import Awaitable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -78,6 +78,7 @@ def _new_loop() -> asyncio.AbstractEventLoop:
 
 
 _running: dict[str, _NodeThread] = {}
+_docked: dict[str, "Panel"] = {}
 _starting = threading.Lock()
 
 
@@ -106,7 +107,8 @@ def start(profile: str = "default", *, bootstrap: Sequence[str] | None = None) -
 def chat(profile: str = "default", *, sidecar: bool = False) -> "Panel":
     """Start the node of a profile, and show its chat; a fresh view of the same node when called again.
 
-    With `sidecar`, which needs the package of that name, the panel is docked beside the notebook.
+    With `sidecar`, which needs the package of that name, the panel is docked beside the notebook, in place of one that
+    was docked before. Raises `UsageError` if the package is missing, and what `start` raises.
     """
     from linkup_nb.notebook.panel import Panel
 
@@ -115,6 +117,9 @@ def chat(profile: str = "default", *, sidecar: bool = False) -> "Panel":
     panel = Panel(node, handle)
     if sidecar:
         panel.dock("LinkUp" if profile == "default" else f"LinkUp: {profile}")
+        if profile in _docked:
+            _docked[profile].close()
+        _docked[profile] = panel
     return panel
 
 
@@ -125,17 +130,17 @@ def run(awaitable: Awaitable[T]) -> T:
     itself.
     """
 
-    async def wait() -> T:
+    async def finish() -> T:
         return await awaitable
 
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(wait())
+        return asyncio.run(finish())
     if any(loop is running.loop for running in _running.values()):
         raise UsageError("lu.run() would wait for the thread that it blocks: use await here.")
     _nest(loop)
-    return loop.run_until_complete(wait())
+    return loop.run_until_complete(finish())
 
 
 def _nest(loop: asyncio.AbstractEventLoop) -> None:
@@ -149,6 +154,4 @@ def _nest(loop: asyncio.AbstractEventLoop) -> None:
 @atexit.register
 def _close_all() -> None:
     closing = [thread.call(thread.node.close()) for thread in _running.values() if not thread.closed]
-    for future in closing:
-        with suppress(Exception):
-            future.result(CLOSE_TIMEOUT)
+    wait(closing, CLOSE_TIMEOUT)

@@ -2,7 +2,7 @@
 
 from linkup_nb.chat.commands import COMMANDS
 from linkup_nb.chat.linkup_json import MAX_FILE
-from linkup_nb.chat.member import Member
+from linkup_nb.chat.member import Member, milliseconds
 from linkup_nb.chat.message import Message
 from linkup_nb.chat.names import MAX_NAME, short_key
 from linkup_nb.chat.room import Room
@@ -64,10 +64,6 @@ def _peer(member: Member, avatars: Avatars) -> dict[str, object]:
         "name": member.name,
         "shared_name": member.shared_name,
         "status": member.status.value,
-        "detail": _milliseconds(member.rtt),
+        "detail": milliseconds(member.rtt),
         "avatar": avatars.name(member.avatar),
     }
-
-
-def _milliseconds(rtt: float | None) -> str:
-    return "" if rtt is None else f"{rtt * 1000:.{1 if rtt < 0.1 else 0}f} ms"

@@ -1,6 +1,7 @@
 """Telling the page what is new: each view has a cursor, and gets what lies between it and the end."""
 
 import asyncio
+import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
@@ -10,7 +11,7 @@ from typing import Any, NamedTuple
 from linkup_nb.chat.message import Message
 from linkup_nb.chat.room import Room
 from linkup_nb.node import Node
-from linkup_nb.notebook.feed import Feed, Feeds, Row
+from linkup_nb.notebook.feed import MAX_AVATARS, Feed, Feeds, Row
 from linkup_nb.notebook.state import describe, expression, pictures
 
 MAX_VIEWS = 32  # views of one panel that are told what is new; the one that asked longest ago is forgotten
@@ -18,6 +19,8 @@ BATCH = 500  # rows of one message to the page
 BATCH_SIZE = 1_048_576  # characters of text and HTML after which a batch goes out as it is
 BATCH_TIME = 0.02  # seconds of rendering after which it does, so that the node's loop stays free
 COALESCE = 0.05  # seconds for which changes are gathered
+
+log = logging.getLogger("linkup_nb")
 
 SendToPage = Callable[[dict[str, Any], list[bytes] | None], None]
 
@@ -83,22 +86,31 @@ class Teller:
         while True:
             await self._news.wait()
             self._news.clear()
-            if self._views:
-                await self._tell()
+            try:
+                if self._views:
+                    await self._tell()
+            except Exception as error:
+                log.exception("the page could not be told what is new")
+                self._send({"type": "error", "text": f"This went wrong in the kernel: {error!r}"}, None)
             await asyncio.sleep(COALESCE)
 
     async def _tell(self) -> None:
         self._tell_state()
-        deliveries, self._deliveries = self._deliveries, {}
         feed = self._feeds.of(self._shown.room)
+        self._tell_deliveries(feed)
         # Not the rows that come meanwhile: those are gathered for the next time.
         goal = Cursor(feed.epoch, feed.end)
         while batch := self._next_batch(feed, goal):
             self._tell_rows(feed, *batch)
             await asyncio.sleep(0)
-        topic = _hex(self._shown.room)
-        for seq, recipients in deliveries.items():
-            self._send({"type": "row_update", "room": topic, "seq": seq, "recipients": recipients}, None)
+
+    def _tell_deliveries(self, feed: Feed) -> None:
+        # Rows that no view has yet will say it themselves.
+        told = max((cursor.end for cursor in self._views.values() if cursor.epoch == feed.epoch), default=0)
+        rows = [{"seq": seq, "recipients": number} for seq, number in self._deliveries.items() if seq < told]
+        self._deliveries.clear()
+        if rows:
+            self._send({"type": "row_update", "room": _hex(feed.room), "rows": rows}, None)
 
     def _tell_state(self) -> None:
         state = describe(self._node, self._feeds, self._shown.room) | {
@@ -165,6 +177,8 @@ class Teller:
     def _tell_avatars(self, names: Iterable[object]) -> None:
         for name in names:
             if isinstance(name, str) and name not in self._avatars and (picture := self._feeds.avatars.find(name)):
+                if len(self._avatars) >= MAX_AVATARS:
+                    self._avatars.clear()  # some are told again then
                 self._avatars.add(name)
                 mime, data = picture
                 self._send({"type": "avatar", "avatar": name, "mime": mime}, [data])

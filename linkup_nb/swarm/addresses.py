@@ -14,9 +14,9 @@ def offline() -> bool:
 def may_dial(host: object, port: object) -> bool:
     """Whether to dial an address that a stranger gave us: literal, unicast, a real port, on loopback when `offline()`.
 
-    Names are refused, for looking one up would already send packets where a stranger wants them.
+    Names, also those of interfaces (`fe80::1%eth0`), are refused: looking one up would already send packets.
     """
-    if not isinstance(host, str) or not isinstance(port, int) or not 0 < port < 65536:
+    if not isinstance(host, str) or "%" in host or not isinstance(port, int) or not 0 < port < 65536:
         return False
     try:
         address = ip_address(host)

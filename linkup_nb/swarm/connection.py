@@ -1,10 +1,8 @@
 """One secret stream over TCP: messages in both directions, kept alive, never more in memory than agreed."""
 
 import asyncio
-import contextlib
 import os
 import socket
-import struct
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -12,6 +10,7 @@ from typing import Self, cast
 
 from linkup_nb.errors import ConnectionClosed, DecodeError, HandshakeError, LinkupError, PeerError, PeerTimeout
 from linkup_nb.loops import Events, from_any_loop
+from linkup_nb.swarm import tcp
 from linkup_nb.wire.keys import KeyPair
 from linkup_nb.wire.seal import HEADER_SIZE
 from linkup_nb.wire.secret_stream import SecretStream, State
@@ -26,10 +25,8 @@ MAX_HALF_OPEN = 64  # handshakes at a time on one server
 SEND_HIGH_WATER = 128 * 1024  # bytes waiting to leave above which `write` waits
 RECEIVE_HIGH_WATER = 256 * 1024  # bytes waiting to be read above which the peer has to wait
 MESSAGE_OVERHEAD = 64  # bytes that a waiting message takes besides its own
+TURN_SIZE = 256 * 1024  # bytes that one caller may write before everything else on the loop has its turn
 BATCH_SIZE = 64 * 1024  # bytes of small frames that leave together
-
-_TCP_INFO_MIN_RTT = struct.Struct("=148xI")  # microseconds; struct tcp_info of linux/tcp.h
-_UNKNOWN_RTT = 2**32 - 1
 
 
 class Connection(Events):
@@ -77,19 +74,18 @@ class Connection(Events):
         self._sent_since_tick = False
         self._incoming: deque[bytes] = deque()
         self._incoming_size = 0
-        self._arrived = asyncio.Event()
+        self._readers: set[asyncio.Future[None]] = set()
         self._reading_paused = False
         self._turn = asyncio.Lock()
         self._writers = 0  # those who wait for their turn or for room
+        self._sent_in_turn = 0
         self._writing_paused = False
         self._writable = asyncio.Event()
         self._batch: list[bytearray] = []
         self._batch_size = 0
-        self._batching = False
+        self._spoke = False  # since the last bytes of the peer
 
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if hasattr(socket, "TCP_USER_TIMEOUT"):
-            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(WRITE_TIMEOUT * 1000))
+        tcp.prepare(self._socket, WRITE_TIMEOUT)
         transport.set_write_buffer_limits(high=SEND_HIGH_WATER)
         late = PeerTimeout(f"the handshake took over {HANDSHAKE_TIMEOUT:g} s")
         self._timer = self._loop.call_later(HANDSHAKE_TIMEOUT, self._fail, late)
@@ -104,7 +100,7 @@ class Connection(Events):
     def rtt(self) -> float | None:
         """Seconds to the peer and back: the shortest that the kernel has seen, where it tells, else the handshake's."""
         if not self.closed:
-            self._rtt = _minimum_rtt(self._socket) or self._rtt
+            self._rtt = tcp.minimum_rtt(self._socket) or self._rtt
         return self._rtt
 
     @from_any_loop
@@ -117,7 +113,11 @@ class Connection(Events):
         sent = not (self._writers or self._writing_paused)
         if sent:
             self._send(message)
+            self._sent_in_turn += len(message)
             if not self._writing_paused:
+                if self._sent_in_turn > TURN_SIZE:
+                    self._sent_in_turn = 0
+                    await asyncio.sleep(0)
                 return
         self._writers += 1
         try:
@@ -130,13 +130,14 @@ class Connection(Events):
             self._writers -= 1
 
     @from_any_loop
-    async def read(self) -> bytes:
-        """The next message. Raises `ConnectionClosed` once the connection has ended and all its messages are read."""
-        while not self._incoming:
-            if self._ended.is_set():
-                raise ConnectionClosed(self.close_reason)
-            self._arrived.clear()
-            await self._arrived.wait()
+    async def read(self, *, timeout: float | None = None) -> bytes:
+        """The next message; raises `TimeoutError` when none comes within `timeout` seconds, then call it again.
+
+        Raises `ConnectionClosed` once the connection has ended and all its messages are read.
+        """
+        if not self._incoming:
+            async with asyncio.timeout(timeout):
+                await self._wait_for_message()
         message = self._incoming.popleft()
         self._incoming_size -= len(message) + MESSAGE_OVERHEAD
         if self._reading_paused and self._incoming_size <= RECEIVE_HIGH_WATER // 2:
@@ -182,6 +183,17 @@ class Connection(Events):
         """Wait for the end of the connection, whoever ends it."""
         await self._ended.wait()
 
+    async def _wait_for_message(self) -> None:
+        while not self._incoming:
+            if self._ended.is_set():
+                raise ConnectionClosed(self.close_reason)
+            waiter = self._loop.create_future()
+            self._readers.add(waiter)
+            try:
+                await waiter
+            finally:
+                self._readers.discard(waiter)
+
     def _raise_if_closed(self) -> None:
         if self.closed:
             raise self.close_reason or ConnectionClosed()
@@ -199,31 +211,33 @@ class Connection(Events):
             raise ConnectionClosed(self.close_reason)
 
     def _send(self, message: bytes) -> None:
-        """The first frame of a loop turn leaves at once; those after it leave together, in few system calls."""
+        """An answer leaves at once; what follows it in the same loop turn leaves together, in few system calls."""
         if self.closed:
             raise ConnectionClosed(self.close_reason)
         frame = self._stream.send(message)
         self._sent_since_tick = True
         self.bytes_sent += len(frame)
-        if not self._batching:
-            self._batching = True
-            self._loop.call_soon(self._end_batch)
+        if not (self._spoke or self._batch):
+            self._spoke = True
             self._transport.write(frame)
             return
+        if not self._batch:
+            self._loop.call_soon(self._flush)
         self._batch.append(frame)
         self._batch_size += len(frame)
         if self._batch_size >= BATCH_SIZE:
             self._flush()
-
-    def _end_batch(self) -> None:
-        self._batching = False
-        self._flush()
 
     def _flush(self) -> None:
         if self._batch:
             self._transport.write(b"".join(self._batch))
             self._batch.clear()
             self._batch_size = 0
+
+    def _wake_readers(self) -> None:
+        for waiter in self._readers:
+            if not waiter.done():
+                waiter.set_result(None)
 
     def _pause_writing(self) -> None:
         self._writing_paused = True
@@ -249,6 +263,7 @@ class Connection(Events):
             return
         self.bytes_received += size
         self._silent_ticks = 0
+        self._spoke = False
         try:
             messages = self._stream.receive(size)
         except PeerError as error:
@@ -260,7 +275,7 @@ class Connection(Events):
         if messages:
             self._incoming.extend(messages)
             self._incoming_size += sum(map(len, messages)) + MESSAGE_OVERHEAD * len(messages)
-            self._arrived.set()
+            self._wake_readers()
             if self._incoming_size > RECEIVE_HIGH_WATER and not self._reading_paused:
                 self._reading_paused = True
                 self._transport.pause_reading()
@@ -337,8 +352,9 @@ class Connection(Events):
     def _lost(self, error: Exception | None) -> None:
         self._end(_broken(error) if error else None)
         self._timer.cancel()
-        for event in (self._established, self._opened, self._ended, self._arrived, self._writable):
+        for event in (self._established, self._opened, self._ended, self._writable):
             event.set()
+        self._wake_readers()
         self.emit("close", self.close_reason)
 
 
@@ -388,6 +404,7 @@ class Server(Events):
         self._key_pair = key_pair
         self._confirm = confirm
         self._server: asyncio.Server
+        self._closing = False
         self._half_open: dict[Connection, asyncio.Task[None]] = {}
 
     def __repr__(self) -> str:
@@ -396,6 +413,7 @@ class Server(Events):
     @from_any_loop
     async def close(self) -> None:
         """Stop listening and give up handshakes; connections that are open stay so."""
+        self._closing = True
         self._server.close()
         await asyncio.gather(*(connection.close() for connection in list(self._half_open)))
 
@@ -404,7 +422,7 @@ class Server(Events):
         self.host, self.port = self._server.sockets[0].getsockname()[:2]
 
     def _accept(self, transport: asyncio.Transport) -> Connection | None:
-        if len(self._half_open) >= MAX_HALF_OPEN or not self._server.is_serving():
+        if len(self._half_open) >= MAX_HALF_OPEN or self._closing:
             transport.abort()
             return None
         connection = Connection(transport, False, self._key_pair)
@@ -477,16 +495,6 @@ async def listen(
     server.on("connection", on_connection)
     await server._listen(host, port)
     return server
-
-
-def _minimum_rtt(sock: socket.socket) -> float | None:
-    if not hasattr(socket, "TCP_INFO"):
-        return None
-    with contextlib.suppress(OSError, struct.error):
-        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_MIN_RTT.size)
-        (microseconds,) = _TCP_INFO_MIN_RTT.unpack(info)
-        return None if microseconds == _UNKNOWN_RTT else microseconds / 1e6
-    return None
 
 
 def _broken(error: Exception) -> PeerError:

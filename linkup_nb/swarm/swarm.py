@@ -29,6 +29,7 @@ MAX_FOUND_ADDRESSES = 32  # addresses that are looked at each time a peer is fou
 DUPLICATE_GRACE = 1.0  # seconds that a second connection of a peer waits, at least, for the first to prove dead
 GRACE_ROUND_TRIPS = 4  # round trips of the first connection that it waits, at least
 LASTING = 15.0  # seconds of connection after which earlier failures are forgiven
+PARTED = 120.0  # seconds for which those whom we left are not let in again without a topic; their retries end sooner
 FORGET_AFTER = 60.0  # seconds for which a peer is kept that is neither connected nor found
 HOUSEKEEPING = 15.0  # seconds between looks at what to forget and at our own network addresses
 
@@ -86,6 +87,7 @@ class Swarm(Events):
         self._started: list[asyncio.Task[None]] = []  # one for each discovery
         self._topics: dict[bytes, SwarmTopic] = {}
         self._peers: dict[bytes, Peer] = {}
+        self._left: dict[bytes, float] = {}  # loop time of leaving the last topic shared with a peer
         self._counters: Counter[str] = Counter()
         self._tasks = Tasks()
         self._closers = Tasks()
@@ -134,6 +136,7 @@ class Swarm(Events):
         if not self._started:
             self._tasks.start(self._keep_house(), "the swarm's housekeeping")
             self._started = [self._tasks.start(one.start(self._announcer), f"{one!r}") for one in self.discovery]
+        self._left.clear()
         await self._stop_joining(self._topics.get(topic))
         joined = self._topics[topic] = SwarmTopic(topic, server, client, self._peers)
         joined._joining = [
@@ -155,6 +158,7 @@ class Swarm(Events):
         alone = [peer for peer in (left if self._topics else self._peers.values()) if not peer.topics]
         for peer in alone:
             self._dialer.stop(peer)
+            self._left[peer.public_key] = self._loop.time()
         await self._stop_joining(joined)
         await every(
             [discovery.leave(topic) for discovery in self.discovery]
@@ -287,6 +291,8 @@ class Swarm(Events):
             return "our own key"
         if self._closed:
             return "the swarm is closing"
+        if not peer.topics and self._loop.time() - self._left.get(peer.public_key, float("-inf")) < PARTED:
+            return "we have left the topics that we shared"
         if peer.connection or peer.pending or not self._is_full():
             return None
         strangers = [other for other in self._peers.values() if other.connection and not other.topics]

@@ -42,7 +42,7 @@ class Encoder:
         return self
 
     def sint(self, value: int) -> Self:
-        """A signed integer, zigzag: 0, -1, 1, -2 become 0, 1, 2, 3."""
+        """A signed integer from -2^52 to 2^52 - 1, zigzag: 0, -1, 1, -2 become 0, 1, 2, 3."""
         return self.uint(2 * value if value >= 0 else -2 * value - 1)
 
     def boolean(self, value: bool) -> Self:
@@ -106,14 +106,19 @@ class Decoder:
 
     def fixed(self, size: int) -> bytes:
         """Exactly `size` bytes."""
-        if size > self.remaining:
+        start = self._at
+        end = self._at = start + size
+        if end > len(self._data):
+            self._at = start
             raise DecodeError(f"expected {size} more bytes, got {self.remaining}")
-        self._at += size
-        return self._data[self._at - size : self._at]
+        return self._data[start:end]
 
     def uint(self) -> int:
         """An unsigned integer up to 2^53 - 1; longer forms than needed are read too."""
-        first = self.fixed(1)[0]
+        if self._at >= len(self._data):
+            raise DecodeError("expected an integer, got the end")
+        first = self._data[self._at]
+        self._at += 1
         if first <= 0xFC:
             return first
         value = int.from_bytes(self.fixed(1 << (first - 0xFC)), "little")

@@ -121,7 +121,8 @@ class SecretStream:
         buffer, received, start, needed = self._buffer, self._received, 0, 0
         while received - start >= LENGTH_SIZE:
             size = buffer[start] | buffer[start + 1] << 8 | buffer[start + 2] << 16
-            self._check_size(size)
+            if self._opener is None or not SEAL_SIZE <= size <= self._max_frame:
+                self._check_size(size)
             needed = LENGTH_SIZE + size
             if needed > received - start:
                 break
@@ -139,15 +140,14 @@ class SecretStream:
 
     def _keep_rest(self, start: int, needed: int) -> None:
         """Move the beginning of an incomplete frame to the front of a buffer that will hold all of it."""
-        rest = self._view[start : self._received]
-        self._received -= start
-        if needed > len(self._buffer):
+        view, rest = self._view, self._received - start
+        if needed > len(view):
             self._replace_buffer(needed + RECEIVE_BUFFER)
-        elif needed <= RECEIVE_BUFFER < len(self._buffer):
+        elif needed <= RECEIVE_BUFFER < len(view):
             self._replace_buffer(RECEIVE_BUFFER)
-        elif start == 0:
-            return
-        self._view[: self._received] = rest
+        if rest and (start or self._view is not view):
+            self._view[:rest] = view[start : self._received]
+        self._received = rest
 
     def _replace_buffer(self, size: int) -> None:
         self._buffer = mmap(-1, size)  # not a bytearray: pages take memory only once the peer has filled them

@@ -1,3 +1,4 @@
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -59,20 +60,35 @@ def numbers() -> Iterator[int]:
 
 @pytest.fixture
 def open_notebook(lab: Lab, browser: Browser, numbers: Iterator[int]) -> Iterator[OpenNotebook]:
+    """Opens notebooks for one test."""
+    yield from notebooks(lab, browser, numbers)
+
+
+@pytest.fixture(scope="module")
+def two_people(lab: Lab, browser: Browser, numbers: Iterator[int]) -> Iterator[tuple[Notebook, Notebook]]:
+    """The notebooks of `pair`: opening them takes longer than most tests."""
+    for open_notebook in notebooks(lab, browser, numbers):
+        people = open_notebook("kestrel"), open_notebook("otter")
+        for notebook in people:
+            notebook.run(0)
+        yield people
+
+
+def notebooks(lab: Lab, browser: Browser, numbers: Iterator[int]) -> Iterator[OpenNotebook]:
     """Opens a notebook with a profile of its own: `open_notebook("kestrel")`; without a name it is a new user's."""
-    notebooks: list[Notebook] = []
+    opened: list[Notebook] = []
 
     def open_one(name: str | None = None, cells: list[str] | None = None, **context: Any) -> Notebook:
         profile = f"{name or 'new'}-{next(numbers)}"
         if name:
             lab.write_profile(profile, name)
         notebook = Notebook(lab, browser, profile, cells or [], **context)
-        notebooks.append(notebook)
+        opened.append(notebook)
         return notebook
 
     yield open_one
     failures = []
-    for notebook in notebooks:
+    for notebook in opened:
         try:
             notebook.close()
         except AssertionError as failure:
@@ -82,7 +98,7 @@ def open_notebook(lab: Lab, browser: Browser, numbers: Iterator[int]) -> Iterato
 
 
 class Pair(NamedTuple):
-    """Two people in one room."""
+    """Two people in a room of their own."""
 
     kestrel: Notebook
     otter: Notebook
@@ -90,10 +106,23 @@ class Pair(NamedTuple):
 
 
 @pytest.fixture
-def pair(open_notebook: OpenNotebook) -> Pair:
+def pair(two_people: tuple[Notebook, Notebook]) -> Pair:
+    return together(*two_people)
+
+
+@pytest.fixture
+def fresh_pair(open_notebook: OpenNotebook) -> Pair:
+    """Two people whose notebooks are this test's alone: for those that leave something behind."""
     kestrel, otter = open_notebook("kestrel"), open_notebook("otter")
     kestrel.run(0)
     otter.run(0)
-    topic = kestrel.chat.create("lobby")
+    return together(kestrel, otter)
+
+
+def together(kestrel: Notebook, otter: Notebook, room: str = "lobby") -> Pair:
+    topic = kestrel.chat.create(room)
     otter.chat.join(topic)
+    for chat in (kestrel.chat, otter.chat):
+        expect(chat.hook("topic")).to_have_text(topic)
+        expect(chat.hook("status")).to_have_text(re.compile("^Connected to"))
     return Pair(kestrel, otter, topic)

@@ -15,10 +15,19 @@ from urllib.parse import urlsplit
 from jupyter_client.blocking.client import BlockingKernelClient
 from playwright.sync_api import Browser, BrowserContext, Dialog, Locator, Page, Request, expect
 
-PATIENCE = 30.0  # seconds until something that does not show has failed the test
+PATIENCE = 60.0  # seconds until something that does not show has failed the test
 TOKEN = "a-token-for-tests"
 CHAT_CELL = "import linkup_nb as lu\n\npanel = lu.chat({profile!r})\npanel"
 SETTINGS = {"@jupyterlab/apputils-extension/notification.jupyterlab-settings": {"fetchNews": "false"}}
+
+
+# A cell that is run before its kernel has been connected is not run at all.
+READY = """async () => {
+    await window.jupyterapp.restored;
+    const {sessionContext} = window.jupyterapp.shell.currentWidget;
+    await sessionContext.ready;
+    await sessionContext.session.kernel.info;
+}"""
 
 
 class Lab:
@@ -166,8 +175,8 @@ class Notebook:
         self._ready()
 
     def _ready(self) -> None:
-        self.page.wait_for_function("window.jupyterapp !== undefined")
-        self.page.evaluate("window.jupyterapp.restored.then(() => undefined)")
+        self.page.wait_for_function("window.jupyterapp?.shell?.currentWidget?.sessionContext")
+        self.page.evaluate(READY)
         self.idle()
 
     def idle(self) -> None:
@@ -248,10 +257,12 @@ class Chat:
 
     def create(self, name: str) -> str:
         """Create a room, and return its topic."""
+        before = self.hook("topic").inner_text()
         self.hook("create-or-join").click()
         self.hook("create-name").fill(name)
         self.hook("create").click()
         expect(self.hook("topic")).to_have_text(re.compile("^[0-9a-f]{64}$"))
+        expect(self.hook("topic")).not_to_have_text(before)
         return self.hook("topic").inner_text()
 
     def join(self, topic: str) -> None:

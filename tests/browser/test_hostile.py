@@ -8,6 +8,10 @@ from tests.browser.conftest import OpenNotebook
 from tests.browser.hostile import messages
 from tests.peer import Peer
 
+FLOOD = 10_000  # messages, sent as fast as they are taken
+MAX_MESSAGE = 16_777_198  # bytes of the largest message that a frame holds
+TALK = 5  # messages each way meanwhile
+
 # What our rows are made of: anything else in the transcript, or among the people, came from a stranger.
 STRANGE = """root => {
     const tags = new Set(
@@ -46,6 +50,32 @@ def test_at_least_sixty_payloads_stay_harmless_text(open_notebook: OpenNotebook,
         assert "<script>" in shown
         assert "<img src=x onerror=" in shown
         chat.say("and the chat goes on")
-        stranger.hears(lambda message: message.get("text") == "and the chat goes on")
+        stranger.hears_text("and the chat goes on")
     assert "messages dropped: not LinkUp's" in kestrel.evaluate("dict(panel.node.swarm.counters)")
     # `open_notebook` asserts that no script ran, no dialog opened and no other host was asked.
+
+
+def test_a_flood_is_held_back_and_others_notice_nothing(open_notebook: OpenNotebook, tmp_path: Path) -> None:
+    kestrel = open_notebook("kestrel")
+    kestrel.run(0)
+    chat = kestrel.chat
+    topic = chat.create("lobby")
+    with (
+        Peer(tmp_path / "otter", "otter", kestrel.lab.environment) as otter,
+        Peer(tmp_path / "stranger", "stranger", kestrel.lab.environment) as stranger,
+    ):
+        otter.do("join", topic=topic)
+        otter.do("connected", count=1)
+        stranger.do("join", topic=topic)
+        stranger.do("connected", count=2)
+        stranger.begin("flood", count=FLOOD, size=MAX_MESSAGE)
+        expect(chat.row("spam").first).to_be_visible()
+        for number in range(TALK):
+            chat.say(f"kestrel {number}")
+            otter.hears_text(f"kestrel {number}")
+            otter.do("send", text=f"otter {number}")
+            expect(chat.row(f"otter {number}")).to_be_attached()
+            assert kestrel.evaluate("6 * 7") == "42"
+        stranger.finish()
+        expect(chat.row(f"spam {FLOOD - 1}")).to_be_attached()
+    assert "messages dropped: not LinkUp's" in kestrel.evaluate("dict(panel.node.swarm.counters)")

@@ -1,13 +1,16 @@
 """The same panel seen again: other views, other loads of the page, another kernel, other sizes and themes."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import OpenNotebook, Pair
+from tests.browser.conftest import OpenNotebook, Pair, together
 from tests.browser.lab import Chat, Notebook
+from tests.browser.pictures import payload, picture
 
 SCREENSHOTS = Path(__file__).parents[1] / ".cache" / "screenshots"
 
@@ -50,12 +53,12 @@ def test_a_second_display_of_the_panel(open_notebook: OpenNotebook) -> None:
     expect(second.hook("row")).to_have_count(2)
 
 
-def test_a_new_view_for_the_cell_output(pair: Pair) -> None:
-    says_something(pair)
-    pair.kestrel.cell(0).locator(".jp-OutputArea").first.click()
-    pair.kestrel.command("notebook:create-output-view")
-    view = Chat(pair.kestrel.page, lambda page: page.locator('.jp-LinkedOutputView [data-lu="root"]'))
-    shows_the_same(view, pair)
+def test_a_new_view_for_the_cell_output(fresh_pair: Pair) -> None:
+    says_something(fresh_pair)
+    fresh_pair.kestrel.cell(0).locator(".jp-OutputArea").first.click()
+    fresh_pair.kestrel.command("notebook:create-output-view")
+    view = Chat(fresh_pair.kestrel.page, lambda page: page.locator('.jp-LinkedOutputView [data-lu="root"]'))
+    shows_the_same(view, fresh_pair)
 
 
 def test_running_the_cell_again_gives_the_same_node(pair: Pair) -> None:
@@ -66,15 +69,15 @@ def test_running_the_cell_again_gives_the_same_node(pair: Pair) -> None:
     assert pair.kestrel.evaluate("id(panel.node)") == node
 
 
-def test_a_restarted_kernel_joins_its_rooms_again(pair: Pair) -> None:
-    says_something(pair)
-    pair.kestrel.restart_kernel()
-    expect(pair.otter.chat.hook("status")).to_have_text(re.compile("kestrel is away"))
-    pair.kestrel.run(0)
-    expect(pair.kestrel.chat.hook("status")).to_have_text("Connected to otter")
-    expect(pair.kestrel.chat.hook("topic")).to_have_text(pair.topic)
-    pair.otter.chat.say("welcome back")
-    expect(pair.kestrel.chat.row("welcome back")).to_be_visible()
+def test_a_restarted_kernel_joins_its_rooms_again(fresh_pair: Pair) -> None:
+    says_something(fresh_pair)
+    fresh_pair.kestrel.restart_kernel()
+    expect(fresh_pair.otter.chat.hook("status")).to_have_text(re.compile("kestrel is away"))
+    fresh_pair.kestrel.run(0)
+    expect(fresh_pair.kestrel.chat.hook("status")).to_have_text("Connected to otter")
+    expect(fresh_pair.kestrel.chat.hook("topic")).to_have_text(fresh_pair.topic)
+    fresh_pair.otter.chat.say("welcome back")
+    expect(fresh_pair.kestrel.chat.row("welcome back")).to_be_visible()
 
 
 def test_a_second_kernel_on_one_profile_is_told(open_notebook: OpenNotebook, pair: Pair) -> None:
@@ -105,24 +108,51 @@ def test_the_panel_in_a_sidecar(open_notebook: OpenNotebook) -> None:
     expect(kestrel.chat.row("from the side")).to_be_visible()
 
 
-@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
-@pytest.mark.parametrize("width", [1280, 400])
-def test_it_reads_well(pair: Pair, theme: str, width: int) -> None:
-    says_something(pair)
-    show(pair.kestrel, theme, width)
-    root = pair.kestrel.chat.root
-    root.scroll_into_view_if_needed()
-    assert root.evaluate("root => root.scrollWidth <= root.clientWidth")
-    expect(pair.kestrel.chat.row("energies are in the file")).to_be_in_viewport()
-    expect(pair.kestrel.chat.hook("composer")).to_be_in_viewport()
+def test_the_picture_of_the_readme(open_notebook: OpenNotebook) -> None:
+    """A conversation as it looks in JupyterLab: `notebooks/chat.png` is a copy of what this saves."""
+    size = {"width": 1280, "height": 850}
+    kestrel, otter = open_notebook("kestrel", viewport=size), open_notebook("otter", viewport=size)
+    kestrel.run(0)
+    otter.run(0)
+    together(kestrel, otter, "lattice")
+    kestrel.chat.say("Did the run at **T = 2.27** finish?")
+    expect(otter.chat.row("T = 2.27")).to_be_visible()
+    otter.chat.say('Yes. The energies:\n\n```python\ne = pd.read_csv("energies.csv")\ne.groupby("T").E.mean()\n```')
+    expect(kestrel.chat.row("groupby")).to_be_visible()
+    otter.chat.hook("file-input").set_input_files(payload("lattice.png", picture(220, 110)))
+    shown_image = kestrel.chat.row("lattice.png").locator('[data-lu="image"]')
+    expect(shown_image).to_have_attribute("data-state", "ready")
+    kestrel.chat.say("Looks critical to me. Same at *L* = 64?")
+    expect(kestrel.chat.row("Same at L = 64?")).to_contain_text("sent to 1")
+    kestrel.command("application:toggle-left-area")
+    expect(kestrel.page.locator("#jp-left-stack")).to_be_hidden()
+    kestrel.page.locator(".jp-NotebookPanel-notebook").evaluate("notebook => notebook.scrollTo(0, 0)")
+    kestrel.page.mouse.move(0, 0)
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    root.screenshot(path=SCREENSHOTS / f"{theme.split()[1].lower()}-{width}.png")
+    kestrel.page.screenshot(path=SCREENSHOTS / "chat.png")
 
 
-def show(notebook: Notebook, theme: str, width: int) -> None:
-    notebook.page.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", theme)
+@pytest.mark.parametrize("width", ["100%", "400px"])
+@pytest.mark.parametrize("theme", ["JupyterLab Dark", "JupyterLab Light"])
+def test_it_reads_well(pair: Pair, theme: str, width: str) -> None:
+    says_something(pair)
+    chat = pair.kestrel.chat
+    with shown(pair.kestrel, theme, width):
+        assert chat.root.evaluate("root => root.scrollWidth <= root.clientWidth")
+        expect(chat.row("energies are in the file")).to_be_in_viewport()
+        expect(chat.hook("composer")).to_be_in_viewport()
+        expect(chat.hook("status")).to_be_in_viewport()
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        chat.root.screenshot(path=SCREENSHOTS / f"{theme.split()[1].lower()}-{width.rstrip('%px')}.png")
+
+
+@contextmanager
+def shown(notebook: Notebook, theme: str, width: str) -> Iterator[None]:
+    """The panel in a theme, in an output as wide as this; JupyterLab around it stays as it is."""
+    notebook.command("apputils:change-theme", theme=theme)
     expect(notebook.page.locator("body")).to_have_attribute("data-jp-theme-name", theme)
-    # JupyterLab's own panes keep their width: the panel itself is made as narrow as a phone.
-    notebook.chat.root.evaluate(
-        "(root, width) => { if (width < 1000) root.parentElement.style.width = `${width}px` }", width
-    )
+    resize = "(root, width) => { root.parentElement.style.width = width }"
+    notebook.chat.root.evaluate(resize, width)
+    notebook.chat.root.scroll_into_view_if_needed()
+    yield
+    notebook.chat.root.evaluate(resize, "")

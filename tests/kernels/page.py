@@ -29,7 +29,14 @@ class Page:
     def __init__(self, python: Path, environment: dict[str, str]) -> None:
         self._manager = KernelManager()
         assert self._manager.kernel_spec is not None
-        self._manager.kernel_spec.argv = [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        self._manager.kernel_spec.argv = [
+            str(python),
+            "-m",
+            "ipykernel_launcher",
+            "-f",
+            "{connection_file}",
+            "--log-level=ERROR",
+        ]
         self._manager.start_kernel(cwd=str(ROOT), env=os.environ | {"PYTHONPATH": str(ROOT)} | environment)
         self._client: BlockingKernelClient = self._manager.blocking_client()
         self._client.start_channels()

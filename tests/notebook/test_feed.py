@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pygments.lexers import PythonLexer
 
 from linkup_nb import Node, Room
 from linkup_nb.chat import room as rooms
@@ -142,6 +143,8 @@ async def test_unread_rows_are_those_of_others_after_the_one_seen(room: Room, fe
     feed.read(10**9)
     hear(room, "three")
     assert feed.unread == 1
+    feed.read(4)
+    assert feed.unread == 0
 
 
 async def test_the_picture_of_a_stranger_is_known_by_its_content() -> None:
@@ -174,6 +177,17 @@ async def test_an_author_who_costs_too_much_is_shown_as_typed(
     _, second, third = fields(feed)
     assert second["html"] == "<p>**bold**</p>"
     assert third["html"] == "<p><strong>bold</strong></p>\n"
+
+
+async def test_a_text_that_pygments_fails_on_is_shown_as_typed(
+    room: Room, feed: Feed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PythonLexer, "get_tokens", None)
+    hear(room, "```python\nx\n```")
+    hear(room, "**next**")
+    first, second = fields(feed)
+    assert first["html"] == "<p>```python<br>x<br>```</p>"
+    assert second["html"] == "<p><strong>next</strong></p>\n"
 
 
 async def test_only_so_many_authors_are_metered(monkeypatch: pytest.MonkeyPatch) -> None:

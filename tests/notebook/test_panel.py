@@ -23,12 +23,18 @@ def test_the_live_objects_behind_the_panel(start: Start) -> None:
     panel.close()
 
 
-def test_a_panel_opened_in_a_room_shows_it(start: Start) -> None:
+def test_a_new_panel_shows_the_room_that_was_shown_last(start: Start) -> None:
     node = start()
-    room = lu.run(node.create_room("lobby", linkup=True))
+    first, second = (lu.run(node.create_room(name, linkup=True)) for name in ("first", "second"))
     panel = Panel(node)
-    assert panel.room is room
+    assert panel.room is first
+    Page(panel.children[0]).request("show", topic=second.topic.hex())
+    again = Panel(node)
+    assert again.room is second
+    lu.run(second.leave())
+    assert again.room is panel.room is first
     panel.close()
+    again.close()
 
 
 def test_a_closed_panel_says_nothing_more(start: Start) -> None:

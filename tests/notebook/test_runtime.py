@@ -67,7 +67,7 @@ def test_other_bootstrap_peers_need_a_closed_node(start: Start) -> None:
 
 
 def test_a_node_that_cannot_open_raises_here(start: Start) -> None:
-    with pytest.raises(lu.UsageError, match=r"is not a bootstrap peer"):
+    with pytest.raises(lu.UsageError, match="bootstrap peer"):
         runtime.start("kestrel", bootstrap=["nonsense"])
     assert start().rooms == ()
 
@@ -148,20 +148,26 @@ def test_clicks_are_handled_while_run_waits(open_kernel: OpenKernel) -> None:
     page.open_chat("kestrel")
     page.request("hello", room=None, epoch=None, last_seq=None)
     topic = page.request("create", name="lobby")["topic"]
-    cell = page.execute("print('waiting', flush=True)\nprint(lu.run(anext(aiter(panel.room))).text)")
+    cell = page.execute("said = aiter(panel.room)\nprint('waiting', flush=True)\nprint(lu.run(anext(said)).text)")
     page.sees(lambda message: message["content"].get("text") == "waiting\n")
     page.request("send", topic=topic, text="the one it waits for")
     page.ends(cell)
     page.sees(lambda message: message["content"].get("text") == "the one it waits for\n")
 
 
-def test_a_panel_is_docked_with_sidecar(open_kernel: OpenKernel) -> None:
+def test_a_panel_is_docked_with_sidecar_in_place_of_the_last_one(open_kernel: OpenKernel) -> None:
     page = open_kernel()
     page.ends(page.execute("import linkup_nb as lu\nlu.chat(sidecar=True)"))
     result = page.sees(lambda message: message["msg_type"] == "execute_result")
     assert list(result["content"]["data"]) == ["text/plain"]
-    opened = [message["content"]["data"]["state"] for message in page.said if message["msg_type"] == "comm_open"]
-    assert "LinkUp" in [state.get("title") for state in opened if state["_model_name"] == "SidecarModel"]
+    opened = [message["content"] for message in page.said if message["msg_type"] == "comm_open"]
+    docks = [content for content in opened if content["data"]["state"]["_model_name"] == "SidecarModel"]
+    assert [content["data"]["state"]["title"] for content in docks] == ["LinkUp"]
+
+    page.ends(page.execute("lu.chat(sidecar=True)"))
+    page.sees(
+        lambda message: message["msg_type"] == "comm_close" and message["content"]["comm_id"] == docks[0]["comm_id"]
+    )
 
 
 def test_without_sidecar_there_is_a_sentence(open_kernel: OpenKernel) -> None:

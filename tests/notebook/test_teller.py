@@ -108,6 +108,24 @@ async def test_a_burst_of_messages_is_a_few_messages_to_the_page(scene: Scene) -
     assert len(scene.page.told) < 30
 
 
+async def test_many_deliveries_are_one_message_to_the_page(scene: Scene) -> None:
+    scene.feeds.on("delivered", scene.teller.delivered)
+    scene.teller.welcome("one", NOTHING)
+    await scene.page.until(lambda content: content["type"] == "rows")
+    sending = [asyncio.ensure_future(scene.room.send(f"number {number}")) for number in range(1000)]
+    await asyncio.gather(*sending)
+    await scene.page.until_row(999)
+    scene.teller.wake()
+    await scene.room.send("the last one")
+    await scene.page.until_row(1000)
+    assert len(scene.page.told) < 30
+    kept = {row["seq"]: row["recipients"] for batch in scene.page.batches() for row in batch["rows"]}
+    for content in scene.page.told:
+        if content["type"] == "row_update":
+            kept |= {row["seq"]: row["recipients"] for row in content["rows"]}
+    assert [kept[seq] for seq in range(1000)] == [0] * 1000
+
+
 async def test_views_at_one_place_share_a_message(scene: Scene) -> None:
     scene.teller.welcome("one", NOTHING)
     scene.teller.welcome("two", NOTHING)
@@ -135,6 +153,34 @@ async def test_a_cursor_from_nowhere_is_a_reset(scene: Scene, end: int) -> None:
     assert [batch["reset"] for batch in scene.page.batches()] == [True]
 
 
+async def test_pictures_are_told_once_and_only_so_many_are_remembered(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pictures() -> int:
+        return sum(content["type"] == "avatar" for content in scene.page.told)
+
+    scene.teller.welcome("one", NOTHING)
+    scene.hear(1)
+    await scene.page.until_row(0)
+    scene.room.meet(bytes(32), "otter", b"\x89PNG a picture")
+    scene.room.show([])
+    scene.hear(1)
+    await scene.page.until_row(1)
+    assert pictures() == 2
+    scene.room.meet(bytes(32), "heron")
+    scene.room.show([])
+    scene.hear(1)
+    await scene.page.until_row(2)
+    assert pictures() == 2
+    monkeypatch.setattr(tellers, "MAX_AVATARS", 1)
+    scene.room.meet(bytes(32), "heron", b"\x89PNG another")
+    scene.room.show([])
+    scene.hear(1)
+    await scene.page.until_row(3)
+    assert pictures() == 3
+    assert len(scene.teller._avatars) == 1
+
+
 async def test_only_so_many_views_are_told(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tellers, "MAX_VIEWS", 2)
     scene.hear(1)
@@ -143,6 +189,18 @@ async def test_only_so_many_views_are_told(scene: Scene, monkeypatch: pytest.Mon
         scene.teller.welcome(view, NOTHING if view != "three" else Cursor(epoch, 1))
     await scene.page.until_row(0)
     assert [batch["view"] for batch in scene.page.batches()] == ["two"]
+
+
+async def test_a_failure_is_shown_and_ends_nothing(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene.teller.welcome("one", NOTHING)
+    await scene.page.until(lambda content: content["type"] == "rows")
+    with monkeypatch.context() as broken:
+        broken.setattr(Room, "peers", None)
+        scene.hear(1)
+        failure = await scene.page.until(lambda content: content["type"] == "error")
+    assert failure["text"].startswith("This went wrong in the kernel: TypeError(")
+    scene.hear(1)
+    await scene.page.until_row(1)
 
 
 async def test_the_state_is_told_when_it_has_changed_and_only_then(scene: Scene) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from linkup_nb.swarm.addresses import MAX_ADDRESSES, lan_addresses, may_dial, offline
 
-NEVER = ["example.org", "localhost", "", "0.0.0.0", "::", "224.0.0.251", "ff02::1", "255.255.255.255", "::ffff:1.2.3.4"]
+NEVER = ["example.org", "localhost", "", "0.0.0.0", "::", "224.0.0.251", "ff02::1", "255.255.255.255", "fe80::1%lo"]
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.255.0.1", "::1"])

@@ -140,6 +140,14 @@ async def test_reading_ends_with_the_connection() -> None:
         await other.close()
 
 
+async def test_reading_waits_only_so_long() -> None:
+    async with pair() as (one, other):
+        with pytest.raises(TimeoutError):
+            await other.read(timeout=0.01)
+        await one.write(b"late")
+        assert await other.read(timeout=PATIENCE) == b"late"
+
+
 async def test_events_tell_of_opening_and_closing() -> None:
     async with listening(confirm=False) as side:
         one = await connect(HOST, side.port, confirm=False)
@@ -303,6 +311,15 @@ async def test_a_write_waits_for_a_slow_peer() -> None:
         assert [len(await other.read()) for _ in range(sent)] == [len(CHUNK)] * sent
         await late
         assert await other.read() == b"late"
+
+
+async def test_writing_without_end_lets_others_have_their_turn() -> None:
+    async with pair() as (one, _):
+        turns: list[str] = []
+        asyncio.get_running_loop().call_soon(turns.append, "others")
+        for _ in range(limits.TURN_SIZE // len(CHUNK) + 2):
+            await one.write(CHUNK)
+        assert turns == ["others"]
 
 
 async def test_a_write_that_is_cancelled_in_the_queue_is_not_sent() -> None:

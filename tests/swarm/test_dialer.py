@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from linkup_nb.swarm import dialer
+from linkup_nb.swarm import dialer, swarm
 from linkup_nb.swarm.discovery import PeerStatus
 from linkup_nb.wire.keys import KeyPair
 from tests.swarm.links import PATIENCE, Member
@@ -97,3 +97,29 @@ async def test_a_peer_that_moves_all_the_time_is_not_dialled_all_the_time() -> N
             await first.wait()
         await member.until(lambda: member.info(key).status is not PeerStatus.CONNECTING)
         assert len(dialled) == 1
+
+
+async def test_an_address_that_accepts_and_says_nothing_gives_way_to_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dialer, "DIAL_TIMEOUT", 0.2)
+
+    async def stall(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    silent = await asyncio.start_server(stall, "127.0.0.1", 0)
+    async with silent, Member(TOPIC) as member, Member(TOPIC) as friend:
+        member.finds(friend, silent.sockets[0].getsockname(), friend.address)
+        await member.until(lambda: member.came == [friend.key])
+
+
+@pytest.mark.parametrize(("lasting", "attempts"), [(0.0, 0), (60.0, 1)])
+async def test_a_lasting_connection_makes_good_for_failed_dials(
+    lasting: float, attempts: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(swarm, "LASTING", lasting)
+    async with Member(TOPIC) as member:
+        async with Member(TOPIC) as friend:
+            member.finds(friend)
+            await member.until(lambda: member.came)
+        await member.loses(1)
+        assert member.info(friend).attempts == attempts

@@ -132,6 +132,18 @@ async def test_only_so_many_instances_are_remembered(monkeypatch: pytest.MonkeyP
     await seeker.discovery.close()
 
 
+async def test_instances_are_asked_for_a_few_at_a_time_and_none_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mdns, "MAX_QUESTIONS", 1)
+    monkeypatch.setattr(mdns, "REPORT_INTERVAL", 0.1)
+    seeker, keys = Seeker(Mdns(), 1), [bytes([number]) * 32 for number in range(10, 15)]
+    async with neighbour() as zeroconf:
+        await asyncio.gather(*(announce(zeroconf, claim(key)) for key in keys))
+        await seeker.join(TOPIC)
+        for key in keys:
+            await seeker.finds(key)
+    await seeker.discovery.close()
+
+
 async def test_a_machine_without_multicast_works_and_tries_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mdns, "REPORT_INTERVAL", 0.05)
     tried = asyncio.Event()

@@ -176,6 +176,9 @@ async def test_hostile_finds_are_bounded_and_never_leave_this_machine_when_offli
         assert member.swarm.counters == {"found peers ignored: no key, or no address to dial": 2}
         member.pointer.point(TOPIC, key, *(("127.0.0.1", port) for port in range(1, 5000)))
         assert member.info(key).addresses == tuple(("127.0.0.1", port) for port in range(1, 9))
+        beyond = [("", 1)] * swarm.MAX_FOUND_ADDRESSES + [("127.0.0.1", 9)]
+        member.pointer.point(TOPIC, bytes(32), *beyond)
+        assert len(member.swarm.peers) == 1
 
 
 async def test_a_topic_keeps_a_bounded_number_of_peers() -> None:
@@ -232,6 +235,44 @@ async def test_leaving_a_topic_closes_the_connections_that_share_no_other() -> N
         await goes.until(lambda: goes.heard == [(member.key, b"bye")])
         await member.swarm.leave(OTHER_TOPIC)
         assert (member.swarm.connections, member.swarm.topics, member.pointer.announced) == ((), (), {})
+
+
+async def test_those_whom_we_left_do_not_come_back_until_there_is_a_topic_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(dialer, "RETRY_DELAYS", (0.05, 0.05))
+    async with Member(TOPIC) as member, Member(TOPIC) as other:
+        await member.swarm.join(OTHER_TOPIC)
+        other.finds(member)
+        await other.until(lambda: other.came)
+        member.swarm.learn_topic(other.key, TOPIC)
+        await member.swarm.leave(TOPIC)
+        await other.until(lambda: other.info(member).status is PeerStatus.FAILED)
+        assert (member.came, other.came) == ([other.key], [member.key])
+        assert member.swarm.counters == {"connections refused: we have left the topics that we shared": 2}
+        await member.swarm.join(TOPIC)
+        other.finds(member)
+        await other.until(lambda: other.came == [member.key] * 2)
+
+
+async def test_a_peer_that_restarts_again_and_again_over_slow_links_ends_with_one_connection() -> None:
+    chance, seed = random.Random(7), os.urandom(32)
+    async with AsyncExitStack() as stack:
+        stays = await stack.enter_async_context(Member(TOPIC, greeting=b"stay"))
+        there = await stack.enter_async_context(Link(stays.address[1], delay=0.01, chance=chance))
+        for life in range(12):
+            restless = await stack.enter_async_context(Member(TOPIC, seed, greeting=b"%d" % life))
+            back = await stack.enter_async_context(Link(restless.address[1], delay=0.01, chance=chance))
+            restless.finds(stays, there.address)
+            stays.finds(restless, back.address)
+            if life < 11:
+                await asyncio.sleep(chance.uniform(0, 0.05))  # so that it dies at any stage of connecting
+                await restless.swarm.close()
+        await restless.until(lambda: restless.heard == [(stays.key, b"stay")])
+        await stays.until(lambda: (restless.key, b"11") in stays.heard)
+        assert (restless.came, restless.went) == ([stays.key], [])
+        assert len(stays.came) == len(stays.went) + 1
+        assert len(stays.swarm.connections) == len(restless.swarm.connections) == 1
 
 
 async def test_a_topic_is_learned_only_from_connected_peers_and_only_if_joined() -> None:

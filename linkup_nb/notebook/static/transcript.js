@@ -139,7 +139,8 @@ const PEER = parse(`
 
 const ROW = parse(`
   <div class="lu-row" data-lu="row" tabindex="-1"><span class="lu-avatar" aria-hidden="true"></span><div class="lu-main"
-    ><div class="lu-by"><bdi class="lu-author" data-lu="author"></bdi><time data-lu="time"></time></div></div></div>`);
+    ><div class="lu-by"><bdi class="lu-author" data-lu="author"></bdi><time data-lu="time"></time></div
+    ><div class="lu-body" data-lu="body" dir="auto"></div></div></div>`);
 
 const CARD = parse(`
   <div class="lu-card" data-lu="file">
@@ -445,7 +446,8 @@ class Blobs {
 function buildRow(row, date, grouped) {
   const node = make(ROW);
   const [avatar, main] = node.children;
-  const [author, time] = main.firstChild.children;
+  const [by, body] = main.children;
+  const [author, time] = by.children;
   node.dataset.seq = row.seq;
   node.dataset.kind = row.kind;
   if (row.own) node.dataset.own = "true";
@@ -454,8 +456,10 @@ function buildRow(row, date, grouped) {
   if (!grouped) setAvatar(avatar, row);
   author.textContent = row.name ?? "";
   if (row.short) author.after(element("code", "short", {}, row.short));
-  if (row.text) main.append(element("div", "body", { dir: "auto" }, row.text));
-  if (row.html) main.append(element("div", "body", { dir: "auto", className: "lu-body lu-rich" }, vetted(row.html)));
+  if (row.text) body.textContent = row.text;
+  else if (row.html) body.append(vetted(row.html));
+  else body.remove();
+  if (row.html) body.classList.add("lu-rich");
   if (row.file) main.append(...buildAttachment(row.file));
   if (row.own) main.append(element("span", "delivery", {}, deliveryWords(row.recipients)));
   return node;
@@ -825,10 +829,11 @@ class Composer {
     });
   }
 
-  update({ room, name, commands, recording }) {
+  update({ room, name, commands, limits, recording }) {
     this.commands = commands.map((command) => ({ ...command, name: `~${command.name.replace(/^~/, "")}` }));
     this.text.placeholder = room ? `Message ${name}, or ~ for commands` : "~ for commands";
     this.text.ariaLabel = room ? `Message ${name}` : "Command";
+    this.attach.title = `Attach a file of at most ${limits.file / 2 ** 20} MiB`;
     this.attach.disabled = this.record.disabled = !room;
     this.record.ariaPressed = String(recording);
     this.#showNotice();
@@ -1169,9 +1174,13 @@ class Chat {
     if (content.type === "reply") this.kernel.answer(content, buffers);
     else if (content.type === "state") this.#onState(content);
     else if (content.type === "rows") this.#onRows(content);
-    else if (content.type === "row_update") content.room === this.log.topic && this.log.delivered(content.seq, content.recipients);
+    else if (content.type === "row_update") this.#onDeliveries(content);
     else if (content.type === "avatar") this.#onAvatar(content, buffers);
     else if (content.type === "error") this.composer.fail(content.text);
+  }
+
+  #onDeliveries({ room, rows }) {
+    if (room === this.log.topic) rows.forEach(({ seq, recipients }) => this.log.delivered(seq, recipients));
   }
 
   #onAvatar({ avatar, mime }, buffers) {
@@ -1214,7 +1223,7 @@ class Chat {
     if (state.needs_profile !== before?.needs_profile) this.profile.open(state.me, state.needs_profile);
     const focused = this.root.contains(document.activeElement);
     this.#show();
-    if (focused && !this.root.contains(document.activeElement)) this.#focus();
+    if (focused && !this.root.querySelector(":focus")?.checkVisibility()) this.#focus();
   }
 
   /** Where the reader will want to type. */

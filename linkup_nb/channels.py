@@ -1,0 +1,167 @@
+"""Many protocols on one connection: the one reader of a connection whose messages are Protomux frames."""
+
+import asyncio
+import weakref
+from collections.abc import Callable
+from typing import Protocol
+
+from linkup_nb.errors import ConnectionClosed, PeerError
+from linkup_nb.loops import Tasks
+from linkup_nb.wire.protomux import Channel, Closed, Drained, Offered, Opened, Protomux, Received
+
+
+class Connection(Protocol):
+    """What is needed of a connection."""
+
+    initiator: bool
+    handshake_hash: bytes
+    remote_public_key: bytes
+    closed: bool
+
+    async def read(self) -> bytes:
+        """The next message; raises `ConnectionClosed` at the end."""
+
+    async def write(self, message: bytes) -> None:
+        """Send a message; waits while the peer is slow, raises `ConnectionClosed` at the end."""
+
+    async def close(self, reason: Exception | None = None) -> None:
+        """End it."""
+
+
+class Handler(Protocol):
+    """Who uses a channel. A `PeerError` that a method raises closes the connection with that reason."""
+
+    def opened(self, handshake: bytes) -> None:
+        """Both ends have opened the channel."""
+
+    def received(self, type: int, payload: bytes) -> None:
+        """The peer sent a message."""
+
+    def drained(self) -> None:
+        """The channel is ready again after `send` returned `False`."""
+
+    def ended(self) -> None:
+        """The peer closed the channel or refused it, or the connection has ended."""
+
+
+Acceptor = Callable[[bytes], bool]
+"""Is asked about the id of a channel that the peer opened: opens the same one and says `True`, or `False` to refuse."""
+
+_channels: "weakref.WeakKeyDictionary[Connection, Channels]" = weakref.WeakKeyDictionary()
+
+
+class Channels:
+    """The channels of one connection; get them with `Channels.of`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self._mux = Protomux()
+        self._handlers: dict[Channel, Handler] = {}
+        self._acceptors: dict[str, list[Acceptor]] = {}
+        self._at_end: list[Callable[[], object]] = []
+        self._wake = asyncio.Event()
+        self._relieved = asyncio.Event()
+        self._tasks = Tasks()
+        self._tasks.start(self._read(), "reading channels")
+        self._tasks.start(self._write(), "writing channels")
+
+    @classmethod
+    def of(cls, connection: Connection) -> "Channels":
+        """The channels of this connection; from now on nobody else may read it."""
+        if connection not in _channels:
+            _channels[connection] = cls(connection)
+        return _channels[connection]
+
+    def accept(self, protocol: str, acceptor: Acceptor) -> None:
+        """Ask `acceptor` about channels of this protocol that the peer opens."""
+        self._acceptors.setdefault(protocol, []).append(acceptor)
+
+    def refuse(self, protocol: str, acceptor: Acceptor) -> None:
+        """Ask `acceptor` no longer."""
+        self._acceptors[protocol].remove(acceptor)
+
+    def on_end(self, action: Callable[[], object]) -> None:
+        """Call `action()` when the connection has ended."""
+        self._at_end.append(action)
+
+    def open(self, protocol: str, id: bytes, handshake: bytes, handler: Handler) -> Channel:
+        """Open a channel, or accept the one that the peer opened; `handler` hears of the rest."""
+        channel = self._mux.open(protocol, id, handshake)
+        self._handlers[channel] = handler
+        self._wake.set()
+        return channel
+
+    def send(self, channel: Channel, type: int, payload: bytes) -> bool:
+        """Queue a message; `False` asks to wait until the channel has drained."""
+        self._wake.set()
+        return channel.send(type, payload)
+
+    def close(self, channel: Channel) -> None:
+        """Close a channel at both ends; its handler hears nothing more."""
+        channel.close()
+        self._handlers.pop(channel, None)
+        self._wake.set()
+
+    def resume(self, channel: Channel) -> None:
+        """Let the messages of a paused channel come again."""
+        channel.resume()
+        self._relieved.set()
+        self._wake.set()
+
+    async def _read(self) -> None:
+        reason: PeerError | None = None
+        try:
+            while True:
+                self._mux.receive_data(await self.connection.read())
+                self._handle_events()
+                self._wake.set()
+                while self._mux.congested:
+                    self._relieved.clear()
+                    await self._relieved.wait()
+        except PeerError as error:
+            reason = error
+        except ConnectionClosed:
+            pass
+        await self._end(reason)
+
+    async def _write(self) -> None:
+        try:
+            while True:
+                self._handle_events()
+                while (message := self._mux.data_to_send()) is not None:
+                    await self.connection.write(message)
+                    self._handle_events()
+                self._wake.clear()
+                await self._wake.wait()
+        except PeerError as error:
+            await self._end(error)
+        except ConnectionClosed:
+            pass
+
+    def _handle_events(self) -> None:
+        while events := self._mux.events():
+            for event in events:
+                if isinstance(event, Received):
+                    if handler := self._handlers.get(event.channel):
+                        handler.received(event.type, event.payload)
+                elif isinstance(event, Offered):
+                    acceptors = self._acceptors.get(event.protocol, ())
+                    if not any(acceptor(event.id) for acceptor in acceptors):
+                        self._mux.reject(event)
+                elif handler := self._handlers.get(event.channel):
+                    if isinstance(event, Opened):
+                        handler.opened(event.handshake)
+                    elif isinstance(event, Drained):
+                        handler.drained()
+                    elif isinstance(event, Closed):
+                        del self._handlers[event.channel]
+                        handler.ended()
+
+    async def _end(self, reason: PeerError | None) -> None:
+        handlers, self._handlers = self._handlers, {}
+        for handler in handlers.values():
+            handler.ended()
+        for action in self._at_end:
+            action()
+        await self.connection.close(reason)
+        await self._tasks.cancel()

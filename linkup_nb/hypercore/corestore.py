@@ -1,0 +1,268 @@
+"""A store of cores: keys made from one secret, one folder on disk, one replication for a whole connection."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import NamedTuple
+
+from linkup_nb.channels import Channels, Connection
+from linkup_nb.errors import NodeClosed, StoreError, UsageError
+from linkup_nb.hypercore.core import Core
+from linkup_nb.hypercore.log import Log
+from linkup_nb.hypercore.manifest import Manifest
+from linkup_nb.hypercore.peer import PROTOCOL
+from linkup_nb.hypercore.replicator import Replicator
+from linkup_nb.hypercore.storage import CoreRow, Store
+from linkup_nb.loops import Events, from_any_loop
+from linkup_nb.wire.keys import KEY_SIZE, KeyPair, blake2b_256, discovery_key, namespace, z32decode
+
+(_NAMES,) = namespace("corestore", [0])
+_NO_NAMESPACE = bytes(32)
+
+
+class StoredCore(NamedTuple):
+    """A core that the store knows."""
+
+    key: bytes
+    discovery_key: bytes
+    name: str | None
+    length: int
+    writable: bool
+
+
+class Corestore(Events):
+    """Cores in one folder. `async with Corestore(path) as store`, or `await store.open()` and `await store.close()`.
+
+    The same `primary_key` (32 bytes, a secret) gives the same keys for the same names everywhere, in JavaScript too;
+    without one, the folder's own is used, made at the first opening. Emits `core` (key) for each core new to it.
+    """
+
+    def __init__(self, path: Path | str, primary_key: bytes | None = None) -> None:
+        super().__init__(asyncio.get_running_loop())
+        if primary_key is not None and len(primary_key) != KEY_SIZE:
+            raise UsageError(f"a primary key is {KEY_SIZE} bytes, not {len(primary_key)}")
+        self.path = Path(path)
+        self.closed = True
+        self._primary_key = primary_key or b""
+        self._store: Store
+        self._open_logs: dict[bytes, tuple[Log, Replicator]] = {}
+        self._opening = asyncio.Lock()
+        self._channels: dict[Channels, bool] = {}
+
+    def __repr__(self) -> str:
+        return f"Corestore({str(self.path)!r}, {'closed' if self.closed else f'{len(self._open_logs)} cores open'})"
+
+    @from_any_loop
+    async def open(self) -> None:
+        """Open the folder. Raises `StoreInUse`, `StoreVersion` or `StoreError`."""
+        if self.closed:
+            self._store = Store.open(self.path)
+            self._primary_key = self._primary_key or _own_primary_key(self.path)
+            self.closed = False
+
+    async def __aenter__(self) -> "Corestore":
+        await self.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    @from_any_loop
+    async def core(
+        self,
+        *,
+        name: str | None = None,
+        key: bytes | str | None = None,
+        key_pair: KeyPair | None = None,
+        manifest: Manifest | None = None,
+        encryption_key: bytes | None = None,
+    ) -> Core:
+        """The core with this name (yours, writable), this key (anybody's; 32 bytes, or their text), or this key pair.
+
+        A key pair may come with the manifest that it signs for, if that is not the ordinary one. With `encryption_key`,
+        blocks are written encrypted and read decrypted. Close what you get.
+        """
+        return await self._core(_NO_NAMESPACE, name, key, key_pair, encryption_key, manifest)
+
+    def namespace(self, name: str) -> "Namespace":
+        """A part of this store in which the same names give other keys."""
+        return Namespace(self, blake2b_256(_NO_NAMESPACE + name.encode()))
+
+    def replicate(self, connection: Connection) -> None:
+        """Copy over this connection, both ways, each core that is open here, now or later, and that the peer knows."""
+        self._check_open()
+        channels = Channels.of(connection)
+        if channels in self._channels:
+            return
+        self._channels[channels] = True
+        channels.accept(PROTOCOL, lambda id: self._accept(channels, id))
+        channels.on_end(lambda: self._channels.pop(channels, None))
+        for _, replicator in self._open_logs.values():
+            if not replicator.has(channels):
+                replicator.add(channels)
+
+    @property
+    def cores(self) -> tuple[StoredCore, ...]:
+        """Every core that the store knows, open or not."""
+        self._check_open()
+        return tuple(
+            StoredCore(row.key, row.discovery_key, row.name, row.head.length, row.name is not None)
+            for row in self._store.cores()
+        )
+
+    async def watch(self) -> AsyncIterator[bytes]:
+        """The keys of cores that come to be known from now on."""
+        found: asyncio.Queue[bytes] = asyncio.Queue()
+        self.on("core", found.put_nowait)
+        try:
+            while True:
+                yield await found.get()
+        finally:
+            self.remove_listener("core", found.put_nowait)
+
+    @from_any_loop
+    async def close(self) -> None:
+        """Write everything, leave every peer, and let another process have the folder."""
+        if self.closed:
+            return
+        self.closed = True
+        for log, replicator in self._open_logs.values():
+            replicator.close()
+            await log.close()
+            for view in tuple(log.listeners):
+                if isinstance(view, Core):
+                    await view.close()
+        self._open_logs.clear()
+        await self._store.close()
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise NodeClosed("this store is closed; `await store.open()` opens it")
+
+    def key_pair(self, name: str, names: bytes = _NO_NAMESPACE) -> KeyPair:
+        """The key pair of a name, as JavaScript's Corestore makes it from the same primary key."""
+        return KeyPair.from_seed(blake2b_256(_NAMES + names + name.encode(), key=self._primary_key))
+
+    async def _core(
+        self,
+        names: bytes,
+        name: str | None,
+        key: bytes | str | None,
+        key_pair: KeyPair | None,
+        encryption_key: bytes | None,
+        manifest: Manifest | None = None,
+    ) -> Core:
+        self._check_open()
+        if sum(given is not None for given in (name, key, key_pair)) != 1:
+            raise UsageError("a core is opened by one of name, key and key_pair")
+        if name is not None:
+            key_pair = self.key_pair(name, names)
+        if key_pair and not manifest:
+            manifest = Manifest.of(key_pair.public_key)
+        core_key = manifest.key if manifest else parse_key(key or b"")
+        async with self._opening:
+            log, replicator = await self._log(core_key, manifest, key_pair, (names, name) if name is not None else None)
+        return Core(log, replicator, encryption_key)
+
+    async def _log(
+        self, key: bytes, manifest: Manifest | None, key_pair: KeyPair | None, named: tuple[bytes, str] | None
+    ) -> tuple[Log, Replicator]:
+        found = self._open_logs.get(key)
+        if not found:
+            row = self._store.core(discovery_key(key))
+            if row is None:
+                row = await self._store.add_core(discovery_key(key), key)
+                self.emit("core", key)
+            # A peer may have opened it here while it was being added.
+            found = self._open_logs.get(key) or self._open_row(row, key_pair)
+        log = found[0]
+        log.key_pair = log.key_pair or key_pair
+        if manifest and not log.manifest:
+            log.set_manifest(manifest)
+        if named:
+            self._store.execute("UPDATE core SET namespace = ?, name = ? WHERE id = ?", (*named, log.id))
+        await self._store.flush()
+        return found
+
+    def _open_row(self, row: CoreRow, key_pair: KeyPair | None) -> tuple[Log, Replicator]:
+        if key_pair is None and row.name is not None and row.namespace is not None:
+            made = self.key_pair(row.name, row.namespace)
+            key_pair = made if Manifest.of(made.public_key).key == row.key else None
+        log = Log(self._store, row, key_pair)
+        replicator = Replicator(log)
+        self._open_logs[row.key] = (log, replicator)
+        for channels in self._channels:
+            if not replicator.has(channels):
+                replicator.add(channels)
+        return log, replicator
+
+    def _accept(self, channels: Channels, id: bytes) -> bool:
+        """A peer has opened the core with this discovery key: open it too, if the store has it."""
+        if self.closed:
+            return False
+        row = self._store.core(id)
+        if row is None:
+            return False
+        found = self._open_logs.get(row.key)
+        if found is None:
+            self._open_row(row, None)
+        elif not found[1].has(channels):
+            found[1].add(channels)
+        return True
+
+
+class Namespace:
+    """A part of a store; its names are kept apart from those of other parts."""
+
+    def __init__(self, store: Corestore, names: bytes) -> None:
+        self._store = store
+        self._names = names
+        self._loop = store._loop
+
+    def namespace(self, name: str) -> "Namespace":
+        """A part of this part."""
+        return Namespace(self._store, blake2b_256(self._names + name.encode()))
+
+    def key_pair(self, name: str) -> KeyPair:
+        """The key pair of a name in this part."""
+        return self._store.key_pair(name, self._names)
+
+    @property
+    def store(self) -> Corestore:
+        """The store that this is a part of."""
+        return self._store
+
+    @from_any_loop
+    async def core(self, *, name: str, encryption_key: bytes | None = None) -> Core:
+        """The core with this name; see `Corestore.core`."""
+        return await self._store._core(self._names, name, None, None, encryption_key)
+
+
+def parse_key(key: bytes | str) -> bytes:
+    """32 bytes out of themselves, 64 hexadecimal digits, or 52 letters of z-base-32. Raises `UsageError`."""
+    try:
+        if isinstance(key, str):
+            key = bytes.fromhex(key) if len(key) == 2 * KEY_SIZE else z32decode(key)
+    except Exception:  # noqa: BLE001  # whatever is wrong with it, it is no key
+        key = b""
+    if len(key) != KEY_SIZE:
+        raise UsageError("a key is 32 bytes, 64 hexadecimal digits, or 52 letters and digits")
+    return key
+
+
+def _own_primary_key(path: Path) -> bytes:
+    file = path / "primary-key"
+    try:
+        if not file.exists():
+            handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(handle, "wb") as out:
+                out.write(os.urandom(KEY_SIZE))
+                out.flush()
+                os.fsync(out.fileno())
+        key = file.read_bytes()
+    except OSError as error:
+        raise StoreError(f"{file} cannot be used: {error.strerror}") from None
+    if len(key) != KEY_SIZE:
+        raise StoreError(f"{file} is damaged: it has {len(key)} bytes, not {KEY_SIZE}")
+    return key

@@ -1,0 +1,75 @@
+"""Downloads: ranges of blocks that are being fetched from whoever has them."""
+
+import asyncio
+from collections.abc import Callable
+
+from linkup_nb.hypercore.log import Log
+
+
+class Download:
+    """The fetching of a range of blocks; `await download.done()`, or watch `downloaded` of `total`."""
+
+    def __init__(self, log: Log, start: int, end: int, stopped: Callable[["Download"], None]) -> None:
+        self.start = start
+        self.end = end
+        self.total = end - start
+        self.cancelled = False
+        self.cursors: dict[object, int] = {}
+        self._log = log
+        self._stopped = stopped
+        self._left = sum(1 for _ in log.blocks.missing(start, end))
+        self._finished = asyncio.get_running_loop().create_future()
+        self.count()
+
+    def __repr__(self) -> str:
+        return f"Download(blocks {self.start} to {self.end}, {self.downloaded} of {self.total})"
+
+    @property
+    def downloaded(self) -> int:
+        """How many blocks of the range are here."""
+        return self.total - self._left
+
+    @property
+    def finished(self) -> bool:
+        """Whether all blocks are here."""
+        return self._left == 0
+
+    async def done(self, *, progress: bool = False, timeout: float | None = None) -> None:
+        """Wait until all blocks are here; `progress` shows a bar. Raises `TimeoutError` after `timeout` seconds."""
+        async with asyncio.timeout(timeout):
+            if not progress:
+                await asyncio.shield(self._finished)
+                return
+            from tqdm.auto import tqdm  # type: ignore[import-untyped]
+
+            with tqdm(total=self.total, unit="block") as bar:
+                while not self._finished.done():
+                    bar.update(self.downloaded - bar.n)
+                    await asyncio.wait([self._finished], timeout=0.1)
+                bar.update(self.downloaded - bar.n)
+
+    def cancel(self) -> None:
+        """Fetch no more of it."""
+        self.cancelled = True
+        self._finish()
+
+    def arrived(self, index: int) -> None:
+        """A block of the log has come."""
+        if self.start <= index < self.end:
+            self._left -= 1
+            self.count()
+
+    def recount(self) -> None:
+        """Blocks have gone away, or the end has been cut off."""
+        self._left = sum(1 for _ in self._log.blocks.missing(self.start, self.end))
+        self.cursors.clear()
+
+    def count(self) -> None:
+        """End, if everything is here."""
+        if self._left == 0:
+            self._finish()
+
+    def _finish(self) -> None:
+        if not self._finished.done():
+            self._finished.set_result(None)
+        self._stopped(self)

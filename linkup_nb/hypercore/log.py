@@ -1,0 +1,413 @@
+"""One log of a store: its head, its tree, the blocks that are here. What a user holds is a `Core`, a view of it."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+from linkup_nb.errors import InvalidProof, NotWritable, StoreError, UsageError
+from linkup_nb.hypercore import flat
+from linkup_nb.hypercore.bitfield import Bitfield
+from linkup_nb.hypercore.manifest import Manifest
+from linkup_nb.hypercore.merkle import Node, Peaks, leaf_hash, parent
+from linkup_nb.hypercore.messages import Data
+from linkup_nb.hypercore.nodes import Nodes
+from linkup_nb.hypercore.proof import Proof, Verified, Wanted, prove, verify
+from linkup_nb.hypercore.storage import MAX_LENGTH, CoreRow, Head, Store
+from linkup_nb.wire.compact import Decoder, Encoder
+from linkup_nb.wire.keys import KeyPair
+
+MAX_BLOCK = 15 * 1024 * 1024  # bytes; a block and its proof have to fit one frame of a secret stream
+
+_AUDIT_STRIDE = 256  # blocks checked before others may run
+
+log = logging.getLogger("linkup_nb")
+R = TypeVar("R")
+
+
+class Listener(Protocol):
+    """Somebody whom a log tells what happens to it."""
+
+    def told(self, event: str, *details: Any) -> None:
+        """`append`, `truncate` (length, fork), `download` (index), `clear` (start, end), `want`, `peer`, `conflict`."""
+
+
+class Evidence(NamedTuple):
+    """A head, and perhaps a block, that its author signed; enough for anybody who knows the log's key."""
+
+    key: bytes
+    fork: int
+    manifest: Manifest
+    proof: Proof
+
+    def check(self) -> Peaks:
+        """The tree that was signed. Raises `InvalidProof` if it was not, or not for this key."""
+        if self.manifest.key != self.key:
+            raise InvalidProof("the manifest is not that of this key")
+
+        def authenticate(peaks: Peaks, signature: bytes) -> None:
+            self.manifest.verify(signature, self.key, peaks.hash(), peaks.length, self.fork)
+
+        shown = verify(self.proof, (), lambda _: None, authenticate)
+        if shown.peaks is None:
+            raise InvalidProof("a proof without a head")
+        return shown.peaks
+
+    def encode(self) -> bytes:
+        """The key and then a `data` message of hypercore/alpha."""
+        return self.key + Data(0, self.fork, self.proof, self.manifest).encode()
+
+    @classmethod
+    def decode(cls, data: bytes) -> "Evidence":
+        """Read the bytes of `encode`; raises `DecodeError` or `InvalidProof`."""
+        message = Data.decode(data[32:])
+        if message.manifest is None:
+            raise InvalidProof("evidence without a manifest")
+        return cls(data[:32], message.fork, message.manifest, message.proof)
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """What checking every hash and the signature of a log has shown."""
+
+    blocks: int
+    nodes: int
+    faults: tuple[str, ...]
+
+    @property
+    def clean(self) -> bool:
+        """Whether everything was as it should be."""
+        return not self.faults
+
+
+class Log:
+    """The state of one log, shared by all views of it and by its replication. All of it is for the store's loop."""
+
+    def __init__(self, store: Store, row: CoreRow, key_pair: KeyPair | None = None) -> None:
+        self.store = store
+        self.id = row.id
+        self.key = row.key
+        self.discovery_key = row.discovery_key
+        self.manifest = Manifest.decode(row.manifest) if row.manifest else None
+        self.key_pair = key_pair
+        self.conflict = _decode_conflict(row.conflict) if row.conflict else None
+        self.listeners: set[Listener] = set()
+        self.wanted: dict[int, asyncio.Future[None]] = {}
+        self._changes: set[asyncio.Future[None]] = set()
+        self._turn = asyncio.Lock()
+        self._running: set[asyncio.Task[Any]] = set()
+        self._load(row.head)
+
+    def _load(self, head: Head) -> None:
+        self._nodes = Nodes(self.store, self.id)
+        roots = [self.find(index) for index in flat.roots(head.length)]
+        if None in roots:
+            raise StoreError(f"the log {self.key.hex()[:8]} in {self.store.path} has lost parts of its tree")
+        self.blocks = Bitfield(head.contiguous, lambda start, end: self.store.held(self.id, start, end))
+        self._set_head(Peaks([root for root in roots if root]), head.fork, head.signature)
+
+    def _set_head(self, peaks: Peaks, fork: int, signature: bytes) -> None:
+        self.roots = tuple(peaks.roots)
+        self.length = peaks.length
+        self.byte_length = peaks.byte_length
+        self.fork = fork
+        self.signature = signature
+
+    @property
+    def writable(self) -> bool:
+        """Whether this log can be appended to here."""
+        return self.key_pair is not None and self.conflict is None
+
+    def find(self, index: int) -> Node | None:
+        """The tree node `index`."""
+        return self._nodes.find(index)
+
+    def block(self, index: int) -> bytes | None:
+        """The block `index`, encrypted if the log is."""
+        return self.store.block(self.id, index)
+
+    # Changes by the author
+
+    async def append(
+        self, blocks: Sequence[bytes], encode: Callable[[int, int, bytes], bytes] | None, *, durable: bool = True
+    ) -> int:
+        """Add blocks at the end, at once or not at all; the length then. They are on disk when this returns.
+
+        `encode(index, fork, block)` encrypts. With `durable=False` they survive a crash but not yet a power cut.
+        """
+
+        async def change() -> int:
+            start = self.length
+            if encode:
+                stored = [encode(start + offset, self.fork, block) for offset, block in enumerate(blocks)]
+            else:
+                stored = list(blocks)
+            if start + len(stored) > MAX_LENGTH:
+                raise UsageError(f"a log holds at most {MAX_LENGTH} blocks")
+            peaks = Peaks(self.roots)
+            peaks.append(stored)
+            # Not in the cache before they are on disk: the disk may refuse them.
+            self.store.put_nodes(self.id, peaks.added)
+            self.store.put_blocks(self.id, start, stored)
+            contiguous = peaks.length if self.blocks.contiguous == start else self.blocks.contiguous
+            await self._write_own(peaks, self.fork, contiguous, durable)
+            self.blocks.set(start, len(stored))
+            self._tell("append")
+            return self.length
+
+        if any(len(block) > MAX_BLOCK for block in blocks):
+            raise UsageError(f"a block has at most {MAX_BLOCK} bytes; split what is larger")
+        return await self._alone(change)
+
+    async def truncate(self, length: int, fork: int | None) -> None:
+        """Cut the end off, which makes a new fork of the log."""
+
+        async def change() -> None:
+            new_fork = self.fork + 1 if fork is None else fork
+            if not 0 <= length <= self.length:
+                raise UsageError(f"a log of {self.length} blocks cannot be cut to {length}")
+            if new_fork <= self.fork:
+                raise UsageError(f"a new fork of this log is at least {self.fork + 1}, not {new_fork}")
+            peaks = Peaks([self._own(index) for index in flat.roots(length)])
+            self._delete_from(length)
+            await self._write_own(peaks, new_fork, min(self.blocks.contiguous, length), True)
+            self.blocks.truncate(length)
+            self._tell("truncate", length, new_fork)
+
+        await self._alone(change)
+
+    async def _write_own(self, peaks: Peaks, fork: int, contiguous: int, durable: bool) -> None:
+        if not self.key_pair or not self.manifest or self.conflict:
+            raise NotWritable(
+                "this log is frozen: its author signed two histories"
+                if self.conflict
+                else "only its author can change a log"
+            )
+        signature = self.manifest.sign(self.key_pair, self.key, peaks.hash(), peaks.length, fork)
+        self.store.put_head(self.id, Head(fork, peaks.length, signature, contiguous))
+        await self.store.commit(durable=durable)
+        self._nodes.forget()
+        self._set_head(peaks, fork, signature)
+
+    async def _alone(self, change: Callable[[], Awaitable[R]]) -> R:
+        """Make one change after the other, and to its end even if who asked for it is cancelled."""
+
+        async def locked() -> R:
+            async with self._turn:
+                return await change()
+
+        task = asyncio.get_running_loop().create_task(locked())
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return await asyncio.shield(task)
+
+    # Changes that peers prove
+
+    def authenticate(self, fork: int) -> Callable[[Peaks, bytes], None]:
+        """What raises `InvalidProof` unless this log's author signed a tree under `fork`."""
+
+        def check(peaks: Peaks, signature: bytes) -> None:
+            if self.manifest is None:
+                raise InvalidProof("a head came before the manifest that says who may sign it")
+            self.manifest.verify(signature, self.key, peaks.hash(), peaks.length, fork)
+
+        return check
+
+    def set_manifest(self, manifest: Manifest) -> None:
+        """Learn who may sign. Raises `InvalidProof` if it is not the manifest of this key."""
+        if manifest.key != self.key:
+            raise InvalidProof("the manifest is not that of this log's key")
+        self.manifest = manifest
+        self.store.execute("UPDATE core SET manifest = ? WHERE id = ?", (manifest.encode(), self.id))
+
+    def accept(self, proof: Proof) -> None:
+        """Keep what a peer has proved. Raises `InvalidProof`, and then nothing of it is kept."""
+        end = self.length + (proof.upgrade.length if proof.upgrade else 0)
+        if proof.block and proof.block.index >= end:
+            raise InvalidProof(f"block {proof.block.index} of a log of {self.length} blocks")
+        shown = verify(proof, self.roots, self.find, self.authenticate(self.fork))
+        if shown.peaks and proof.upgrade:
+            if shown.peaks.length > MAX_LENGTH:
+                raise InvalidProof(f"a log has at most {MAX_LENGTH} blocks")
+            self._set_head(shown.peaks, self.fork, proof.upgrade.signature)
+        self._keep(shown, proof)
+        if shown.peaks:
+            self._tell("append")
+
+    def _keep(self, shown: Verified, proof: Proof) -> None:
+        self._nodes.put(shown.nodes)
+        index = None
+        if proof.block and not self.blocks.has(proof.block.index):
+            index = proof.block.index
+            self.store.put_blocks(self.id, index, [proof.block.value])
+            self.blocks.set(index)
+        self._put_head()
+        self._commit_soon()
+        if index is not None:
+            self._tell("download", index)
+            waiting = self.wanted.pop(index, None)
+            if waiting and not waiting.done():
+                waiting.set_result(None)
+
+    def reorganize(self, proof: Proof, fork: int) -> None:
+        """Follow the author to a later fork, of which `proof` has a whole head; what both have in common stays.
+
+        Raises `InvalidProof`, and then nothing changes.
+        """
+        if fork <= self.fork:
+            raise InvalidProof(f"fork {fork} is not later than fork {self.fork}")
+        shown = verify(Proof(upgrade=proof.upgrade), (), lambda _: None, self.authenticate(fork))
+        if not shown.peaks or not proof.upgrade or shown.peaks.length > MAX_LENGTH:
+            raise InvalidProof("a later fork without its head")
+        common = 0
+        for node in shown.nodes:
+            # A subtree that is the same in both trees, and begins where the common beginning ends so far, extends it.
+            here = flat.right_span(node.index) < 2 * self.length and flat.left_span(node.index) <= 2 * common
+            if here and self.find(node.index) == node:
+                common = max(common, flat.right_span(node.index) // 2 + 1)
+        self._delete_from(common)
+        self.blocks.truncate(common)
+        self._set_head(shown.peaks, fork, proof.upgrade.signature)
+        self._nodes.forget()
+        self._nodes.put(shown.nodes)
+        self._put_head()
+        self._commit_soon()
+        self._tell("truncate", common, fork)
+        self._tell("append")
+
+    def freeze(self, first: Evidence, second: Evidence) -> None:
+        """Stop at two heads that its author signed and that disagree."""
+        self.conflict = (first, second)
+        both = bytes(Encoder().buffer(first.encode()).buffer(second.encode()))
+        self.store.execute("UPDATE core SET conflict = ? WHERE id = ?", (both, self.id))
+        self.store.commit(durable=True)
+        self._tell("conflict", first, second)
+
+    def _put_head(self) -> None:
+        self.store.put_head(self.id, Head(self.fork, self.length, self.signature, self.blocks.contiguous))
+
+    def _commit_soon(self) -> None:
+        self.store.commit_soon(self._commit_failed)
+
+    def _commit_failed(self, error: Exception) -> None:
+        """Go back to what the disk has; what is missing then is fetched again."""
+        log.error("the log %s goes back to what is on disk: %s", self.key.hex()[:8], error)
+        row = self.store.core(self.discovery_key)
+        assert row
+        self._load(row.head)
+
+    def _delete_from(self, length: int) -> None:
+        """Forget the blocks from `length` on, and every node over one of them."""
+        self.store.delete(self.id, blocks=(length, self.length), nodes=(2 * length, max(2 * self.length, 1)))
+        if length:
+            index = 2 * length - 2
+            while flat.left_span(index) or flat.right_span(index) < 2 * self.length:
+                index = flat.parent(index)
+                if flat.right_span(index) >= 2 * length:
+                    self.store.delete(self.id, nodes=(index, index + 1))
+
+    # Proofs and checks
+
+    def prove(self, wanted: Wanted) -> Proof:
+        """Answer a peer. Raises `InvalidRequest` for what cannot be shown; a block that is not here is empty."""
+        block = self.block(wanted.block[0]) if wanted.block else None
+        return prove(wanted, self.length, self.find, block=block or b"", signature=self.signature)
+
+    def evidence(self, index: int | None = None) -> Evidence:
+        """The head, and the block `index` under it, for anybody who knows the key. Raises `UsageError` if not here."""
+        if not self.manifest or not self.length:
+            raise UsageError("an empty log proves nothing")
+        if index is not None and not self.blocks.has(index):
+            raise UsageError(f"block {index} is not here; get it first")
+        block = None if index is None else (index, 0)
+        return Evidence(self.key, self.fork, self.manifest, self.prove(Wanted(block=block, upgrade=(0, self.length))))
+
+    async def audit(self) -> Audit:
+        """Hash every block and node that is here again, and check the signature; changes nothing."""
+        faults: list[str] = []
+        blocks = nodes = 0
+        length = self.length
+        for index in range(length):
+            block = self.block(index) if self.blocks.has(index) else None
+            node = self.find(2 * index)
+            if block is not None:
+                blocks += 1
+                if not node or (node.size, node.hash) != (len(block), leaf_hash(block)):
+                    faults.append(f"block {index} is not the one that was signed")
+            elif self.blocks.has(index):
+                faults.append(f"block {index} is missing")
+            odd = 2 * index + 1
+            for number, found in ((2 * index, node), (odd, self.find(odd))):
+                if found:
+                    nodes += 1
+                    faults += self._audit_parent(number, found, length)
+            if index % _AUDIT_STRIDE == 0:
+                await asyncio.sleep(0)
+        if length and self.manifest:
+            try:
+                self.authenticate(self.fork)(Peaks(self.roots), self.signature)
+            except InvalidProof as error:
+                faults.append(str(error))
+        return Audit(blocks, nodes, tuple(faults))
+
+    def _audit_parent(self, index: int, node: Node, length: int) -> Iterable[str]:
+        if not index & 1 or flat.right_span(index) >= 2 * length:
+            return
+        left, right = (self.find(child) for child in flat.children(index))
+        if left and right and parent(left, right) != node:
+            yield f"node {index} is not the parent of its children"
+
+    def _own(self, index: int) -> Node:
+        node = self.find(index)
+        if node is None:
+            raise StoreError(f"the log {self.key.hex()[:8]} in {self.store.path} has lost node {index} of its tree")
+        return node
+
+    # Waiting
+
+    async def clear(self, start: int, end: int) -> None:
+        """Forget blocks, to make room; their place in the log stays."""
+
+        async def change() -> None:
+            self.store.delete(self.id, blocks=(start, end))
+            self.blocks.clear(start, end - start)
+            self._put_head()
+            await self.store.commit()
+            self._tell("clear", start, end)
+
+        await self._alone(change)
+
+    async def changed(self) -> None:
+        """Wait until the head changes."""
+        change = asyncio.get_running_loop().create_future()
+        self._changes.add(change)
+        try:
+            await change
+        finally:
+            self._changes.discard(change)
+
+    async def want(self, index: int) -> None:
+        """Wait until a peer has sent the block `index`."""
+        waiting = self.wanted.get(index)
+        if waiting is None:
+            waiting = self.wanted[index] = asyncio.get_running_loop().create_future()
+            self._tell("want")
+        await asyncio.shield(waiting)
+
+    def _tell(self, event: str, *details: Any) -> None:
+        if event in ("append", "truncate"):
+            for change in self._changes:
+                if not change.done():
+                    change.set_result(None)
+        for listener in tuple(self.listeners):
+            listener.told(event, *details)
+
+    async def close(self) -> None:
+        """Wait for changes under way."""
+        await asyncio.gather(*self._running, return_exceptions=True)
+
+
+def _decode_conflict(data: bytes) -> tuple[Evidence, Evidence]:
+    source = Decoder(data)
+    return Evidence.decode(source.buffer()), Evidence.decode(source.buffer())

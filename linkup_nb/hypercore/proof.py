@@ -1,0 +1,313 @@
+"""Proofs: the few tree nodes that show that a block, a node, a byte offset or a longer tree belongs to a signed log.
+
+Who asks names what it wants and what it already has; the answer holds no node that the asker can compute. The walks are
+those of hypercore 11, so that both ends list the same nodes in the same order.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from linkup_nb.errors import InvalidProof, InvalidRequest
+from linkup_nb.hypercore import flat
+from linkup_nb.hypercore.merkle import FindNode, Node, Peaks, leaf, parent
+
+
+class Unrooted(InvalidProof):
+    """A proof that ends at a node that is not known here: it may be true."""
+
+
+class Wanted(NamedTuple):
+    """What somebody asks proof of.
+
+    `block` and `hash` are (index, nodes): `nodes` is the steps up from there to a node that the asker has, `index` a
+    block number for `block`, a node number for `hash`. `seek` is (byte offset, bytes of padding in each block),
+    `upgrade` is (start, length) in blocks.
+    """
+
+    block: tuple[int, int] | None = None
+    hash: tuple[int, int] | None = None
+    seek: tuple[int, int] | None = None
+    upgrade: tuple[int, int] | None = None
+
+
+class BlockProof(NamedTuple):
+    """A block and the siblings on its way up."""
+
+    index: int  # type: ignore[assignment]  # hides tuple.index
+    value: bytes
+    nodes: Sequence[Node]
+
+
+class HashProof(NamedTuple):
+    """A node, then the siblings on its way up."""
+
+    index: int  # type: ignore[assignment]  # hides tuple.index
+    nodes: Sequence[Node]
+
+
+class SeekProof(NamedTuple):
+    """The node in which a byte offset lies, then the siblings on its way up."""
+
+    bytes: int
+    nodes: Sequence[Node]
+
+
+class UpgradeProof(NamedTuple):
+    """The nodes that grow a tree from `start` by `length` blocks; `additional` grows it on to the length signed."""
+
+    start: int
+    length: int
+    nodes: Sequence[Node]
+    additional: Sequence[Node]
+    signature: bytes
+
+
+class Proof(NamedTuple):
+    """What answers a `Wanted`, part by part."""
+
+    block: BlockProof | None = None
+    hash: HashProof | None = None
+    seek: SeekProof | None = None
+    upgrade: UpgradeProof | None = None
+
+
+class Verified(NamedTuple):
+    """What a proof has shown: the nodes to keep, and the signed tree if it held a longer one."""
+
+    nodes: list[Node]
+    peaks: Peaks | None
+
+
+def prove(wanted: Wanted, length: int, find: FindNode, *, block: bytes = b"", signature: bytes = b"") -> Proof:
+    """Answer `wanted` out of a tree of `length` blocks.
+
+    `block` is the wanted block's value, `signature` the tree's. Raises `InvalidRequest` for what this tree cannot show.
+    """
+    return _Prover(wanted, length, find).prove(block, signature)
+
+
+class _Prover:
+    """One walk over the tree; holds the lists that the walk fills."""
+
+    def __init__(self, wanted: Wanted, length: int, find: FindNode) -> None:
+        self._find = find
+        self._wanted = wanted
+        self._head = 2 * length
+        self._target: int | None = None
+        self._seek: int | None = None
+        self._path: list[Node] | None = None
+        self._seek_path: list[Node] | None = None
+
+    def prove(self, block: bytes, signature: bytes) -> Proof:
+        wanted = self._wanted
+        start, to = 0, self._head
+        if wanted.upgrade:
+            start, to = 2 * wanted.upgrade[0], 2 * sum(wanted.upgrade)
+            if not start < to <= self._head:
+                raise InvalidRequest(f"an upgrade from {start // 2} to {to // 2} of a log of {self._head // 2} blocks")
+        self._aim(start, to)
+        upgrade = None
+        if wanted.upgrade:
+            nodes = list(self._extend(start, to))
+            upgrade = UpgradeProof(*wanted.upgrade, nodes, list(self._extend(to, self._head)), signature)
+        return Proof(
+            BlockProof(wanted.block[0], block, self._path or []) if wanted.block else None,
+            HashProof(wanted.hash[0], self._path or []) if wanted.hash and not wanted.block else None,
+            SeekProof(wanted.seek[0], self._seek_path) if wanted.seek and self._seek_path else None,
+            upgrade,
+        )
+
+    def _aim(self, start: int, to: int) -> None:
+        """Find the nodes asked for; prove those under a node that the asker has, the rest waits for `_extend`."""
+        wanted = self._wanted
+        if wanted.block:
+            self._target, steps = 2 * wanted.block[0], wanted.block[1]
+        elif wanted.hash:
+            self._target, steps = wanted.hash
+        elif wanted.seek and not wanted.upgrade:
+            raise InvalidRequest("a seek with nothing to hang it on")
+        if self._target is not None and flat.right_span(self._target) >= to:
+            raise InvalidRequest(f"node {self._target} of a log of {to // 2} blocks")
+        if self._target is not None and not (wanted.upgrade and flat.left_span(self._target) >= start):
+            top = self._target
+            for _ in range(min(steps, to.bit_length() + 1)):
+                top = flat.parent(top)
+            if flat.right_span(top) >= to:
+                raise InvalidRequest(f"node {top} of a log of {to // 2} blocks")
+            if wanted.seek:
+                self._seek = self._seek_under(top, *wanted.seek)
+            self._climb(top)
+        elif wanted.seek:
+            self._seek = self._seek_from_start(to, *wanted.seek)
+
+    def _seek_from_start(self, to: int, offset: int, padding: int) -> int:
+        for root in flat.roots(to // 2):
+            size = self._size(root, padding)
+            if offset <= size:
+                return root if offset == size else self._descend(root, offset, padding)
+            offset -= size
+        raise InvalidRequest("a seek past the end")
+
+    def _seek_under(self, top: int, offset: int, padding: int) -> int:
+        offset -= sum(self._size(root, padding) for root in flat.roots(flat.left_span(top) // 2))
+        size = self._size(top, padding)
+        if not 0 <= offset <= size:
+            raise InvalidRequest("a seek outside of the node that it came with")
+        return top if offset == size else self._descend(top, offset, padding)
+
+    def _descend(self, index: int, offset: int, padding: int) -> int:
+        """The node under `index` that ends at `offset`, or else the lowest known one that holds it."""
+        while offset and index & 1:
+            left, right = flat.children(index)
+            node = self._find(left)
+            if node is None:
+                break
+            size = node.size - padding * flat.leaves(left)
+            if size == offset:
+                return left
+            if size > offset:
+                index = left
+            else:
+                offset -= size
+                index = right
+        return index
+
+    def _extend(self, start: int, to: int) -> Iterator[Node]:
+        """The nodes that lead from a tree that ends before node `start` to one that ends before `to`."""
+        for root in flat.roots(to // 2):
+            if flat.right_span(root) < start:
+                continue
+            if flat.left_span(root) >= start:
+                yield from self._list(root)
+                continue
+            index = start - 2  # the last leaf that the asker has
+            while index != root:
+                beside = flat.sibling(index)
+                if beside > index:
+                    yield from self._list(beside)
+                index = flat.parent(index)
+
+    def _list(self, index: int) -> Iterator[Node]:
+        """The node at `index`, unless the block or the seek asked for proves it."""
+        if self._path is None and self._target is not None and _contains(index, self._target):
+            self._climb(index)
+        elif self._seek_path is None and self._seek is not None and _contains(index, self._seek):
+            self._seek_path = self._siblings(self._seek, index)
+        else:
+            yield self._node(index)
+
+    def _climb(self, top: int) -> None:
+        assert self._target is not None
+        index = self._target
+        self._path = [] if self._wanted.block else [self._node(index)]
+        while index != top:
+            beside = flat.sibling(index)
+            if self._seek is not None and beside != self._seek and _contains(beside, self._seek):
+                self._seek_path = self._siblings(self._seek, beside)
+            else:
+                self._path.append(self._node(beside))
+            index = flat.parent(index)
+
+    def _siblings(self, index: int, top: int) -> list[Node]:
+        nodes = [self._node(index)]
+        while index != top:
+            nodes.append(self._node(flat.sibling(index)))
+            index = flat.parent(index)
+        return nodes
+
+    def _node(self, index: int) -> Node:
+        node = self._find(index)
+        if node is None:
+            raise InvalidRequest(f"node {index} is not here")
+        return node
+
+    def _size(self, index: int, padding: int) -> int:
+        return self._node(index).size - padding * flat.leaves(index)
+
+
+def _contains(index: int, other: int) -> bool:
+    return flat.left_span(index) <= other <= flat.right_span(index)
+
+
+def verify(
+    proof: Proof, roots: Sequence[Node], find: FindNode, authenticate: Callable[[Peaks, bytes], None]
+) -> Verified:
+    """Check all that `proof` claims against the tree with `roots`, whose nodes `find` gives.
+
+    `authenticate(tree, signature)` must raise unless the log's author signed that tree. Raises `InvalidProof`; nothing
+    of the proof may be used then.
+    """
+    verified: list[Node] = []
+    subtrees: list[Node] = []
+    if proof.seek:
+        if not proof.seek.nodes:
+            raise InvalidProof("A seek proof without a node")
+        subtrees.append(_climb(proof.seek.nodes[0], proof.seek.nodes[1:], subtrees, verified))
+    if proof.block:
+        node = leaf(proof.block.index, proof.block.value)
+        subtrees.append(_climb(node, proof.block.nodes, subtrees, verified))
+    elif proof.hash:
+        if not proof.hash.nodes or proof.hash.nodes[0].index != proof.hash.index:
+            raise InvalidProof(f"Expected node {proof.hash.index} first in a hash proof")
+        subtrees.append(_climb(proof.hash.nodes[0], proof.hash.nodes[1:], subtrees, verified))
+    peaks = _grow(proof.upgrade, roots, subtrees, verified) if proof.upgrade else None
+    for subtree in subtrees:
+        known = find(subtree.index)
+        if known is None:
+            raise Unrooted(f"The proof ends at node {subtree.index}, which is not known here")
+        if known != subtree:
+            raise InvalidProof(f"Node {subtree.index} does not have the hash that it should have")
+    if peaks and proof.upgrade:
+        authenticate(peaks, proof.upgrade.signature)
+    return Verified(verified, peaks)
+
+
+def _climb(node: Node, siblings: Sequence[Node], subtrees: list[Node], verified: list[Node]) -> Node:
+    """Hash from `node` up along `siblings`; one of `subtrees` may stand in for a sibling, and is used up."""
+    verified.append(node)
+    rest = iter(siblings)
+    given = next(rest, None)
+    while True:
+        wanted = flat.sibling(node.index)
+        if subtrees and subtrees[-1].index == wanted:
+            beside = subtrees.pop()
+        elif given is None:
+            return node
+        elif given.index != wanted:
+            raise InvalidProof(f"Expected node {wanted}, got node {given.index}")
+        else:
+            beside = given
+            verified.append(given)
+            given = next(rest, None)
+        node = parent(node, beside) if node.index < wanted else parent(beside, node)
+        verified.append(node)
+
+
+def _grow(upgrade: UpgradeProof, roots: Sequence[Node], subtrees: list[Node], verified: list[Node]) -> Peaks:
+    """The tree that the author should have signed; each subtree that it takes up is proved with it, and is used up."""
+    peaks = Peaks(roots)
+    if peaks.length != upgrade.start:
+        raise InvalidProof(f"An upgrade from length {upgrade.start} for a tree of length {peaks.length}")
+    end = upgrade.start + upgrade.length
+    rest = iter(upgrade.nodes)
+    while peaks.length < end:
+        node = next((s for s in subtrees if flat.left_span(s.index) == 2 * peaks.length), None)
+        if node:
+            subtrees.remove(node)
+        else:
+            node = next(rest, None)
+        if node is None:
+            raise InvalidProof(f"An upgrade to length {end} that ends at length {peaks.length}")
+        _push(peaks, node)
+    if peaks.length != end or next(rest, None):
+        raise InvalidProof(f"An upgrade to length {end} with nodes beyond it")
+    for node in upgrade.additional:
+        _push(peaks, node)
+    verified += peaks.added
+    return peaks
+
+
+def _push(peaks: Peaks, node: Node) -> None:
+    if flat.left_span(node.index) != 2 * peaks.length:
+        raise InvalidProof(f"Expected a node that starts at block {peaks.length}, got node {node.index}")
+    peaks.push(node)

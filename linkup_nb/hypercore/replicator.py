@@ -1,0 +1,395 @@
+"""The copying of one log between all peers that have it open: who is asked for what, and who is told what."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from linkup_nb.channels import Channels
+from linkup_nb.errors import InvalidProof
+from linkup_nb.hypercore import flat
+from linkup_nb.hypercore import messages as msg
+from linkup_nb.hypercore.download import Download
+from linkup_nb.hypercore.log import Log
+from linkup_nb.hypercore.merkle import Node
+from linkup_nb.hypercore.peer import MAX_REFUSALS, Asked, Peer
+from linkup_nb.hypercore.proof import Unrooted, Wanted
+
+MAX_ASKED = 128  # requests under way at one peer
+ANSWER_TIMEOUT = 10.0  # seconds without any answer after which what a peer was asked is asked of others
+ANNOUNCE_DELAY = 0.05  # seconds in which blocks that have come are gathered into few messages
+MAX_EXPECTED = 16384  # nodes that answers under way should show
+SCAN = 4096  # blocks looked at for one peer before others may run
+
+
+class Replicator:
+    """The peers of one log."""
+
+    def __init__(self, log: Log) -> None:
+        self.log = log
+        self.peers: set[Peer] = set()
+        self._joining: set[Peer] = set()
+        self._downloads: set[Download] = set()
+        self._in_flight: dict[int, Peer] = {}
+        self._node_waits: dict[int, asyncio.Future[Node]] = {}
+        self._upgrading: Peer | None = None
+        self._announce: list[int] = []
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._cuts: list[tuple[int, int]] = []
+        self._length = log.length
+        log.listeners.add(self)
+
+    def now(self) -> float:
+        """Seconds of a clock that never goes back."""
+        return time.monotonic()
+
+    def add(self, channels: Channels) -> None:
+        """Open the log with a peer, or accept that it did."""
+        self._joining.add(Peer(self, channels))
+
+    def has(self, channels: Channels) -> bool:
+        """Whether the log is open with this peer, or being opened."""
+        return any(peer.connection is channels.connection for peer in self.peers | self._joining)
+
+    # What a `Core` wants
+
+    def download(self, start: int, end: int) -> Download:
+        """Fetch a range of blocks."""
+        download = Download(self.log, start, end, self._downloads.discard)
+        if not download.finished:
+            self._downloads.add(download)
+            self._pump_all()
+        return download
+
+    @contextmanager
+    def ahead(self, start: int, end: int) -> Iterator[None]:
+        """Fetch a range of blocks while somebody waits for the first of them."""
+        download = self.download(start, end)
+        try:
+            yield
+        finally:
+            download.cancel()
+
+    async def updated(self) -> None:
+        """Wait until every peer has told its head, and the best of them is ours."""
+        while any(peer.answering for peer in self._joining | self.peers) or any(
+            peer.length > self.log.length or (peer.heard and peer.heard.fork > self.log.fork and peer.heard.length)
+            for peer in self.peers
+        ):
+            await self._progress()
+
+    async def fetch_node(self, index: int) -> Node:
+        """Wait for a tree node that is not here; its sibling and what is above come with it."""
+        waiting = self._node_waits.get(index)
+        if waiting is None:
+            waiting = self._node_waits[index] = asyncio.get_running_loop().create_future()
+            self._pump_all()
+        return await asyncio.shield(waiting)
+
+    def common_since(self, fork: int) -> int:
+        """How many blocks are still the same as they were under an earlier fork."""
+        return min((length for new_fork, length in self._cuts if new_fork > fork), default=self.log.length)
+
+    # What the log says
+
+    def told(self, event: str, *details: Any) -> None:
+        """The log has changed: tell the peers, and ask them for what is missing now."""
+        if event == "append":
+            for peer in self.peers:
+                peer.say_head()
+            start, self._length = self._length, self.log.length
+            if self.log.writable and start < self._length:
+                for peer in self.peers:
+                    peer.say_have(start, self._length - start)
+            self._pump_soon()
+        elif event == "download":
+            self._announce.append(details[0])
+            self._after("announce", ANNOUNCE_DELAY, self._say_downloaded)
+            for download in tuple(self._downloads):
+                download.arrived(details[0])
+        elif event == "truncate":
+            self._truncated(*details)
+        elif event == "clear":
+            start, end = details
+            for peer in self.peers:
+                peer.say_lost(start, end - start)
+            for download in self._downloads:
+                download.recount()
+        elif event == "want":
+            self._pump_soon()
+        elif event == "conflict":
+            self.close()
+
+    def _truncated(self, length: int, fork: int) -> None:
+        self._cuts.append((fork, length))
+        self._length = min(self._length, length)
+        self._upgrading = None
+        for peer in self.peers:
+            for asked in peer.abandon():
+                self._forget(asked)
+            if self.log.writable:
+                peer.say_lost(length, max(peer.blocks.contiguous, length + 1) - length)
+            peer.say_head()
+        for download in self._downloads:
+            download.recount()
+        self._wake()
+
+    def _say_downloaded(self) -> None:
+        """Tell what has come, to those who lack it, in runs."""
+        self._timers.pop("announce", None)
+        indexes, self._announce = sorted(self._announce), []
+        contiguous = self.log.blocks.contiguous
+        if indexes and contiguous > indexes[0]:
+            for peer in self.peers:
+                peer.say_have(0, contiguous)
+        at = 0
+        while at < len(indexes):
+            run = at + 1
+            while run < len(indexes) and indexes[run] == indexes[at] + run - at:
+                run += 1
+            if indexes[at] >= contiguous:
+                for peer in self.peers:
+                    peer.say_have(indexes[at], run - at)
+            at = run
+
+    # What the peers say
+
+    def joined(self, peer: Peer) -> None:
+        """The peer has opened the log too."""
+        self._joining.discard(peer)
+        self.peers.add(peer)
+        if self.log.conflict:
+            peer.close()
+            self.left(peer)
+            return
+        self.log._tell("peer", peer.connection)
+
+    def left(self, peer: Peer) -> None:
+        """The peer has closed the log, or does not have it."""
+        self._joining.discard(peer)
+        self.peers.discard(peer)
+        for download in self._downloads:
+            download.cursors.pop(peer, None)
+        peer.abandon()
+        asked = [index for index, other in self._in_flight.items() if other is peer]
+        self.unanswered(peer, [Asked(Wanted(block=(index, 0)), 0, 0.0) for index in asked])
+
+    def told_by(self, peer: Peer) -> None:
+        """The peer has told its head."""
+        self._wake()
+        self._pump(peer)
+
+    def has_more(self, peer: Peer, start: int) -> None:
+        """The peer has told of blocks, from `start` on."""
+        for download in self._downloads:
+            if peer in download.cursors:
+                download.cursors[peer] = min(download.cursors[peer], max(start, download.start))
+        self._pump(peer)
+
+    def unanswered(self, peer: Peer, all_asked: list[Asked]) -> None:
+        """What the peer will not answer is asked of others."""
+        for asked in all_asked:
+            self._forget(asked)
+        if self._upgrading is peer and not any(asked.wanted.upgrade for asked in peer.asked.values()):
+            self._upgrading = None
+        self._wake()
+        self._pump_soon()
+
+    def _forget(self, asked: Asked) -> None:
+        if asked.wanted.block:
+            index = asked.wanted.block[0]
+            self._in_flight.pop(index, None)
+            for download in self._downloads:
+                for peer in download.cursors:
+                    download.cursors[peer] = min(download.cursors[peer], index)
+
+    def answered(self, peer: Peer, asked: Asked, data: msg.Data) -> None:
+        """The peer has sent what it was asked for: keep it if it is true."""
+        log = self.log
+        if asked.wanted.upgrade and self._upgrading is peer:
+            self._upgrading = None
+        if asked.wanted.block:
+            self._in_flight.pop(asked.wanted.block[0], None)
+        proof = data.proof
+        try:
+            if asked.fork > log.fork:
+                log.reorganize(proof, asked.fork)
+            elif asked.fork == log.fork:
+                if proof.upgrade and proof.upgrade.start != log.length:
+                    proof = proof._replace(upgrade=None)  # another peer was quicker
+                if any(proof):
+                    log.accept(proof)
+        except Unrooted:
+            peer.expected.clear()
+            self._forget(asked)
+        except InvalidProof as fault:
+            peer.accuse(fault)
+        if proof.hash:
+            self._resolve_nodes()
+        self._wake()
+        self._pump(peer)
+
+    def _resolve_nodes(self) -> None:
+        for index in list(self._node_waits):
+            node = self.log.find(index)
+            if node and not self._node_waits[index].done():
+                self._node_waits.pop(index).set_result(node)
+
+    # Asking
+
+    def _pump_soon(self) -> None:
+        if "pump" not in self._timers:
+            self._timers["pump"] = asyncio.get_running_loop().call_later(0, self._pump_all)
+
+    def _pump_all(self) -> None:
+        if timer := self._timers.pop("pump", None):
+            timer.cancel()
+        for peer in tuple(self.peers):
+            self._pump(peer)
+
+    def _pump(self, peer: Peer) -> None:
+        """Ask the peer for as much as it has and is good for."""
+        heard = peer.heard
+        if heard is None or peer.suspect or peer.refusals >= MAX_REFUSALS or self.log.conflict:
+            return
+        self._ask_upgrade(peer)
+        if heard.fork == self.log.fork:
+            self._ask_nodes(peer)
+            if self.log.store.congested:
+                self._after("pump", ANNOUNCE_DELAY, self._pump_all)
+            else:
+                self._ask_blocks(peer)
+        if peer.asked:
+            self._after("check", 1.0, self._check_answers)
+
+    def _ask_upgrade(self, peer: Peer) -> None:
+        log, heard = self.log, peer.heard
+        if self._upgrading or not heard or not heard.length or log.writable:
+            return
+        if heard.fork > log.fork:
+            start = 0
+        elif (
+            heard.fork == log.fork
+            and heard.can_upgrade
+            and heard.length > log.length
+            and heard.remote_length == log.length
+        ):
+            start = log.length
+        else:
+            return
+        self._upgrading = peer
+        peer.ask(Wanted(upgrade=(start, heard.length - start)), self.now(), fork=heard.fork)
+
+    def _ask_nodes(self, peer: Peer) -> None:
+        if not self._node_waits:
+            return
+        asked = {a.wanted.hash[0] for other in self.peers for a in other.asked.values() if a.wanted.hash}
+        for index in self._node_waits:
+            if index not in asked and peer.length >= self.log.length:
+                peer.ask(Wanted(hash=(index, self._steps(index))), self.now())
+
+    def _ask_blocks(self, peer: Peer) -> None:
+        room = MAX_ASKED - len(peer.asked)
+        if room < MAX_ASKED // 8:
+            return  # ask rarely, for many
+        for index in list(self.log.wanted):
+            if index not in self._in_flight and index < self.log.length:
+                if peer.blocks.has(index):
+                    self._ask_block(peer, index)
+                    room -= 1
+                    if room == 0:
+                        return
+                elif index < peer.length:
+                    peer.ask_where(index)
+        for download in self._downloads:
+            room = self._ask_range(peer, download, room)
+            if room == 0:
+                return
+
+    def _ask_range(self, peer: Peer, download: Download, room: int) -> int:
+        """Ask for blocks of a download, from where this peer was asked last; how much room is left."""
+        cursor = max(download.cursors.get(peer, 0), download.start)
+        end = min(download.end, self.log.length)
+        scanned = 0
+        for index in self.log.blocks.missing(cursor, end):
+            cursor = index + 1
+            if index not in self._in_flight:
+                if peer.blocks.has(index):
+                    self._ask_block(peer, index)
+                    room -= 1
+                elif index < peer.length:
+                    peer.ask_where(index)
+            scanned += 1
+            if room == 0 or scanned == SCAN:
+                break
+        else:
+            cursor = max(cursor, end)
+        if scanned == SCAN:
+            self._pump_soon()
+        download.cursors[peer] = cursor
+        return room
+
+    def _ask_block(self, peer: Peer, index: int) -> None:
+        # A peer answers in order, so this path may end at a node that an answer before this one will have shown.
+        expected = peer.expected
+        if not peer.asked or len(expected) > MAX_EXPECTED:
+            expected.clear()
+        self._in_flight[index] = peer
+        steps, node = 0, 2 * index
+        while node not in expected and self.log.find(node) is None:
+            expected.add(node)
+            expected.add(flat.sibling(node))
+            node = flat.parent(node)
+            steps += 1
+        peer.ask(Wanted(block=(index, steps)), self.now())
+
+    def _steps(self, index: int) -> int:
+        """How far above node `index` the first node is that is known here."""
+        steps = 0
+        while self.log.find(index) is None:
+            index = flat.parent(index)
+            steps += 1
+        return steps
+
+    def _check_answers(self) -> None:
+        """Take from silent peers what they were asked, and give it to others."""
+        self._timers.pop("check", None)
+        now = self.now()
+        for peer in tuple(self.peers):
+            if peer.asked and now - peer.last_answer > ANSWER_TIMEOUT:
+                peer.refusals = MAX_REFUSALS  # until it answers again
+                self.unanswered(peer, peer.abandon())
+        if any(peer.asked for peer in self.peers):
+            self._after("check", 1.0, self._check_answers)
+
+    # Waiting
+
+    def _after(self, name: str, delay: float, action: Any) -> None:
+        if name not in self._timers:
+            self._timers[name] = asyncio.get_running_loop().call_later(delay, action)
+
+    async def _progress(self) -> None:
+        waiting = self._waiting
+        if waiting is None or waiting.done():
+            waiting = self._waiting = asyncio.get_running_loop().create_future()
+        await asyncio.shield(waiting)
+
+    _waiting: asyncio.Future[None] | None = None
+
+    def _wake(self) -> None:
+        if self._waiting and not self._waiting.done():
+            self._waiting.set_result(None)
+
+    def close(self) -> None:
+        """Leave every peer."""
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        for peer in tuple(self.peers | self._joining):
+            peer.close()
+            self.left(peer)
+        for timer in self._timers.values():
+            timer.cancel()
+        for download in tuple(self._downloads):
+            download.cancel()

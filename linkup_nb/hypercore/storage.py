@@ -1,0 +1,446 @@
+"""Where logs are kept: one SQLite database a store, in WAL mode, which its user may query.
+
+A block and a tree node are found by their place, the number of their log times 2^42 plus their own number. Every write
+is part of a batch; a batch is one transaction, run on the store's own thread if it is large or the disk is slow, so
+that the loop is never held up, and at once if not, because changing threads takes longer than a quick disk.
+What has been put and is not on disk yet is read from the batch.
+"""
+
+import asyncio
+import contextlib
+import os
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from filelock import FileLock, Timeout
+
+from linkup_nb.errors import StoreError, StoreInUse, StoreVersion
+from linkup_nb.hypercore.merkle import Node
+
+VERSION = 1  # of the tables below
+MAX_LENGTH = 2**31  # blocks in one log
+QUICK_WRITE = 0.001  # seconds; while the disk is as quick as this, small batches are written without changing threads
+COMMIT_DELAY = 0.01  # seconds in which what peers send is gathered into one transaction
+SMALL_BATCH = 64 * 1024  # bytes of blocks
+CHECKPOINT = 4 * 1024 * 1024  # bytes in the write-ahead log after which it is copied into the database
+BULK_CHECKPOINT = 64 * 1024 * 1024  # bytes, while large batches come: each copying waits for the disk twice
+PENDING_HIGH_WATER = 16 * 1024 * 1024  # bytes of blocks not on disk yet, above which replicas should ask for no more
+
+_APPLICATION = 0x6C754E42
+_NUMBER = 2**42 - 1
+_CORE_SHIFT = 42
+_MAX_CORES = 2**20
+_ROW = 64  # bytes, about, that a node or a block adds to the write-ahead log besides its content
+_TRANSACTION = 16 * 1024  # bytes, about, that any transaction adds
+_CHUNKS = (256, 16, 1)  # rows that one statement inserts
+
+_TABLES = f"""
+CREATE TABLE core (
+    id INTEGER PRIMARY KEY, discovery_key BLOB NOT NULL UNIQUE, key BLOB NOT NULL, manifest BLOB,
+    namespace BLOB, name TEXT, fork INTEGER NOT NULL DEFAULT 0, length INTEGER NOT NULL DEFAULT 0,
+    signature BLOB NOT NULL DEFAULT x'', contiguous INTEGER NOT NULL DEFAULT 0, conflict BLOB
+) STRICT;
+CREATE TABLE node (place INTEGER PRIMARY KEY, size INTEGER NOT NULL, hash BLOB NOT NULL) STRICT;
+CREATE TABLE block (place INTEGER PRIMARY KEY, value BLOB NOT NULL) STRICT;
+CREATE VIEW nodes AS SELECT place >> {_CORE_SHIFT} AS core, place & {_NUMBER} AS number, size, hash FROM node;
+CREATE VIEW blocks AS SELECT place >> {_CORE_SHIFT} AS core, place & {_NUMBER} AS number, value FROM block;
+PRAGMA application_id = {_APPLICATION};
+PRAGMA user_version = {VERSION};
+"""
+
+_INSERTS = {
+    "node": {n: f"INSERT OR REPLACE INTO node VALUES {','.join(['(?,?,?)'] * n)}" for n in _CHUNKS},
+    "block": {n: f"INSERT OR REPLACE INTO block VALUES {','.join(['(?,?)'] * n)}" for n in _CHUNKS},
+}
+
+
+class Head(NamedTuple):
+    """What the store keeps of a log besides its blocks and nodes."""
+
+    fork: int
+    length: int
+    signature: bytes
+    contiguous: int
+
+
+class CoreRow(NamedTuple):
+    """A log that the store knows."""
+
+    id: int
+    discovery_key: bytes
+    key: bytes
+    manifest: bytes | None
+    namespace: bytes | None
+    name: str | None
+    head: Head
+    conflict: bytes | None
+
+
+class _Batch:
+    """What one transaction will write; deletions come before insertions."""
+
+    def __init__(self) -> None:
+        self.nodes: dict[int, tuple[int, int, bytes]] = {}
+        self.blocks: dict[int, tuple[int, bytes]] = {}
+        self.block_bytes = 0
+        self.deleted: list[tuple[str, int, int]] = []
+        self.heads: dict[int, Head] = {}
+        self.statements: list[tuple[str, Sequence[Any]]] = []
+        self.durable = False
+        self.failed: set[Callable[[Exception], None]] = set()
+        self.written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.written.add_done_callback(lambda written: written.cancelled() or written.exception())
+
+    @property
+    def anything(self) -> bool:
+        """Whether there is something to write."""
+        return bool(self.nodes or self.blocks or self.deleted or self.heads or self.statements)
+
+    def hides(self, table: str, place: int) -> bool:
+        """Whether this batch deletes what the disk still has there."""
+        return any(name == table and first <= place < end for name, first, end in self.deleted)
+
+
+class Store:
+    """One folder with the logs of one user; `open` it, and `close` it. All methods are for the loop that opened it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = FileLock(path / "store.lock")
+        self._writing: _Batch | None = None
+        self._work: queue.SimpleQueue[tuple[_Batch, asyncio.AbstractEventLoop] | None] = queue.SimpleQueue()
+        self._queued: _Batch
+        self._reader: sqlite3.Connection
+        self._writer: sqlite3.Connection
+        self._thread = threading.Thread(target=self._run, name=f"linkup store {path.name}", daemon=True)
+        self._synchronous = ""
+        self._quick = False
+        self._unsaved = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    @classmethod
+    def open(cls, path: Path) -> "Store":
+        """Open the store in the folder `path`, making it if it is not there.
+
+        Raises `StoreInUse` while another process has it, `StoreVersion` for one that another version wrote,
+        `StoreError` when the folder cannot be used.
+        """
+        try:
+            path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            store = cls(path)
+            store._take()
+        except OSError as error:
+            raise StoreError(f"the store in {path} cannot be opened: {error.strerror or error}") from None
+        try:
+            with _explained(path):
+                store._connect()
+        except BaseException:
+            store._lock.release()
+            raise
+        store._thread.start()
+        return store
+
+    def _take(self) -> None:
+        holder = self.path / "store.pid"
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            pid = holder.read_text() if holder.exists() else "unknown"
+            raise StoreInUse(f"the store in {self.path} is in use by process {pid}; close it there first") from None
+        holder.write_text(str(os.getpid()))
+
+    def _connect(self) -> None:
+        file = self.path / "logs.sqlite3"
+        self._writer = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+        self._writer.execute("PRAGMA journal_mode = WAL")
+        self._writer.execute("PRAGMA wal_autocheckpoint = 0")  # `_checkpoint` does it, never on the loop
+        application = self._writer.execute("PRAGMA application_id").fetchone()[0]
+        version = self._writer.execute("PRAGMA user_version").fetchone()[0]
+        if (application, version) == (0, 0) and not self._writer.execute("SELECT 1 FROM sqlite_schema").fetchone():
+            self._writer.executescript(f"BEGIN; {_TABLES} COMMIT;")
+        elif application != _APPLICATION:
+            self._writer.close()
+            raise StoreVersion(f"{file} is a database, but not one of linkup_nb's")
+        elif version != VERSION:
+            self._writer.close()
+            raise StoreVersion(
+                f"the store in {self.path} has version {version}, and this linkup_nb reads version {VERSION}; "
+                f"open it with the linkup_nb that wrote it"
+            )
+        self._queued = _Batch()
+        self._reader = sqlite3.connect(file, isolation_level=None)
+        self._reader.execute("PRAGMA query_only = ON")
+
+    async def close(self) -> None:
+        """Write what is queued, and let another process have the store. Raises `StoreError` if that write fails."""
+        try:
+            await self.flush()
+        finally:
+            self._work.put(None)
+            await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
+            self._reader.close()
+            self._writer.close()
+            with contextlib.suppress(OSError):
+                (self.path / "store.pid").unlink()
+            self._lock.release()
+
+    # Reading
+
+    def cores(self) -> list[CoreRow]:
+        """Every log that the store knows."""
+        return [_row(row) for row in self._read(f"{_SELECT_CORE} ORDER BY id", ())]
+
+    def core(self, discovery_key: bytes) -> CoreRow | None:
+        """The log with this discovery key."""
+        rows = self._read(f"{_SELECT_CORE} WHERE discovery_key = ?", (discovery_key,))
+        return _row(rows[0]) if rows else None
+
+    def node(self, core: int, index: int) -> Node | None:
+        """The tree node `index` of a log."""
+        place = core << _CORE_SHIFT | index
+        for batch in (self._queued, self._writing):
+            if batch and (batch.nodes or batch.deleted):
+                if row := batch.nodes.get(place):
+                    return Node(index, row[1], row[2])
+                if batch.hides("node", place):
+                    return None
+        found = self._reader.execute("SELECT size, hash FROM node WHERE place = ?", (place,)).fetchone()
+        return Node(index, *found) if found else None
+
+    def nodes(self, core: int, start: int, end: int) -> list[Node]:
+        """The tree nodes from number `start` to before `end` that are here."""
+        base = core << _CORE_SHIFT
+        first, last = base | start, base | end
+        rows = self._read("SELECT place, size, hash FROM node WHERE place >= ? AND place < ?", (first, last))
+        found = {row[0]: row for row in rows}
+        for batch in (self._writing, self._queued):
+            if batch and batch.deleted:
+                found = {place: row for place, row in found.items() if not batch.hides("node", place)}
+            if batch and batch.nodes:
+                found.update((place, row) for place, row in batch.nodes.items() if first <= place < last)
+        return [Node(place - base, size, digest) for place, size, digest in found.values()]
+
+    def block(self, core: int, index: int) -> bytes | None:
+        """The block `index` of a log, as it was put."""
+        place = core << _CORE_SHIFT | index
+        for batch in (self._queued, self._writing):
+            if batch and (batch.blocks or batch.deleted):
+                if row := batch.blocks.get(place):
+                    return row[1]
+                if batch.hides("block", place):
+                    return None
+        found = self._reader.execute("SELECT value FROM block WHERE place = ?", (place,)).fetchone()
+        return found[0] if found else None
+
+    def blocks(self, core: int, start: int, end: int) -> list[bytes] | None:
+        """All blocks from `start` to before `end`, `None` if one is missing."""
+        base = core << _CORE_SHIFT
+        rows = self._read(
+            "SELECT value FROM block WHERE place >= ? AND place < ? ORDER BY place", (base | start, base | end)
+        )
+        if len(rows) == end - start and not self._queued.deleted and not (self._writing and self._writing.deleted):
+            return [value for (value,) in rows]
+        found = [self.block(core, index) for index in range(start, end)]
+        return None if None in found else [value for value in found if value is not None]
+
+    def held(self, core: int, start: int, end: int) -> list[int]:
+        """The numbers of the blocks between `start` and `end` that are here."""
+        base = core << _CORE_SHIFT
+        first, last = base | start, base | end
+        rows = self._read("SELECT place FROM block WHERE place >= ? AND place < ?", (first, last))
+        places = {place for (place,) in rows}
+        for batch in (self._writing, self._queued):
+            if batch:
+                places = {place for place in places if not batch.hides("block", place)}
+                places.update(place for place in batch.blocks if first <= place < last)
+        return [place - base for place in places]
+
+    def _read(self, statement: str, parameters: Sequence[Any]) -> list[Any]:
+        with _explained(self.path):
+            return self._reader.execute(statement, parameters).fetchall()
+
+    # Writing
+
+    @property
+    def congested(self) -> bool:
+        """Whether so much waits for the disk that no more should be fetched."""
+        waiting = self._queued.block_bytes + (self._writing.block_bytes if self._writing else 0)
+        return waiting > PENDING_HIGH_WATER
+
+    async def add_core(self, discovery_key: bytes, key: bytes) -> CoreRow:
+        """Begin to keep a log."""
+        if len(self.cores()) >= _MAX_CORES:
+            raise StoreError(f"a store holds at most {_MAX_CORES} logs")
+        self.execute("INSERT OR IGNORE INTO core (discovery_key, key) VALUES (?, ?)", (discovery_key, key))
+        await self.flush()
+        row = self.core(discovery_key)
+        assert row
+        return row
+
+    def put_nodes(self, core: int, nodes: Sequence[Node]) -> None:
+        """Keep these tree nodes."""
+        base, into = core << _CORE_SHIFT, self._queued.nodes
+        for index, size, digest in nodes:
+            place = base | index
+            into[place] = (place, size, digest)
+
+    def put_blocks(self, core: int, start: int, blocks: Sequence[bytes]) -> None:
+        """Keep these blocks, the first of them at `start`."""
+        place, batch = core << _CORE_SHIFT | start, self._queued
+        for block in blocks:
+            batch.blocks[place] = (place, block)
+            batch.block_bytes += len(block)
+            place += 1
+
+    def put_head(self, core: int, head: Head) -> None:
+        """Keep this as the state of a log."""
+        self._queued.heads[core] = head
+
+    def delete(self, core: int, *, blocks: tuple[int, int] | None = None, nodes: tuple[int, int] | None = None) -> None:
+        """Forget the blocks, or the tree nodes, from the first of two numbers to before the second."""
+        base, batch = core << _CORE_SHIFT, self._queued
+        for table, span, put in (("block", blocks, batch.blocks), ("node", nodes, batch.nodes)):
+            if span:
+                first, end = base | span[0], base | span[1]
+                batch.deleted.append((table, first, end))
+                for place in [place for place in put if first <= place < end]:
+                    del put[place]
+
+    def execute(self, statement: str, parameters: Sequence[Any]) -> None:
+        """Make any other change."""
+        self._queued.statements.append((statement, parameters))
+
+    def commit(self, *, durable: bool = False) -> "asyncio.Future[None]":
+        """Send what was put on its way to the disk; `durable` survives a power cut, all of it survives our crash.
+
+        The future ends when it is written, or with a `StoreError`: then nothing of it is.
+        """
+        batch = self._queued
+        batch.durable |= durable
+        if self._writing is None:
+            self._send()
+        return batch.written
+
+    def commit_soon(self, failed: Callable[[Exception], None]) -> None:
+        """Send what was put on its way to the disk together with what is put in the next moments.
+
+        `failed(error)` is called if that cannot be written; then nothing of it is.
+        """
+        self._queued.failed.add(failed)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(COMMIT_DELAY, self.commit)
+
+    async def flush(self) -> None:
+        """Wait until all that was put is written."""
+        while self._queued.anything or self._writing:
+            await asyncio.shield(self._writing.written if self._writing else self.commit())
+
+    def _send(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        batch = self._writing = self._queued
+        self._queued = _Batch()
+        small = batch.block_bytes < SMALL_BATCH and len(batch.nodes) < _CHUNKS[0]
+        if small and self._quick and self._unsaved < CHECKPOINT:
+            self._sent(batch, self._write(batch))
+        else:
+            self._work.put((batch, asyncio.get_running_loop()))
+
+    def _sent(self, batch: _Batch, error: Exception | None) -> None:
+        self._writing = None
+        if error:
+            batch.written.set_exception(error)
+            for failed in batch.failed:
+                failed(error)
+        else:
+            batch.written.set_result(None)
+        if self._queued.anything:
+            self._send()
+
+    def _run(self) -> None:
+        while work := self._work.get():
+            batch, loop = work
+            error = self._write(batch)
+            self._checkpoint(batch)
+            with contextlib.suppress(RuntimeError):  # the loop has ended; nobody waits
+                loop.call_soon_threadsafe(self._sent, batch, error)
+
+    def _write(self, batch: _Batch) -> Exception | None:
+        """Write a batch; its failure is returned, for who waits for it."""
+        started = time.perf_counter()
+        try:
+            with _explained(self.path):
+                self._transact(batch)
+        except Exception as error:  # noqa: BLE001
+            return error
+        finally:
+            self._quick = time.perf_counter() - started < QUICK_WRITE
+        return None
+
+    def _checkpoint(self, batch: _Batch) -> None:
+        """Copy the write-ahead log into the database when it has grown; what it holds is safe before that too."""
+        if self._unsaved > (BULK_CHECKPOINT if batch.block_bytes >= SMALL_BATCH else CHECKPOINT):
+            self._unsaved = 0
+            with contextlib.suppress(sqlite3.Error):  # a full disk: the next time may find room
+                self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+    def _transact(self, batch: _Batch) -> None:
+        # Few statements of many rows: sqlite3 gives up the interpreter's lock for each, and may wait for it after each.
+        run = self._writer.execute
+        synchronous = "FULL" if batch.durable else "NORMAL"
+        if synchronous != self._synchronous:
+            run(f"PRAGMA synchronous = {synchronous}")
+            self._synchronous = synchronous
+        run("BEGIN IMMEDIATE")
+        try:
+            for table, first, end in batch.deleted:
+                run(f"DELETE FROM {table} WHERE place >= ? AND place < ?", (first, end))
+            self._insert("node", list(batch.nodes.values()))
+            self._insert("block", list(batch.blocks.values()))
+            for core, head in batch.heads.items():
+                run("UPDATE core SET fork = ?, length = ?, signature = ?, contiguous = ? WHERE id = ?", (*head, core))
+            for statement, parameters in batch.statements:
+                run(statement, parameters)
+            run("COMMIT")
+            self._unsaved += batch.block_bytes + _ROW * (len(batch.nodes) + len(batch.blocks)) + _TRANSACTION
+        except BaseException:
+            if self._writer.in_transaction:
+                run("ROLLBACK")
+            raise
+
+    def _insert(self, table: str, rows: list[tuple[Any, ...]]) -> None:
+        at = 0
+        for size in _CHUNKS:
+            statement = _INSERTS[table][size]
+            while len(rows) - at >= size:
+                self._writer.execute(statement, [value for row in rows[at : at + size] for value in row])
+                at += size
+
+
+_SELECT_CORE = (
+    "SELECT id, discovery_key, key, manifest, namespace, name, fork, length, signature, contiguous, conflict FROM core"
+)
+
+
+def _row(row: tuple[Any, ...]) -> CoreRow:
+    return CoreRow._make((*row[:6], Head._make(row[6:10]), row[10]))
+
+
+@contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into sentences."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        text = str(error)
+        if "full" in text:
+            raise StoreError(f"the disk of the store in {path} is full; nothing of this change was kept") from error
+        if "readonly" in text or "unable to open" in text:
+            raise StoreError(f"the store in {path} cannot be written; check its permissions") from error
+        raise StoreError(f"the store in {path} cannot be used: {text}") from error

@@ -1,0 +1,337 @@
+"""Bees: sorted keys and values on a core, with every earlier version still there.
+
+Format: the npm package `hyperbee` 2. The version of a bee is the length of its core; block 0 is a header.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import NamedTuple
+
+from linkup_nb.errors import DecodeError, UsageError
+from linkup_nb.hypercore.core import GET_TIMEOUT, Core
+from linkup_nb.hyperdrive.protobuf import field, fields
+from linkup_nb.hyperdrive.tree import Block, Change, Tree, TreeNode
+from linkup_nb.loops import from_any_loop
+
+MAX_CACHED_BLOCKS = 16384  # decoded blocks in memory, of one bee
+MAX_CACHED_NODES = 65536  # tree nodes in memory, of one version
+
+_PROTOCOL, _METADATA, _CONTENT_FEED = 1, 2, 1
+_NAME = b"hyperbee"
+
+
+class Entry(NamedTuple):
+    """A key, its value (`None` once deleted), and the block `seq` that says so."""
+
+    seq: int
+    key: bytes
+    value: bytes | None
+
+
+class Difference(NamedTuple):
+    """A key that differs between two versions, with its entry in each, `None` where it is not there."""
+
+    key: bytes
+    before: Entry | None
+    after: Entry | None
+
+
+class Bounds(NamedTuple):
+    """Which keys of a range are meant."""
+
+    gt: bytes | None = None
+    gte: bytes | None = None
+    lt: bytes | None = None
+    lte: bytes | None = None
+
+    def contain(self, key: bytes) -> bool:
+        """Whether the key lies within."""
+        return not (
+            (self.gt is not None and key <= self.gt)
+            or (self.gte is not None and key < self.gte)
+            or (self.lt is not None and key >= self.lt)
+            or (self.lte is not None and key > self.lte)
+        )
+
+
+class Bee:
+    """Sorted keys and values; keys and values are bytes.
+
+    With `version`, the past: a bee that stays as it was then and cannot be changed.
+    """
+
+    def __init__(
+        self,
+        core: Core,
+        *,
+        version: int | None = None,
+        metadata: bytes | None = None,
+        timeout: float | None = GET_TIMEOUT,
+    ) -> None:
+        self.core = core
+        self._at = version
+        self._metadata = metadata
+        self._timeout = timeout
+        self._loop = core._loop
+        self._blocks: dict[int, Block] = {}
+        self._tree: tuple[int, int, Tree] | None = None
+        self._writing: tuple[int, int, Tree] | None = None
+        self._turn = asyncio.Lock()
+
+    def __repr__(self) -> str:
+        return f"Bee({self.core.id[:8]}…, version {self.version}{', past' if self._at is not None else ''})"
+
+    @property
+    def version(self) -> int:
+        """The length of the core that this version takes in."""
+        return self.core.length if self._at is None else self._at
+
+    # Reading
+
+    @from_any_loop
+    async def get(self, key: bytes) -> Entry | None:
+        """The entry of a key."""
+        tree = await self._open(self.version)
+        seq = await tree.find(key) if tree else None
+        return _entry(await self._load(seq)) if seq is not None else None
+
+    async def range(
+        self,
+        *,
+        gt: bytes | None = None,
+        gte: bytes | None = None,
+        lt: bytes | None = None,
+        lte: bytes | None = None,
+        limit: int | None = None,
+        reverse: bool = False,
+    ) -> AsyncIterator[Entry]:
+        """The entries of a range of keys in order, at most `limit`, of the version there is when this begins."""
+        bounds = Bounds(gt, gte, lt, lte)
+        version, after = self.version, None
+        left = limit
+        while left is None or left > 0:
+            page = await self._page(version, bounds, _PAGE if left is None else min(left, _PAGE), reverse)
+            for entry in page:
+                yield entry
+                after = entry.key
+            if len(page) < _PAGE or after is None:
+                return
+            left = None if left is None else left - len(page)
+            bounds = bounds._replace(lt=after, lte=None) if reverse else bounds._replace(gt=after, gte=None)
+
+    @from_any_loop
+    async def _page(self, version: int, bounds: Bounds, limit: int, reverse: bool) -> list[Entry]:
+        tree = await self._open(version)
+        found: list[Entry] = []
+        if tree:
+            await self._walk(tree, tree.root, bounds, limit, reverse, found)
+        return found
+
+    async def _walk(
+        self, tree: Tree, node: TreeNode, bounds: Bounds, limit: int, reverse: bool, found: list[Entry]
+    ) -> None:
+        """Collect the entries under a node that lie within the bounds."""
+        low, high = (
+            bounds.gte if bounds.gte is not None else bounds.gt,
+            bounds.lt if bounds.lt is not None else bounds.lte,
+        )
+        first = (await tree.search(node, low))[0] if low is not None else 0
+        last = (await tree.search(node, high))[0] if high is not None else len(node.seqs)
+        places = range(last, first - 1, -1) if reverse else range(first, last + 1)
+        for at in places:
+            if not reverse and node.children:
+                await self._walk(tree, await tree.child(node, at), bounds, limit, reverse, found)
+            if len(found) < limit and at < len(node.seqs):
+                block = await self._load(node.seqs[at])
+                if bounds.contain(block.key):
+                    found.append(_entry(block))
+            if reverse and node.children and len(found) < limit:
+                await self._walk(tree, await tree.child(node, at), bounds, limit, reverse, found)
+            if len(found) >= limit:
+                return
+
+    async def history(self, start: int = 1, end: int | None = None, *, reverse: bool = False) -> AsyncIterator[Entry]:
+        """Every change from block `start` to before `end`, oldest first, or newest; deletions have no value."""
+        stop = self.version if end is None else min(end, self.version)
+        for seq in range(stop - 1, max(start, 1) - 1, -1) if reverse else range(max(start, 1), stop):
+            yield await self._change(seq)
+
+    @from_any_loop
+    async def _change(self, seq: int) -> Entry:
+        return _entry(await self._load(seq))
+
+    async def diff(self, version: int, *, prefix: bytes = b"") -> AsyncIterator[Difference]:
+        """What has changed from an earlier or later version to this one, in the order of the keys."""
+        for difference in await self._differences(version, prefix):
+            yield difference
+
+    @from_any_loop
+    async def _differences(self, version: int, prefix: bytes) -> list[Difference]:
+        """Looks up the keys of all blocks between the versions, so it costs what has changed, not what there is."""
+        low, high = sorted((max(version, 1), max(self.version, 1)))
+        keys = {block.key for block in [await self._load(seq) for seq in range(low, high)]}
+        then, now = await self._open(version), await self._open(self.version)
+        found = []
+        for key in sorted(key for key in keys if key.startswith(prefix)):
+            before = await then.find(key) if then else None
+            after = await now.find(key) if now else None
+            if before != after:
+                entries = [_entry(await self._load(seq)) if seq is not None else None for seq in (before, after)]
+                found.append(Difference(key, *entries))
+        return found
+
+    def checkout(self, version: int) -> "Bee":
+        """This bee as it was at a version. Raises `UsageError` for one that never was."""
+        if not 0 <= version <= self.version:
+            raise UsageError(f"this bee has version {self.version}, and had never {version}")
+        past = Bee(self.core, version=version, timeout=self._timeout)
+        past._blocks = self._blocks
+        return past
+
+    def snapshot(self) -> "Bee":
+        """This bee as it is now, whatever is put later."""
+        return self.checkout(self.version)
+
+    @from_any_loop
+    async def content_feed(self) -> bytes | None:
+        """The core of contents that the header names, or `None`. Raises `DecodeError` for what is no bee."""
+        header = dict(fields(await self.core.get(0, timeout=self._timeout)))
+        if header.get(_PROTOCOL) != _NAME:
+            raise DecodeError(f"the core {self.core.id} is not a bee")
+        return dict(fields(header.get(_METADATA, b""))).get(_CONTENT_FEED)
+
+    # Writing
+
+    @from_any_loop
+    async def put(self, key: bytes, value: bytes = b"") -> None:
+        """Set the value of a key; on disk when this returns."""
+        async with self.batch() as batch:
+            await batch.put(key, value)
+
+    @from_any_loop
+    async def delete(self, key: bytes) -> bool:
+        """Remove a key; whether it was there. Its past stays."""
+        async with self.batch() as batch:
+            return await batch.delete(key)
+
+    def batch(self) -> "Batch":
+        """Many changes, written at once or not at all: `async with bee.batch() as batch: await batch.put(…)`."""
+        if self._at is not None:
+            raise UsageError("the past of a bee cannot be changed")
+        return Batch(self)
+
+    async def _open(self, version: int) -> Tree | None:
+        """The tree of a version; the latest one stays in memory."""
+        if version < 2:
+            return None
+        state = (version, self.core.fork)
+        if self._tree and self._tree[:2] == state and self._tree[2].loaded < MAX_CACHED_NODES:
+            return self._tree[2]
+        if self.core.fork and self._tree and self._tree[1] != self.core.fork:
+            self._blocks.clear()
+        tree = Tree(TreeNode.of(await self._load(version - 1), 0), self._load)
+        if version == self.version:
+            self._tree = (*state, tree)
+        return tree
+
+    async def _take_writing(self) -> Tree | None:
+        """The latest tree, for a batch to change: one that no reader walks over."""
+        written, self._writing = self._writing, None
+        state = (self.version, self.core.fork)
+        if written and written[:2] == state and written[2].loaded < MAX_CACHED_NODES:
+            return written[2]
+        return Tree(TreeNode.of(await self._load(self.version - 1), 0), self._load) if self.version > 1 else None
+
+    async def _load(self, seq: int) -> Block:
+        block = self._blocks.get(seq)
+        if block is None:
+            if len(self._blocks) >= MAX_CACHED_BLOCKS:
+                for old in list(self._blocks)[: MAX_CACHED_BLOCKS // 4]:
+                    del self._blocks[old]
+            data = self.core._here(seq)
+            if data is None:
+                data = await self.core.get(seq, timeout=self._timeout)
+            block = self._blocks[seq] = Block.decode(seq, data)
+        return block
+
+
+class Batch:
+    """Changes of a bee that are written together."""
+
+    def __init__(self, bee: Bee) -> None:
+        self._bee = bee
+        self._loop = bee._loop
+        self._changes: list[Change] = []
+        self._tree: Tree | None = None
+        self._start = 0
+
+    @from_any_loop
+    async def __aenter__(self) -> "Batch":
+        await self._bee._turn.acquire()
+        try:
+            self._bee.core._check_open()
+            self._start = max(self._bee.version, 1)
+            self._tree = await self._bee._take_writing()
+        except BaseException:
+            self._bee._turn.release()
+            raise
+        return self
+
+    @from_any_loop
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is None and self._changes:
+                await self._write()
+        finally:
+            self._bee._turn.release()
+
+    @from_any_loop
+    async def get(self, key: bytes) -> Entry | None:
+        """The entry of a key, with the changes of this batch."""
+        seq = await self._tree.find(key) if self._tree else None
+        if seq is None:
+            return None
+        if seq >= self._start:
+            change = self._changes[seq - self._start]
+            return Entry(seq, change.key, change.value)
+        return _entry(await self._bee._load(seq))
+
+    @from_any_loop
+    async def put(self, key: bytes, value: bytes = b"") -> None:
+        """Set the value of a key."""
+        seq = self._start + len(self._changes)
+        if self._tree is None:
+            self._tree = Tree(TreeNode([], [], []), self._load)
+        await self._tree.put(seq, key)
+        self._changes.append(Change(seq, key, value, self._tree.root))
+
+    @from_any_loop
+    async def delete(self, key: bytes) -> bool:
+        """Remove a key; whether it was there."""
+        if not self._tree or not await self._tree.delete(key):
+            return False
+        self._changes.append(Change(self._start + len(self._changes), key, None, self._tree.root))
+        return True
+
+    async def _load(self, seq: int) -> Block:
+        return await self._bee._load(seq)
+
+    async def _write(self) -> None:
+        bee, changes = self._bee, self._changes
+        for change in changes[:-1]:
+            change.drop_superseded()
+        blocks = [change.encode() for change in changes]
+        if bee.version == 0:
+            metadata = b"" if bee._metadata is None else field(_METADATA, bee._metadata)
+            blocks.insert(0, field(_PROTOCOL, _NAME) + metadata)
+        await bee.core.append(blocks)
+        assert self._tree
+        self._tree.loaded += len(changes)
+        bee._writing = (bee.version, bee.core.fork, self._tree)
+
+
+_PAGE = 256  # entries of a range fetched before they are given out
+
+
+def _entry(block: Block) -> Entry:
+    return Entry(block.seq, block.key, block.value)

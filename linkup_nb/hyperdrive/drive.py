@@ -1,0 +1,482 @@
+"""Drives: folders and files with every earlier version, which anybody who knows the key can copy and check.
+
+Format: the npm package `hyperdrive` 13: a bee of entries, and a core of file contents whose key the bee's gives.
+"""
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from linkup_nb.errors import NotAvailable, UsageError
+from linkup_nb.hypercore.core import GET_TIMEOUT, Core
+from linkup_nb.hypercore.corestore import Corestore, Namespace
+from linkup_nb.hypercore.download import Download
+from linkup_nb.hyperdrive.bee import Bee
+from linkup_nb.hyperdrive.blobs import BlobId, Blobs
+from linkup_nb.hyperdrive.entry import FILES, Entry, folder_of, key_of, normalize
+from linkup_nb.loops import from_any_loop
+from linkup_nb.wire.keys import z32encode
+
+if TYPE_CHECKING:
+    from linkup_nb.hyperdrive.history import Comparison, History
+    from linkup_nb.hyperdrive.mirror import Step
+    from linkup_nb.hyperdrive.serve import DriveServer
+
+MAX_LINKS = 16  # symbolic links followed one after the other
+BATCH_BYTES = 8 * 1024 * 1024  # contents that a batch holds before it writes them
+
+
+class Change(NamedTuple):
+    """A path that differs between two versions, with its entry in each, `None` where it is not there."""
+
+    path: str
+    before: Entry | None
+    after: Entry | None
+
+
+class DriveInfo(NamedTuple):
+    """A drive at one moment; sizes are bytes."""
+
+    key: bytes
+    version: int
+    writable: bool
+    byte_length: int
+    blobs_key: bytes | None
+    peers: int
+
+
+class _Source(NamedTuple):
+    """How the cores of a drive are opened."""
+
+    store: Corestore
+    encryption_key: bytes | None
+    timeout: float | None
+
+
+class Drive:
+    """Files with a history; made by `Drive.open`. `async with` it, or `close` it.
+
+    `drive[version]` and `checkout` give the past, which stays as it was.
+    """
+
+    def __init__(
+        self, core: Core, bee: Bee, blobs: "asyncio.Future[Blobs]", source: "_Source", version: int | None = None
+    ) -> None:
+        self._core = core
+        self._bee = bee
+        self._blobs = blobs
+        self._source = source
+        self._at = version
+        self._loop = core._loop
+        self._turn = asyncio.Lock()
+
+    @classmethod
+    async def open(
+        cls,
+        store: Corestore | Namespace,
+        key: bytes | str | None = None,
+        *,
+        encryption_key: bytes | None = None,
+        timeout: float | None = GET_TIMEOUT,
+    ) -> "Drive":
+        """Your drive of this store, or of a namespace of it; or with `key` somebody's (32 bytes, or their text).
+
+        `timeout` is how many seconds its methods wait for a peer that has what they need.
+        """
+        root = store.store if isinstance(store, Namespace) else store
+        if key is None:
+            core = await store.core(name="db", encryption_key=encryption_key)
+        else:
+            core = await root.core(key=key, encryption_key=encryption_key)
+        bee = Bee(core, metadata=b"", timeout=timeout)
+        blobs: asyncio.Future[Blobs] = asyncio.get_running_loop().create_future()
+        return cls(core, bee, blobs, _Source(root, encryption_key, timeout))
+
+    def __repr__(self) -> str:
+        kind = "past" if self._at is not None else "writable" if self.writable else "read-only"
+        return f"Drive({self.id[:8]}…, version {self.version}, {kind})"
+
+    @property
+    def key(self) -> bytes:
+        """32 bytes by which anybody can find and check this drive."""
+        return self._core.key
+
+    @property
+    def discovery_key(self) -> bytes:
+        """32 bytes by which peers that know the key find each other."""
+        return self._core.discovery_key
+
+    @property
+    def id(self) -> str:
+        """The key as 52 letters and digits."""
+        return z32encode(self.key)
+
+    @property
+    def version(self) -> int:
+        """Grows by one with each change; 0 and 1 are empty."""
+        return self._bee.version
+
+    @property
+    def writable(self) -> bool:
+        """Whether files can be put here."""
+        return self._core.writable and self._at is None
+
+    @property
+    def bee(self) -> Bee:
+        """The keys and values under the files."""
+        return self._bee
+
+    @from_any_loop
+    async def info(self) -> DriveInfo:
+        """What there is to know about this drive, now."""
+        blobs = self._blobs.result().core if self._blobs.done() else None
+        size = self._core.byte_length + (blobs.byte_length if blobs else 0)
+        return DriveInfo(self.key, self.version, self.writable, size, blobs.key if blobs else None, self._core.peers)
+
+    # Reading
+
+    @from_any_loop
+    async def update(self) -> bool:
+        """Ask the peers for a newer version; whether there was one."""
+        return await self._core.update(timeout=self._source.timeout)
+
+    @from_any_loop
+    async def entry(self, path: str, *, follow: bool = False) -> Entry | None:
+        """What there is at a path, `None` for nothing; with `follow`, what a symbolic link there points at."""
+        for _ in range(MAX_LINKS):
+            found = await self._bee.get(key_of(path))
+            if found is None:
+                return None
+            entry = Entry.decode(found)
+            if not follow or entry.linkname is None:
+                return entry
+            path = entry.linkname if entry.linkname.startswith("/") else f"{entry.path}/../{entry.linkname}"
+        raise UsageError(f"over {MAX_LINKS} symbolic links, one after the other")
+
+    @from_any_loop
+    async def exists(self, path: str) -> bool:
+        """Whether there is a file or a symbolic link at a path."""
+        return await self._bee.get(key_of(path)) is not None
+
+    @from_any_loop
+    async def get(self, path: str) -> bytes | None:
+        """The content of a file, through symbolic links; `None` if there is none. Raises `NotAvailable`."""
+        entry = await self.entry(path, follow=True)
+        if entry is None or entry.blob is None:
+            return None
+        if not entry.blob.block_length:
+            return b""
+        return await (await self._contents()).get(entry.blob)
+
+    async def stream(self, path: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """The bytes of a file from `start` to before `end`, in pieces. Raises `UsageError` if there is no such file."""
+        entry = await self.entry(path, follow=True)
+        if entry is None or entry.blob is None:
+            raise UsageError(f"there is no file {path} in version {self.version}")
+        if entry.blob.block_length:
+            blobs = await self._contents_anywhere()
+            async for piece in blobs.stream(entry.blob, start, end):
+                yield piece
+
+    async def list(self, folder: str = "/", *, recursive: bool = True) -> AsyncIterator[Entry]:
+        """The entries in a folder and, unless told not to, in the folders in it, in the order of their paths."""
+        base = folder_of(folder)
+        prefix = FILES + base.encode()
+        async for found in self._bee.range(gte=prefix, lt=prefix[:-1] + b"0"):
+            entry = Entry.decode(found)
+            if recursive or "/" not in entry.path[len(base) :]:
+                yield entry
+
+    async def readdir(self, folder: str = "/") -> AsyncIterator[str]:
+        """The names in a folder, of files and of folders, in order; what is in the folders is skipped, not read."""
+        prefix = FILES + folder_of(folder).encode()
+        after = prefix
+        while True:
+            page = [found async for found in self._bee.range(gte=after, lt=prefix[:-1] + b"0", limit=1)]
+            if not page:
+                return
+            name, inside, _ = page[0].key[len(prefix) :].partition(b"/")
+            yield name.decode(errors="replace")
+            after = prefix + name + (b"0" if inside else b"\x00")
+
+    # Writing
+
+    @from_any_loop
+    async def put(self, path: str, data: bytes, *, executable: bool = False, metadata: Any = None) -> None:
+        """Set the content of a file; on disk when this returns. `metadata` is anything that JSON can say."""
+        async with self.batch() as batch:
+            await batch.put(path, data, executable=executable, metadata=metadata)
+
+    @from_any_loop
+    async def put_stream(
+        self, path: str, pieces: AsyncIterable[bytes], *, executable: bool = False, metadata: Any = None
+    ) -> None:
+        """Set the content of a file to what comes, which is never all in memory; nobody sees it before its end."""
+        key = key_of(path)
+        async with self._turn:
+            blobs = await self._contents()
+            core = blobs.core
+            start = BlobId(core.length, 0, core.byte_length, 0)
+            waiting = bytearray()
+            async for piece in pieces:
+                waiting += piece
+                if len(waiting) >= BATCH_BYTES:
+                    whole = len(waiting) - len(waiting) % 65536
+                    await blobs.put([bytes(waiting[:whole])])
+                    del waiting[:whole]
+            await blobs.put([bytes(waiting)])
+            blob = BlobId(
+                start.block_offset,
+                core.length - start.block_offset,
+                start.byte_offset,
+                core.byte_length - start.byte_offset,
+            )
+            await self._bee.put(key, Entry(normalize(path), 0, blob, executable, None, metadata).encode())
+
+    @from_any_loop
+    async def symlink(self, path: str, target: str) -> None:
+        """Put a symbolic link; `target` may be relative to the link's folder, and need not exist."""
+        async with self.batch() as batch:
+            await batch.symlink(path, target)
+
+    @from_any_loop
+    async def delete(self, path: str) -> bool:
+        """Remove what is at a path; whether there was anything. Earlier versions keep it."""
+        async with self.batch() as batch:
+            return await batch.delete(path)
+
+    def batch(self) -> "DriveBatch":
+        """Many changes that others see at once or not at all: `async with drive.batch() as b: await b.put(…)`."""
+        if self._at is not None:
+            raise UsageError("the past of a drive cannot be changed")
+        return DriveBatch(self)
+
+    @from_any_loop
+    async def clear(self, path: str) -> bool:
+        """Forget a file's content here, to make room; whether there was any. Peers may still have it."""
+        entry = await self.entry(path)
+        if entry is None or entry.blob is None:
+            return False
+        blobs = await self._contents()
+        await blobs.core.clear(entry.blob.block_offset, entry.blob.block_offset + entry.blob.block_length)
+        return True
+
+    @from_any_loop
+    async def purge(self) -> None:
+        """Forget all that is here of this drive; its key stays, and peers may still have it."""
+        blobs = await self._contents()
+        await blobs.core.clear(0, blobs.core.length)
+        await self._core.clear(0, self._core.length)
+
+    # The past
+
+    def checkout(self, version: int) -> "Drive":
+        """This drive as it was at a version. Raises `UsageError` for one that never was."""
+        return Drive(self._core, self._bee.checkout(version), self._blobs, self._source, version)
+
+    def __getitem__(self, version: int) -> "Drive":
+        return self.checkout(version)
+
+    async def diff(self, a: int, b: int | None = None, folder: str = "/") -> AsyncIterator[Change]:
+        """What has changed in a folder from version `a` to version `b`, or to this one, in the order of the paths."""
+        prefix = FILES + folder_of(folder).encode()
+        newer = self._bee if b is None else self._bee.checkout(b)
+        async for difference in newer.diff(a, prefix=prefix):
+            entries = [Entry.decode(e) if e else None for e in (difference.before, difference.after)]
+            yield Change(difference.key.removeprefix(FILES).decode(errors="replace"), *entries)
+
+    def history(self, path: str = "/", *, newest_first: bool = False) -> "History":
+        """Every change of a file, or of all files in a folder: `async for event in drive.history(path)`."""
+        from linkup_nb.hyperdrive.history import History
+
+        return History(self, path, newest_first=newest_first)
+
+    @from_any_loop
+    async def bisect(
+        self, predicate: "Callable[[Drive], bool | Awaitable[bool]]", start: int = 1, end: int | None = None
+    ) -> int | None:
+        """The first version of which the predicate holds, `None` if it never does; it has to go on to hold then."""
+        from linkup_nb.hyperdrive.history import bisect
+
+        return await bisect(self, predicate, start, end)
+
+    @from_any_loop
+    async def compare(self, path: str, a: int, b: int) -> "Comparison":
+        """How a file differs between two versions: texts by lines, tables by rows, the rest by size and hash."""
+        from linkup_nb.hyperdrive.history import compare
+
+        return await compare(self, path, a, b)
+
+    async def watch(self, folder: str = "/") -> AsyncIterator[tuple["Drive", "Drive"]]:
+        """From now on, the drive before and after each change in a folder; changes that come together are one."""
+        before = self.version
+        while True:
+            await self._core._grown(before)
+            after = self.version
+            if [change async for change in self.checkout(after).diff(before, folder=folder)]:
+                yield self.checkout(before), self.checkout(after)
+            before = after
+
+    @from_any_loop
+    async def download(self, folder: str = "/") -> Sequence[Download]:
+        """Begin to fetch the contents of all files in a folder; wait for each one's `done()`."""
+        # A whole drive needs every block of the bee: fetching them in a row is quicker than along the tree.
+        with self._core._replicator.ahead(0, self.version if folder_of(folder) == "/" else 0):
+            entries = [entry async for entry in self.list(folder)]
+        blobs = [entry.blob for entry in entries if entry.blob and entry.blob.block_length]
+        if not blobs:
+            return []
+        core = (await self._contents()).core
+        spans: list[list[int]] = []
+        for start, end in sorted((blob.block_offset, blob.block_offset + blob.block_length) for blob in blobs):
+            if spans and start <= spans[-1][1]:
+                spans[-1][1] = max(spans[-1][1], end)
+            else:
+                spans.append([start, end])
+        return [await core.download(start, end) for start, end in spans]
+
+    @from_any_loop
+    async def mirror_to(
+        self, folder: Path | str, *, of: str = "/", prune: bool = True, dry_run: bool = False, progress: bool = False
+    ) -> "Sequence[Step]":
+        """Make a local folder like a folder of this drive; see `linkup_nb.hyperdrive.mirror`."""
+        from linkup_nb.hyperdrive.mirror import mirror_to
+
+        return await mirror_to(self, Path(folder), of=of, prune=prune, dry_run=dry_run, progress=progress)
+
+    @from_any_loop
+    async def mirror_from(
+        self, folder: Path | str, *, to: str = "/", prune: bool = True, dry_run: bool = False, progress: bool = False
+    ) -> "Sequence[Step]":
+        """Make a folder of this drive like a local folder; see `linkup_nb.hyperdrive.mirror`."""
+        from linkup_nb.hyperdrive.mirror import mirror_from
+
+        return await mirror_from(self, Path(folder), to=to, prune=prune, dry_run=dry_run, progress=progress)
+
+    @from_any_loop
+    async def serve(self, *, port: int = 0, token: str | bool = True) -> "DriveServer":
+        """Serve this drive to this computer's browsers; the result's `url` says where. See `hyperdrive.serve`."""
+        from linkup_nb.hyperdrive.serve import serve
+
+        return await serve(self, port=port, token=token)
+
+    # Life
+
+    @from_any_loop
+    async def _contents_anywhere(self) -> Blobs:
+        return await self._contents()
+
+    async def _contents(self) -> Blobs:
+        """The contents; who they belong to is known once the bee's manifest, or its header, has come."""
+        if not self._blobs.done():
+            core = await self._open_blobs()
+            if not self._blobs.done():
+                self._blobs.set_result(Blobs(core, timeout=self._source.timeout))
+        return self._blobs.result()
+
+    async def _open_blobs(self) -> Core:
+        log = self._core._log
+        if self._core.length:
+            feed = await self._bee.content_feed()
+            if feed:
+                return await self._source.store.core(key=feed[:32], encryption_key=self._source.encryption_key)
+        if log.manifest is None:
+            try:
+                async with asyncio.timeout(self._source.timeout):
+                    while log.manifest is None:
+                        await log.changed()
+            except TimeoutError:
+                raise NotAvailable(f"no peer sent the beginning of {self!r}") from None
+        manifest = log.manifest.for_blobs(log.key)
+        if log.key_pair:
+            return await self._source.store.core(
+                key_pair=log.key_pair, manifest=manifest, encryption_key=self._source.encryption_key
+            )
+        return await self._source.store.core(key=manifest.key, encryption_key=self._source.encryption_key)
+
+    @from_any_loop
+    async def close(self) -> None:
+        """Stop using this drive; a drive of its past is closed with it."""
+        if self._at is None:
+            await self._core.close()
+            if self._blobs.done():
+                await self._blobs.result().core.close()
+
+    async def __aenter__(self) -> "Drive":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+
+class DriveBatch:
+    """Changes of a drive that are written together."""
+
+    def __init__(self, drive: Drive) -> None:
+        self._drive = drive
+        self._loop = drive._loop
+        self._waiting: list[bytes] = []
+        self._size = 0
+        self._there: dict[bytes, bool] = {}
+        self._order: list[tuple[bytes, Entry | None, int | None]] = []
+        self._ids: list[BlobId] = []
+
+    async def __aenter__(self) -> "DriveBatch":
+        return self
+
+    @from_any_loop
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None or not self._order:
+            return
+        drive = self._drive
+        async with drive._turn:
+            await self._write_contents()
+            async with drive._bee.batch() as batch:
+                for key, entry, content in self._order:
+                    if entry is None:
+                        await batch.delete(key)
+                    else:
+                        if content is not None:
+                            entry = replace(entry, blob=self._ids[content])
+                        await batch.put(key, entry.encode())
+
+    @from_any_loop
+    async def put(self, path: str, data: bytes, *, executable: bool = False, metadata: Any = None) -> None:
+        """Set the content of a file."""
+        if not isinstance(data, bytes | bytearray | memoryview):
+            raise UsageError(f"a file holds bytes, not {type(data).__name__}; encode text first")
+        entry = Entry(normalize(path), 0, None, executable, None, metadata)
+        entry.encode()
+        self._waiting.append(bytes(data))
+        self._size += len(data)
+        self._add(entry, len(self._ids) + len(self._waiting) - 1)
+        if self._size >= BATCH_BYTES:
+            async with self._drive._turn:
+                await self._write_contents()
+
+    @from_any_loop
+    async def symlink(self, path: str, target: str) -> None:
+        """Put a symbolic link."""
+        self._add(Entry(normalize(path), 0, None, False, target), None)
+
+    @from_any_loop
+    async def delete(self, path: str) -> bool:
+        """Remove what is at a path; whether there was anything."""
+        key = key_of(path)
+        there = self._there[key] if key in self._there else await self._drive.exists(path)
+        self._there[key] = False
+        self._order.append((key, None, None))
+        return there
+
+    def _add(self, entry: Entry, content: int | None) -> None:
+        key = FILES + entry.path.encode()
+        self._there[key] = True
+        self._order.append((key, entry, content))
+
+    async def _write_contents(self) -> None:
+        if self._waiting:
+            blobs = await self._drive._contents()
+            self._ids += await blobs.put(self._waiting)
+            self._waiting, self._size = [], 0

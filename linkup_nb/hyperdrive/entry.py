@@ -1,0 +1,94 @@
+"""What a drive has at a path, and how paths are written.
+
+Format: the npm package `hyperdrive` 13: JSON under a key of the bee.
+"""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from linkup_nb.errors import DecodeError, UsageError
+from linkup_nb.hyperdrive import bee as bees
+from linkup_nb.hyperdrive.blobs import BlobId
+
+MAX_PATH = 4096  # bytes
+FILES = b"files\x00"  # begins every key in the bee
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a drive has at a path: a file (`blob`), or a symbolic link (`linkname`)."""
+
+    path: str
+    version: int = field(compare=False)
+    blob: BlobId | None
+    executable: bool = False
+    linkname: str | None = None
+    metadata: Any = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file."""
+        return self.blob.byte_length if self.blob else 0
+
+    def encode(self) -> bytes:
+        """The value in the bee, as JavaScript writes it."""
+        value = {
+            "executable": self.executable,
+            "linkname": self.linkname,
+            "blob": self.blob.to_json() if self.blob else None,
+            "metadata": self.metadata,
+        }
+        try:
+            return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"metadata is what JSON can say: {error}") from None
+
+    @classmethod
+    def decode(cls, entry: bees.Entry) -> "Entry":
+        """Read an entry of the bee. Raises `DecodeError`."""
+        try:
+            value = msgspec.json.decode(entry.value or b"")
+            path = entry.key.removeprefix(FILES).decode()
+        except (ValueError, msgspec.DecodeError) as error:
+            raise DecodeError(f"an entry that is not one of a drive: {error}") from None
+        if not isinstance(value, dict):
+            raise DecodeError("an entry that is not one of a drive")
+        blob = BlobId.from_json(value["blob"]) if value.get("blob") is not None else None
+        link = value.get("linkname")
+        return cls(
+            path,
+            entry.seq + 1,
+            blob,
+            bool(value.get("executable")),
+            link if isinstance(link, str) else None,
+            value.get("metadata"),
+        )
+
+
+def normalize(path: str) -> str:
+    """The path as drives write it: from the root, with `/`, without `.` and `..`. Raises `UsageError` for the root."""
+    parts: list[str] = []
+    for part in path.replace("\\", "/").split("/"):
+        if part == "..":
+            parts[-1:] = []
+        elif part not in ("", "."):
+            parts.append(part)
+    if not parts:
+        raise UsageError("a path names a file; '/' is the folder of all")
+    normal = "/" + "/".join(parts)
+    if len(normal.encode(errors="surrogateescape")) > MAX_PATH:
+        raise UsageError(f"a path has at most {MAX_PATH} bytes")
+    return normal
+
+
+def key_of(path: str) -> bytes:
+    """The key of a path in the bee. Raises `UsageError` for what is no path."""
+    return FILES + normalize(path).encode()
+
+
+def folder_of(path: str) -> str:
+    """The beginning of all paths in a folder; `/` for the folder of all."""
+    return "/" if path.strip("/.") == "" else normalize(path) + "/"

@@ -1,0 +1,352 @@
+"""Protomux: many protocols on one stream of messages.
+
+Format: the npm package `protomux`. A frame is the sender's number of a channel, a message type and a payload; channel 0
+carries the control messages below and batches of frames. A channel is open once both ends have opened one of the same
+protocol and id; closing it at one end closes it at both. The messages of one end keep their order.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import Enum
+from typing import NamedTuple
+
+from linkup_nb.errors import PeerRefused, ProtocolError, UsageError
+from linkup_nb.wire.compact import Decoder, Encoder
+
+MAX_CHANNELS = 4096  # open at once, on one stream, by the peer
+MAX_OFFERS = 256  # opened by the peer and not answered by us yet
+MAX_NAME = 256  # bytes of a protocol's name, and of an id
+HELD_HIGH_WATER = 32 * 1024  # bytes received and not taken yet, after which the stream should not be read on
+SEND_HIGH_WATER = 256 * 1024  # bytes that wait to be sent on one channel, after which it should send no more
+SEND_LOW_WATER = 64 * 1024  # bytes
+BATCH_SIZE = 64 * 1024  # bytes of small frames that are sent as one
+
+_BATCH, _OPEN, _REJECT, _CLOSE = range(4)
+
+
+class State(Enum):
+    """How far a channel has come."""
+
+    OPENING = "opening"  # the peer has not answered
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+class Offered(NamedTuple):
+    """The event of the peer having opened what this end has not: answer with `open` of the same, or with `reject`."""
+
+    protocol: str
+    id: bytes
+
+
+class Opened(NamedTuple):
+    """The event of both ends having opened a channel; `handshake` is what the peer sent along."""
+
+    channel: "Channel"
+    handshake: bytes
+
+
+class Received(NamedTuple):
+    """The event of a message on an open channel."""
+
+    channel: "Channel"
+    type: int
+    payload: bytes
+
+
+class Drained(NamedTuple):
+    """The event of a channel being ready again after `send` returned `False`."""
+
+    channel: "Channel"
+
+
+class Closed(NamedTuple):
+    """The event of the peer having closed a channel or refused to open it."""
+
+    channel: "Channel"
+
+
+Event = Offered | Opened | Received | Drained | Closed
+
+
+class Channel:
+    """One protocol on the stream; made by `Protomux.open`."""
+
+    def __init__(self, mux: "Protomux", protocol: str, id: bytes, local: int) -> None:
+        self.protocol = protocol
+        self.id = id
+        self.state = State.OPENING
+        self._mux = mux
+        self._local = local
+        self._remote = 0
+        self._prefix = bytes(Encoder().uint(local))
+        self._queued = 0
+        self._full = False
+        self._held: deque[tuple[int, bytes]] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Channel {self.protocol} {self.id.hex()[:8]} {self.state.value}>"
+
+    def send(self, type: int, payload: bytes) -> bool:
+        """Queue a message. `False` asks to wait for `Drained` before sending more. Raises `UsageError` once closed."""
+        if self.state is State.CLOSED:
+            raise UsageError(f"{self!r} sends nothing more")
+        frame = bytes((type,)) + payload if type < 0xFD else bytes(Encoder().uint(type).raw(payload))
+        self._queued += len(frame)
+        self._mux._queue.append((self, frame))
+        self._full = self._full or self._queued > SEND_HIGH_WATER
+        return not self._full
+
+    def close(self) -> None:
+        """Close at both ends, after what has been sent."""
+        if self.state is not State.CLOSED:
+            self._mux._control(Encoder().uint(_CLOSE).uint(self._local))
+            self._mux._forget(self, told=False)
+
+    def pause(self) -> None:
+        """Hold back what the peer sends on this channel until `resume`."""
+        if self._held is None:
+            self._held = deque()
+
+    def resume(self) -> None:
+        """Let events of this channel come again, those held back first."""
+        held, self._held = self._held, None
+        self._mux._release(self, held or ())
+
+
+class _Offer(NamedTuple):
+    remote: int
+    handshake: bytes
+    held: deque[tuple[int, bytes]]
+
+
+class Protomux:
+    """One end of the stream, without the stream: the owner moves the messages.
+
+    After every call, act on `events` and send what `data_to_send` returns. While `congested`, do not read on.
+    """
+
+    def __init__(self) -> None:
+        self._queue: deque[tuple[Channel | None, bytes]] = deque()
+        self._events: list[Event] = []
+        self._corks = 0
+        self._held_bytes = 0
+        self._local: dict[int, Channel | None] = {}
+        self._free: list[int] = []
+        self._remote: list[Channel | _Offer | None] = [None]  # number 0 is not a channel
+        self._open = 0
+        self._channels: dict[tuple[str, bytes], Channel] = {}
+        self._waiting: dict[tuple[str, bytes], deque[int]] = {}
+        self._offers: dict[tuple[str, bytes], _Offer] = {}
+
+    @property
+    def congested(self) -> bool:
+        """Whether so much has been received and not taken that the stream should not be read on."""
+        return self._held_bytes > HELD_HIGH_WATER
+
+    def open(self, protocol: str, id: bytes = b"", handshake: bytes = b"") -> Channel:
+        """Open a channel, or accept the one that the peer offered. Raises `UsageError` if it is open already."""
+        name = (protocol, id)
+        if name in self._channels:
+            raise UsageError(f"{self._channels[name]!r} is there already")
+        local = self._free.pop() if self._free else len(self._local) + 1
+        channel = self._local[local] = self._channels[name] = Channel(self, protocol, id, local)
+        self._control(Encoder().uint(_OPEN).uint(local).string(protocol).buffer(id).raw(handshake))
+        offer = self._offers.pop(name, None)
+        if offer:
+            self._pair(channel, offer.remote, offer.handshake)
+            self._release(channel, offer.held)
+        else:
+            self._waiting.setdefault(name, deque()).append(local)
+        return channel
+
+    def reject(self, offer: Offered) -> None:
+        """Refuse what the peer offered."""
+        refused = self._offers.pop((offer.protocol, offer.id), None)
+        if refused:
+            self._drop(refused.held)
+            self._control(Encoder().uint(_REJECT).uint(refused.remote))
+            self._remote[refused.remote] = None
+
+    @contextmanager
+    def cork(self) -> Iterator[None]:
+        """Send what is queued in this block as one batch, after the block."""
+        self._corks += 1
+        try:
+            yield
+        finally:
+            self._corks -= 1
+
+    def events(self) -> list[Event]:
+        """What has happened since the last call, oldest first."""
+        events, self._events = self._events, []
+        return events
+
+    def data_to_send(self) -> bytes | None:
+        """The next message to put on the stream, `None` when there is none."""
+        if self._corks or not self._queue:
+            return None
+        queue = self._queue
+        channel, frame = queue.popleft()
+        self._sent(channel, frame)
+        prefix = channel._prefix if channel else b"\x00"
+        if not queue or len(frame) + len(queue[0][1]) > BATCH_SIZE:
+            return prefix + frame
+        parts, size, last = [b"\x00\x00" + prefix, *_sized(frame)], len(frame), channel
+        while queue and size + len(queue[0][1]) <= BATCH_SIZE:
+            channel, frame = queue.popleft()
+            self._sent(channel, frame)
+            if channel is not last:
+                parts += (b"\x00", channel._prefix if channel else b"\x00")
+                last = channel
+            parts += _sized(frame)
+            size += len(frame)
+        return b"".join(parts)
+
+    def receive_data(self, message: bytes) -> None:
+        """Take one message off the stream. Raises `PeerError`s, after which the stream should be closed."""
+        if not message:
+            return
+        source = Decoder(message)
+        number = source.uint()
+        if number == 0 and source.remaining and message[1] == _BATCH:
+            source.uint()
+            self._receive_batch(source)
+        else:
+            self._receive(number, source.raw())
+
+    def _receive_batch(self, source: Decoder) -> None:
+        number = source.uint()
+        while source.remaining:
+            size = source.uint()
+            if size:
+                self._receive(number, source.fixed(size))
+            else:
+                number = source.uint()
+
+    def _receive(self, number: int, frame: bytes) -> None:
+        if number == 0:
+            self._receive_control(Decoder(frame))
+            return
+        if number >= len(self._remote):
+            raise ProtocolError(f"a message for channel {number}, which was never opened")
+        to = self._remote[number]
+        if to is None or not frame:
+            return  # closed here while this was on its way
+        if frame[0] < 0xFD:
+            type, payload = frame[0], frame[1:]
+        else:
+            source = Decoder(frame)
+            type, payload = source.uint(), source.raw()
+        held = to.held if isinstance(to, _Offer) else to._held
+        if held is not None:
+            held.append((type, payload))
+            self._held_bytes += len(payload)
+        elif isinstance(to, Channel):
+            self._events.append(Received(to, type, payload))
+
+    def _receive_control(self, source: Decoder) -> None:
+        type = source.uint()
+        number = source.uint()
+        if type == _OPEN:
+            name = (source.string(), source.buffer())
+            self._receive_open(number, name, source.raw())
+        elif type == _REJECT:
+            self._receive_reject(number)
+        elif type == _CLOSE:
+            self._receive_close(number)
+        else:
+            raise ProtocolError(f"protomux has no control message {type} here")
+
+    def _receive_open(self, number: int, name: tuple[str, bytes], handshake: bytes) -> None:
+        if number == len(self._remote):
+            self._remote.append(None)
+        if not 0 < number < len(self._remote) or self._remote[number]:
+            raise ProtocolError(f"channel {number} was opened out of turn")
+        if max(len(name[0]), len(name[1])) > MAX_NAME:
+            raise PeerRefused(f"the name of a channel has at most {MAX_NAME} bytes")
+        if len(self._remote) > MAX_CHANNELS:
+            raise PeerRefused(f"at most {MAX_CHANNELS} channels may be open on one stream")
+        waiting = self._waiting.get(name)
+        if waiting:
+            local = waiting.popleft()
+            if not waiting:
+                del self._waiting[name]
+            channel = self._local[local]
+            if channel:
+                self._pair(channel, number, handshake)
+            else:
+                self._free.append(local)  # closed before this answer came; the peer has been told
+        elif name in self._channels or name in self._offers:
+            self._control(Encoder().uint(_REJECT).uint(number))
+        elif len(self._offers) >= MAX_OFFERS:
+            raise PeerRefused(f"at most {MAX_OFFERS} channels may wait for an answer")
+        else:
+            self._remote[number] = self._offers[name] = _Offer(number, handshake, deque())
+            self._events.append(Offered(*name))
+
+    def _receive_reject(self, number: int) -> None:
+        name = next((name for name, waiting in self._waiting.items() if number in waiting), None)
+        if name is None:
+            raise ProtocolError(f"channel {number} was rejected, which is not being opened")
+        self._waiting[name].remove(number)
+        if not self._waiting[name]:
+            del self._waiting[name]
+        channel = self._local[number]
+        self._free.append(number)
+        if channel:
+            self._forget(channel, told=True)
+
+    def _receive_close(self, number: int) -> None:
+        closed = self._remote[number] if number < len(self._remote) else None
+        if isinstance(closed, Channel):
+            self._forget(closed, told=True)
+        elif closed:
+            offered = Offered(*next(name for name, offer in self._offers.items() if offer is closed))
+            self._events = [event for event in self._events if event != offered]
+            self.reject(offered)  # the peer waits for an answer before it uses the number again
+
+    def _pair(self, channel: Channel, remote: int, handshake: bytes) -> None:
+        channel.state = State.OPEN
+        channel._remote = remote
+        self._remote[remote] = channel
+        self._events.append(Opened(channel, handshake))
+
+    def _forget(self, channel: Channel, *, told: bool) -> None:
+        """A channel has ended: by the peer (`told`), or by us."""
+        if channel._remote:
+            self._remote[channel._remote] = None
+            self._free.append(channel._local)  # otherwise in use until the peer has answered the open
+        channel.state = State.CLOSED
+        self._local[channel._local] = None
+        del self._channels[channel.protocol, channel.id]
+        if channel._held:
+            self._drop(channel._held)
+        if told:
+            self._events.append(Closed(channel))
+
+    def _release(self, channel: Channel, held: "deque[tuple[int, bytes]] | tuple[()]") -> None:
+        for type, payload in held:
+            self._held_bytes -= len(payload)
+            self._events.append(Received(channel, type, payload))
+
+    def _drop(self, held: deque[tuple[int, bytes]]) -> None:
+        self._held_bytes -= sum(len(payload) for _, payload in held)
+        held.clear()
+
+    def _control(self, message: Encoder) -> None:
+        self._queue.append((None, bytes(message)))
+
+    def _sent(self, channel: Channel | None, frame: bytes) -> None:
+        if channel:
+            channel._queued -= len(frame)
+            if channel._full and channel._queued <= SEND_LOW_WATER:
+                channel._full = False
+                if channel.state is not State.CLOSED:
+                    self._events.append(Drained(channel))
+
+
+def _sized(frame: bytes) -> tuple[bytes, bytes]:
+    size = len(frame)
+    return (bytes((size,)) if size < 0xFD else bytes(Encoder().uint(size))), frame

@@ -1,0 +1,71 @@
+"""A peer made of nothing but messages, which can lie in any field of any of them."""
+
+import asyncio
+from collections.abc import Callable
+
+from linkup_nb.channels import Channels, Connection
+from linkup_nb.hypercore import messages as msg
+from linkup_nb.hypercore.peer import PROTOCOL, capability
+from linkup_nb.hypercore.proof import prove
+from linkup_nb.wire.keys import discovery_key
+from tests.hypercore.vectors import KEY, MANIFEST, Log
+
+Lie = Callable[[msg.Data], msg.Message | None]
+
+
+class Liar:
+    """Serves a log of the vectors' author; `lie` may change, or swallow, each of its answers."""
+
+    def __init__(self, connection: Connection, log: Log, lie: Lie = lambda data: data, *, secret: bytes = KEY) -> None:
+        self.log = log
+        self.lie = lie
+        self.heard: list[msg.Message] = []
+        self.news = asyncio.Event()
+        self._channels = Channels.of(connection)
+        own = msg.Handshake(capability(secret, connection.handshake_hash, connection.initiator))
+        self._channels.accept(PROTOCOL, lambda id: False)
+        self._channel = self._channels.open(PROTOCOL, discovery_key(KEY), own.encode(), self)
+
+    def send(self, message: msg.Message) -> None:
+        """Say anything."""
+        self._channels.send(self._channel, msg.NUMBERS[type(message)], message.encode())
+
+    def send_raw(self, type: int, payload: bytes) -> None:
+        """Say what is not even a message."""
+        self._channels.send(self._channel, type, payload)
+
+    def opened(self, handshake: bytes) -> None:
+        length = len(self.log.blocks)
+        self.send(msg.Sync(0, length, 0, has_manifest=True))
+        self.send(msg.Range(0, length))
+
+    def received(self, type: int, payload: bytes) -> None:
+        message = msg.decode(type, payload)
+        self.heard.append(message)
+        self.news.set()
+        if isinstance(message, msg.Sync) and message.length:
+            self.send(msg.Sync(0, len(self.log.blocks), message.length, has_manifest=True))
+        if isinstance(message, msg.Request):
+            block = self.log.blocks[message.wanted.block[0]] if message.wanted.block else b""
+            length = len(self.log.blocks)
+            proof = prove(message.wanted, length, self.log.find, block=block, signature=self.log.signature)
+            answer = self.lie(msg.Data(message.id, message.fork, proof, MANIFEST if message.manifest else None))
+            if answer:
+                self.send(answer)
+
+    def drained(self) -> None:
+        pass
+
+    def ended(self) -> None:
+        self.news.set()
+
+    async def hears(self, kind: type[msg.Message]) -> msg.Message:
+        """The next message of a kind."""
+        async with asyncio.timeout(5):
+            while True:
+                for message in self.heard:
+                    if isinstance(message, kind):
+                        self.heard.remove(message)
+                        return message
+                self.news.clear()
+                await self.news.wait()

@@ -1,0 +1,226 @@
+"""Cores between this program and the real Hypercore and Corestore, over TCP, both ways."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from linkup_nb.hypercore.core import Core
+from linkup_nb.hypercore.corestore import Corestore
+from linkup_nb.swarm.connection import Server, connect, listen
+from tests.hypercore.javascript import JavaScript, javascript
+
+SECRET = b"\x04" * 32
+COUNTS = [0, 1, 100, 10_000]
+
+
+class Pair:
+    """A store here and a store there."""
+
+    def __init__(self, store: Corestore, peer: JavaScript, server: Server) -> None:
+        self.store = store
+        self.peer = peer
+        self.server = server
+
+    async def join(self) -> None:
+        """JavaScript dials us."""
+        await self.peer.call("connect", port=self.server.port)
+
+
+@pytest.fixture
+async def pair(tmp_path: Path) -> AsyncIterator[Pair]:
+    async with Corestore(tmp_path / "python", b"\x09" * 32) as store, javascript(tmp_path / "javascript") as peer:
+        server = await listen("127.0.0.1", 0, store.replicate)
+        yield Pair(store, peer, server)
+        await server.close()
+
+
+def block(index: int, size: int = 50) -> bytes:
+    """What `appendMany` appends."""
+    text = b"block %d " % index
+    return (text * (size // len(text) + 1))[:size]
+
+
+async def length(core: Core, expected: int, fork: int = 0) -> None:
+    """Wait until the core has this length."""
+    async with asyncio.timeout(20):
+        while (core.length, core.fork) != (expected, fork):
+            await core._log.changed()
+
+
+@pytest.mark.parametrize("count", COUNTS)
+async def test_we_read_what_javascript_wrote(pair: Pair, count: int) -> None:
+    there = await pair.peer.call("core", handle="a", name="theirs")
+    await pair.peer.call("appendMany", handle="a", count=count, size=50)
+    core = await pair.store.core(key=there["key"])
+    await pair.join()
+
+    await length(core, count)
+    await (await core.download()).done(timeout=30)
+
+    assert [b async for b in core.read_stream()] == [block(index) for index in range(count)]
+    assert (core.byte_length, core.contiguous_length) == (50 * count, count)
+    assert (await core.audit()).clean
+
+
+@pytest.mark.parametrize("count", COUNTS)
+async def test_javascript_reads_what_we_wrote(pair: Pair, count: int) -> None:
+    core = await pair.store.core(name="ours")
+    if count:
+        await core.append([block(index) for index in range(count)])
+    await pair.peer.call("core", handle="b", key=core.key.hex())
+    await pair.join()
+
+    await pair.peer.call("update", handle="b")
+    await pair.peer.call("waitLength", handle="b", length=count)
+    info = await pair.peer.call("download", handle="b", start=0, end=count)
+
+    assert (info["contiguousLength"], info["byteLength"], info["fork"]) == (count, 50 * count, 0)
+    for index in {0, count // 2, count - 1} if count else ():
+        assert bytes.fromhex(await pair.peer.call("get", handle="b", index=index)) == block(index)
+
+
+async def test_live_appends_both_ways(pair: Pair) -> None:
+    ours = await pair.store.core(name="ours")
+    theirs = await pair.store.core(key=(await pair.peer.call("core", handle="a", name="theirs"))["key"])
+    await pair.peer.call("core", handle="b", key=ours.key.hex())
+    await pair.join()
+
+    for index in range(20):
+        asked = asyncio.create_task(theirs.get(index, timeout=20))
+        await ours.append(b"ours %d" % index)
+        await pair.peer.call("append", handle="a", blocks=[(b"theirs %d" % index).hex()])
+
+        assert await asked == b"theirs %d" % index
+        await pair.peer.call("update", handle="b")
+        assert bytes.fromhex(await pair.peer.call("get", handle="b", index=index)) == b"ours %d" % index
+
+
+async def test_one_block_from_the_middle_fetches_only_that(pair: Pair) -> None:
+    there = await pair.peer.call("core", handle="a", name="theirs")
+    await pair.peer.call("appendMany", handle="a", count=1000, size=50)
+    core = await pair.store.core(key=there["key"])
+    ours = await pair.store.core(name="ours")
+    await ours.append([block(index) for index in range(1000)])
+    await pair.peer.call("core", handle="b", key=ours.key.hex())
+    await pair.join()
+
+    assert await core.get(777, timeout=20) == block(777)
+    assert [index for index in range(1000) if await core.has(index)] == [777]
+    assert await core.seek(50 * 333 + 7, timeout=20) == (333, 7)
+    assert bytes.fromhex(await pair.peer.call("get", handle="b", index=555)) == block(555)
+    assert (await pair.peer.call("info", handle="b"))["contiguousLength"] == 0
+    assert await pair.peer.call("seek", handle="b", offset=50 * 123 + 9) == [123, 9]
+
+
+async def test_from_a_peer_with_holes_both_ways(pair: Pair) -> None:
+    there = await pair.peer.call("core", handle="a", name="theirs")
+    await pair.peer.call("appendMany", handle="a", count=100, size=50)
+    await pair.peer.call("clear", handle="a", start=10, end=90)
+    core = await pair.store.core(key=there["key"])
+    ours = await pair.store.core(name="ours")
+    await ours.append([block(index) for index in range(100)])
+    await ours.clear(10, 90)
+    await pair.peer.call("core", handle="b", key=ours.key.hex())
+    await pair.join()
+
+    assert await core.get(95, timeout=20) == block(95)
+    assert bytes.fromhex(await pair.peer.call("get", handle="b", index=95)) == block(95)
+
+
+@pytest.mark.parametrize(("cut", "more"), [(5, 0), (5, 3), (5, 20), (0, 4), (9, 1)])
+async def test_we_follow_javascript_to_another_fork(pair: Pair, cut: int, more: int) -> None:
+    there = await pair.peer.call("core", handle="a", name="theirs")
+    await pair.peer.call("appendMany", handle="a", count=10, size=50)
+    core = await pair.store.core(key=there["key"])
+    await pair.join()
+    await length(core, 10)
+    await (await core.download()).done(timeout=20)
+
+    await pair.peer.call("truncate", handle="a", length=cut)
+    for index in range(more):
+        await pair.peer.call("append", handle="a", blocks=[(b"new %d" % index).hex()])
+
+    if cut + more:
+        await length(core, cut + more, fork=1)
+        assert await core.get(cut + more - 1, timeout=20) == (b"new %d" % (more - 1) if more else block(cut - 1))
+        await (await core.download()).done(timeout=20)
+        assert (await core.audit()).clean
+
+
+@pytest.mark.parametrize(("cut", "more"), [(5, 3), (5, 20), (9, 1)])
+async def test_javascript_follows_us_to_another_fork(pair: Pair, cut: int, more: int) -> None:
+    core = await pair.store.core(name="ours")
+    await core.append([block(index) for index in range(10)])
+    await pair.peer.call("core", handle="b", key=core.key.hex())
+    await pair.join()
+    await pair.peer.call("update", handle="b")
+    await pair.peer.call("download", handle="b", start=0, end=10)
+
+    await core.truncate(cut)
+    await core.append([b"new %d" % index for index in range(more)])
+
+    await pair.peer.call("update", handle="b")
+    await pair.peer.call("waitLength", handle="b", length=cut + more, fork=1)
+    last = await pair.peer.call("get", handle="b", index=cut + more - 1)
+    assert bytes.fromhex(last) == b"new %d" % (more - 1)
+
+
+async def test_encrypted_cores_both_ways(pair: Pair) -> None:
+    there = await pair.peer.call("core", handle="a", name="theirs", encryptionKey=SECRET.hex())
+    await pair.peer.call("append", handle="a", blocks=[b"short".hex(), block(0, 500).hex(), ""])
+    theirs = await pair.store.core(key=there["key"], encryption_key=SECRET)
+    ours = await pair.store.core(name="ours", encryption_key=SECRET)
+    await ours.append([b"short", block(0, 500), b""])
+    await pair.peer.call("core", handle="b", key=ours.key.hex(), encryptionKey=SECRET.hex())
+    await pair.join()
+
+    for index, plain in enumerate([b"short", block(0, 500), b""]):
+        assert await theirs.get(index, timeout=20) == plain
+        assert bytes.fromhex(await pair.peer.call("get", handle="b", index=index)) == plain
+    assert theirs.byte_length == ours.byte_length == 505
+    assert (await pair.peer.call("info", handle="b"))["byteLength"] == 505
+    blind = await pair.store.core(key=there["key"])
+    assert len(await blind.get(0)) == len(b"short") + 8
+
+
+async def test_three_peers_two_of_them_python_hold_one_core(pair: Pair, tmp_path: Path) -> None:
+    there = await pair.peer.call("core", handle="a", name="theirs")
+    await pair.peer.call("appendMany", handle="a", count=500, size=50)
+    first = await pair.store.core(key=there["key"])
+    async with Corestore(tmp_path / "second") as store:
+        second = await store.core(key=there["key"])
+        store.replicate(await connect("127.0.0.1", pair.server.port))
+        await pair.join()
+        await length(first, 500)
+        download = await second.download(0, 500)
+
+        await (await first.download()).done(timeout=20)
+        await download.done(timeout=20)
+
+        assert [b async for b in second.read_stream()] == [block(index) for index in range(500)]
+
+
+async def test_a_cut_connection_resumes_where_it_was(pair: Pair) -> None:
+    there = await pair.peer.call("core", handle="a", name="theirs")
+    await pair.peer.call("appendMany", handle="a", count=5000, size=50)
+    core = await pair.store.core(key=there["key"])
+    await pair.join()
+    await length(core, 5000)
+    some = asyncio.Event()
+
+    def count(index: int) -> None:
+        if index == 500:
+            some.set()
+
+    core.on("download", count)
+    download = await core.download()
+    await asyncio.wait_for(some.wait(), 20)
+    await pair.peer.call("disconnect")
+    assert not download.finished
+
+    await pair.join()
+    await download.done(timeout=30)
+
+    assert (await core.audit()).clean

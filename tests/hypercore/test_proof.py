@@ -1,0 +1,202 @@
+"""Proofs: JavaScript's byte for byte; any true one holds; no false one does."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from linkup_nb.errors import InvalidProof, InvalidRequest
+from linkup_nb.hypercore import flat
+from linkup_nb.hypercore.merkle import Node, Peaks
+from linkup_nb.hypercore.messages import Data, Request
+from linkup_nb.hypercore.proof import BlockProof, HashProof, Proof, Wanted, prove, verify
+from tests.hypercore.vectors import BLOCKS, HYPERCORE, Log, authenticate
+
+LOG = Log(BLOCKS)
+
+
+@pytest.mark.parametrize("known", HYPERCORE["proofs"], ids=lambda known: known["requestHex"])
+def test_the_answer_to_each_request_is_javascripts(known: dict[str, Any]) -> None:
+    request = Request.decode(bytes.fromhex(known["requestHex"]))
+    block = LOG.blocks[request.wanted.block[0]] if request.wanted.block else b""
+
+    proof = prove(request.wanted, 8, LOG.find, block=block, signature=LOG.signature)
+
+    assert Data(request.id, request.fork, proof).encode().hex() == known["dataHex"]
+
+
+def test_the_proof_of_block_4_of_10_lists_the_siblings_up_to_its_root() -> None:
+    log = Log([bytes([i]) for i in range(10)])
+
+    proof = prove(Wanted(block=(4, 3)), 10, log.find, block=log.blocks[4])
+
+    assert proof.block
+    assert [node.index for node in proof.block.nodes] == [10, 13, 3]
+
+
+@dataclass
+class Reader:
+    """Somebody with the head of a log at some length, and the nodes that its proof showed."""
+
+    peaks: Peaks
+    nodes: dict[int, Node]
+
+    def find(self, index: int) -> Node | None:
+        return self.nodes.get(index)
+
+    def steps(self, index: int) -> int:
+        """From node `index` up to the first one that is known."""
+        steps = 0
+        while index not in self.nodes:
+            index, steps = flat.parent(index), steps + 1
+        return steps
+
+
+def reader_at(log: Log, length: int) -> Reader:
+    reader = Reader(Peaks(), {})
+    if length:
+        proof = prove(Wanted(upgrade=(0, length)), len(log.blocks), log.find, signature=log.signature)
+        shown = verify(proof, [], reader.find, authenticate)
+        assert shown.peaks
+        assert shown.peaks.roots == log.peaks.roots
+        prefix = Log(log.blocks[:length]).peaks
+        reader = Reader(prefix, {node.index: node for node in prefix.roots})
+    return reader
+
+
+logs = st.lists(st.binary(max_size=5), min_size=1, max_size=33).map(Log)
+
+
+@given(logs, st.data())
+@settings(deadline=None)
+def test_a_true_proof_of_anything_holds(log: Log, data: st.DataObject) -> None:
+    length = len(log.blocks)
+    start = data.draw(st.integers(0, length))
+    reader = reader_at(log, start)
+    upgrade = (start, data.draw(st.integers(1, length - start))) if start < length else None
+    end = sum(upgrade) if upgrade else length
+    index = data.draw(st.integers(0, end - 1))
+    block = (index, reader.steps(2 * index) if index < start else 0)
+    seek = (
+        data.draw(st.none() | st.integers(0, sum(map(len, log.blocks[:end])))) if upgrade and index >= start else None
+    )
+
+    wanted = Wanted(block=block, upgrade=upgrade, seek=None if seek is None else (seek, 0))
+    proof = prove(wanted, length, log.find, block=log.blocks[index], signature=log.signature)
+    shown = verify(proof, reader.peaks.roots, reader.find, authenticate)
+
+    assert {node.index: node for node in shown.nodes}.items() <= log.nodes.items()
+    assert (shown.peaks.length if shown.peaks else None) == (length if upgrade else None)
+
+
+@given(logs, st.data())
+@settings(deadline=None)
+def test_a_proof_with_any_node_changed_does_not_hold(log: Log, data: st.DataObject) -> None:
+    length = len(log.blocks)
+    index = data.draw(st.integers(0, length - 1))
+    proof = prove(
+        Wanted(block=(index, 0), upgrade=(0, length)),
+        length,
+        log.find,
+        block=log.blocks[index],
+        signature=log.signature,
+    )
+    assert proof.block
+    assert proof.upgrade
+    lists = [list(proof.block.nodes), list(proof.upgrade.nodes)]
+    places: list[tuple[int, int]] = [(i, j) for i, nodes in enumerate(lists) for j in range(len(nodes))]
+    value, signature = proof.block.value, proof.upgrade.signature
+    lie = data.draw(st.sampled_from([None, *places]))
+    if lie is None and data.draw(st.booleans()):
+        value += b"!"
+    elif lie is None:
+        signature = signature[:10] + bytes([signature[10] ^ 1]) + signature[11:]
+    else:
+        i, j = lie
+        node = lists[i][j]
+        lists[i][j] = data.draw(
+            st.sampled_from(
+                [node._replace(index=node.index + 2), node._replace(size=node.size + 1), node._replace(hash=bytes(32))]
+            )
+        )
+    false = Proof(
+        block=BlockProof(index, value, lists[0]),
+        upgrade=proof.upgrade._replace(nodes=lists[1], signature=signature),
+    )
+
+    with pytest.raises(InvalidProof):
+        verify(false, [], lambda _: None, authenticate)
+
+
+@given(logs, st.data())
+@settings(deadline=None)
+def test_a_seek_under_a_known_node_shows_where_the_byte_lies(log: Log, data: st.DataObject) -> None:
+    root = data.draw(st.sampled_from(log.peaks.roots))
+    first, last = flat.left_span(root.index) // 2, flat.right_span(root.index) // 2
+    before = sum(map(len, log.blocks[:first]))
+    index = data.draw(st.integers(first, last))
+    offset = before + data.draw(st.integers(0, root.size))
+    reader = reader_at(log, len(log.blocks))
+
+    wanted = Wanted(hash=(2 * index, reader.steps(2 * index)), seek=(offset, 0))
+    proof = prove(wanted, len(log.blocks), log.find)
+    shown = verify(proof, reader.peaks.roots, reader.find, authenticate)
+
+    nodes = {node.index: node for node in [*shown.nodes, *reader.nodes.values()]}
+    assert nodes.items() <= log.nodes.items()
+    assert proof.seek is None or proof.seek.nodes[0].index in nodes
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        Wanted(block=(8, 0)),
+        Wanted(block=(2**52, 0)),
+        Wanted(block=(0, 4)),
+        Wanted(block=(0, 2**52)),
+        Wanted(hash=(15, 0)),
+        Wanted(hash=(2**53 - 1, 3)),
+        Wanted(upgrade=(0, 9)),
+        Wanted(upgrade=(8, 0)),
+        Wanted(upgrade=(2**52, 2**52)),
+        Wanted(seek=(3, 0)),
+        Wanted(hash=(1, 0), seek=(4, 0)),
+        Wanted(seek=(2**52, 0), upgrade=(0, 8)),
+        Wanted(block=(6, 0), upgrade=(0, 5)),
+    ],
+)
+def test_what_a_log_of_8_blocks_cannot_show_is_refused(wanted: Wanted) -> None:
+    with pytest.raises(InvalidRequest):
+        prove(wanted, 8, LOG.find)
+
+
+def test_a_path_that_ends_at_an_unknown_node_does_not_hold() -> None:
+    proof = prove(Wanted(block=(4, 1)), 8, LOG.find, block=LOG.blocks[4])
+
+    with pytest.raises(InvalidProof, match="ends at node 9"):
+        verify(proof, LOG.peaks.roots, {7: LOG.nodes[7]}.get, authenticate)
+
+
+def test_a_path_in_the_wrong_order_names_the_node_expected() -> None:
+    proof = prove(Wanted(block=(4, 3)), 8, LOG.find, block=LOG.blocks[4])
+    assert proof.block
+    false = Proof(block=proof.block._replace(nodes=proof.block.nodes[::-1]))
+
+    with pytest.raises(InvalidProof, match="Expected node 10, got node 3"):
+        verify(false, LOG.peaks.roots, LOG.find, authenticate)
+
+
+def test_an_upgrade_with_nodes_beyond_its_end_does_not_hold() -> None:
+    proof = prove(Wanted(upgrade=(0, 5)), 8, LOG.find, signature=LOG.signature)
+    assert proof.upgrade
+    false = Proof(upgrade=proof.upgrade._replace(length=4))
+
+    with pytest.raises(InvalidProof, match="beyond"):
+        verify(false, [], LOG.find, authenticate)
+
+
+def test_a_hash_proof_must_begin_with_the_node_it_is_about() -> None:
+    with pytest.raises(InvalidProof, match="Expected node 9"):
+        verify(Proof(hash=HashProof(9, [LOG.nodes[7]])), LOG.peaks.roots, LOG.find, authenticate)

@@ -1,0 +1,329 @@
+"""Drives: JavaScript's bytes, and any changes equal those of a plain dictionary of files."""
+
+import asyncio
+import hashlib
+import os
+import posixpath
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from linkup_nb.errors import DecodeError, NotAvailable, NotWritable, UsageError
+from linkup_nb.hypercore.corestore import Corestore
+from linkup_nb.hyperdrive.drive import MAX_LINKS, Drive
+from linkup_nb.hyperdrive.entry import MAX_PATH, Entry, normalize
+from linkup_nb.swarm.connection import connect, listen
+from tests.hypercore.vectors import load
+
+KILLS = 8  # processes killed in the middle of putting
+KNOWN = load("hyperdrive")
+PRIMARY = bytes.fromhex(KNOWN["primaryKey"])
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Corestore]:
+    async with Corestore(tmp_path / "store", PRIMARY) as store:
+        yield store
+
+
+@pytest.fixture
+async def drive(store: Corestore) -> AsyncIterator[Drive]:
+    async with await Drive.open(store) as drive:
+        yield drive
+
+
+def _digest(block: bytes) -> dict[str, Any]:
+    return {"length": len(block), "sha256": hashlib.sha256(block).hexdigest()}
+
+
+async def test_a_drive_is_javascripts_byte_for_byte(drive: Drive) -> None:
+    big = next(block for block in KNOWN["dbBlocks"] if b"big.bin" in bytes.fromhex(block))
+    assert b'"byteLength":70000' in bytes.fromhex(big)
+    await drive.put("/hello.txt", b"hello world")
+    await drive.put("/bin/run.sh", b"#!/bin/sh\n", executable=True)
+    await drive.symlink("/link", "/hello.txt")
+    await drive.put("/big.bin", _big(), metadata={"mime": "x"})
+    await drive.delete("/big.bin")
+
+    blobs = (await drive._contents()).core
+    assert drive.key.hex() == KNOWN["key"]
+    assert blobs.key.hex() == KNOWN["contentKey"]
+    assert [block.hex() async for block in drive._core.read_stream()] == KNOWN["dbBlocks"]
+    contents = [block async for block in blobs.read_stream()]
+    expected = KNOWN["blobBlocks"]
+    assert [b.hex() if isinstance(e, str) else _digest(b) for b, e in zip(contents, expected, strict=True)] == expected
+    assert drive._core._log.signature.hex() == KNOWN["dbSignature"]
+    assert blobs._log.signature.hex() == KNOWN["blobsSignature"]
+
+
+def _big() -> bytes:
+    """The 70,000 bytes whose digests the vectors tell."""
+    for pattern in (bytes(range(256)), bytes([7]), b"\x00", b"x", b"a", bytes(range(251))):
+        data = (pattern * (70000 // len(pattern) + 1))[:70000]
+        if _digest(data[:65536]) == KNOWN["blobBlocks"][2]:
+            return data
+    raise AssertionError("the vectors' file is made in another way")
+
+
+async def test_files_come_back_as_they_were_put(drive: Drive) -> None:
+    await drive.put("/a/b.txt", b"text", metadata={"é": [1, None]})
+    await drive.put("empty", b"")
+    await drive.put("/large", bytes(200_000), executable=True)
+
+    assert await drive.get("/a/b.txt") == b"text"
+    assert await drive.get("a//./c/../b.txt") == b"text"
+    assert await drive.get("/empty") == b""
+    assert await drive.get("/large") == bytes(200_000)
+    assert await drive.get("/nothing") is None
+    entry = await drive.entry("/a/b.txt")
+    assert entry
+    assert (entry.path, entry.size, entry.executable, entry.metadata) == ("/a/b.txt", 4, False, {"é": [1, None]})
+    assert await drive.exists("/large")
+    assert not await drive.exists("/a")
+
+
+async def test_listing_folders(drive: Drive) -> None:
+    async with drive.batch() as batch:
+        for path in ("/z", "/a/1", "/a/2", "/a/deep/er/x", "/a.txt", "/b/only", "/a0"):
+            await batch.put(path, b"")
+
+    assert [entry.path async for entry in drive.list()] == sorted(
+        ["/z", "/a/1", "/a/2", "/a/deep/er/x", "/a.txt", "/b/only", "/a0"]
+    )
+    assert [entry.path async for entry in drive.list("/a")] == ["/a/1", "/a/2", "/a/deep/er/x"]
+    assert [entry.path async for entry in drive.list("a/", recursive=False)] == ["/a/1", "/a/2"]
+    assert [name async for name in drive.readdir()] == ["a.txt", "a", "a0", "b", "z"]
+    assert [name async for name in drive.readdir("/a")] == ["1", "2", "deep"]
+    assert [name async for name in drive.readdir("/none")] == []
+
+
+async def test_symbolic_links_are_followed_so_far_and_no_further(drive: Drive) -> None:
+    await drive.put("/docs/real", b"found")
+    await drive.symlink("/docs/near", "real")
+    await drive.symlink("/far", "/docs/near")
+    await drive.symlink("/dangling", "nowhere")
+    await drive.symlink("/loop", "/loop")
+
+    assert await drive.get("/far") == b"found"
+    assert await drive.get("/dangling") is None
+    assert (await drive.entry("/far")) == Entry("/far", 0, None, linkname="/docs/near")
+    with pytest.raises(UsageError, match=f"over {MAX_LINKS} symbolic links"):
+        await drive.get("/loop")
+
+
+async def test_ranges_of_a_stream_are_those_of_the_file(drive: Drive) -> None:
+    data = bytes(range(256)) * 1000
+    await drive.put("/before", b"x" * 1000)
+    await drive.put("/file", data)
+
+    for start, end in ((0, None), (0, 10), (65530, 65550), (200_000, 10**9), (255_999, None), (256_000, None), (5, 5)):
+        assert b"".join([piece async for piece in drive.stream("/file", start, end)]) == data[start:end]
+    with pytest.raises(UsageError, match="no file /none"):
+        [piece async for piece in drive.stream("/none")]
+
+
+async def test_a_stream_in_is_seen_at_its_end(drive: Drive) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        for index in range(300):
+            assert not await drive.exists("/streamed")
+            yield b"%05d" % index * 100
+
+    await drive.put_stream("/streamed", pieces())
+
+    expected = b"".join(b"%05d" % index * 100 for index in range(300))
+    assert await drive.get("/streamed") == expected
+    assert b"".join([piece async for piece in drive.stream("/streamed", 70_000, 70_010)]) == expected[70_000:70_010]
+
+
+async def test_a_batch_that_fails_leaves_the_drive_as_it_was(drive: Drive) -> None:
+    await drive.put("/a", b"1")
+
+    async def fail() -> None:
+        async with drive.batch() as batch:
+            await batch.put("/b", b"2")
+            assert await batch.delete("/b")
+            assert not await batch.delete("/b")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        await fail()
+    assert [entry.path async for entry in drive.list()] == ["/a"]
+
+
+async def test_earlier_versions_and_what_changed_between_them(drive: Drive) -> None:
+    await drive.put("/kept", b"same")
+    await drive.put("/changed", b"old")
+    await drive.put("/gone", b"bye")
+    before = drive.version
+    await drive.put("/changed", b"new!")
+    await drive.delete("/gone")
+    await drive.put("/in/new", b"hi")
+
+    changes = [(c.path, c.before and c.before.size, c.after and c.after.size) async for c in drive.diff(before)]
+    assert changes == [("/changed", 3, 4), ("/gone", 3, None), ("/in/new", None, 2)]
+    assert [c.path async for c in drive.diff(before, folder="/in")] == ["/in/new"]
+    assert [c.path async for c in drive.diff(before, before + 1)] == ["/changed"]
+    past = drive[before]
+    assert [await past.get(path) for path in ("/changed", "/gone", "/in/new")] == [b"old", b"bye", None]
+    assert not past.writable
+    with pytest.raises(UsageError, match="cannot be changed"):
+        await past.put("/x", b"")
+    with pytest.raises(UsageError, match="had never"):
+        drive.checkout(drive.version + 1)
+
+
+async def test_watching_gives_the_drive_before_and_after(drive: Drive) -> None:
+    await drive.put("/a/file", b"1")
+    watching = drive.watch("/a")
+    step = asyncio.ensure_future(anext(watching))
+    await asyncio.sleep(0)
+
+    await drive.put("/elsewhere", b"x")
+    await drive.put("/a/file", b"2")
+    before, after = await asyncio.wait_for(step, 5)
+
+    assert (await before.get("/a/file"), await after.get("/a/file")) == (b"1", b"2")
+
+
+async def test_cleared_contents_are_gone_and_entries_stay(drive: Drive) -> None:
+    await drive.put("/a", b"content")
+    await drive.put("/b", b"other")
+
+    assert await drive.clear("/a")
+    assert not await drive.clear("/none")
+
+    assert await drive.exists("/a")
+    short = await Drive.open(drive._source.store, timeout=0.01)
+    with pytest.raises(NotAvailable):
+        await short.get("/a")
+    assert await short.get("/b") == b"other"
+
+
+async def test_a_copy_over_a_connection_and_only_its_author_writes(
+    drive: Drive, store: Corestore, tmp_path: Path
+) -> None:
+    async with drive.batch() as batch:
+        for index in range(100):
+            await batch.put(f"/folder/{index:03}", b"%d" % index * 50)
+    server = await listen("127.0.0.1", 0, store.replicate)
+    async with Corestore(tmp_path / "copy") as elsewhere, await Drive.open(elsewhere, drive.key, timeout=5) as copy:
+        elsewhere.replicate(await connect("127.0.0.1", server.port))
+        assert await copy.update()
+
+        assert await copy.get("/folder/042") == b"42" * 50
+        for download in await copy.download("/folder"):
+            await download.done(timeout=5)
+        assert len([entry async for entry in copy.list()]) == 100
+        assert copy.version == drive.version
+        with pytest.raises(NotWritable):
+            await copy.put("/mine", b"")
+    await server.close()
+
+
+@pytest.mark.parametrize("path", ["/", "", "..", "/a/..", "x" * (MAX_PATH + 1)])
+def test_what_is_no_path_is_refused(path: str) -> None:
+    with pytest.raises(UsageError):
+        normalize(path)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [b"", b"[]", b"{", b'{"blob":{}}', b'{"blob":{"blockOffset":-1,"blockLength":0,"byteOffset":0,"byteLength":0}}'],
+)
+async def test_an_entry_that_is_none_is_the_authors_fault(drive: Drive, value: bytes) -> None:
+    await drive._bee.put(b"files\x00/a", value)
+
+    with pytest.raises(DecodeError):
+        await drive.entry("/a")
+
+
+@pytest.mark.parametrize("metadata", [{1, 2}, float("nan"), b"bytes"])
+async def test_metadata_that_json_cannot_say_is_refused(drive: Drive, metadata: Any) -> None:
+    with pytest.raises(UsageError, match="metadata"):
+        await drive.put("/a", b"", metadata=metadata)
+    with pytest.raises(UsageError, match="holds bytes, not str"):
+        await drive.put("/a", "text")  # type: ignore[arg-type]
+
+
+paths = st.sampled_from(["/a", "/b", "/a/b", "/a/c", "/a/c/d", "/z"])
+steps = st.lists(
+    st.tuples(st.just("put"), paths, st.binary(max_size=20)) | st.tuples(st.just("delete"), paths, st.just(b"")),
+    max_size=20,
+)
+
+
+@given(steps)
+@settings(deadline=None, max_examples=25)
+def test_any_changes_equal_those_of_a_dictionary(all_steps: list[tuple[str, str, bytes]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(_compare(Path(folder), all_steps))
+
+
+async def _compare(folder: Path, all_steps: list[tuple[str, str, bytes]]) -> None:
+    files: dict[str, bytes] = {}
+    history: dict[int, dict[str, bytes]] = {}
+    async with Corestore(folder, PRIMARY) as store:
+        drive = await Drive.open(store)
+        for step, path, data in all_steps:
+            if step == "put":
+                await drive.put(path, data)
+                files[path] = data
+            else:
+                assert await drive.delete(path) == (files.pop(path, None) is not None)
+            history[drive.version] = dict(files)
+        for version, then in history.items():
+            past = drive[version]
+            assert {entry.path: await past.get(entry.path) async for entry in past.list()} == then
+            names = {posixpath.relpath(path, "/").split("/")[0] for path in then}
+            assert {name async for name in past.readdir()} == names
+
+
+WRITER = """
+import asyncio, sys
+from linkup_nb.hypercore.corestore import Corestore
+from linkup_nb.hyperdrive.drive import Drive
+
+async def main():
+    async with Corestore(sys.argv[1], bytes(32)) as store, await Drive.open(store) as drive:
+        while True:
+            number = drive.version
+            await drive.put(f"/{number % 30}", b"%d " % number * 3000)
+            print(number, flush=True)
+
+asyncio.run(main())
+"""
+
+
+def _killed_writer(folder: Path, lines: int) -> list[int]:
+    """Run the writer, kill it after some puts; the numbers of those it said were done."""
+    with subprocess.Popen([sys.executable, "-c", WRITER, str(folder)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        said = [process.stdout.readline() for _ in range(lines)]
+        os.kill(process.pid, signal.SIGKILL)
+        said += process.stdout.readlines()
+    return [int(line) for line in said if line.endswith("\n")]
+
+
+async def test_a_killed_author_loses_no_file_that_was_put(tmp_path: Path) -> None:
+    rolls = random.Random(5)
+    for _ in range(KILLS):
+        done = await asyncio.to_thread(_killed_writer, tmp_path / "store", rolls.randrange(1, 30))
+
+        async with Corestore(tmp_path / "store", bytes(32)) as store, await Drive.open(store) as drive:
+            latest: dict[str, int] = {}
+            for number in [0, *range(2, drive.version)]:
+                latest[f"/{number % 30}"] = number
+            assert drive.version > done[-1]
+            for path, number in latest.items():
+                assert await drive.get(path) == b"%d " % number * 3000
+            assert (await drive.bee.core.audit()).clean
+            assert (await (await drive._contents()).core.audit()).clean

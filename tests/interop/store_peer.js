@@ -1,0 +1,174 @@
+// A JavaScript peer with a Corestore, driven by JSON lines: {id, op, ...} in, {id, result | error} out; bytes are hex.
+'use strict'
+
+const net = require('net')
+const readline = require('readline')
+const Corestore = require('corestore')
+const Hyperdrive = require('hyperdrive')
+const SecretStream = require('@hyperswarm/secret-stream')
+
+const HOST = '127.0.0.1'
+const store = new Corestore(process.argv[2], { primaryKey: Buffer.alloc(32, 9), unsafe: true })
+const cores = new Map()
+const drives = new Map()
+const streams = new Set()
+
+const bytes = (hex) => (hex ? Buffer.from(hex, 'hex') : null)
+
+function replicate (initiator, socket) {
+  socket.setNoDelay(true)
+  const stream = new SecretStream(initiator, socket)
+  stream.on('error', () => {})
+  stream.on('close', () => streams.delete(stream))
+  streams.add(stream)
+  store.replicate(stream)
+}
+
+function describe (core) {
+  return {
+    key: core.key.toString('hex'),
+    length: core.length,
+    byteLength: core.byteLength,
+    contiguousLength: core.contiguousLength,
+    fork: core.fork,
+    peers: core.peers.length
+  }
+}
+
+const ops = {
+  async listen () {
+    const server = net.createServer((socket) => replicate(false, socket))
+    await new Promise((resolve) => server.listen(0, HOST, resolve))
+    return server.address().port
+  },
+  async connect ({ port }) {
+    const socket = net.connect(port, HOST)
+    await new Promise((resolve, reject) => socket.on('connect', resolve).on('error', reject))
+    replicate(true, socket)
+  },
+  async disconnect () {
+    for (const stream of streams) stream.destroy()
+  },
+  async streams () {
+    return streams.size
+  },
+  async core ({ handle, name, key, namespace, encryptionKey }) {
+    const from = namespace ? store.namespace(namespace) : store
+    const core = from.get({ name, key: bytes(key) || undefined, encryptionKey: bytes(encryptionKey) || undefined })
+    await core.ready()
+    core.on('conflict', () => {})
+    cores.set(handle, core)
+    return describe(core)
+  },
+  async info ({ handle }) {
+    return describe(cores.get(handle))
+  },
+  async append ({ handle, blocks }) {
+    await cores.get(handle).append(blocks.map((hex) => Buffer.from(hex, 'hex')))
+    return describe(cores.get(handle))
+  },
+  async appendMany ({ handle, count, size }) {
+    const core = cores.get(handle)
+    for (let from = 0; from < count; from += 1000) {
+      const batch = []
+      for (let i = from; i < Math.min(count, from + 1000); i++) batch.push(Buffer.alloc(size, 'block ' + i + ' '))
+      await core.append(batch)
+    }
+    return describe(core)
+  },
+  async get ({ handle, index }) {
+    const block = await cores.get(handle).get(index, { timeout: 20000 })
+    return block && block.toString('hex')
+  },
+  async update ({ handle }) {
+    await cores.get(handle).update({ wait: true })
+    return describe(cores.get(handle))
+  },
+  async download ({ handle, start, end }) {
+    await cores.get(handle).download({ start, end }).done()
+    return describe(cores.get(handle))
+  },
+  async truncate ({ handle, length }) {
+    await cores.get(handle).truncate(length)
+    return describe(cores.get(handle))
+  },
+  async clear ({ handle, start, end }) {
+    await cores.get(handle).clear(start, end)
+    return describe(cores.get(handle))
+  },
+  async seek ({ handle, offset }) {
+    return cores.get(handle).seek(offset)
+  },
+  async drive ({ handle, key }) {
+    const drive = new Hyperdrive(store, bytes(key) || undefined)
+    await drive.ready()
+    drives.set(handle, drive)
+    return { key: drive.key.toString('hex'), version: drive.version }
+  },
+  async waitVersion ({ handle, version }) {
+    const drive = drives.get(handle)
+    await drive.update({ wait: true })
+    while (drive.version < version) await new Promise((resolve) => drive.core.once('append', resolve))
+    return drive.version
+  },
+  async put ({ handle, path, data, size, options }) {
+    await drives.get(handle).put(path, size === undefined ? Buffer.from(data, 'hex') : Buffer.alloc(size, path), options)
+  },
+  async symlink ({ handle, path, target }) {
+    await drives.get(handle).symlink(path, target)
+  },
+  async del ({ handle, path }) {
+    await drives.get(handle).del(path)
+  },
+  async read ({ handle, path, version }) {
+    const drive = drives.get(handle)
+    const data = await (version === undefined ? drive : drive.checkout(version)).get(path)
+    return data && data.toString('hex')
+  },
+  async digest ({ handle, path }) {
+    const hash = require('crypto').createHash('sha256')
+    for await (const data of drives.get(handle).createReadStream(path)) hash.update(data)
+    return hash.digest('hex')
+  },
+  async list ({ handle, folder, version }) {
+    const drive = drives.get(handle)
+    const found = []
+    for await (const { key, value } of (version === undefined ? drive : drive.checkout(version)).list(folder)) {
+      found.push([key, value.executable, value.linkname, value.blob && value.blob.byteLength, value.metadata])
+    }
+    return found
+  },
+  async readdir ({ handle, folder }) {
+    const names = []
+    for await (const name of drives.get(handle).readdir(folder)) names.push(name)
+    return names
+  },
+  async diff ({ handle, version, folder }) {
+    const found = []
+    for await (const { left, right } of drives.get(handle).diff(version, folder)) {
+      found.push([(left || right).key, right && right.value.blob && right.value.blob.byteOffset, left && left.value.blob && left.value.blob.byteOffset])
+    }
+    return found.sort()
+  },
+  async waitLength ({ handle, length, fork }) {
+    const core = cores.get(handle)
+    while (core.length !== length || (fork !== undefined && core.fork !== fork)) {
+      await new Promise((resolve) => {
+        core.once('append', resolve)
+        core.once('truncate', resolve)
+      })
+    }
+    return describe(core)
+  }
+}
+
+readline.createInterface({ input: process.stdin }).on('line', async (line) => {
+  const { id, op, ...rest } = JSON.parse(line)
+  let answer
+  try {
+    answer = { id, result: (await ops[op](rest)) ?? null }
+  } catch (error) {
+    answer = { id, error: error.stack }
+  }
+  process.stdout.write(JSON.stringify(answer) + '\n')
+}).on('close', () => process.exit(0))

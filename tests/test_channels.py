@@ -1,0 +1,128 @@
+"""Many protocols on one real connection."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from linkup_nb.channels import Channels
+from linkup_nb.errors import ProtocolError
+from linkup_nb.swarm.connection import Connection, connect, listen
+from linkup_nb.wire.protomux import SEND_HIGH_WATER, Channel
+
+
+class Recorder:
+    """A handler that keeps what it hears."""
+
+    def __init__(self) -> None:
+        self.heard: asyncio.Queue[tuple[str, object]] = asyncio.Queue()
+        self.channel: Channel
+
+    def opened(self, handshake: bytes) -> None:
+        self.heard.put_nowait(("opened", handshake))
+
+    def received(self, type: int, payload: bytes) -> None:
+        if type == 99:
+            raise ProtocolError("no message 99 here")
+        self.heard.put_nowait((str(type), payload))
+
+    def drained(self) -> None:
+        self.heard.put_nowait(("drained", None))
+
+    def ended(self) -> None:
+        self.heard.put_nowait(("ended", None))
+
+    async def next(self) -> tuple[str, object]:
+        return await asyncio.wait_for(self.heard.get(), 5)
+
+
+@pytest.fixture
+async def ends() -> AsyncIterator[tuple[Channels, Channels]]:
+    arrived: asyncio.Queue[Connection] = asyncio.Queue()
+    server = await listen("127.0.0.1", 0, arrived.put_nowait)
+    dialled = await connect("127.0.0.1", server.port)
+    yield Channels.of(dialled), Channels.of(await arrived.get())
+    await dialled.close()
+    await server.close()
+
+
+def opens(channels: Channels, protocol: str, id: bytes = b"", handshake: bytes = b"") -> Recorder:
+    recorder = Recorder()
+    recorder.channel = channels.open(protocol, id, handshake, recorder)
+    return recorder
+
+
+async def test_both_ends_talk_once_both_have_opened(ends: tuple[Channels, Channels]) -> None:
+    a, b = ends
+    accepted: list[Recorder] = []
+
+    def accept(id: bytes) -> bool:
+        accepted.append(opens(b, "chat", id, b"welcome"))
+        return True
+
+    b.accept("chat", accept)
+    here = opens(a, "chat", b"room", b"hello")
+
+    assert await here.next() == ("opened", b"welcome")
+    assert await accepted[0].next() == ("opened", b"hello")
+    a.send(here.channel, 5, b"hi")
+    assert await accepted[0].next() == ("5", b"hi")
+    a.close(here.channel)
+    assert await accepted[0].next() == ("ended", None)
+
+
+async def test_what_nobody_accepts_is_refused_and_the_rest_goes_on(ends: tuple[Channels, Channels]) -> None:
+    a, b = ends
+    unknown = opens(a, "unknown")
+    here, there = opens(a, "known"), opens(b, "known")
+
+    assert await unknown.next() == ("ended", None)
+    assert (await here.next())[0] == (await there.next())[0] == "opened"
+
+
+async def test_a_fault_of_the_peer_closes_the_connection_with_the_reason(ends: tuple[Channels, Channels]) -> None:
+    a, b = ends
+    here, there = opens(a, "p"), opens(b, "p")
+    ended = asyncio.Event()
+    b.on_end(ended.set)
+
+    a.send(here.channel, 99, b"")
+
+    await asyncio.wait_for(ended.wait(), 5)
+    connection = b.connection
+    assert isinstance(connection, Connection)
+    await asyncio.wait_for(connection.wait_closed(), 5)
+    assert str(connection.close_reason) == "no message 99 here"
+    assert [await there.next(), await there.next()] == [("opened", b""), ("ended", None)]
+    assert [await here.next(), await here.next()] == [("opened", b""), ("ended", None)]
+
+
+async def test_a_full_channel_drains(ends: tuple[Channels, Channels]) -> None:
+    a, b = ends
+    here, there = opens(a, "p"), opens(b, "p")
+    await here.next()
+
+    assert not a.send(here.channel, 0, bytes(SEND_HIGH_WATER + 1))
+
+    assert await here.next() == ("drained", None)
+    assert [(await there.next())[0], (await there.next())[0]] == ["opened", "0"]
+
+
+async def test_a_paused_channel_waits_and_loses_nothing(ends: tuple[Channels, Channels]) -> None:
+    a, b = ends
+    here, there = opens(a, "p"), opens(b, "p")
+    other, other_there = opens(a, "q"), opens(b, "q")
+    await there.next()
+    there.channel.pause()
+    for index in range(5):
+        a.send(here.channel, index, b"x")
+    a.send(other.channel, 7, b"y")
+
+    assert [await other_there.next(), await other_there.next()] == [("opened", b""), ("7", b"y")]
+    assert there.heard.empty()
+    b.resume(there.channel)
+    assert [await there.next() for _ in range(5)] == [(str(index), b"x") for index in range(5)]
+
+
+async def test_a_connection_has_its_channels_once(ends: tuple[Channels, Channels]) -> None:
+    assert Channels.of(ends[0].connection) is ends[0]
