@@ -36,7 +36,7 @@ from linkup_nb.wire.udx_receiver import RECEIVE_WINDOW, Receiver
 from linkup_nb.wire.udx_sender import Sender
 
 IDLE_TIMEOUT = 30.0  # seconds of silence after which the peer is gone
-HEARTBEATS = 3  # sent to a silent peer before that
+HEARTBEATS = 5  # sent to a silent peer before that
 LINGER = 3.0  # seconds for which an ended stream still acknowledges, lest the peer wait for that in vain
 MAX_MESSAGE = BASE_PAYLOAD  # bytes of an unordered message
 MAX_QUEUED_MESSAGES = 64  # unordered messages that wait for `datagrams_to_send`; more are dropped
