@@ -37,7 +37,7 @@ from linkup_nb.wire.udx_sender import Sender
 
 IDLE_TIMEOUT = 30.0  # seconds of silence after which the peer is gone
 HEARTBEATS = 5  # sent to a silent peer before that
-LINGER = 3.0  # seconds for which an ended stream still acknowledges, lest the peer wait for that in vain
+LINGER = 10.0  # seconds for which an ended stream still acknowledges, lest the peer wait for that in vain
 MAX_MESSAGE = BASE_PAYLOAD  # bytes of an unordered message
 MAX_QUEUED_MESSAGES = 64  # unordered messages that wait for `datagrams_to_send`; more are dropped
 HIGH_MARK = 2 * 1024 * 1024  # bytes buffered, over which a writer should wait for RoomToWrite
@@ -184,11 +184,13 @@ class Stream:
         kinds, _, window, seq, ack, sacks, payload = packet
         if self.state is StreamState.CLOSED:
             return
-        if not self.sender.receive(ack, sacks, window, now):
+        sender = self.sender
+        is_news = sacks or window != sender.window or ack != sender.flight.unacked % NUMBERS
+        if is_news and not sender.receive(ack, sacks, window, now):
             self._count("acknowledges what was never sent")
             return
         if address == self.remote:
-            self.sender.proven = True
+            sender.proven = True
         else:
             self._notice(address)
         self._heard_at = now
@@ -210,7 +212,7 @@ class Stream:
         if self._over_high_mark and self.buffered < LOW_MARK:
             self._over_high_mark = False
             self._emit(RoomToWrite(self.local_id))
-        if self.receiver.ended and self.sender.finished:
+        if self.receiver.ended and sender.finished:
             self.state = StreamState.LINGERING
             self._linger_until = now + LINGER
             self._emit(StreamClosed(self.local_id, Closing.ENDED))
