@@ -109,7 +109,7 @@ def test_any_bytes_are_read_or_refused_by_name(data: bytes, read: Callable[[Deco
 @pytest.mark.parametrize(
     ("data", "read", "sentence"),
     [
-        (b"", Decoder.uint, "expected 1 more bytes, got 0"),
+        (b"", Decoder.uint, "expected an integer, got the end"),
         (b"\xfe\x00", Decoder.uint, "expected 4 more bytes, got 1"),
         (b"\xff" + (2**53).to_bytes(8, "little"), Decoder.uint, "an integer is at most 9007199254740991"),
         (b"\x05abc", Decoder.buffer, "expected 5 more bytes, got 3"),
