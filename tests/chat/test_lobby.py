@@ -10,7 +10,7 @@ from PIL import Image
 import linkup_nb as lu
 from linkup_nb.chat.flow import BURST
 from linkup_nb.chat.linkup_json import MAX_MESSAGE_BYTES
-from linkup_nb.chat.lobby import MAX_FAULTS, NOT_A_PICTURE, NOT_LINKUP, UNKNOWN_TOPIC
+from linkup_nb.chat.lobby import MAX_FAULTS, MAX_STRANGER_PIXELS, NOT_A_PICTURE, NOT_LINKUP, UNKNOWN_TOPIC
 from linkup_nb.chat.member import MAX_MEMBERS
 from linkup_nb.chat.names import MAX_NAME
 from linkup_nb.errors import DecodeError, PeerTimeout
@@ -29,9 +29,9 @@ def texts(room: lu.Room) -> list[str]:
     return [message.text for message in room.messages if isinstance(message, lu.TextMessage)]
 
 
-def png(colour: str = "red") -> str:
+def png(colour: str = "red", size: tuple[int, int] = (8, 8)) -> str:
     out = io.BytesIO()
-    Image.new("RGB", (8, 8), colour).save(out, "PNG")
+    Image.new("RGB", size, colour).save(out, "PNG")
     return b64encode(out.getvalue()).decode()
 
 
@@ -99,7 +99,12 @@ async def test_an_icon_names_and_pictures_its_sender(make_node: MakeNode, make_s
 
 @pytest.mark.parametrize(
     "avatar",
-    ["", b64encode(b"<svg onload='alert(1)'>").decode(), b64encode(b"\x89PNG\r\n\x1a\n" + bytes(99)).decode()],
+    [
+        "",
+        b64encode(b"<svg onload='alert(1)'>").decode(),
+        b64encode(b"\x89PNG\r\n\x1a\n" + bytes(99)).decode(),
+        png(size=(MAX_STRANGER_PIXELS // 4000 + 1, 4000)),
+    ],
 )
 async def test_an_avatar_that_is_no_picture_leaves_the_name(
     make_node: MakeNode, make_stranger: MakeStranger, avatar: str
