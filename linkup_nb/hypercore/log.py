@@ -93,6 +93,8 @@ class Log:
         self.key_pair = key_pair
         self.conflict = _decode_conflict(row.conflict) if row.conflict else None
         self.listeners: set[Listener] = set()
+        # Held by who appends what refers to places in this log, whichever view of it they use.
+        self.writing = asyncio.Lock()
         self.wanted: dict[int, asyncio.Future[None]] = {}
         self._changes: set[asyncio.Future[None]] = set()
         self._turn = asyncio.Lock()

@@ -3,7 +3,6 @@
 Format: the npm package `hyperbee` 2. The version of a bee is the length of its core; block 0 is a header.
 """
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import NamedTuple
 
@@ -76,7 +75,7 @@ class Bee:
         self._blocks: dict[int, Block] = {}
         self._tree: tuple[int, int, Tree] | None = None
         self._writing: tuple[int, int, Tree] | None = None
-        self._turn = asyncio.Lock()
+        self._turn = core._log.writing
 
     def __repr__(self) -> str:
         return f"Bee({self.core.id[:8]}…, version {self.version}{', past' if self._at is not None else ''})"

@@ -70,7 +70,6 @@ class Drive:
         self._source = source
         self._at = version
         self._loop = core._loop
-        self._turn = asyncio.Lock()
 
     @classmethod
     async def open(
@@ -85,14 +84,7 @@ class Drive:
 
         `timeout` is how many seconds its methods wait for a peer that has what they need.
         """
-        root = store.store if isinstance(store, Namespace) else store
-        if key is None:
-            core = await store.core(name="db", encryption_key=encryption_key)
-        else:
-            core = await root.core(key=key, encryption_key=encryption_key)
-        bee = Bee(core, metadata=b"", timeout=timeout)
-        blobs: asyncio.Future[Blobs] = asyncio.get_running_loop().create_future()
-        return cls(core, bee, blobs, _Source(root, encryption_key, timeout))
+        return await _open(store, cls, key, encryption_key, timeout)
 
     def __repr__(self) -> str:
         kind = "past" if self._at is not None else "writable" if self.writable else "read-only"
@@ -215,9 +207,9 @@ class Drive:
     ) -> None:
         """Set the content of a file to what comes, which is never all in memory; nobody sees it before its end."""
         key = key_of(path)
-        async with self._turn:
-            blobs = await self._contents()
-            core = blobs.core
+        blobs = await self._contents()
+        core = blobs.core
+        async with core._log.writing:
             start = BlobId(core.length, 0, core.byte_length, 0)
             waiting = bytearray()
             async for piece in pieces:
@@ -411,17 +403,35 @@ class Drive:
         await self.close()
 
 
+@from_any_loop
+async def _open(
+    store: Corestore | Namespace,
+    kind: type[Drive],
+    key: bytes | str | None,
+    encryption_key: bytes | None,
+    timeout: float | None,
+) -> Drive:
+    root = store.store if isinstance(store, Namespace) else store
+    if key is None:
+        core = await store.core(name="db", encryption_key=encryption_key)
+    else:
+        core = await root.core(key=key, encryption_key=encryption_key)
+    blobs: asyncio.Future[Blobs] = asyncio.get_running_loop().create_future()
+    return kind(core, Bee(core, metadata=b"", timeout=timeout), blobs, _Source(root, encryption_key, timeout))
+
+
 class DriveBatch:
     """Changes of a drive that are written together."""
 
     def __init__(self, drive: Drive) -> None:
         self._drive = drive
         self._loop = drive._loop
-        self._waiting: list[bytes] = []
+        self._count = 0
+        self._waiting: dict[int, bytes] = {}
         self._size = 0
         self._there: dict[bytes, bool] = {}
         self._order: list[tuple[bytes, Entry | None, int | None]] = []
-        self._ids: list[BlobId] = []
+        self._ids: dict[int, BlobId] = {}
 
     async def __aenter__(self) -> "DriveBatch":
         return self
@@ -430,17 +440,15 @@ class DriveBatch:
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None or not self._order:
             return
-        drive = self._drive
-        async with drive._turn:
-            await self._write_contents()
-            async with drive._bee.batch() as batch:
-                for key, entry, content in self._order:
-                    if entry is None:
-                        await batch.delete(key)
-                    else:
-                        if content is not None:
-                            entry = replace(entry, blob=self._ids[content])
-                        await batch.put(key, entry.encode())
+        await self._write_contents()
+        async with self._drive._bee.batch() as batch:
+            for key, entry, content in self._order:
+                if entry is None:
+                    await batch.delete(key)
+                else:
+                    if content is not None:
+                        entry = replace(entry, blob=self._ids[content])
+                    await batch.put(key, entry.encode())
 
     @from_any_loop
     async def put(self, path: str, data: bytes, *, executable: bool = False, metadata: Any = None) -> None:
@@ -449,12 +457,12 @@ class DriveBatch:
             raise UsageError(f"a file holds bytes, not {type(data).__name__}; encode text first")
         entry = Entry(normalize(path), 0, None, executable, None, metadata)
         entry.encode()
-        self._waiting.append(bytes(data))
+        self._waiting[self._count] = bytes(data)
         self._size += len(data)
-        self._add(entry, len(self._ids) + len(self._waiting) - 1)
+        self._add(entry, self._count)
+        self._count += 1
         if self._size >= BATCH_BYTES:
-            async with self._drive._turn:
-                await self._write_contents()
+            await self._write_contents()
 
     @from_any_loop
     async def symlink(self, path: str, target: str) -> None:
@@ -476,7 +484,14 @@ class DriveBatch:
         self._order.append((key, entry, content))
 
     async def _write_contents(self) -> None:
-        if self._waiting:
-            blobs = await self._drive._contents()
-            self._ids += await blobs.put(self._waiting)
-            self._waiting, self._size = [], 0
+        if not self._waiting:
+            return
+        blobs = await self._drive._contents()
+        async with blobs.core._log.writing:
+            waiting, self._waiting, self._size = self._waiting, {}, 0
+            try:
+                ids = await blobs.put(list(waiting.values()))
+            except BaseException:
+                self._waiting = waiting | self._waiting
+                raise
+        self._ids.update(zip(waiting, ids, strict=True))

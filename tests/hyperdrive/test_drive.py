@@ -327,3 +327,35 @@ async def test_a_killed_author_loses_no_file_that_was_put(tmp_path: Path) -> Non
                 assert await drive.get(path) == b"%d " % number * 3000
             assert (await drive.bee.core.audit()).clean
             assert (await (await drive._contents()).core.audit()).clean
+
+
+async def test_two_who_have_the_same_drive_open_may_write_at_once(store: Corestore) -> None:
+    async def pieces(letter: bytes) -> AsyncIterator[bytes]:
+        for _ in range(3):
+            yield letter * (4 * 1024 * 1024)
+
+    drives = [await Drive.open(store) for _ in range(2)]
+    await asyncio.gather(*(drives[n % 2].put(f"/{n}", b"%d" % n * 100_000) for n in range(20)))
+    await asyncio.gather(*(drive.put_stream(f"/big {n}", pieces(b"%d" % n)) for n, drive in enumerate(drives)))
+
+    assert [await drives[0].get(f"/{n}") for n in range(20)] == [b"%d" % n * 100_000 for n in range(20)]
+    assert [await drives[0].get(f"/big {n}") for n in range(2)] == [b"%d" % n * (12 * 1024 * 1024) for n in range(2)]
+    assert len([entry async for entry in drives[0].list()]) == 22
+
+
+async def test_a_batch_may_be_filled_from_many_tasks(drive: Drive) -> None:
+    async with drive.batch() as batch:
+        await asyncio.gather(*(batch.put(f"/{n}", b"%d" % n * 1024 * 1024) for n in range(20)))
+
+    assert [await drive.get(f"/{n}") for n in range(20)] == [b"%d" % n * 1024 * 1024 for n in range(20)]
+
+
+async def test_a_drive_opened_from_another_loop_lives_on_that_of_its_store(store: Corestore) -> None:
+    async def use() -> tuple[str, bytes | None]:
+        async with await Drive.open(store) as drive:
+            await drive.put("/a", b"from afar")
+            return drive.id, await drive.get("/a")
+
+    here = await Drive.open(store)
+    assert await asyncio.to_thread(asyncio.run, use()) == (here.id, b"from afar")
+    assert await here.get("/a") == b"from afar"
