@@ -22,13 +22,15 @@ _NO_NAMESPACE = bytes(32)
 
 
 class StoredCore(NamedTuple):
-    """A core that the store knows."""
+    """A core that a store knows, at one moment; `byte_length` counts all its blocks, here or not."""
 
     key: bytes
     discovery_key: bytes
     name: str | None
     length: int
+    byte_length: int
     writable: bool
+    open: bool
 
 
 class Corestore(Events):
@@ -60,6 +62,7 @@ class Corestore(Events):
             self._store = Store.open(self.path)
             self._primary_key = self._primary_key or _own_primary_key(self.path)
             self.closed = False
+            _opened.append(self)
 
     async def __aenter__(self) -> "Corestore":
         await self.open()
@@ -104,11 +107,21 @@ class Corestore(Events):
 
     @property
     def cores(self) -> tuple[StoredCore, ...]:
-        """Every core that the store knows, open or not."""
+        """Every core that the store knows, open or not; a snapshot, which any thread may take."""
         self._check_open()
+        logs = {key: log for key, (log, _) in self._open_logs.copy().items()}
         return tuple(
-            StoredCore(row.key, row.discovery_key, row.name, row.head.length, row.name is not None)
-            for row in self._store.cores()
+            StoredCore(
+                row.key,
+                row.discovery_key,
+                row.name,
+                log.length if log else row.head.length,
+                log.byte_length if log else byte_length,
+                log.writable if log else row.name is not None,
+                log is not None,
+            )
+            for row, byte_length in self._store.survey()
+            for log in (logs.get(row.key),)
         )
 
     async def watch(self) -> AsyncIterator[bytes]:
@@ -127,6 +140,7 @@ class Corestore(Events):
         if self.closed:
             return
         self.closed = True
+        _opened.remove(self)
         for log, replicator in self._open_logs.values():
             replicator.close()
             await log.close()
@@ -237,6 +251,14 @@ class Namespace:
     async def core(self, *, name: str, encryption_key: bytes | None = None) -> Core:
         """The core with this name; see `Corestore.core`."""
         return await self._store._core(self._names, name, None, None, encryption_key)
+
+
+_opened: list[Corestore] = []
+
+
+def open_stores() -> tuple[Corestore, ...]:
+    """The stores that this process has open, in the order in which it opened them."""
+    return tuple(store for store in _opened if not store._loop.is_closed())
 
 
 def parse_key(key: bytes | str) -> bytes:

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 from filelock import FileLock, Timeout
 
 from linkup_nb.errors import StoreError, StoreInUse, StoreVersion
+from linkup_nb.hypercore import flat
 from linkup_nb.hypercore.merkle import Node
 
 VERSION = 1  # of the tables below
@@ -194,6 +195,12 @@ class Store:
     def cores(self) -> list[CoreRow]:
         """Every log that the store knows."""
         return [_row(row) for row in self._read(f"{_SELECT_CORE} ORDER BY id", ())]
+
+    def survey(self) -> list[tuple[CoreRow, int]]:
+        """Every log that is on disk, and how many bytes all its blocks have; unlike the rest, for any thread."""
+        with _explained(self.path), contextlib.closing(sqlite3.connect(self.path / "logs.sqlite3")) as reader:
+            rows = [_row(row) for row in reader.execute(f"{_SELECT_CORE} ORDER BY id").fetchall()]
+            return [(row, _byte_length(reader, row)) for row in rows]
 
     def core(self, discovery_key: bytes) -> CoreRow | None:
         """The log with this discovery key."""
@@ -430,6 +437,14 @@ _SELECT_CORE = (
 
 def _row(row: tuple[Any, ...]) -> CoreRow:
     return CoreRow._make((*row[:6], Head._make(row[6:10]), row[10]))
+
+
+def _byte_length(reader: sqlite3.Connection, row: CoreRow) -> int:
+    places = [row.id << _CORE_SHIFT | root for root in flat.roots(row.head.length)]
+    marks = ",".join("?" * len(places))
+    return int(
+        reader.execute(f"SELECT coalesce(sum(size), 0) FROM node WHERE place IN ({marks})", places).fetchone()[0]
+    )
 
 
 @contextlib.contextmanager

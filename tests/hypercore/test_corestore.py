@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from linkup_nb.errors import NodeClosed, StoreError, StoreInUse, UsageError
-from linkup_nb.hypercore.corestore import Corestore, Namespace
+from linkup_nb.hypercore.corestore import Corestore, Namespace, open_stores
 from linkup_nb.swarm.connection import connect, listen
 from linkup_nb.wire.keys import KeyPair, z32encode
 from tests.hypercore.vectors import load
@@ -142,3 +142,43 @@ async def test_a_core_that_the_other_does_not_know_does_no_harm(tmp_path: Path) 
         assert await copy.get(0, timeout=5) == b"known"
         assert not await unknown.update(timeout=5)
         await server.close()
+
+
+async def test_cores_are_a_snapshot_that_any_thread_may_take(tmp_path: Path) -> None:
+    async with Corestore(tmp_path / "a", PRIMARY) as store:
+        core = await store.core(name="log")
+        await core.append([b"x" * 10, b"y" * 7, b"z"])
+        before = await asyncio.to_thread(lambda: store.cores)
+        await core.append(b"more")
+        (after,) = store.cores
+
+        assert [(known.key, known.name, known.length, known.byte_length) for known in before] == [
+            (core.key, "log", 3, 18)
+        ]
+        assert (after.length, after.byte_length, after.writable, after.open) == (4, 22, True, True)
+
+    async with Corestore(tmp_path / "a", PRIMARY) as store:
+        (known,) = store.cores
+        assert (known.length, known.byte_length, known.open) == (4, 22, False)
+    with pytest.raises(NodeClosed):
+        _ = store.cores
+
+
+async def test_the_process_knows_its_open_stores(tmp_path: Path) -> None:
+    others = open_stores()
+    async with Corestore(tmp_path / "a") as first, Corestore(tmp_path / "b") as second:
+        assert open_stores() == (*others, first, second)
+    assert open_stores() == others
+
+
+def test_a_store_whose_loop_has_ended_is_open_no_more(tmp_path: Path) -> None:
+    others = open_stores()
+
+    async def forget() -> Corestore:
+        store = Corestore(tmp_path)
+        await store.open()
+        return store
+
+    store = asyncio.run(forget())
+
+    assert (store.closed, open_stores()) == (False, others)
