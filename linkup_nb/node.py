@@ -16,6 +16,7 @@ from linkup_nb.chat.room import Room
 from linkup_nb.chat.status import Status
 from linkup_nb.chat.topic import TOPIC_BYTES, parse_topic, short_topic
 from linkup_nb.errors import InvalidImage, NodeClosed, UnknownRoom
+from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.loops import Events, from_any_loop
 from linkup_nb.swarm.addresses import offline
 from linkup_nb.swarm.discovery import Discovery
@@ -47,6 +48,7 @@ class Node(Events):
         self._bootstrap = bootstrap
         self._swarm: Swarm | None = None
         self._lobby: Lobby | None = None
+        self._store: Corestore | None = None
         self._changing = asyncio.Lock()
 
     def __repr__(self) -> str:
@@ -72,6 +74,8 @@ class Node(Events):
         if self._name and self._name != self.profile.name:
             self.profile.name = self._name
             await asyncio.to_thread(self.profile.save)
+        self._store = Corestore(self.path / "store", self.profile.primary_key)
+        await self._store.open()
         self._swarm = Swarm(self.profile.key_pair, discovery=self._discoveries())
         self._swarm.on("update", partial(self.emit, "update"))
         self._lobby = Lobby(self.profile, self._swarm)
@@ -86,15 +90,19 @@ class Node(Events):
             await self._end()
 
     async def _end(self) -> None:
-        lobby, swarm = self._lobby, self._swarm
-        self._lobby = self._swarm = None
+        lobby, swarm, store = self._lobby, self._swarm, self._store
+        self._lobby = self._swarm = self._store = None
         try:
             if lobby:
                 await lobby.close()
             if swarm:
                 await swarm.close()
         finally:
-            self.profile.close()
+            try:
+                if store:
+                    await store.close()
+            finally:
+                self.profile.close()
         self.emit("update")
 
     async def __aenter__(self) -> Self:
@@ -125,6 +133,13 @@ class Node(Events):
         if not self._swarm:
             raise _closed()
         return self._swarm
+
+    @property
+    def store(self) -> Corestore:
+        """Your logs and drives, kept in the directory of this node; only your own programs copy them."""
+        if not self._store:
+            raise _closed()
+        return self._store
 
     @property
     def rooms(self) -> tuple[Room, ...]:
