@@ -10,6 +10,7 @@ from linkup_nb.errors import DecodeError, UsageError
 from linkup_nb.hypercore.core import GET_TIMEOUT, Core
 from linkup_nb.hyperdrive.protobuf import field, fields
 from linkup_nb.hyperdrive.tree import Block, Change, Tree, TreeNode
+from linkup_nb.hyperdrive.whole import whole
 from linkup_nb.loops import from_any_loop
 
 MAX_CACHED_BLOCKS = 16384  # decoded blocks in memory, of one bee
@@ -228,9 +229,23 @@ class Bee:
             return self._tree[2]
         if self.core.fork and self._tree and self._tree[1] != self.core.fork:
             self._blocks.clear()
-        tree = Tree(TreeNode.of(await self._load(version - 1), 0), self._load)
+        tree = await self._read_tree(version)
         if version == self.version:
             self._tree = (*state, tree)
+        return tree
+
+    async def _read_tree(self, version: int) -> Tree:
+        """The tree of a version; inside of a batch it has no root, and is made from the one before the batch."""
+        start = await whole(version, self.core.length, self._load)
+        root = TreeNode.of(await self._load(start - 1), 0) if start > 1 else TreeNode([], [], [])
+        tree = Tree(root, self._load)
+        for seq in range(start, version):
+            block = await self._load(seq)
+            if block.value is None:
+                await tree.delete(block.key)
+            else:
+                await tree.put(seq, block.key)
+        tree.loaded += version - start
         return tree
 
     async def _take_writing(self) -> Tree | None:
@@ -239,7 +254,7 @@ class Bee:
         state = (self.version, self.core.fork)
         if written and written[:2] == state and written[2].loaded < MAX_CACHED_NODES:
             return written[2]
-        return Tree(TreeNode.of(await self._load(self.version - 1), 0), self._load) if self.version > 1 else None
+        return await self._read_tree(self.version) if self.version > 1 else None
 
     async def _load(self, seq: int) -> Block:
         block = self._blocks.get(seq)

@@ -93,6 +93,23 @@ async def test_bisecting_finds_where_something_began_in_few_steps(drive: Drive, 
     assert await drive.bisect(lambda past: False) is None
 
 
+async def test_bisecting_finds_the_change_inside_of_a_batch(drive: Drive) -> None:
+    for _ in range(3):
+        async with drive.batch() as batch:
+            for index in range(40):
+                await batch.put(f"/{index * 7 % 40}", b"%d" % index)
+        async with drive.batch() as batch:
+            for index in range(30):
+                await batch.delete(f"/{index}")
+
+    async def has_both(past: Drive) -> bool:
+        return await past.exists("/31") and await past.exists("/39")
+
+    assert await drive.bisect(has_both) == 1 + 34
+    for event in [event async for event in drive.history("/")]:
+        assert await drive[event.version].exists(event.path) == (event.operation is Operation.PUT)
+
+
 async def test_texts_are_compared_by_lines(drive: Drive) -> None:
     await drive.put("/notes.txt", b"one\ntwo\nthree\n")
     await drive.put("/notes.txt", b"one\n2\nthree\n")

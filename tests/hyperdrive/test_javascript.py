@@ -1,6 +1,7 @@
 """Drives between this program and the real Hyperdrive, over TCP, both ways."""
 
 import hashlib
+import random
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -134,3 +135,26 @@ async def test_a_thousand_versions_are_the_same_on_both_sides(pair: Pair) -> Non
             async for c in drive.diff(version)
         ]
         assert sorted(changes, key=str) == sorted(await pair.peer.call("diff", handle="b", version=version), key=str)
+
+
+async def test_every_version_inside_of_their_batches_can_be_read(pair: Pair) -> None:
+    key = (await pair.peer.call("drive", handle="a"))["key"]
+    rolls = random.Random(3)
+    files: dict[str, bytes] = {}
+    versions = {1: dict(files)}
+    for number in range(12):
+        changes: list[tuple[str, str | None]] = []
+        for path in (f"/{rolls.randrange(60)}" for _ in range(rolls.randrange(1, 30))):
+            if path in files and rolls.random() < 0.4:
+                changes.append((path, None))
+                del files[path]
+            else:
+                files[path] = b"%d" % number
+                changes.append((path, files[path].hex()))
+            versions[max(versions) + 1] = dict(files)
+        assert await pair.peer.call("batch", handle="a", changes=changes) == max(versions)
+    drive = await theirs(pair, key, max(versions))
+
+    for version, then in versions.items():
+        past = drive[version]
+        assert {entry.path: await past.get(entry.path) async for entry in past.list()} == then

@@ -114,6 +114,15 @@ const ops = {
   async put ({ handle, path, data, size, options }) {
     await drives.get(handle).put(path, size === undefined ? Buffer.from(data, 'hex') : Buffer.alloc(size, path), options)
   },
+  async batch ({ handle, changes }) {
+    const batch = drives.get(handle).batch()
+    for (const [path, data] of changes) {
+      if (data === null) await batch.del(path)
+      else await batch.put(path, Buffer.from(data, 'hex'))
+    }
+    await batch.flush()
+    return drives.get(handle).version
+  },
   async symlink ({ handle, path, target }) {
     await drives.get(handle).symlink(path, target)
   },
