@@ -162,9 +162,12 @@ class Drive:
             return b""
         return await (await self._contents()).get(entry.blob)
 
-    async def stream(self, path: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
-        """The bytes of a file from `start` to before `end`, in pieces. Raises `UsageError` if there is no such file."""
-        entry = await self.entry(path, follow=True)
+    async def stream(self, path: str | Entry, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """The bytes of a file from `start` to before `end`, in pieces. Raises `UsageError` if there is no such file.
+
+        An `Entry` of this drive saves looking up its path.
+        """
+        entry = path if isinstance(path, Entry) else await self.entry(path, follow=True)
         if entry is None or entry.blob is None:
             raise UsageError(f"there is no file {path} in version {self.version}")
         if entry.blob.block_length:
