@@ -252,31 +252,18 @@ class Log:
             if waiting and not waiting.done():
                 waiting.set_result(None)
 
-    def reorganize(self, proof: Proof, fork: int) -> None:
-        """Follow the author to a later fork, of which `proof` has a whole head; what both have in common stays.
-
-        Raises `InvalidProof`, and then nothing changes.
-        """
-        if fork <= self.fork:
-            raise InvalidProof(f"fork {fork} is not later than fork {self.fork}")
-        shown = verify(Proof(upgrade=proof.upgrade), (), lambda _: None, self.authenticate(fork))
-        if not shown.peaks or not proof.upgrade or shown.peaks.length > MAX_LENGTH:
-            raise InvalidProof("a later fork without its head")
-        common = 0
-        for node in shown.nodes:
-            # A subtree that is the same in both trees, and begins where the common beginning ends so far, extends it.
-            here = flat.right_span(node.index) < 2 * self.length and flat.left_span(node.index) <= 2 * common
-            if here and self.find(node.index) == node:
-                common = max(common, flat.right_span(node.index) // 2 + 1)
+    def reorganize(self, peaks: Peaks, fork: int, signature: bytes, nodes: Sequence[Node], common: int) -> None:
+        """Follow the author to a later fork, of which `common` blocks are those of this one; see `Reorganization`."""
         self._delete_from(common)
         self.blocks.truncate(common)
-        self._set_head(shown.peaks, fork, proof.upgrade.signature)
+        self._set_head(peaks, fork, signature)
         self._nodes.forget()
-        self._nodes.put(shown.nodes)
+        self._nodes.put(nodes)
         self._put_head()
         self._commit_soon()
         self._tell("truncate", common, fork)
-        self._tell("append")
+        if peaks.length > common:
+            self._tell("append")
 
     def freeze(self, first: Evidence, second: Evidence) -> None:
         """Stop at two heads that its author signed and that disagree."""

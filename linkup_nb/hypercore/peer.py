@@ -52,6 +52,7 @@ class Peer:
         self.asked: dict[int, Asked] = {}
         self.last_answer = 0.0
         self.refusals = 0
+        self.doubted = 0  # the latest fork that it could not show
         self.suspect: InvalidProof | None = None
         self.expected: set[int] = set()
         self._replicator = replicator
@@ -74,6 +75,11 @@ class Peer:
     def length(self) -> int:
         """Its length of our fork, as far as it said."""
         return self.heard.length if self.heard and self.heard.fork == self.log.fork else 0
+
+    @property
+    def asked_for_head(self) -> bool:
+        """Whether it is asked for a longer tree, or about a later fork."""
+        return any(asked.wanted.upgrade or asked.fork > self.log.fork for asked in self.asked.values())
 
     @property
     def answering(self) -> bool:

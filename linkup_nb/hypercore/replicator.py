@@ -15,6 +15,7 @@ from linkup_nb.hypercore.log import Log
 from linkup_nb.hypercore.merkle import Node
 from linkup_nb.hypercore.peer import MAX_REFUSALS, Asked, Peer
 from linkup_nb.hypercore.proof import Unrooted, Wanted
+from linkup_nb.hypercore.reorg import Reorganization
 
 MAX_ASKED = 128  # requests under way at one peer
 ANSWER_TIMEOUT = 10.0  # seconds without any answer after which what a peer was asked is asked of others
@@ -34,6 +35,7 @@ class Replicator:
         self._in_flight: dict[int, Peer] = {}
         self._node_waits: dict[int, asyncio.Future[Node]] = {}
         self._upgrading: Peer | None = None
+        self._reorg: Reorganization | None = None
         self._announce: list[int] = []
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._cuts: list[tuple[int, int]] = []
@@ -74,10 +76,14 @@ class Replicator:
     async def updated(self) -> None:
         """Wait until every peer has told its head, and the best of them is ours."""
         while any(peer.answering for peer in self._joining | self.peers) or any(
-            peer.length > self.log.length or (peer.heard and peer.heard.fork > self.log.fork and peer.heard.length)
-            for peer in self.peers
+            peer.length > self.log.length or self._ahead(peer) for peer in self.peers
         ):
             await self._progress()
+
+    def _ahead(self, peer: Peer) -> bool:
+        """Whether the peer is on a later fork, and may show it."""
+        heard = peer.heard
+        return heard is not None and heard.fork > self.log.fork and (heard.length > 0 or peer.doubted < heard.fork)
 
     async def fetch_node(self, index: int) -> Node:
         """Wait for a tree node that is not here; its sibling and what is above come with it."""
@@ -124,7 +130,7 @@ class Replicator:
     def _truncated(self, length: int, fork: int) -> None:
         self._cuts.append((fork, length))
         self._length = min(self._length, length)
-        self._upgrading = None
+        self._upgrading = self._reorg = None
         for peer in self.peers:
             for asked in peer.abandon():
                 self._forget(asked)
@@ -191,8 +197,12 @@ class Replicator:
         """What the peer will not answer is asked of others."""
         for asked in all_asked:
             self._forget(asked)
-        if self._upgrading is peer and not any(asked.wanted.upgrade for asked in peer.asked.values()):
-            self._upgrading = None
+            if asked.wanted.upgrade and asked.fork > self.log.fork:
+                peer.doubted = asked.fork
+        if self._upgrading is peer and not peer.asked_for_head:
+            reorg, self._upgrading, self._reorg = self._reorg, None, None
+            if reorg and peer in self.peers:
+                reorg.finish()  # what is known to be in common has to do
         self._wake()
         self._pump_soon()
 
@@ -207,14 +217,14 @@ class Replicator:
     def answered(self, peer: Peer, asked: Asked, data: msg.Data) -> None:
         """The peer has sent what it was asked for: keep it if it is true."""
         log = self.log
-        if asked.wanted.upgrade and self._upgrading is peer:
+        if self._upgrading is peer and not peer.asked_for_head:
             self._upgrading = None
         if asked.wanted.block:
             self._in_flight.pop(asked.wanted.block[0], None)
         proof = data.proof
         try:
             if asked.fork > log.fork:
-                log.reorganize(proof, asked.fork)
+                self._reorganize(peer, asked, data)
             elif asked.fork == log.fork:
                 if proof.upgrade and proof.upgrade.start != log.length:
                     proof = proof._replace(upgrade=None)  # another peer was quicker
@@ -229,6 +239,25 @@ class Replicator:
             self._resolve_nodes()
         self._wake()
         self._pump(peer)
+
+    def _reorganize(self, peer: Peer, asked: Asked, data: msg.Data) -> None:
+        """Follow the peer to a later fork, or ask it on."""
+        if asked.wanted.hash:
+            reorg = self._reorg
+            if reorg is None or reorg.fork != asked.fork:
+                return
+            reorg.learn(data.proof)
+        elif data.proof.upgrade:
+            reorg = Reorganization(self.log, asked.fork, data.proof.upgrade)
+        else:
+            peer.doubted = asked.fork  # an empty log that JavaScript has cut shows nothing
+            return
+        if reorg.question:
+            self._reorg, self._upgrading = reorg, peer
+            peer.ask(reorg.question, self.now(), fork=reorg.fork)
+        else:
+            self._reorg = None
+            reorg.finish()
 
     def _resolve_nodes(self) -> None:
         for index in list(self._node_waits):
@@ -265,9 +294,9 @@ class Replicator:
 
     def _ask_upgrade(self, peer: Peer) -> None:
         log, heard = self.log, peer.heard
-        if self._upgrading or not heard or not heard.length or log.writable:
+        if self._upgrading or not heard or log.writable:
             return
-        if heard.fork > log.fork:
+        if self._ahead(peer):
             start = 0
         elif (
             heard.fork == log.fork

@@ -19,6 +19,7 @@ class Liar:
     def __init__(self, connection: Connection, log: Log, lie: Lie = lambda data: data, *, secret: bytes = KEY) -> None:
         self.log = log
         self.lie = lie
+        self.answering = True
         self.heard: list[msg.Message] = []
         self.news = asyncio.Event()
         self._channels = Channels.of(connection)
@@ -43,9 +44,9 @@ class Liar:
         message = msg.decode(type, payload)
         self.heard.append(message)
         self.news.set()
-        if isinstance(message, msg.Sync) and message.length:
+        if isinstance(message, msg.Sync) and message.length and self.answering:
             self.send(msg.Sync(0, len(self.log.blocks), message.length, has_manifest=True))
-        if isinstance(message, msg.Request):
+        if isinstance(message, msg.Request) and self.answering:
             block = self.log.blocks[message.wanted.block[0]] if message.wanted.block else b""
             length = len(self.log.blocks)
             proof = prove(message.wanted, length, self.log.find, block=block, signature=self.log.signature)

@@ -31,7 +31,7 @@ from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.hypercore.manifest import Manifest
 from linkup_nb.hypercore.merkle import Node
 from linkup_nb.hypercore.peer import MAX_BACKLOG, MAX_INVALID, SEGMENT
-from linkup_nb.hypercore.proof import BlockProof, Wanted, prove
+from linkup_nb.hypercore.proof import BlockProof, Proof, UpgradeProof, Wanted, prove
 from linkup_nb.hypercore.storage import MAX_LENGTH
 from linkup_nb.swarm.connection import Connection, Server, connect, listen
 from tests.hypercore.liar import Liar, Lie
@@ -299,6 +299,77 @@ async def test_what_was_not_asked_for_is_not_taken(victim: Victim) -> None:
     _, connection = await victim.meets(HONEST, more)
 
     await cut_off(connection, InvalidProof, "asked for nothing, got 0")
+
+
+async def _copied(here: Corestore, there: Corestore, blocks: int) -> tuple[Core, Core, Server]:
+    """A core with some blocks, and a whole copy of it over a connection."""
+    server = await listen("127.0.0.1", 0, here.replicate)
+    author = await here.core(name="log")
+    await author.append([b"%d" % index for index in range(blocks)])
+    reader = await there.core(key=author.key)
+    there.replicate(await connect("127.0.0.1", server.port))
+    assert await reader.update(timeout=5)
+    await (await reader.download()).done(timeout=10)
+    return author, reader, server
+
+
+async def _follows(author: Core, reader: Core) -> None:
+    async with asyncio.timeout(5):
+        while (reader.fork, reader.length) != (author.fork, author.length):
+            await reader._log.changed()
+
+
+@pytest.mark.parametrize(
+    ("blocks", "cut", "more"),
+    [(1024, 1023, 1), (1024, 1, 1023), (1000, 999, 1), (1000, 700, 5), (300, 299, 2000), (8, 8, 8), (5, 0, 7)],
+)
+async def test_blocks_from_before_a_cut_are_not_fetched_again(tmp_path: Path, blocks: int, cut: int, more: int) -> None:
+    async with Corestore(tmp_path / "a") as here, Corestore(tmp_path / "b") as there:
+        author, reader, server = await _copied(here, there, blocks)
+        told: list[tuple[int, int]] = []
+        reader.on("truncate", lambda *details: told.append(details))
+
+        await author.truncate(cut)
+        await author.append([b"new %d" % index for index in range(more)])
+        await _follows(author, reader)
+
+        assert told[-1][1] == 1
+        assert min(length for length, _ in told) == cut
+        assert await reader.has(0, cut)
+        await (await reader.download()).done(timeout=10)
+        assert [block async for block in reader.read_stream()] == [block async for block in author.read_stream()]
+        assert (await reader.audit()).clean
+        await server.close()
+
+
+async def test_a_copy_is_emptied_when_its_author_empties_the_core(tmp_path: Path) -> None:
+    async with Corestore(tmp_path / "a") as here, Corestore(tmp_path / "b") as there:
+        author, reader, server = await _copied(here, there, 10)
+
+        await author.truncate(0)
+        await _follows(author, reader)
+
+        assert (reader.fork, reader.length, reader.contiguous_length) == (1, 0, 0)
+        assert not await reader.update(timeout=5)
+        await author.append(b"again")
+        assert await reader.get(0, timeout=5) == b"again"
+        assert (await reader.audit()).clean
+        await server.close()
+
+
+async def test_who_only_says_that_a_core_was_emptied_is_not_believed(victim: Victim) -> None:
+    liar, connection = await victim.meets(HONEST)
+    await victim.core.get(39, timeout=5)
+
+    liar.answering = False
+    liar.send(msg.Sync(7, 0, 40))
+    request = await liar.hears(msg.Request)
+    while not (isinstance(request, msg.Request) and request.fork == 7):
+        request = await liar.hears(msg.Request)
+    liar.send(msg.Data(request.id, 7, Proof(upgrade=UpgradeProof(0, 0, [], [], HONEST.signature))))
+
+    await cut_off(connection, InvalidProof, "not its author's")
+    assert (victim.core.length, victim.core.fork) == (40, 0)
 
 
 READER = """
