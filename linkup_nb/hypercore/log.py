@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from linkup_nb.errors import InvalidProof, NotWritable, StoreError, UsageError
@@ -14,7 +15,8 @@ from linkup_nb.hypercore.merkle import Node, Peaks, leaf_hash, parent
 from linkup_nb.hypercore.messages import Data
 from linkup_nb.hypercore.nodes import Nodes
 from linkup_nb.hypercore.proof import Proof, Verified, Wanted, prove, verify
-from linkup_nb.hypercore.storage import MAX_LENGTH, CoreRow, Head, Store
+from linkup_nb.hypercore.storage import MAX_LENGTH, CoreRow, Store
+from linkup_nb.hypercore.writer import Head
 from linkup_nb.wire.compact import Decoder, Encoder
 from linkup_nb.wire.keys import KeyPair
 
@@ -81,6 +83,15 @@ class Audit:
         return not self.faults
 
 
+class _Growth:
+    """What is appended together: the tree with it, the batch that has it, the head over it once that is sent."""
+
+    def __init__(self, peaks: Peaks, written: "asyncio.Future[None]") -> None:
+        self.peaks = peaks
+        self.written = written
+        self.head: Head | None = None
+
+
 class Log:
     """The state of one log, shared by all views of it and by its replication. All of it is for the store's loop."""
 
@@ -98,6 +109,7 @@ class Log:
         self.wanted: dict[int, asyncio.Future[None]] = {}
         self._changes: set[asyncio.Future[None]] = set()
         self._turn = asyncio.Lock()
+        self._growth: _Growth | None = None
         self._running: set[asyncio.Task[Any]] = set()
         self._load(row.head)
 
@@ -136,36 +148,74 @@ class Log:
     ) -> int:
         """Add blocks at the end, at once or not at all; the length then. They are on disk when this returns.
 
-        `encode(index, fork, block)` encrypts. With `durable=False` they survive a crash but not yet a power cut.
+        What is appended while the disk is busy is signed, written and announced together. `encode(index, fork, block)`
+        encrypts. With `durable=False` they survive a crash but not yet a power cut.
         """
-
-        async def change() -> int:
-            start = self.length
-            if encode:
-                stored = [encode(start + offset, self.fork, block) for offset, block in enumerate(blocks)]
-            else:
-                stored = list(blocks)
-            if start + len(stored) > MAX_LENGTH:
-                raise UsageError(f"a log holds at most {MAX_LENGTH} blocks")
-            peaks = Peaks(self.roots)
-            peaks.append(stored)
-            # Not in the cache before they are on disk: the disk may refuse them.
-            self.store.put_nodes(self.id, peaks.added)
-            self.store.put_blocks(self.id, start, stored)
-            contiguous = peaks.length if self.blocks.contiguous == start else self.blocks.contiguous
-            await self._write_own(peaks, self.fork, contiguous, durable)
-            self.blocks.set(start, len(stored))
-            self._tell("append")
-            return self.length
-
         if any(len(block) > MAX_BLOCK for block in blocks):
             raise UsageError(f"a block has at most {MAX_BLOCK} bytes; split what is larger")
-        return await self._alone(change)
+        async with self._turn:
+            growth = self._grow(blocks, encode, durable)
+            length = growth.peaks.length
+        await asyncio.shield(growth.written)
+        return length
+
+    def _grow(
+        self, blocks: Sequence[bytes], encode: Callable[[int, int, bytes], bytes] | None, durable: bool
+    ) -> "_Growth":
+        """Put blocks on their way to the disk."""
+        self._check_own()
+        growth = self._growth
+        start = growth.peaks.length if growth else self.length
+        if start + len(blocks) > MAX_LENGTH:
+            raise UsageError(f"a log holds at most {MAX_LENGTH} blocks")
+        stored = [encode(start + at, self.fork, block) for at, block in enumerate(blocks)] if encode else blocks
+        written = self.store.commit(durable=durable, failed=self._growth_failed)
+        if growth is None or growth.head:
+            growth = self._growth = _Growth(Peaks(growth.peaks.roots if growth else self.roots), written)
+            self.store.before_sending(partial(self._seal, growth))
+            written.add_done_callback(partial(self._grown, growth))
+        made = len(growth.peaks.added)
+        growth.peaks.append(stored)
+        # Not in the cache before they are on disk: the disk may refuse them.
+        self.store.put_nodes(self.id, growth.peaks.added[made:] if made else growth.peaks.added)
+        self.store.put_blocks(self.id, start, stored)
+        return growth
+
+    def _seal(self, growth: "_Growth") -> None:
+        """Sign what is about to be written."""
+        peaks = growth.peaks
+        growth.head = Head(self.fork, peaks.length, self._sign(peaks, self.fork), self._contiguous(peaks.length))
+        self.store.put_head(self.id, growth.head)
+
+    def _grown(self, growth: "_Growth", written: "asyncio.Future[None]") -> None:
+        if written.exception() or not growth.head:
+            return
+        if self._growth is growth:
+            self._growth = None
+        start = self.length
+        self._nodes.learn(growth.peaks.added)
+        self._set_head(growth.peaks, growth.head.fork, growth.head.signature)
+        self.blocks.set(start, self.length - start)
+        self._tell("append")
+
+    def _growth_failed(self, _: Exception) -> None:
+        self._growth = None
+        self._nodes.forget()
+
+    async def _settled(self) -> None:
+        """Wait until what is on its way to the disk is there, or has failed."""
+        while self._growth:
+            await asyncio.wait([self._growth.written])
+
+    def _contiguous(self, length: int) -> int:
+        """How many blocks from the first on are here, once the log has grown to a length."""
+        return length if self.blocks.contiguous == self.length else self.blocks.contiguous
 
     async def truncate(self, length: int, fork: int | None) -> None:
         """Cut the end off, which makes a new fork of the log."""
 
         async def change() -> None:
+            self._check_own()
             new_fork = self.fork + 1 if fork is None else fork
             if not 0 <= length <= self.length:
                 raise UsageError(f"a log of {self.length} blocks cannot be cut to {length}")
@@ -173,30 +223,35 @@ class Log:
                 raise UsageError(f"a new fork of this log is at least {self.fork + 1}, not {new_fork}")
             peaks = Peaks([self._own(index) for index in flat.roots(length)])
             self._delete_from(length)
-            await self._write_own(peaks, new_fork, min(self.blocks.contiguous, length), True)
+            signature = self._sign(peaks, new_fork)
+            self.store.put_head(self.id, Head(new_fork, length, signature, min(self.blocks.contiguous, length)))
+            await self.store.commit(durable=True)
+            self._nodes.forget()
+            self._set_head(peaks, new_fork, signature)
             self.blocks.truncate(length)
             self._tell("truncate", length, new_fork)
 
         await self._alone(change)
 
-    async def _write_own(self, peaks: Peaks, fork: int, contiguous: int, durable: bool) -> None:
+    def _check_own(self) -> None:
         if not self.key_pair or not self.manifest or self.conflict:
             raise NotWritable(
                 "this log is frozen: its author signed two histories"
                 if self.conflict
                 else "only its author can change a log"
             )
-        signature = self.manifest.sign(self.key_pair, self.key, peaks.hash(), peaks.length, fork)
-        self.store.put_head(self.id, Head(fork, peaks.length, signature, contiguous))
-        await self.store.commit(durable=durable)
-        self._nodes.forget()
-        self._set_head(peaks, fork, signature)
+
+    def _sign(self, peaks: Peaks, fork: int) -> bytes:
+        assert self.key_pair
+        assert self.manifest
+        return self.manifest.sign(self.key_pair, self.key, peaks.hash(), peaks.length, fork)
 
     async def _alone(self, change: Callable[[], Awaitable[R]]) -> R:
         """Make one change after the other, and to its end even if who asked for it is cancelled."""
 
         async def locked() -> R:
             async with self._turn:
+                await self._settled()
                 return await change()
 
         task = asyncio.get_running_loop().create_task(locked())
@@ -274,7 +329,10 @@ class Log:
         self._tell("conflict", first, second)
 
     def _put_head(self) -> None:
-        self.store.put_head(self.id, Head(self.fork, self.length, self.signature, self.blocks.contiguous))
+        growth = self._growth
+        head = growth.head if growth else Head(self.fork, self.length, self.signature, 0)
+        if head:
+            self.store.put_head(self.id, head._replace(contiguous=self._contiguous(head.length)))
 
     def _commit_soon(self) -> None:
         self.store.commit_soon(self._commit_failed)
@@ -394,6 +452,7 @@ class Log:
 
     async def close(self) -> None:
         """Wait for changes under way."""
+        await self._settled()
         await asyncio.gather(*self._running, return_exceptions=True)
 
 

@@ -50,6 +50,17 @@ async def test_appends_at_once_are_made_one_after_the_other(store: Corestore) ->
     assert (await core.audit()).clean
 
 
+async def test_appends_at_once_are_announced_together(store: Corestore) -> None:
+    core = await store.core(name="log")
+    announced: list[int] = []
+    core.on("append", lambda: announced.append(core.length))
+
+    lengths = await asyncio.gather(*(core.append([b"a", b"b"]) for _ in range(50)))
+
+    assert (lengths, announced) == (list(range(2, 101, 2)), [100])
+    assert (await core.audit()).clean
+
+
 async def test_it_is_all_there_after_opening_again(tmp_path: Path) -> None:
     async with Corestore(tmp_path / "store") as store:
         core = await store.core(name="log")
@@ -248,7 +259,7 @@ async def test_an_audit_finds_a_damaged_block(store: Corestore) -> None:
 async def test_a_full_disk_refuses_the_append_and_nothing_is_lost(store: Corestore) -> None:
     core = await store.core(name="log")
     await core.append(b"kept")
-    writer = core._log.store._writer
+    writer = core._log.store._writer.connection
     pages = writer.execute("PRAGMA page_count").fetchone()[0]
     writer.execute(f"PRAGMA max_page_count = {pages}")
 
@@ -258,6 +269,26 @@ async def test_a_full_disk_refuses_the_append_and_nothing_is_lost(store: Coresto
     assert (core.length, (await core.audit()).clean) == (1, True)
     writer.execute(f"PRAGMA max_page_count = {pages + 1000}")
     assert await core.append(bytes(100_000)) == 2
+    assert (await core.audit()).clean
+
+
+async def test_a_full_disk_refuses_all_that_was_appended_at_once(store: Corestore) -> None:
+    core = await store.core(name="log")
+    await core.append(b"kept")
+    writer = core._log.store._writer.connection
+    pages = writer.execute("PRAGMA page_count").fetchone()[0]
+    writer.execute(f"PRAGMA max_page_count = {pages}")
+
+    # The second is large enough for the writer's thread: the others wait behind it, and build on it.
+    sizes = (10, 1_000_000, 10, 1_000_000)
+    refused = [asyncio.create_task(core.append(bytes(size))) for size in sizes[:2]]
+    await asyncio.sleep(0)
+    refused += [asyncio.create_task(core.append(bytes(size))) for size in sizes[2:]]
+
+    assert all(isinstance(error, StoreError) for error in await asyncio.gather(*refused, return_exceptions=True))
+    assert (core.length, (await core.audit()).clean) == (1, True)
+    writer.execute(f"PRAGMA max_page_count = {pages + 1000}")
+    assert await core.append(b"second") == 2
     assert (await core.audit()).clean
 
 

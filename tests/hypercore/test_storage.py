@@ -10,7 +10,8 @@ import pytest
 
 from linkup_nb.errors import StoreError, StoreInUse, StoreVersion
 from linkup_nb.hypercore.merkle import Node
-from linkup_nb.hypercore.storage import PENDING_HIGH_WATER, VERSION, Head, Store
+from linkup_nb.hypercore.storage import PENDING_HIGH_WATER, VERSION, Store
+from linkup_nb.hypercore.writer import Head
 
 OPEN = """
 import asyncio, pathlib, sys
@@ -144,15 +145,15 @@ async def test_a_full_disk_loses_nothing_and_can_be_written_once_there_is_room(f
     core = (await store.add_core(b"d", b"k")).id
     store.put_blocks(core, 0, [b"kept"])
     await store.flush()
-    pages = store._writer.execute("PRAGMA page_count").fetchone()[0]
-    store._writer.execute(f"PRAGMA max_page_count = {pages}")
+    pages = store._writer.connection.execute("PRAGMA page_count").fetchone()[0]
+    store._writer.connection.execute(f"PRAGMA max_page_count = {pages}")
 
     store.put_blocks(core, 1, [bytes(100_000)])
     with pytest.raises(StoreError, match=r"disk .* is full"):
         await store.commit()
 
     assert (store.block(core, 0), store.block(core, 1)) == (b"kept", None)
-    store._writer.execute(f"PRAGMA max_page_count = {pages + 1000}")
+    store._writer.connection.execute(f"PRAGMA max_page_count = {pages + 1000}")
     store.put_blocks(core, 1, [bytes(100_000)])
     await store.commit()
     assert store.block(core, 1) == bytes(100_000)

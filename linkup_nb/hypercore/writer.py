@@ -1,0 +1,181 @@
+"""The writing half of a store: each batch becomes one transaction.
+
+A batch is written on the writer's own thread if it is large or the disk is slow, so that the loop is never held up, and
+at once if not, because changing threads takes longer than a quick disk.
+"""
+
+import asyncio
+import contextlib
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from linkup_nb.errors import StoreError
+
+QUICK_COMMIT = 0.002  # seconds; while the disk is as quick as this, small batches are written without changing threads
+SMALL_BATCH = 256 * 1024  # bytes of blocks
+SMALL_ROWS = 4096  # nodes and blocks
+CHECKPOINT = 4 * 1024 * 1024  # bytes in the write-ahead log after which it is copied into the database
+BULK_CHECKPOINT = 64 * 1024 * 1024  # bytes, while large batches come: each copying waits for the disk twice
+
+_CACHE = 8 * 1024  # KiB of pages; a transaction that outgrows them writes its pages one by one, not together
+_ROW = 64  # bytes, about, that a node or a block adds to the write-ahead log besides its content
+_TRANSACTION = 16 * 1024  # bytes, about, that any transaction adds
+_CHUNKS = (256, 16, 1)  # rows that one statement inserts
+
+_INSERTS = {
+    "node": {n: f"INSERT OR REPLACE INTO node VALUES {','.join(['(?,?,?)'] * n)}" for n in _CHUNKS},
+    "block": {n: f"INSERT OR REPLACE INTO block VALUES {','.join(['(?,?)'] * n)}" for n in _CHUNKS},
+}
+
+
+class Head(NamedTuple):
+    """What the store keeps of a log besides its blocks and nodes."""
+
+    fork: int
+    length: int
+    signature: bytes
+    contiguous: int
+
+
+class Batch:
+    """What one transaction will write; deletions come before insertions."""
+
+    def __init__(self) -> None:
+        self.nodes: dict[int, tuple[int, int, bytes]] = {}
+        self.blocks: dict[int, tuple[int, bytes]] = {}
+        self.block_bytes = 0
+        self.deleted: list[tuple[str, int, int]] = []
+        self.heads: dict[int, Head] = {}
+        self.statements: list[tuple[str, Sequence[Any]]] = []
+        self.durable = False
+        self.sealing: list[Callable[[], None]] = []
+        self.failed: set[Callable[[Exception], None]] = set()
+        self.written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.written.add_done_callback(lambda written: written.cancelled() or written.exception())
+
+    @property
+    def anything(self) -> bool:
+        """Whether there is something to write."""
+        return bool(self.nodes or self.blocks or self.deleted or self.heads or self.statements or self.sealing)
+
+    @property
+    def small(self) -> bool:
+        """Whether writing it takes no longer than a loop may be held up."""
+        return self.block_bytes < SMALL_BATCH and len(self.nodes) + len(self.blocks) < SMALL_ROWS
+
+    def hides(self, table: str, place: int) -> bool:
+        """Whether this batch deletes what the disk still has there."""
+        return any(name == table and first <= place < end for name, first, end in self.deleted)
+
+
+class Writer:
+    """The one connection that writes. `send` it one batch at a time; `close` it."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self.connection = connection
+        self._path = path
+        self._work: queue.SimpleQueue[tuple[Batch, asyncio.AbstractEventLoop, _Done] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name=f"linkup store {path.name}", daemon=True)
+        self._synchronous = ""
+        self._quick = False
+        self._checkpointing = False
+        self._unsaved = 0
+        connection.execute("PRAGMA wal_autocheckpoint = 0")  # `_checkpoint` does it, never on the loop
+        connection.execute(f"PRAGMA cache_size = -{_CACHE}")
+        self._thread.start()
+
+    def send(self, batch: Batch, done: "_Done") -> None:
+        """Write a batch; `done(batch, error)` is called on this loop, now or later."""
+        if batch.small and self._quick and not self._checkpointing and self._unsaved < CHECKPOINT:
+            done(batch, self._write(batch))
+        else:
+            self._work.put((batch, asyncio.get_running_loop(), done))
+
+    async def close(self) -> None:
+        """End, after what was sent has been written."""
+        self._work.put(None)
+        await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
+        self.connection.close()
+
+    def _run(self) -> None:
+        while work := self._work.get():
+            batch, loop, done = work
+            error = self._write(batch)
+            # What comes next is prepared while this is copied, and written after it.
+            self._checkpointing = self._unsaved > (CHECKPOINT if batch.small else BULK_CHECKPOINT)
+            with contextlib.suppress(RuntimeError):  # the loop has ended; nobody waits
+                loop.call_soon_threadsafe(done, batch, error)
+            if self._checkpointing:
+                self._checkpoint()
+                self._checkpointing = False
+
+    def _checkpoint(self) -> None:
+        """Copy the write-ahead log into the database; what it holds is safe before that too."""
+        self._unsaved = 0
+        with contextlib.suppress(sqlite3.Error):  # a full disk: the next time may find room
+            self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+    def _write(self, batch: Batch) -> Exception | None:
+        """Write a batch; its failure is returned, for who waits for it."""
+        try:
+            with explained(self._path):
+                self._transact(batch)
+        except Exception as error:  # noqa: BLE001
+            return error
+        return None
+
+    def _transact(self, batch: Batch) -> None:
+        # Few statements of many rows: sqlite3 gives up the interpreter's lock for each, and may wait for it after each.
+        run = self.connection.execute
+        synchronous = "FULL" if batch.durable else "NORMAL"
+        if synchronous != self._synchronous:
+            run(f"PRAGMA synchronous = {synchronous}")
+            self._synchronous = synchronous
+        run("BEGIN IMMEDIATE")
+        try:
+            for table, first, end in batch.deleted:
+                run(f"DELETE FROM {table} WHERE place >= ? AND place < ?", (first, end))
+            self._insert("node", sorted(batch.nodes.values()))  # in the order in which the table keeps them
+            self._insert("block", list(batch.blocks.values()))
+            for core, head in batch.heads.items():
+                run("UPDATE core SET fork = ?, length = ?, signature = ?, contiguous = ? WHERE id = ?", (*head, core))
+            for statement, parameters in batch.statements:
+                run(statement, parameters)
+            started = time.perf_counter()
+            run("COMMIT")
+            self._quick = time.perf_counter() - started < QUICK_COMMIT
+            self._unsaved += batch.block_bytes + _ROW * (len(batch.nodes) + len(batch.blocks)) + _TRANSACTION
+        except BaseException:
+            if self.connection.in_transaction:
+                run("ROLLBACK")
+            raise
+
+    def _insert(self, table: str, rows: list[tuple[Any, ...]]) -> None:
+        at = 0
+        for size in _CHUNKS:
+            statement = _INSERTS[table][size]
+            while len(rows) - at >= size:
+                self.connection.execute(statement, [value for row in rows[at : at + size] for value in row])
+                at += size
+
+
+@contextlib.contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into sentences."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        text = str(error)
+        if "full" in text:
+            raise StoreError(f"the disk of the store in {path} is full; nothing of this change was kept") from error
+        if "readonly" in text or "unable to open" in text:
+            raise StoreError(f"the store in {path} cannot be written; check its permissions") from error
+        raise StoreError(f"the store in {path} cannot be used: {text}") from error
+
+
+_Done = Callable[[Batch, Exception | None], None]
