@@ -3,7 +3,8 @@
 Format: the npm package `hyperblobs` 2.
 """
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from typing import Any, NamedTuple
 
 from linkup_nb.errors import DecodeError
@@ -51,23 +52,38 @@ class Blobs:
     async def put(self, parts: Sequence[bytes | memoryview]) -> list[BlobId]:
         """Append each part as a blob; they survive a power cut once something durable is written after them."""
         ids: list[BlobId] = []
-        blocks: list[bytes] = []
-        offset, byte_offset, waiting = self.core.length, self.core.byte_length, 0
-        for part in parts:
-            view = memoryview(part)
-            count = -(-len(view) // BLOCK_SIZE)
-            ids.append(BlobId(offset, count, byte_offset, len(view)))
-            offset += count
-            byte_offset += len(view)
-            for start in range(0, len(view), BLOCK_SIZE):
-                blocks.append(bytes(view[start : start + BLOCK_SIZE]))
-                waiting += len(blocks[-1])
-                if waiting >= _WRITE_SIZE:
-                    await self.core._append(blocks, durable=False)
-                    blocks, waiting = [], 0
-        if blocks:
-            await self.core._append(blocks, durable=False)
+        offset, byte_offset = self.core.length, self.core.byte_length
+        async with _Appending(self.core) as appending:
+            for part in parts:
+                view = memoryview(part)
+                count = -(-len(view) // BLOCK_SIZE)
+                ids.append(BlobId(offset, count, byte_offset, len(view)))
+                offset += count
+                byte_offset += len(view)
+                for start in range(0, len(view), BLOCK_SIZE):
+                    await appending.add(bytes(view[start : start + BLOCK_SIZE]))
         return ids
+
+    async def put_stream(self, pieces: AsyncIterable[bytes]) -> BlobId:
+        """Append what comes as one blob, of which only a few megabytes are ever in memory."""
+        offset, byte_offset = self.core.length, self.core.byte_length
+        rest = bytearray()
+        async with _Appending(self.core) as appending:
+            async for piece in pieces:
+                view = memoryview(piece)
+                at = min(BLOCK_SIZE - len(rest), len(view)) if rest else 0
+                rest += view[:at]
+                if len(rest) == BLOCK_SIZE:
+                    await appending.add(bytes(rest))
+                    rest.clear()
+                end = len(view) - (len(view) - at) % BLOCK_SIZE
+                for start in range(at, end, BLOCK_SIZE):
+                    await appending.add(bytes(view[start : start + BLOCK_SIZE]))
+                rest += view[end:]
+            if rest:
+                await appending.add(bytes(rest))
+        core = self.core
+        return BlobId(offset, core.length - offset, byte_offset, core.byte_length - byte_offset)
 
     async def get(self, blob: BlobId) -> bytes:
         """The whole blob."""
@@ -84,9 +100,10 @@ class Blobs:
             return
         index, skip = await self._locate(blob, start)
         last = blob.block_offset + blob.block_length
+        size = BLOCK_SIZE if _cut_as_usual(blob) else max(1, blob.byte_length // blob.block_length)
         while left > 0 and index < last:
             # More is asked for than is waited for: a peer sends what comes next while this is used.
-            ahead = min(last, index + _READ_BLOCKS, index + 2 + left // BLOCK_SIZE)
+            ahead = min(last, index + _READ_BLOCKS, index - (-(skip + left) // size))
             for block in await self.core._read(index, ahead, self._timeout):
                 piece = block[skip : skip + left] if skip or len(block) > left else block
                 skip = 0
@@ -100,6 +117,54 @@ class Blobs:
             raise DecodeError("a blob that ends before its length")
 
     async def _locate(self, blob: BlobId, offset: int) -> tuple[int, int]:
-        if blob.block_length == -(-blob.byte_length // BLOCK_SIZE):
-            return blob.block_offset + offset // BLOCK_SIZE, offset % BLOCK_SIZE
+        if not offset:
+            return blob.block_offset, 0
+        if _cut_as_usual(blob):
+            # The block comes with what `seek` has to know, unless it is the wrong one: JavaScript may cut anyhow.
+            await self.core.get(blob.block_offset + offset // BLOCK_SIZE, timeout=self._timeout)
         return await self.core.seek(blob.byte_offset + offset, timeout=self._timeout)
+
+
+def _cut_as_usual(blob: BlobId) -> bool:
+    return blob.block_length == -(-blob.byte_length // BLOCK_SIZE)
+
+
+class _Appending:
+    """Blocks on their way to a core: those that follow are cut and hashed while those before are being written."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._blocks: list[bytes] = []
+        self._size = 0
+        self._last: asyncio.Task[int] | None = None
+
+    async def add(self, block: bytes) -> None:
+        """Append a block, later; may wait for the disk. Raises `StoreError` if what was added before was refused."""
+        self._blocks.append(block)
+        self._size += len(block)
+        if self._size >= _WRITE_SIZE:
+            await self._send()
+
+    async def _send(self) -> None:
+        before = self._last
+        self._last = asyncio.create_task(self._core._append(self._blocks, durable=False))
+        self._blocks, self._size = [], 0
+        await asyncio.sleep(0)  # lets it begin
+        if before:
+            await before
+
+    async def __aenter__(self) -> "_Appending":
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is None and self._blocks:
+                await self._send()
+        finally:
+            # Whoever appends next has to know how long the core has become.
+            if self._last:
+                await asyncio.wait([self._last])
+                if kind is None:
+                    self._last.result()
+                else:
+                    self._last.exception()

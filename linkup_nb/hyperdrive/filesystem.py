@@ -119,9 +119,11 @@ class DriveFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec has no t
         target = Path(lpath)
         await asyncio.to_thread(target.parent.mkdir, parents=True, exist_ok=True)
         with await asyncio.to_thread(target.open, "wb") as file:
-            async for piece in place.stream(drive, entry):
+            async for piece in drive.stream(entry):
                 await asyncio.to_thread(file.write, piece)
                 callback.relative_update(len(piece))
+        if entry.executable:
+            await asyncio.to_thread(target.chmod, 0o755)
 
     async def _isfile(self, path: str) -> bool:
         try:
@@ -172,8 +174,7 @@ class DriveFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec has no t
             return
         source, entry = await self._file(path1)
         drive, address = await self._writable(path2)
-        pieces = place.stream(source, entry)
-        await drive.put_stream(address.path, pieces, executable=entry.executable, metadata=entry.metadata)
+        await drive.put_stream(address.path, source.stream(entry), executable=entry.executable, metadata=entry.metadata)
 
     @_said
     async def _rm(self, path: Any, recursive: bool = False, maxdepth: int | None = None, **_: Any) -> None:

@@ -130,12 +130,19 @@ async def _children(drive: Drive, folder: str) -> AsyncIterator[Entry | str]:
             name, inside, _ = found.key[len(prefix) :].partition(b"/")
             path = folder + name.decode(errors="replace")
             # Others wrote this drive: a name that no path can have cannot be opened, and must not lead out of a folder.
-            if name and normalize(f"/x{path}") == f"/x{path}":
+            if _can_be_named(path):
                 yield path if inside else Entry.decode(found)
             if inside:
                 after, limit, more = prefix + name + b"0", 1, True
                 break
             after = found.key + b"\x00"
+
+
+def _can_be_named(path: str) -> bool:
+    try:
+        return normalize(path) == path
+    except UsageError:
+        return False
 
 
 async def _describe_entry(drive: Drive, root: str, entry: Entry) -> dict[str, Any]:
@@ -164,15 +171,7 @@ async def find_file(drive: Drive, path: str) -> Entry | None:
 @from_any_loop
 async def read(drive: Drive, entry: Entry, start: int = 0, end: int | None = None) -> bytes:
     """The bytes of a file from `start` to before `end`; only their blocks are fetched."""
-    return b"".join([piece async for piece in stream(drive, entry, start, end)])
-
-
-async def stream(drive: Drive, entry: Entry, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
-    """As `read`, in pieces, from any loop."""
-    if entry.blob and entry.blob.block_length:
-        blobs = await drive._contents_anywhere()
-        async for piece in blobs.stream(entry.blob, start, end):
-            yield piece
+    return b"".join([piece async for piece in drive.stream(entry, start, end)])
 
 
 @from_any_loop

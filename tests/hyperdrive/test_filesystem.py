@@ -1,0 +1,588 @@
+"""`linkup://`, as pandas and fsspec use it; fsspec's own tests are in `test_filesystem_abstract.py`."""
+
+import asyncio
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pandas as pd
+import pytest
+
+from linkup_nb.errors import DriveUnreachable, NotWritable, UsageError
+from linkup_nb.hypercore.corestore import Corestore
+from linkup_nb.hyperdrive.blobs import BLOCK_SIZE, BlobId
+from linkup_nb.hyperdrive.drive import Drive
+from linkup_nb.hyperdrive.entry import FILES, Entry
+from linkup_nb.hyperdrive.file import MAX_AHEAD, MAX_SPOOL
+from linkup_nb.hyperdrive.filesystem import DriveFileSystem
+from linkup_nb.swarm.connection import connect, listen
+from linkup_nb.wire.keys import z32encode
+from tests.hyperdrive.threads import LoopThread, loop_thread
+
+NOBODY = z32encode(b"\x07" * 32)
+BIG = bytes(range(256)) * 256 * 160  # 160 blocks
+
+OpenStore = Callable[..., Corestore]
+
+
+@pytest.fixture(scope="module")
+def thread() -> Iterator[LoopThread]:
+    with loop_thread() as thread:
+        yield thread
+
+
+@pytest.fixture
+def open_store(thread: LoopThread, tmp_path: Path) -> Iterator[OpenStore]:
+    opened: list[Corestore] = []
+
+    def open_one(name: str = "mine") -> Corestore:
+        async def make() -> Corestore:
+            store = Corestore(tmp_path / name)
+            await store.open()
+            return store
+
+        opened.append(thread.call(make()))
+        return opened[-1]
+
+    yield open_one
+    for store in opened:
+        thread.call(store.close())
+
+
+@pytest.fixture
+def drive(open_store: OpenStore, thread: LoopThread) -> Drive:
+    return thread.call(Drive.open(open_store()))
+
+
+@pytest.fixture
+def url(drive: Drive) -> str:
+    return f"linkup://{drive.id}"
+
+
+@pytest.fixture
+def fs(drive: Drive) -> DriveFileSystem:
+    return fsspec.filesystem("linkup")  # type: ignore[no-any-return]
+
+
+async def meet(a: Corestore, b: Corestore) -> None:
+    """Connect two stores over TCP."""
+    server = await listen("127.0.0.1", 0, a.replicate)
+    b.replicate(await connect("127.0.0.1", server.port))
+
+
+def downloaded(thread: LoopThread, store: Corestore, drive: Drive) -> list[int]:
+    """Which blocks of a drive's contents a store has."""
+
+    async def count() -> list[int]:
+        core = (await (await Drive.open(store, drive.key))._contents()).core
+        return [index for index in range(core.length) if core._log.blocks.has(index)]
+
+    return thread.call(count())
+
+
+# What users type
+
+
+def test_pandas_finds_the_protocol_by_itself_and_is_told_what_to_do() -> None:
+    code = f"import pandas as pd; pd.read_csv('linkup://{NOBODY}/a.csv')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stderr.strip().splitlines()[-1].startswith("linkup_nb.errors.UsageError: no store of drives is open")
+    assert "lu.start()" in done.stderr
+
+
+def test_pandas_writes_and_reads_tables(url: str, drive: Drive) -> None:
+    table = pd.DataFrame({"n": range(3), "word": ["a", "é", "c"]})
+    for name in ("a.csv", "deep/er/a.csv.gz"):
+        table.to_csv(f"{url}/{name}", index=False)
+        assert pd.read_csv(f"{url}/{name}").equals(table)
+    table.to_json(f"{url}/a.json", orient="records", lines=True)
+    assert pd.read_json(f"{url}/a.json", orient="records", lines=True).equals(table)
+
+
+def test_a_version_of_the_past_is_read_by_its_number(url: str, drive: Drive, fs: DriveFileSystem) -> None:
+    for rows in range(3):
+        pd.DataFrame({"n": range(rows)}).to_csv(f"{url}/a.csv", index=False)
+    fs.rm(f"{url}/a.csv")
+
+    assert [len(pd.read_csv(f"{url}+{version}/a.csv")) for version in (2, 3, 4)] == [0, 1, 2]
+    assert fs.ls(f"{url}+4", detail=False) == [f"{drive.id}+4/a.csv"]
+    assert fs.ls(f"{url}+5") == fs.ls(url) == fs.ls(f"{url}+0") == []
+    with pytest.raises(FileNotFoundError, match=r"a\.csv"):
+        pd.read_csv(f"{url}+5/a.csv")
+    with pytest.raises(UsageError, match="the newest version known here is 5"):
+        fs.ls(f"{url}+6")
+
+
+def test_a_key_may_be_hexadecimal(url: str, drive: Drive, fs: DriveFileSystem) -> None:
+    fs.pipe(f"{url}/a", b"x")
+    assert fs.ls(f"linkup://{drive.key.hex()}", detail=False) == [f"{drive.key.hex()}/a"]
+    assert fs.cat(f"linkup://{drive.key.hex()}+2/a") == b"x"
+
+
+@pytest.mark.parametrize("address", ["", "nokey/a", NOBODY + "+/a", NOBODY + "+x/a", NOBODY + "+-1/a", NOBODY + "+²/a"])
+def test_what_names_no_drive_gets_a_sentence(fs: DriveFileSystem, address: str) -> None:
+    with pytest.raises(UsageError, match=r"linkup://KEY|a key is 32 bytes"):
+        fs.cat(f"linkup://{address}")
+
+
+# Where drives are looked for
+
+
+def test_the_store_that_can_write_a_drive_is_used_then_one_that_knows_it(
+    open_store: OpenStore, thread: LoopThread
+) -> None:
+    reader, other, author = (open_store(name) for name in ("reader", "other", "author"))
+    drive = thread.call(Drive.open(author))
+    fs = fsspec.filesystem("linkup")
+    fs.pipe(f"{drive.id}/a", b"written")
+    assert fs.cat(f"{drive.id}/a") == b"written"
+
+    thread.call(meet(author, other))
+    assert fsspec.filesystem("linkup", store=other).cat(f"{drive.id}/a") == b"written"
+    thread.call(author.close())
+    assert fs.cat(f"{drive.id}/a") == b"written"
+    assert reader.cores == ()
+
+
+def test_a_store_may_be_named_and_then_no_other_is_looked_at(open_store: OpenStore, thread: LoopThread) -> None:
+    drive = thread.call(Drive.open(open_store("author")))
+    named = {"store": open_store("reader"), "timeout": 0.1}
+    pd.DataFrame({"n": [1]}).to_csv(f"linkup://{drive.id}/a.csv")
+    with pytest.raises(DriveUnreachable):
+        pd.read_csv(f"linkup://{drive.id}/a.csv", storage_options=named)
+
+
+def test_a_store_that_was_closed_and_opened_again_is_used_again(
+    url: str, drive: Drive, fs: DriveFileSystem, thread: LoopThread
+) -> None:
+    fs.pipe(f"{url}/a", b"x")
+    thread.call(drive._source.store.close())
+    with pytest.raises(UsageError, match="no store of drives is open"):
+        fs.cat(f"{url}/a")
+    thread.call(drive._source.store.open())
+    assert fs.cat(f"{url}/a") == b"x"
+
+
+def test_an_encrypted_drive_needs_its_key(open_store: OpenStore, thread: LoopThread) -> None:
+    store = open_store()
+    drive = thread.call(Drive.open(store, encryption_key=b"k" * 32))
+    fs = fsspec.filesystem("linkup", encryption_key=b"k" * 32)
+    fs.pipe(f"{drive.id}/a", b"secret")
+    assert fs.cat(f"{drive.id}/a") == thread.call(drive.get("/a")) == b"secret"
+
+
+async def test_a_store_on_the_loop_that_would_wait_for_it_gets_a_sentence(tmp_path: Path) -> None:
+    async with Corestore(tmp_path) as store:
+        drive = await Drive.open(store)
+        await drive.put("/a.csv", b"n\n1\n")
+        with pytest.raises(UsageError, match=r"asyncio\.to_thread"):
+            pd.read_csv(f"linkup://{drive.id}/a.csv")
+
+        table = await asyncio.to_thread(pd.read_csv, f"linkup://{drive.id}/a.csv")
+        fs = fsspec.filesystem("linkup", asynchronous=True)
+        assert list(table.n) == [1]
+        assert await fs._cat_file(f"{drive.id}/a.csv") == b"n\n1\n"
+
+
+def test_a_store_whose_loop_stands_still_gets_a_sentence(tmp_path: Path) -> None:
+    async def opened() -> Corestore:
+        store = Corestore(tmp_path)
+        await store.open()
+        return store
+
+    loop = asyncio.new_event_loop()
+    store = loop.run_until_complete(opened())
+    with pytest.raises(UsageError, match="does not run"):
+        DriveFileSystem(store=store).ls(NOBODY)
+    loop.run_until_complete(store.close())
+    loop.close()
+
+
+async def test_a_store_on_another_thread_is_read_inside_of_async_code(url: str, fs: DriveFileSystem) -> None:
+    fs.pipe(f"{url}/a.csv", b"n\n1\n")
+    there = fsspec.filesystem("linkup", asynchronous=True)
+    assert list(pd.read_csv(f"{url}/a.csv").n) == [1]
+    assert await asyncio.gather(*(there._cat_file(f"{url}/a.csv", start) for start in range(3))) == [
+        b"n\n1\n",
+        b"\n1\n",
+        b"1\n",
+    ]
+
+
+# Reading from peers
+
+
+@pytest.fixture
+def far(drive: Drive, open_store: OpenStore, thread: LoopThread) -> Corestore:
+    """A store connected to that of the drive, which has a large file."""
+    thread.call(drive.put("/big", BIG))
+    store = open_store("far")
+    thread.call(meet(drive._source.store, store))
+    return store
+
+
+def test_a_range_fetches_only_its_blocks(drive: Drive, far: Corestore, thread: LoopThread) -> None:
+    fs = fsspec.filesystem("linkup", store=far)
+    path = f"{drive.id}/big"
+    assert fs.size(path) == len(BIG)
+    assert downloaded(thread, far, drive) == []
+
+    start = 50 * BLOCK_SIZE + 10
+    assert fs.cat_file(path, start, start + 100) == BIG[start : start + 100]
+    assert downloaded(thread, far, drive) == [50]
+    assert fs.cat_file(path, -5) == BIG[-5:]
+    assert downloaded(thread, far, drive) == [50, 159]
+    starts, ends = [0, BLOCK_SIZE - 1, 100 * BLOCK_SIZE], [1, BLOCK_SIZE + 1, 102 * BLOCK_SIZE]
+    ranges = [BIG[start:end] for start, end in zip(starts, ends, strict=True)]
+    assert fs.cat_ranges([path] * 3, starts, ends) == ranges
+    assert downloaded(thread, far, drive) == [0, 1, 50, 100, 101, 159]
+
+
+def test_an_open_file_fetches_what_is_read_and_ahead_only_for_who_reads_on(
+    drive: Drive, far: Corestore, thread: LoopThread
+) -> None:
+    fs = fsspec.filesystem("linkup", store=far)
+    with fs.open(f"{drive.id}/big") as file:
+        for block in (90, 20, 140):
+            file.seek(block * BLOCK_SIZE)
+            assert file.read(1000) == BIG[block * BLOCK_SIZE :][:1000]
+        assert downloaded(thread, far, drive) == [20, 90, 140]
+
+        file.seek(0)
+        assert file.read(BLOCK_SIZE) == BIG[:BLOCK_SIZE]
+        assert downloaded(thread, far, drive) == [0, 20, 90, 140]
+        assert file.read(BLOCK_SIZE) == BIG[BLOCK_SIZE : 2 * BLOCK_SIZE]
+        assert downloaded(thread, far, drive) == [0, 1, 2, 20, 90, 140]
+        assert file.read() == BIG[2 * BLOCK_SIZE :]
+        assert len(downloaded(thread, far, drive)) == 160
+
+
+def test_reading_ahead_has_a_bound(fs: DriveFileSystem, url: str) -> None:
+    fs.pipe(f"{url}/big", BIG * 3)
+    asked: list[int] = []
+    with fs.open(f"{url}/big") as file:
+        fetch = file.cache.fetcher
+
+        def told(start: int, end: int) -> bytes:
+            asked.append(end - start)
+            return bytes(fetch(start, end))
+
+        file.cache.fetcher = told
+        while file.read(BLOCK_SIZE):
+            assert len(file.cache._held) <= MAX_AHEAD + BLOCK_SIZE
+    assert sum(asked) == 3 * len(BIG)
+    assert max(asked) > MAX_AHEAD // 2
+
+
+def test_blocks_that_javascript_cut_at_will_are_found_too(drive: Drive, far: Corestore, thread: LoopThread) -> None:
+    """JavaScript's `createWriteStream` makes a block of each piece that it is given."""
+    pieces = [b"a" * 10, b"b" * BLOCK_SIZE, b"c" * 5, b"d" * 60_000]
+    whole = b"".join(pieces)
+
+    async def write() -> None:
+        core = (await drive._contents()).core
+        blob = BlobId(core.length, len(pieces), core.byte_length, len(whole))
+        await core.append(pieces)
+        await core.append([b"z" * 10] * 5)
+        await drive.bee.put(FILES + b"/odd", Entry("/odd", 0, blob).encode())
+        odd = blob._replace(block_length=2, byte_length=10 + BLOCK_SIZE)  # as many as there would be of full ones
+        await drive.bee.put(FILES + b"/even", Entry("/even", 0, odd).encode())
+        await _arrived(far, drive)
+
+    thread.call(write())
+    fs = fsspec.filesystem("linkup", store=far)
+    for name, data in (("odd", whole), ("even", whole[: 10 + BLOCK_SIZE])):
+        assert fs.cat(f"{drive.id}/{name}") == data
+        for start in (0, 5, 10, 11, 100, BLOCK_SIZE, BLOCK_SIZE + 9, len(data) - 1):
+            assert fs.cat_file(f"{drive.id}/{name}", start, start + 20) == data[start : start + 20]
+
+
+def test_each_call_sees_the_newest_version_and_an_open_file_stays_as_it_was(
+    drive: Drive, far: Corestore, thread: LoopThread
+) -> None:
+    fs = fsspec.filesystem("linkup", store=far)
+    for n in range(5):
+        thread.call(drive.put("/n", b"%d" % n))
+        thread.call(_arrived(far, drive))
+        with fs.open(f"{drive.id}/n") as file:
+            thread.call(drive.put("/n", b"later and longer"))
+            thread.call(_arrived(far, drive))
+            assert file.read() == b"%d" % n
+        assert fs.cat(f"{drive.id}/n") == b"later and longer"
+    thread.call(drive.delete("/n"))
+    thread.call(_arrived(far, drive))
+    assert not fs.exists(f"{drive.id}/n")
+    assert fs.ls(drive.id, detail=False) == [f"{drive.id}/big"]
+
+
+async def _arrived(store: Corestore, drive: Drive) -> None:
+    copy = await Drive.open(store, drive.key)
+    while copy.version < drive.version:
+        await copy._core._log.changed()
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda fs, url: fs.cat(f"{url}/a"),
+        lambda fs, url: fs.ls(url),
+        lambda fs, url: fs.exists(f"{url}/a"),
+        lambda fs, url: fs.isfile(f"{url}/a"),
+        lambda fs, url: fs.isdir(f"{url}/a"),
+        lambda fs, url: fs.glob(f"{url}/*"),
+        lambda fs, url: list(fs.walk(url)),
+        lambda fs, url: fs.open(f"{url}/a"),
+        lambda fs, url: fs.open(f"{url}/a", "wb"),
+        lambda fs, url: pd.read_csv(f"{url}/a", storage_options={"timeout": 0.1}),
+    ],
+)
+def test_a_drive_that_nobody_has_is_said_to_be_so_and_not_to_be_empty(
+    open_store: OpenStore, ask: Callable[[DriveFileSystem, str], object]
+) -> None:
+    open_store()
+    with pytest.raises(DriveUnreachable, match=r"no peer sent anything of it within 0.1 s; is anybody online"):
+        ask(fsspec.filesystem("linkup", timeout=0.1), f"linkup://{NOBODY}")
+
+
+def test_contents_that_nobody_has_are_said_to_be_missing(
+    drive: Drive, far: Corestore, thread: LoopThread, tmp_path: Path
+) -> None:
+    thread.call(drive.clear("/big"))
+    fs = fsspec.filesystem("linkup", store=far, timeout=0.3)
+    assert fs.size(f"{drive.id}/big") == len(BIG)
+    with pytest.raises(DriveUnreachable, match="no peer sent block 0"):
+        fs.cat(f"{drive.id}/big")
+    with fs.open(f"{drive.id}/big") as file, pytest.raises(DriveUnreachable, match="no peer sent block"):
+        file.read(10)
+
+
+def test_a_peer_that_has_left_does_not_take_its_drive_along(drive: Drive, far: Corestore, thread: LoopThread) -> None:
+    fs = fsspec.filesystem("linkup", store=far, timeout=5)
+    assert fs.cat_file(f"{drive.id}/big", 0, 10) == BIG[:10]
+    thread.call(drive._source.store.close())
+    assert fs.cat_file(f"{drive.id}/big", 0, 10) == BIG[:10]
+    assert fs.ls(drive.id, detail=False) == [f"{drive.id}/big"]
+
+
+# Writing
+
+
+def test_somebody_elses_drive_and_the_past_cannot_be_written(
+    url: str, drive: Drive, far: Corestore, fs: DriveFileSystem
+) -> None:
+    theirs = fsspec.filesystem("linkup", store=far)
+    changes: list[Callable[[DriveFileSystem, str], object]] = [
+        lambda fs, url: fs.pipe(f"{url}/a", b"x"),
+        lambda fs, url: fs.open(f"{url}/a", "wb"),
+        lambda fs, url: fs.rm(f"{url}/big"),
+        lambda fs, url: fs.cp(f"{url}/big", f"{url}/b"),
+        lambda fs, url: fs.put(__file__, f"{url}/b"),
+    ]
+    for there, where, sentence in ((theirs, url, "only its author"), (fs, f"{url}+2", "the past")):
+        for change in changes:
+            with pytest.raises(NotWritable, match=sentence):
+                change(there, where)
+    assert drive.version == 2
+
+
+def test_what_is_written_is_there_when_the_file_is_closed(url: str, drive: Drive, fs: DriveFileSystem) -> None:
+    piece = os.urandom(1024 * 1024)
+    with fs.open(f"{url}/big", "wb") as file:
+        for _ in range(MAX_SPOOL // len(piece) * 3):
+            file.write(piece)
+        assert (fs.exists(f"{url}/big"), drive.version) == (False, 0)
+    assert fs.cat(f"{url}/big") == piece * (MAX_SPOOL // len(piece) * 3)
+    assert drive.version == 2
+
+
+def test_two_files_may_be_written_at_once(url: str, fs: DriveFileSystem) -> None:
+    with fs.open(f"{url}/a", "wb", block_size=1024) as a, fs.open(f"{url}/b", "wb", block_size=1024) as b:
+        for _ in range(10):
+            a.write(b"a" * 2000)
+            b.write(b"b" * 2000)
+    assert fs.cat([f"{url}/a", f"{url}/b"]) == {f"{url[9:]}/a": b"a" * 20_000, f"{url[9:]}/b": b"b" * 20_000}
+
+
+def test_files_open_in_every_mode_that_makes_sense(url: str, fs: DriveFileSystem) -> None:
+    with fs.open(f"{url}/a", "w", encoding="utf-8", newline="\r\n") as file:
+        file.write("é\nb\n")
+    assert fs.cat(f"{url}/a") == "é\r\nb\r\n".encode()
+    for _ in range(2):
+        with fs.open(f"{url}/a", "ab") as file:
+            file.write(b"more")
+    with fs.open(f"{url}/new", "a") as file:
+        file.write("new")
+    with fsspec.open(f"{url}/a", "r", encoding="utf-8") as file:
+        assert list(file) == ["é\n", "b\n", "moremore"]
+    with fs.open(f"{url}/x", "xb") as file:
+        file.write(b"x")
+    with pytest.raises(FileExistsError, match="is there already"):
+        fs.open(f"{url}/x", "xb")
+    with pytest.raises(NotImplementedError):
+        fs.open(f"{url}/x", "r+b")
+    for missing in ("no", ""):
+        with pytest.raises((FileNotFoundError, IsADirectoryError)):
+            fs.open(f"{url}/{missing}")
+    assert fs.cat_file(f"{url}/new") == b"new"
+
+
+def test_a_transaction_writes_all_or_nothing(url: str, drive: Drive, fs: DriveFileSystem) -> None:
+    with fs.transaction, fs.open(f"{url}/a", "wb") as file:
+        file.write(b"a")
+
+    def fail() -> None:
+        with fs.transaction:
+            fs.pipe(f"{url}/c", b"at once")
+            with fs.open(f"{url}/b", "wb") as file:
+                file.write(b"b")
+            raise io.UnsupportedOperation
+
+    with pytest.raises(io.UnsupportedOperation):
+        fail()
+    assert (fs.ls(url, detail=False), drive.version) == ([f"{drive.id}/a", f"{drive.id}/c"], 3)
+
+
+def test_a_folder_is_removed_at_once_and_a_missing_file_removes_nothing(
+    url: str, drive: Drive, fs: DriveFileSystem, thread: LoopThread
+) -> None:
+    fs.pipe({f"{url}/f/{n}": b"" for n in range(20)} | {f"{url}/a": b"", f"{url}/b": b""})
+    with pytest.raises(FileNotFoundError, match=r"linkup://.*/missing"):
+        fs.rm([f"{url}/a", f"{url}/missing"])
+    assert fs.exists(f"{url}/a")
+    with pytest.raises(FileNotFoundError):
+        fs.rm(f"{url}/f")
+
+    before = drive.version
+    fs.rm(f"{url}/f", recursive=True)
+    assert fs.ls(url, detail=False) == [f"{drive.id}/a", f"{drive.id}/b"]
+    assert drive.version == before + 20
+
+    async def appends() -> list[int]:
+        return [len(block) for block in [await drive._core.get(drive.version - 1)]]
+
+    assert thread.call(appends())
+
+
+def test_files_are_copied_and_moved_with_what_is_known_of_them(
+    url: str, drive: Drive, fs: DriveFileSystem, thread: LoopThread
+) -> None:
+    thread.call(drive.put("/tool", b"#!", executable=True, metadata={"by": "me"}))
+    fs.mv(f"{url}/tool", f"{url}/bin/tool")
+    fs.mkdir(f"{url}/empty")
+    fs.makedirs(f"{url}/empty/too", exist_ok=True)
+    fs.cp(f"{url}/bin", f"{url}/copy", recursive=True)
+
+    about = fs.info(f"{url}/copy/tool")
+    assert (about["size"], about["executable"], about["metadata"]) == (2, True, {"by": "me"})
+    assert fs.find(url) == [f"{drive.id}/bin/tool", f"{drive.id}/copy/tool"]
+    assert not fs.exists(f"{url}/empty")
+
+
+def test_files_come_and_go_with_their_executable_bit(url: str, fs: DriveFileSystem, tmp_path: Path) -> None:
+    (tmp_path / "tool").write_bytes(b"#!")
+    (tmp_path / "tool").chmod(0o755)
+    fs.put(str(tmp_path / "tool"), f"{url}/tool")
+    fs.get(f"{url}/tool", str(tmp_path / "new" / "tool"))
+    assert fs.info(f"{url}/tool")["executable"]
+    assert os.access(tmp_path / "new" / "tool", os.X_OK)
+
+
+# What is there
+
+
+def test_folders_are_walked(url: str, drive: Drive, fs: DriveFileSystem) -> None:
+    fs.pipe({f"{url}{path}": b"x" for path in ("/a/b/c", "/a/b.txt", "/a/d", "/a.csv", "/b.csv", "/a-/x")})
+    root = drive.id
+    assert sorted(fs.ls(f"{url}/a", detail=False)) == [f"{root}/a/b", f"{root}/a/b.txt", f"{root}/a/d"]
+    assert fs.glob(f"{url}/*.csv") == [f"{root}/a.csv", f"{root}/b.csv"]
+    assert fs.glob(f"{url}/**/[cd]") == [f"{root}/a/b/c", f"{root}/a/d"]
+    assert [(path, sorted(folders), sorted(files)) for path, folders, files in fs.walk(f"{url}/a")] == [
+        (f"{root}/a", ["b"], ["b.txt", "d"]),
+        (f"{root}/a/b", [], ["c"]),
+    ]
+    assert (fs.isdir(f"{url}/a"), fs.isfile(f"{url}/a"), fs.isfile(f"{url}/a.csv")) == (True, False, True)
+    assert fs.du(url) == 6
+    assert fs.ls(f"{url}/a.csv") == [fs.info(f"{url}/a.csv")]
+    with pytest.raises(FileNotFoundError):
+        fs.ls(f"{url}/nothing")
+
+
+def test_a_large_folder_and_one_of_folders_are_listed_whole(url: str, drive: Drive, thread: LoopThread) -> None:
+    async def fill() -> None:
+        async with drive.batch() as batch:
+            for n in range(600):
+                await batch.put(f"/flat/{n:03}", b"")
+                await batch.put(f"/nested/{n:03}/{n % 7}", b"")
+                await batch.put(f"/nested/{n:03}/x/y", b"")
+
+    thread.call(fill())
+    fs = fsspec.filesystem("linkup")
+    for folder, kind in (("flat", "file"), ("nested", "directory")):
+        found = fs.ls(f"{url}/{folder}")
+        assert [about["name"] for about in found] == [f"{drive.id}/{folder}/{n:03}" for n in range(600)]
+        assert {about["type"] for about in found} == {kind}
+
+
+def test_symbolic_links_are_followed(url: str, drive: Drive, fs: DriveFileSystem, thread: LoopThread) -> None:
+    thread.call(drive.put("/a/file", b"content"))
+    thread.call(drive.symlink("/a/link", "file"))
+    thread.call(drive.symlink("/broken", "/nowhere"))
+    link, broken = fs.info(f"{url}/a/link"), fs.info(f"{url}/broken")
+    assert (link["type"], link["size"], link["islink"], link["destination"]) == ("file", 7, True, "file")
+    assert (broken["type"], broken["size"], fs.isfile(f"{url}/broken")) == ("link", 0, False)
+    assert fs.cat(f"{url}/a/link") == b"content"
+    with pytest.raises(FileNotFoundError):
+        fs.cat(f"{url}/broken")
+
+
+@pytest.mark.parametrize(
+    ("metadata", "expected"),
+    [
+        ({"created": "2026-05-01T10:00:00+00:00", "mtime": 1_777_777_777_000}, (2026, 5, 1)),
+        ({"birthtime": 1_777_600_000_000, "modified": "2026-05-03T03:09:37Z"}, (2026, 5, 1)),
+    ],
+)
+def test_the_metadata_may_tell_when(
+    url: str, drive: Drive, fs: DriveFileSystem, thread: LoopThread, metadata: Any, expected: tuple[int, int, int]
+) -> None:
+    thread.call(drive.put("/a", b"", metadata=metadata))
+    assert fs.created(f"{url}/a").timetuple()[:3] == expected
+    assert fs.modified(f"{url}/a") == datetime(2026, 5, 3, 3, 9, 37, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("metadata", [None, "x", [1], {}, {"mtime": None}, {"mtime": "soon"}, {"mtime": 10**400}])
+def test_metadata_that_does_not_tell_gets_a_sentence(
+    url: str, drive: Drive, fs: DriveFileSystem, thread: LoopThread, metadata: Any
+) -> None:
+    thread.call(drive.put("/a", b"", metadata=metadata))
+    with pytest.raises(UsageError, match="has no modified or mtime"):
+        fs.modified(f"{url}/a")
+
+
+def test_names_that_lead_out_of_a_folder_are_not_there(
+    url: str, drive: Drive, fs: DriveFileSystem, thread: LoopThread, tmp_path: Path
+) -> None:
+    async def write() -> None:
+        await drive.put("/a/good", b"good")
+        value = (await drive.bee.get(FILES + b"/a/good")).value  # type: ignore[union-attr]
+        for name in (b"/a/../../evil", b"/a/..", b"/a/./x", b"/a//x", b"/../evil", b"/a/b\\..\\..\\evil", b"x"):
+            await drive.bee.put(FILES + name, value or b"")
+
+    thread.call(write())
+    assert fs.find(url) == [f"{drive.id}/a/good"]
+    fs.get(url, str(tmp_path / "in" / "side"), recursive=True)
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file() and "mine" not in path.parts] == ["good"]
+
+
+def test_what_changes_changes_the_fingerprint(url: str, fs: DriveFileSystem) -> None:
+    fs.pipe({f"{url}/a": b"1", f"{url}/b": b"1"})
+    a, b = fs.ukey(f"{url}/a"), fs.ukey(f"{url}/b")
+    fs.pipe(f"{url}/a", b"2")
+    assert fs.ukey(f"{url}/a") != a
+    assert fs.ukey(f"{url}/b") == b
