@@ -5,6 +5,7 @@ const net = require('net')
 const readline = require('readline')
 const Corestore = require('corestore')
 const Hyperdrive = require('hyperdrive')
+const ServeDrive = require('serve-drive')
 const SecretStream = require('@hyperswarm/secret-stream')
 
 const HOST = '127.0.0.1'
@@ -158,6 +159,11 @@ const ops = {
       found.push([(left || right).key, right && right.value.blob && right.value.blob.byteOffset, left && left.value.blob && left.value.blob.byteOffset])
     }
     return found.sort()
+  },
+  async serve ({ handle, token, links }) {
+    const server = new ServeDrive({ host: HOST, port: 0, token: Buffer.from(token, 'hex'), get: () => drives.get(handle) })
+    await server.ready()
+    return links.map(([path, options]) => server.getLink(path, options))
   },
   async waitLength ({ handle, length, fork }) {
     const core = cores.get(handle)
