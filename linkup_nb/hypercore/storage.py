@@ -27,6 +27,7 @@ PENDING_HIGH_WATER = 16 * 1024 * 1024  # bytes of blocks not on disk yet, above 
 
 _APPLICATION = 0x6C754E42
 _FILE = "logs.sqlite3"
+_PAGE = 8192  # bytes; larger ones write large blocks quicker, and make each small append write more
 _NUMBER = 2**42 - 1
 _CORE_SHIFT = 42
 _MAX_CORES = 2**20
@@ -117,6 +118,7 @@ class Store:
 
     def _check_version(self, connection: sqlite3.Connection) -> None:
         """Make the tables, or see that they are those which this program knows."""
+        connection.execute(f"PRAGMA page_size = {_PAGE}")  # of a new file
         connection.execute("PRAGMA journal_mode = WAL")
         application = connection.execute("PRAGMA application_id").fetchone()[0]
         version = connection.execute("PRAGMA user_version").fetchone()[0]

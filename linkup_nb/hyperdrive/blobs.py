@@ -5,6 +5,7 @@ Format: the npm package `hyperblobs` 2.
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from io import BytesIO
 from typing import Any, NamedTuple
 
 from linkup_nb.errors import DecodeError
@@ -91,7 +92,10 @@ class Blobs:
             block = self.core._here(blob.block_offset)
             if block is not None:
                 return block
-        return b"".join([part async for part in self.stream(blob)])
+        whole = BytesIO()  # grows where it is, and gives itself away: nothing is there twice
+        async for piece in self.stream(blob):
+            whole.write(piece)
+        return whole.getvalue()
 
     async def stream(self, blob: BlobId, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         """The bytes of a blob from `start` to before `end`, in pieces; only their blocks are fetched."""

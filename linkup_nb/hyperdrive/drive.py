@@ -211,23 +211,8 @@ class Drive:
         """Set the content of a file to what comes, which is never all in memory; nobody sees it before its end."""
         key = key_of(path)
         blobs = await self._contents()
-        core = blobs.core
-        async with core._log.writing:
-            start = BlobId(core.length, 0, core.byte_length, 0)
-            waiting = bytearray()
-            async for piece in pieces:
-                waiting += piece
-                if len(waiting) >= BATCH_BYTES:
-                    whole = len(waiting) - len(waiting) % 65536
-                    await blobs.put([bytes(waiting[:whole])])
-                    del waiting[:whole]
-            await blobs.put([bytes(waiting)])
-            blob = BlobId(
-                start.block_offset,
-                core.length - start.block_offset,
-                start.byte_offset,
-                core.byte_length - start.byte_offset,
-            )
+        async with blobs.core._log.writing:
+            blob = await blobs.put_stream(pieces)
             await self._bee.put(key, Entry(normalize(path), 0, blob, executable, None, metadata).encode())
 
     @from_any_loop

@@ -144,6 +144,35 @@ async def test_a_stream_in_is_seen_at_its_end(drive: Drive) -> None:
     assert b"".join([piece async for piece in drive.stream("/streamed", 70_000, 70_010)]) == expected[70_000:70_010]
 
 
+async def test_a_stream_is_cut_into_whole_blocks_however_it_comes(drive: Drive) -> None:
+    sizes = (1, 65_535, 65_536, 10, 0, 200_000, 65_526, 5 * 1024 * 1024, 70_000, 3)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for index, size in enumerate(sizes):
+            yield bytes([index]) * size
+
+    await drive.put_stream("/streamed", pieces())
+
+    blobs = (await drive._contents()).core
+    assert await drive.get("/streamed") == b"".join(bytes([index]) * size for index, size in enumerate(sizes))
+    assert {len(await blobs.get(index)) for index in range(blobs.length - 1)} == {65_536}
+
+
+async def test_a_stream_that_breaks_off_leaves_the_drive_as_it_was(drive: Drive) -> None:
+    await drive.put("/a", b"1")
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield bytes(9 * 1024 * 1024)
+        raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        await drive.put_stream("/streamed", pieces())
+    await drive.put("/b", b"2")
+
+    assert [entry.path async for entry in drive.list()] == ["/a", "/b"]
+    assert (await drive.get("/a"), await drive.get("/b")) == (b"1", b"2")
+
+
 async def test_a_batch_that_fails_leaves_the_drive_as_it_was(drive: Drive) -> None:
     await drive.put("/a", b"1")
 
