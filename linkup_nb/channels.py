@@ -7,7 +7,7 @@ from typing import Protocol
 
 from linkup_nb.errors import ConnectionClosed, PeerError
 from linkup_nb.loops import Tasks
-from linkup_nb.wire.protomux import Channel, Closed, Drained, Offered, Opened, Protomux, Received
+from linkup_nb.wire.protomux import Channel, Closed, Drained, Offered, Opened, Protomux, Received, State
 
 
 class Connection(Protocol):
@@ -92,7 +92,9 @@ class Channels:
         return channel
 
     def send(self, channel: Channel, type: int, payload: bytes) -> bool:
-        """Queue a message; `False` asks to wait until the channel has drained."""
+        """Queue a message; `False` asks to wait until the channel has drained. Once it is closed, nothing is sent."""
+        if channel.state is State.CLOSED:  # its handler hears of that after what came before
+            return True
         self._wake.set()
         return channel.send(type, payload)
 
