@@ -19,6 +19,7 @@ class Download:
         self._stopped = stopped
         self._left = sum(1 for _ in log.blocks.missing(start, end))
         self._finished = asyncio.get_running_loop().create_future()
+        self._finished.add_done_callback(lambda finished: finished.cancelled() or finished.exception())
         self.count()
 
     def __repr__(self) -> str:
@@ -35,23 +36,36 @@ class Download:
         return self._left == 0
 
     async def done(self, *, progress: bool = False, timeout: float | None = None) -> None:
-        """Wait until all blocks are here; `progress` shows a bar. Raises `TimeoutError` after `timeout` seconds."""
-        async with asyncio.timeout(timeout):
-            if not progress:
-                await asyncio.shield(self._finished)
-                return
-            from tqdm.auto import tqdm  # type: ignore[import-untyped]
+        """Wait until all blocks are here, on disk; `progress` shows a bar.
 
-            with tqdm(total=self.total, unit="block") as bar:
-                while not self._finished.done():
-                    bar.update(self.downloaded - bar.n)
-                    await asyncio.wait([self._finished], timeout=0.1)
+        Raises `TimeoutError` after `timeout` seconds, `StoreError` when the disk refuses them.
+        """
+        async with asyncio.timeout(timeout):
+            if progress:
+                await self._show()
+            await asyncio.shield(self._finished)
+            if not self.cancelled:
+                await self._log.store.flush()
+
+    async def _show(self) -> None:
+        from tqdm.auto import tqdm  # type: ignore[import-untyped]
+
+        with tqdm(total=self.total, unit="block") as bar:
+            while not self._finished.done():
                 bar.update(self.downloaded - bar.n)
+                await asyncio.wait([self._finished], timeout=0.1)
+            bar.update(self.downloaded - bar.n)
 
     def cancel(self) -> None:
         """Fetch no more of it."""
         self.cancelled = True
         self._finish()
+
+    def fail(self, error: Exception) -> None:
+        """Fetch no more of it: the disk refuses what has come."""
+        if not self._finished.done():
+            self._finished.set_exception(error)
+        self._stopped(self)
 
     def arrived(self, index: int) -> None:
         """A block of the log has come."""

@@ -32,7 +32,10 @@ class Listener(Protocol):
     """Somebody whom a log tells what happens to it."""
 
     def told(self, event: str, *details: Any) -> None:
-        """`append`, `truncate` (length, fork), `download` (index), `clear` (start, end), `want`, `peer`, `conflict`."""
+        """`append`, `truncate` (length, fork), `download` (index), `clear` (start, end), `want`, `peer`, `conflict`.
+
+        And `unwritten` (error): what has come was not written, and is gone again.
+        """
 
 
 class Evidence(NamedTuple):
@@ -144,16 +147,24 @@ class Log:
     # Changes by the author
 
     async def append(
-        self, blocks: Sequence[bytes], encode: Callable[[int, int, bytes], bytes] | None, *, durable: bool = True
+        self,
+        blocks: Sequence[bytes],
+        encode: Callable[[int, int, bytes], bytes] | None,
+        *,
+        durable: bool = True,
+        after: "asyncio.Future[int] | None" = None,
     ) -> int:
         """Add blocks at the end, at once or not at all; the length then. They are on disk when this returns.
 
         What is appended while the disk is busy is signed, written and announced together. `encode(index, fork, block)`
-        encrypts. With `durable=False` they survive a crash but not yet a power cut.
+        encrypts. With `durable=False` they survive a crash but not yet a power cut. Nothing is added if `after`, an
+        append to another log of this store, fails.
         """
         if any(len(block) > MAX_BLOCK for block in blocks):
             raise UsageError(f"a block has at most {MAX_BLOCK} bytes; split what is larger")
         async with self._turn:
+            if after and after.done():
+                after.result()
             growth = self._grow(blocks, encode, durable)
             length = growth.peaks.length
         await asyncio.shield(growth.written)
@@ -343,6 +354,7 @@ class Log:
         row = self.store.core(self.discovery_key)
         assert row
         self._load(row.head)
+        self._tell("unwritten", error)
 
     def _delete_from(self, length: int) -> None:
         """Forget the blocks from `length` on, and every node over one of them."""

@@ -122,6 +122,9 @@ class Replicator:
                 peer.say_lost(start, end - start)
             for download in self._downloads:
                 download.recount()
+        elif event == "unwritten":
+            for download in tuple(self._downloads):
+                download.fail(details[0])
         elif event == "want":
             self._pump_soon()
         elif event == "conflict":
