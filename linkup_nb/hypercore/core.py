@@ -154,12 +154,14 @@ class Core(Events):
         """
         return await self._append([blocks] if isinstance(blocks, bytes) else blocks)
 
-    async def _append(self, blocks: Sequence[bytes], *, durable: bool = True) -> int:
+    async def _append(
+        self, blocks: Sequence[bytes], *, durable: bool = True, after: "asyncio.Future[int] | None" = None
+    ) -> int:
         self._check_open()
         if self._at:
             raise UsageError("a snapshot is the past, which cannot be appended to")
         encode = self._cipher.encrypt if self._cipher else None
-        return await self._log.append([bytes(block) for block in blocks], encode, durable=durable)
+        return await self._log.append([bytes(block) for block in blocks], encode, durable=durable, after=after)
 
     @from_any_loop
     async def truncate(self, length: int, fork: int | None = None) -> None:

@@ -3,6 +3,7 @@
 Format: the npm package `hyperbee` 2. The version of a bee is the length of its core; block 0 is a header.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import NamedTuple
 
@@ -214,11 +215,14 @@ class Bee:
         async with self.batch() as batch:
             return await batch.delete(key)
 
-    def batch(self) -> "Batch":
-        """Many changes, written at once or not at all: `async with bee.batch() as batch: await batch.put(…)`."""
+    def batch(self, *, after: "asyncio.Future[int] | None" = None) -> "Batch":
+        """Many changes, written at once or not at all: `async with bee.batch() as batch: await batch.put(…)`.
+
+        Nothing is written if `after`, an append to another core of this store, fails.
+        """
         if self._at is not None:
             raise UsageError("the past of a bee cannot be changed")
-        return Batch(self)
+        return Batch(self, after)
 
     async def _open(self, version: int) -> Tree | None:
         """The tree of a version; the latest one stays in memory."""
@@ -272,8 +276,9 @@ class Bee:
 class Batch:
     """Changes of a bee that are written together."""
 
-    def __init__(self, bee: Bee) -> None:
+    def __init__(self, bee: Bee, after: "asyncio.Future[int] | None") -> None:
         self._bee = bee
+        self._after = after
         self._loop = bee._loop
         self._changes: list[Change] = []
         self._tree: Tree | None = None
@@ -338,7 +343,7 @@ class Batch:
         if bee.version == 0:
             metadata = b"" if bee._metadata is None else field(_METADATA, bee._metadata)
             blocks.insert(0, field(_PROTOCOL, _NAME) + metadata)
-        await bee.core.append(blocks)
+        await bee.core._append(blocks, after=self._after)
         assert self._tree
         self._tree.loaded += len(changes)
         bee._writing = (bee.version, bee.core.fork, self._tree)

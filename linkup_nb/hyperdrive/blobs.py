@@ -5,6 +5,7 @@ Format: the npm package `hyperblobs` 2.
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from io import BytesIO
 from typing import Any, NamedTuple
 
@@ -50,8 +51,15 @@ class Blobs:
         self.core = core
         self._timeout = timeout
 
-    async def put(self, parts: Sequence[bytes | memoryview]) -> list[BlobId]:
-        """Append each part as a blob; they survive a power cut once something durable is written after them."""
+    @asynccontextmanager
+    async def putting(
+        self, parts: Sequence[bytes | memoryview]
+    ) -> AsyncIterator[tuple[list[BlobId], "asyncio.Future[int] | None"]]:
+        """Append each part as a blob; they survive a power cut once something durable is written after them.
+
+        Gives their places and the append of the last of them, which ends with this context: what is written inside of
+        it shares its wait for the disk.
+        """
         ids: list[BlobId] = []
         offset, byte_offset = self.core.length, self.core.byte_length
         async with _Appending(self.core) as appending:
@@ -63,7 +71,7 @@ class Blobs:
                 byte_offset += len(view)
                 for start in range(0, len(view), BLOCK_SIZE):
                     await appending.add(bytes(view[start : start + BLOCK_SIZE]))
-        return ids
+            yield ids, await appending.begin()
 
     async def put_stream(self, pieces: AsyncIterable[bytes]) -> BlobId:
         """Append what comes as one blob, of which only a few megabytes are ever in memory."""
@@ -147,23 +155,27 @@ class _Appending:
         self._blocks.append(block)
         self._size += len(block)
         if self._size >= _WRITE_SIZE:
-            await self._send()
+            await self.begin()
 
-    async def _send(self) -> None:
+    async def begin(self) -> "asyncio.Future[int] | None":
+        """Send what was added on its way; the append of the last of it."""
+        if not self._blocks:
+            return self._last
         before = self._last
         self._last = asyncio.create_task(self._core._append(self._blocks, durable=False))
         self._blocks, self._size = [], 0
         await asyncio.sleep(0)  # lets it begin
         if before:
             await before
+        return self._last
 
     async def __aenter__(self) -> "_Appending":
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
-            if kind is None and self._blocks:
-                await self._send()
+            if kind is None:
+                await self.begin()
         finally:
             # Whoever appends next has to know how long the core has become.
             if self._last:

@@ -5,6 +5,7 @@ Format: the npm package `hyperdrive` 13: a bee of entries, and a core of file co
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -428,8 +429,7 @@ class DriveBatch:
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None or not self._order:
             return
-        await self._write_contents()
-        async with self._drive._bee.batch() as batch:
+        async with self._contents() as written, self._drive._bee.batch(after=written) as batch:
             for key, entry, content in self._order:
                 if entry is None:
                     await batch.delete(key)
@@ -450,7 +450,8 @@ class DriveBatch:
         self._add(entry, self._count)
         self._count += 1
         if self._size >= BATCH_BYTES:
-            await self._write_contents()
+            async with self._contents():
+                pass
 
     @from_any_loop
     async def symlink(self, path: str, target: str) -> None:
@@ -471,15 +472,19 @@ class DriveBatch:
         self._there[key] = True
         self._order.append((key, entry, content))
 
-    async def _write_contents(self) -> None:
+    @asynccontextmanager
+    async def _contents(self) -> AsyncIterator["asyncio.Future[int] | None"]:
+        """Write the contents that wait; gives the append of the last of them, which ends with this context."""
         if not self._waiting:
+            yield None
             return
         blobs = await self._drive._contents()
         async with blobs.core._log.writing:
             waiting, self._waiting, self._size = self._waiting, {}, 0
             try:
-                ids = await blobs.put(list(waiting.values()))
+                async with blobs.putting(list(waiting.values())) as (ids, written):
+                    self._ids.update(zip(waiting, ids, strict=True))
+                    yield written
             except BaseException:
                 self._waiting = waiting | self._waiting
                 raise
-        self._ids.update(zip(waiting, ids, strict=True))

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from linkup_nb.errors import DecodeError, NotAvailable, NotWritable, UsageError
+from linkup_nb.errors import DecodeError, NotAvailable, NotWritable, StoreError, UsageError
 from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.hyperdrive.drive import MAX_LINKS, Drive
 from linkup_nb.hyperdrive.entry import MAX_PATH, Entry, normalize
@@ -171,6 +171,28 @@ async def test_a_stream_that_breaks_off_leaves_the_drive_as_it_was(drive: Drive)
 
     assert [entry.path async for entry in drive.list()] == ["/a", "/b"]
     assert (await drive.get("/a"), await drive.get("/b")) == (b"1", b"2")
+
+
+@pytest.mark.parametrize("size", [100, 9 * 1024 * 1024])
+async def test_a_full_disk_refuses_the_content_and_the_entry(drive: Drive, size: int) -> None:
+    await drive.put("/a", b"1")
+    writer = drive._core._log.store._writer.connection
+    pages = writer.execute("PRAGMA page_count").fetchone()[0]
+    writer.execute(f"PRAGMA max_page_count = {pages}")
+    before = await drive.info()
+
+    async def fill() -> None:
+        async with drive.batch() as batch:
+            await batch.put("/b", bytes(size))
+            await batch.put("/c", bytes(100_000))
+
+    with pytest.raises(StoreError, match="full"):
+        await fill()
+
+    assert await drive.info() == before
+    writer.execute(f"PRAGMA max_page_count = {pages + 10_000}")
+    await drive.put("/b", b"2")
+    assert [(entry.path, await drive.get(entry.path)) async for entry in drive.list()] == [("/a", b"1"), ("/b", b"2")]
 
 
 async def test_a_batch_that_fails_leaves_the_drive_as_it_was(drive: Drive) -> None:
