@@ -126,15 +126,46 @@ async def test_a_thousand_versions_are_the_same_on_both_sides(pair: Pair) -> Non
     for version in (2, 50, 333, 777, drive.version):
         assert await pair.peer.call("list", handle="b", version=version) == await listed(drive[version])
     for version in (10, 500, drive.version - 1):
-        changes = [
-            [
-                c.path,
-                c.before.blob.byte_offset if c.before and c.before.blob else None,
-                c.after.blob.byte_offset if c.after and c.after.blob else None,
-            ]
-            async for c in drive.diff(version)
-        ]
-        assert sorted(changes, key=str) == sorted(await pair.peer.call("diff", handle="b", version=version), key=str)
+        assert await differences(drive, version, drive.version) == sorted(
+            await pair.peer.call("diff", handle="b", version=version), key=str
+        )
+
+
+async def test_a_thousand_versions_that_they_wrote_are_the_same_here(pair: Pair) -> None:
+    key = (await pair.peer.call("drive", handle="a"))["key"]
+    rolls = random.Random(5)
+    there: set[str] = set()
+    edits: list[tuple[str, str | None]] = []
+    for number in range(1000):
+        path = f"/{rolls.randrange(4)}/{rolls.randrange(30)}"
+        if path in there and rolls.random() < 0.3:
+            there.remove(path)
+            edits.append((path, None))
+        else:
+            there.add(path)
+            edits.append((path, (b"%d " % number * (number % 3)).hex()))
+    assert await pair.peer.call("edit", handle="a", changes=edits) == 1001
+    drive = await theirs(pair, key, 1001)
+
+    for version in (*range(2, 1001, 37), 1001):
+        assert await pair.peer.call("list", handle="a", version=version) == await listed(drive[version])
+    for _ in range(25):
+        a, b = sorted(rolls.sample(range(1, 1002), 2))
+        expected = await pair.peer.call("diff", handle="a", version=a, newer=b)
+        assert await differences(drive, a, b) == sorted(expected, key=str)
+    for number in rolls.sample(range(1000), 25):
+        path, data = edits[number]
+        content = await drive[number + 2].get(path)
+        assert (None if content is None else content.hex()) == data
+
+
+async def differences(drive: Drive, a: int, b: int) -> list[list[Any]]:
+    """As `store_peer.js` tells what differs: each path, and where its content begins in both versions."""
+    changes = [
+        [change.path, *(entry.blob.byte_offset if entry and entry.blob else None for entry in change[1:])]
+        async for change in drive.diff(a, b)
+    ]
+    return sorted(changes, key=str)
 
 
 async def test_every_version_inside_of_their_batches_can_be_read(pair: Pair) -> None:

@@ -130,6 +130,11 @@ const ops = {
   async del ({ handle, path }) {
     await drives.get(handle).del(path)
   },
+  async edit ({ handle, changes }) {
+    const drive = drives.get(handle)
+    for (const [path, data] of changes) await (data === null ? drive.del(path) : drive.put(path, Buffer.from(data, 'hex')))
+    return drive.version
+  },
   async read ({ handle, path, version }) {
     const drive = drives.get(handle)
     const data = await (version === undefined ? drive : drive.checkout(version)).get(path)
@@ -153,9 +158,10 @@ const ops = {
     for await (const name of drives.get(handle).readdir(folder)) names.push(name)
     return names
   },
-  async diff ({ handle, version, folder }) {
+  async diff ({ handle, version, folder, newer }) {
+    const drive = drives.get(handle)
     const found = []
-    for await (const { left, right } of drives.get(handle).diff(version, folder)) {
+    for await (const { left, right } of (newer === undefined ? drive : drive.checkout(newer)).diff(version, folder)) {
       found.push([(left || right).key, right && right.value.blob && right.value.blob.byteOffset, left && left.value.blob && left.value.blob.byteOffset])
     }
     return found.sort()
