@@ -16,12 +16,13 @@ from linkup_nb.hypercore.corestore import Corestore, Namespace
 from linkup_nb.hypercore.download import Download
 from linkup_nb.hyperdrive.bee import Bee
 from linkup_nb.hyperdrive.blobs import BlobId, Blobs
-from linkup_nb.hyperdrive.entry import FILES, Entry, folder_of, key_of, normalize
+from linkup_nb.hyperdrive.entry import FILES, Entry, folder_of, key_of, named, normalize, sizes
 from linkup_nb.loops import from_any_loop
 from linkup_nb.wire.keys import z32encode
 
 if TYPE_CHECKING:
-    from linkup_nb.hyperdrive.history import Comparison, History
+    from linkup_nb.hyperdrive.comparison import Comparison
+    from linkup_nb.hyperdrive.history import Diff, History
     from linkup_nb.hyperdrive.mirror import Step
     from linkup_nb.hyperdrive.serve import DriveServer
 
@@ -35,6 +36,13 @@ class Change(NamedTuple):
     path: str
     before: Entry | None
     after: Entry | None
+
+    def __repr__(self) -> str:
+        if self.before is None:
+            return f"Change({named(self.path)} is new: {self.after})"
+        if self.after is None:
+            return f"Change({named(self.path)} is gone: {self.before})"
+        return f"Change({named(self.path)}: {sizes(self.before.size, self.after.size)})"
 
 
 class DriveInfo(NamedTuple):
@@ -260,16 +268,17 @@ class Drive:
     def __getitem__(self, version: int) -> "Drive":
         return self.checkout(version)
 
-    async def diff(self, a: int, b: int | None = None, folder: str = "/") -> AsyncIterator[Change]:
-        """What has changed in a folder from version `a` to version `b`, or to this one, in the order of the paths."""
-        prefix = FILES + folder_of(folder).encode()
-        newer = self._bee if b is None else self._bee.checkout(b)
-        async for difference in newer.diff(a, prefix=prefix):
-            entries = [Entry.decode(e) if e else None for e in (difference.before, difference.after)]
-            yield Change(difference.key.removeprefix(FILES).decode(errors="replace"), *entries)
+    def diff(self, a: int, b: int | None = None, folder: str = "/") -> "Diff":
+        """What has changed in a folder from version `a` to version `b`, or to this one, in the order of the paths.
+
+        `async for change in drive.diff(a, b)`, or `await` it to have all.
+        """
+        from linkup_nb.hyperdrive.history import Diff
+
+        return Diff(self, a, b, folder)
 
     def history(self, path: str = "/", *, newest_first: bool = False) -> "History":
-        """Every change of a file, or of all files in a folder: `async for event in drive.history(path)`."""
+        """Every change of a file, or of all files in a folder: `async for event in drive.history(path)`, or `await`."""
         from linkup_nb.hyperdrive.history import History
 
         return History(self, path, newest_first=newest_first)
@@ -286,7 +295,7 @@ class Drive:
     @from_any_loop
     async def compare(self, path: str, a: int, b: int) -> "Comparison":
         """How a file differs between two versions: texts by lines, tables by rows, the rest by size and hash."""
-        from linkup_nb.hyperdrive.history import compare
+        from linkup_nb.hyperdrive.comparison import compare
 
         return await compare(self, path, a, b)
 

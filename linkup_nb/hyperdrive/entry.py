@@ -14,10 +14,11 @@ from linkup_nb.hyperdrive import bee as bees
 from linkup_nb.hyperdrive.blobs import BlobId
 
 MAX_PATH = 4096  # bytes
+MAX_NAMED = 200  # characters of a path in a repr; a peer's may be as long as a block
 FILES = b"files\x00"  # begins every key in the bee
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Entry:
     """What a drive has at a path: a file (`blob`), or a symbolic link (`linkname`)."""
 
@@ -27,6 +28,10 @@ class Entry:
     executable: bool = False
     linkname: str | None = None
     metadata: Any = None
+
+    def __repr__(self) -> str:
+        what = f"{self.size:,} bytes" if self.linkname is None else f"a link to {named(self.linkname)}"
+        return f"Entry({named(self.path)}, version {self.version}, {what})"
 
     @property
     def size(self) -> int:
@@ -66,6 +71,18 @@ class Entry:
             link if isinstance(link, str) else None,
             value.get("metadata"),
         )
+
+
+def named(path: str) -> str:
+    """A path in a repr: quoted, cut where it would fill the screen."""
+    return repr(path if len(path) <= MAX_NAMED else path[:MAX_NAMED] + "…")
+
+
+def sizes(before: int | None, after: int | None) -> str:
+    """How a file's bytes have changed; `None` is no file."""
+    if after is None:
+        return "nothing" if before is None else f"{before:,} bytes less"
+    return f"{after:,} bytes" if before is None else f"{before:,} → {after:,} bytes"
 
 
 def normalize(path: str) -> str:
