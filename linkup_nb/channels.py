@@ -84,6 +84,11 @@ class Channels:
         """Call `action()` when the connection has ended."""
         self._at_end.append(action)
 
+    def off_end(self, action: Callable[[], object]) -> None:
+        """Call it no longer."""
+        if action in self._at_end:
+            self._at_end.remove(action)
+
     def open(self, protocol: str, id: bytes, handshake: bytes, handler: Handler) -> Channel:
         """Open a channel, or accept the one that the peer opened; `handler` hears of the rest."""
         channel = self._mux.open(protocol, id, handshake)
@@ -163,7 +168,7 @@ class Channels:
         handlers, self._handlers = self._handlers, {}
         for handler in handlers.values():
             handler.ended()
-        for action in self._at_end:
+        for action in tuple(self._at_end):
             action()
         await self.connection.close(reason)
         await self._tasks.cancel()

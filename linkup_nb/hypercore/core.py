@@ -9,7 +9,6 @@ from linkup_nb.errors import InvalidProof, NodeClosed, NotAvailable, UsageError
 from linkup_nb.hypercore import flat
 from linkup_nb.hypercore.encryption import PADDING, BlockCipher
 from linkup_nb.hypercore.log import Audit, Evidence, Log
-from linkup_nb.hypercore.merkle import Node
 from linkup_nb.loops import Events, from_any_loop
 from linkup_nb.wire.keys import KeyPair, z32encode
 
@@ -275,23 +274,32 @@ class Core(Events):
             raise NotAvailable(f"no peer helped to find byte {byte_offset} of {self!r} within {timeout} s") from None
 
     async def _seek(self, offset: int) -> tuple[int, int]:
-        for root in flat.roots(self.length):
-            size = await self._size(root)
-            if offset >= size:
-                offset -= size
-                continue
-            index = root
-            while index & 1:
-                left, right = flat.children(index)
-                size = await self._size(left)
-                index = left if offset < size else right
-                offset -= 0 if index == left else size
-            return index // 2, offset
-        raise UsageError("a byte past the end")
+        start, index = self._towards(offset)
+        while index & 1:
+            await self._replicator.seek(index, offset, self._padding)
+            start, index = self._towards(offset)
+        return index // 2, offset - start
 
-    async def _size(self, index: int) -> int:
-        node: Node = self._log.find(index) or await self._replicator.fetch_node(index)
-        return node.size - self._padding * flat.leaves(index)
+    def _towards(self, offset: int) -> tuple[int, int]:
+        """The lowest node known to hold a byte, and how many bytes come before it."""
+        start = 0
+        for index in flat.roots(self.length):
+            size = self._size(index)
+            if size is None or offset < start + size:
+                break
+            start += size
+        while index & 1:
+            left, right = flat.children(index)
+            size = self._size(left)
+            if size is None:
+                break
+            index = left if offset < start + size else right
+            start += 0 if index == left else size
+        return start, index
+
+    def _size(self, index: int) -> int | None:
+        node = self._log.find(index)
+        return node.size - self._padding * flat.leaves(index) if node else None
 
     @from_any_loop
     async def update(self, *, timeout: float | None = GET_TIMEOUT) -> bool:
@@ -373,6 +381,7 @@ class Core(Events):
         if not self.closed:
             self.closed = True
             self._log.listeners.discard(self)
+            self._replicator.rest()
 
     async def __aenter__(self) -> "Core":
         return self

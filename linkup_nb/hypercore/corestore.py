@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ from linkup_nb.hypercore.manifest import Manifest
 from linkup_nb.hypercore.peer import PROTOCOL
 from linkup_nb.hypercore.replicator import Replicator
 from linkup_nb.hypercore.storage import CoreRow, Store
-from linkup_nb.loops import Events, from_any_loop
+from linkup_nb.loops import Events, Tasks, from_any_loop
 from linkup_nb.wire.keys import KEY_SIZE, KeyPair, blake2b_256, discovery_key, namespace, z32decode
 
 (_NAMES,) = namespace("corestore", [0])
@@ -50,7 +50,8 @@ class Corestore(Events):
         self._store: Store
         self._open_logs: dict[bytes, tuple[Log, Replicator]] = {}
         self._opening = asyncio.Lock()
-        self._channels: dict[Channels, bool] = {}
+        self._channels: dict[Channels, Callable[[], None]] = {}
+        self._tasks = Tasks()
 
     def __repr__(self) -> str:
         return f"Corestore({str(self.path)!r}, {'closed' if self.closed else f'{len(self._open_logs)} cores open'})"
@@ -98,9 +99,18 @@ class Corestore(Events):
         channels = Channels.of(connection)
         if channels in self._channels:
             return
-        self._channels[channels] = True
-        channels.accept(PROTOCOL, lambda id: self._accept(channels, id))
-        channels.on_end(lambda: self._channels.pop(channels, None))
+
+        def accept(id: bytes) -> bool:
+            return self._accept(channels, id)
+
+        def leave() -> None:
+            self._channels.pop(channels, None)
+            channels.refuse(PROTOCOL, accept)
+            channels.off_end(leave)
+
+        self._channels[channels] = leave
+        channels.accept(PROTOCOL, accept)
+        channels.on_end(leave)
         for _, replicator in self._open_logs.values():
             if not replicator.has(channels):
                 replicator.add(channels)
@@ -148,6 +158,9 @@ class Corestore(Events):
                 if isinstance(view, Core):
                     await view.close()
         self._open_logs.clear()
+        for leave in tuple(self._channels.values()):
+            leave()
+        await self._tasks.cancel()
         await self._store.close()
 
     def _check_open(self) -> None:
@@ -177,7 +190,9 @@ class Corestore(Events):
         core_key = manifest.key if manifest else parse_key(key or b"")
         async with self._opening:
             log, replicator = await self._log(core_key, manifest, key_pair, (names, name) if name is not None else None)
-        return Core(log, replicator, encryption_key)
+        core = Core(log, replicator, encryption_key)
+        replicator.use(self._channels)
+        return core
 
     async def _log(
         self, key: bytes, manifest: Manifest | None, key_pair: KeyPair | None, named: tuple[bytes, str] | None
@@ -204,12 +219,22 @@ class Corestore(Events):
             made = self.key_pair(row.name, row.namespace)
             key_pair = made if Manifest.of(made.public_key).key == row.key else None
         log = Log(self._store, row, key_pair)
-        replicator = Replicator(log)
+        replicator = Replicator(log, lambda: self._put_away_soon(log))
         self._open_logs[row.key] = (log, replicator)
-        for channels in self._channels:
-            if not replicator.has(channels):
-                replicator.add(channels)
         return log, replicator
+
+    def _put_away_soon(self, log: Log) -> None:
+        if not self.closed:
+            self._tasks.start(self._put_away(log), "putting a log away")
+
+    async def _put_away(self, log: Log) -> None:
+        """Forget an open log that nobody uses; it is opened again when somebody does."""
+        await log.close()
+        await self._store.flush()
+        found = self._open_logs.get(log.key)
+        if found and found[0] is log and not self._opening.locked() and found[1].resting:
+            del self._open_logs[log.key]
+            found[1].close()
 
     def _accept(self, channels: Channels, id: bytes) -> bool:
         """A peer has opened the core with this discovery key: open it too, if the store has it."""
@@ -219,10 +244,9 @@ class Corestore(Events):
         if row is None:
             return False
         found = self._open_logs.get(row.key)
-        if found is None:
-            self._open_row(row, None)
-        elif not found[1].has(channels):
-            found[1].add(channels)
+        _, replicator = found or self._open_row(row, None)
+        if not replicator.has(channels):
+            replicator.add(channels)
         return True
 
 

@@ -34,7 +34,8 @@ class Listener(Protocol):
     def told(self, event: str, *details: Any) -> None:
         """`append`, `truncate` (length, fork), `download` (index), `clear` (start, end), `want`, `peer`, `conflict`.
 
-        And `unwritten` (error): what has come was not written, and is gone again.
+        Also `unwant` when nobody waits for a block any more, and `unwritten` (error): what has come was not written, and
+        is gone again.
         """
 
 
@@ -109,7 +110,7 @@ class Log:
         self.listeners: set[Listener] = set()
         # Held by who appends what refers to places in this log, whichever view of it they use.
         self.writing = asyncio.Lock()
-        self.wanted: dict[int, asyncio.Future[None]] = {}
+        self.wanted: dict[int, set[asyncio.Future[None]]] = {}
         self._changes: set[asyncio.Future[None]] = set()
         self._turn = asyncio.Lock()
         self._growth: _Growth | None = None
@@ -314,9 +315,9 @@ class Log:
         self._commit_soon()
         if index is not None:
             self._tell("download", index)
-            waiting = self.wanted.pop(index, None)
-            if waiting and not waiting.done():
-                waiting.set_result(None)
+            for waiting in self.wanted.pop(index, ()):
+                if not waiting.done():
+                    waiting.set_result(None)
 
     def reorganize(self, peaks: Peaks, fork: int, signature: bytes, nodes: Sequence[Node], common: int) -> None:
         """Follow the author to a later fork, of which `common` blocks are those of this one; see `Reorganization`."""
@@ -448,11 +449,18 @@ class Log:
 
     async def want(self, index: int) -> None:
         """Wait until a peer has sent the block `index`."""
-        waiting = self.wanted.get(index)
-        if waiting is None:
-            waiting = self.wanted[index] = asyncio.get_running_loop().create_future()
+        waiting = asyncio.get_running_loop().create_future()
+        all_waiting = self.wanted.setdefault(index, set())
+        all_waiting.add(waiting)
+        if len(all_waiting) == 1:
             self._tell("want")
-        await asyncio.shield(waiting)
+        try:
+            await waiting
+        finally:
+            all_waiting.discard(waiting)
+            if not all_waiting and self.wanted.get(index) is all_waiting:
+                del self.wanted[index]
+                self._tell("unwant")
 
     def _tell(self, event: str, *details: Any) -> None:
         if event in ("append", "truncate"):

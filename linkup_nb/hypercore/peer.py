@@ -1,7 +1,7 @@
 """One peer that has a log open with us: what it says it has, what we asked of it, and what it asked of us."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from linkup_nb.channels import Channels
@@ -21,6 +21,7 @@ PROTOCOL = "hypercore/alpha"
 SEGMENT = 2**21  # blocks about which one `want` asks
 MAX_BACKLOG = 4096  # requests of a peer that wait for it to read our answers
 MAX_INVALID = 64  # requests of a peer that no log can answer
+MAX_ABANDONED = 4096  # requests given up whose answers may still come
 MAX_REFUSALS = 256  # requests that a peer refuses in a row before it is asked no more
 
 _INITIATOR, _RESPONDER = namespace("hypercore", [1, 2])
@@ -59,12 +60,13 @@ class Peer:
         self._channels = channels
         self._said: msg.Sync | None = None
         self._next_request = 1
-        self._abandoned: set[int] = set()
+        self._abandoned: dict[int, None] = {}
         self._backlog: deque[msg.Request] = deque()
         self._full = False
         self._invalid = 0
         self._wanted_segments: set[int] = set()
         self._ended = False
+        self._rested = False  # whether it was ever told that nobody here uses the log
         handshake = msg.Handshake(capability(self.log.key, connection.handshake_hash, connection.initiator))
         self._channel = channels.open(PROTOCOL, self.log.discovery_key, handshake.encode(), self)
 
@@ -131,6 +133,9 @@ class Peer:
     def ended(self) -> None:
         self._ended = True
         self._replicator.left(self)
+        idle = self._rested and self.heard is not None and not self.heard.downloading
+        if idle and self._replicator.downloading and not self.connection.closed:
+            self._replicator.add(self._channels)  # it was closed as idle while it came into use again here
 
     # What we say
 
@@ -138,7 +143,11 @@ class Peer:
         """Tell our head, unless it was told."""
         log, heard = self.log, self.heard
         acknowledged = heard.length if heard and heard.fork == log.fork else 0
-        head = msg.Sync(log.fork, log.length, acknowledged, has_manifest=log.manifest is not None)
+        downloading = self._replicator.downloading
+        self._rested |= not downloading
+        head = msg.Sync(
+            log.fork, log.length, acknowledged, downloading=downloading, has_manifest=log.manifest is not None
+        )
         if head != self._said:
             self._said = head
             self._send(head)
@@ -174,10 +183,23 @@ class Peer:
 
     def abandon(self) -> list[Asked]:
         """Expect no answers any more; what they would have answered."""
-        asked = list(self.asked.values())
-        self._abandoned.update(self.asked)
-        self.expected.clear()
-        self.asked.clear()
+        return self._expect_no_more(list(self.asked))
+
+    def cancel(self, unwanted: Callable[[Asked], bool]) -> list[Asked]:
+        """Take requests back; what they asked."""
+        numbers = [number for number, asked in self.asked.items() if unwanted(asked)]
+        for number in numbers:
+            self._send(msg.Cancel(number))
+        return self._expect_no_more(numbers)
+
+    def _expect_no_more(self, numbers: Iterable[int]) -> list[Asked]:
+        """Ignore the answers to some requests, if they come."""
+        asked = [self.asked.pop(number) for number in numbers]
+        if asked:
+            self.expected.clear()
+            self._abandoned.update(dict.fromkeys(numbers))
+            while len(self._abandoned) > MAX_ABANDONED:
+                del self._abandoned[next(iter(self._abandoned))]
         return asked
 
     def _send(self, message: msg.Message) -> None:
@@ -218,10 +240,13 @@ class Peer:
     def _on_no_data(self, refusal: msg.NoData) -> None:
         asked = self._take(refusal.request)
         if asked:
-            self.refusals += 1
-            if asked.wanted.block:
-                self.blocks.clear(asked.wanted.block[0], 1)
-            self._replicator.unanswered(self, [asked])
+            self._refused(asked)
+
+    def _refused(self, asked: Asked) -> None:
+        self.refusals += 1
+        if asked.wanted.block:
+            self.blocks.clear(asked.wanted.block[0], 1)
+        self._replicator.unanswered(self, [asked])
 
     def _on_data(self, data: msg.Data) -> None:
         if data.request == 0:  # the peer believes that the author signed two histories
@@ -230,10 +255,13 @@ class Peer:
         asked = self._take(data.request)
         if asked is None:
             return
-        self.refusals = 0
-        self._check_answer(asked, data)
         if data.manifest and self.log.manifest is None:
             self.log.set_manifest(data.manifest)
+        if not any(data.proof):
+            self._refused(asked)
+            return
+        self.refusals = 0
+        self._check_answer(asked, data)
         if asked.evidence:
             self._on_evidence(data)
         else:
@@ -242,14 +270,19 @@ class Peer:
     def _check_answer(self, asked: Asked, data: msg.Data) -> None:
         """What was not asked for is not taken, even if it is true."""
         proof, wanted = data.proof, asked.wanted
-        parts = ((proof.block, wanted.block), (proof.hash, wanted.hash))
-        for part, asked_part in parts:
-            if part and (not asked_part or part.index != asked_part[0]):
-                raise InvalidProof(f"asked for {asked_part[0] if asked_part else 'nothing'}, got {part.index}")
+        parts = (
+            (proof.block and proof.block.index, wanted.block, False),
+            (proof.hash and proof.hash.index, wanted.hash, False),
+            (proof.seek and proof.seek.bytes, wanted.seek, True),  # may be shown by the hash
+        )
+        for part, asked_part, optional in parts:
+            if part != (asked_part[0] if asked_part else None) and not (optional and part is None):
+                raise InvalidProof(f"asked for {asked_part[0] if asked_part else 'nothing'}, got {part}")
         if proof.block and wanted.block and not wanted.upgrade and len(proof.block.nodes) != wanted.block[1]:
             raise InvalidProof(f"asked for a path of {wanted.block[1]} nodes, got {len(proof.block.nodes)}")
-        if proof.upgrade and (proof.upgrade.start, proof.upgrade.length) != wanted.upgrade:
-            raise InvalidProof(f"asked for an upgrade by {wanted.upgrade}, got {proof.upgrade[:2]}")
+        upgrade = (proof.upgrade.start, proof.upgrade.length) if proof.upgrade else None
+        if upgrade != wanted.upgrade:
+            raise InvalidProof(f"asked for an upgrade by {wanted.upgrade}, got {upgrade}")
         if any(proof) and data.fork != asked.fork:
             raise InvalidProof(f"asked for fork {asked.fork}, got fork {data.fork}")
 
@@ -258,7 +291,7 @@ class Peer:
         if asked:
             self.last_answer = self._replicator.now()
         elif request in self._abandoned:
-            self._abandoned.discard(request)
+            del self._abandoned[request]
         else:
             raise ProtocolError(f"an answer to request {request}, which was not made")
         return asked

@@ -224,3 +224,26 @@ async def test_a_cut_connection_resumes_where_it_was(pair: Pair) -> None:
     await download.done(timeout=30)
 
     assert (await core.audit()).clean
+
+
+async def test_a_channel_that_neither_side_uses_is_closed_and_opened_again_on_demand(pair: Pair) -> None:
+    there = await pair.peer.call("core", handle="a", name="theirs")
+    await pair.peer.call("appendMany", handle="a", count=100, size=50)
+    core = await pair.store.core(key=there["key"])
+    await pair.join()
+    assert await core.get(5, timeout=20) == block(5)
+
+    await pair.peer.call("close", handle="a")
+    assert await core.get(6, timeout=20) == block(6)
+    await core.close()
+    async with asyncio.timeout(20):
+        while pair.store._open_logs:
+            await asyncio.sleep(0.01)
+
+    again = await pair.store.core(key=there["key"])
+    assert await again.get(7, timeout=20) == block(7)
+    await again.close()
+    await pair.peer.call("core", handle="a", name="theirs")
+    await pair.peer.call("append", handle="a", blocks=[b"more".hex()])
+    async with await pair.store.core(key=there["key"]) as once_more:
+        assert await once_more.get(100, timeout=20) == b"more"

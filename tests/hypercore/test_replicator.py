@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,14 @@ from linkup_nb.errors import (
     DecodeError,
     HandshakeError,
     InvalidProof,
+    NotAvailable,
     NotWritable,
     PeerError,
     PeerRefused,
     ProtocolError,
 )
 from linkup_nb.hypercore import messages as msg
-from linkup_nb.hypercore import replicator
+from linkup_nb.hypercore import peer, replicator
 from linkup_nb.hypercore.core import Core
 from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.hypercore.manifest import Manifest
@@ -242,6 +243,120 @@ async def test_a_peer_that_promises_and_does_not_send_is_replaced(
     assert await asked == b"block 5"
     assert not silent.closed
     assert not honest.closed
+
+
+async def test_a_get_that_is_given_up_is_cancelled(victim: Victim) -> None:
+    liar, connection = await victim.meets(HONEST, lambda data: None if data.proof.block else data)
+
+    with pytest.raises(NotAvailable):
+        await victim.core.get(7, timeout=0.2)
+
+    cancelled = await liar.hears(msg.Cancel)
+    asked = [heard for heard in liar.heard if isinstance(heard, msg.Request) and heard.wanted.block]
+    assert [msg.Cancel(request.id) for request in asked] == [cancelled]
+    liar.lie = lambda data: data
+    liar.send(msg.NoData(asked[0].id))  # it was on its way
+    assert await victim.core.get(7, timeout=5) == b"block 7"
+    assert not connection.closed
+
+
+async def test_a_download_that_is_given_up_is_cancelled_and_what_others_want_is_not(victim: Victim) -> None:
+    liar, _ = await victim.meets(HONEST, lambda data: None if data.proof.block else data)
+    await victim.core.update(timeout=5)
+    download = await victim.core.download(0, 3)
+    other = await victim.core.download(2, 4)
+
+    download.cancel()
+
+    cancelled = {(await liar.hears(msg.Cancel)), (await liar.hears(msg.Cancel))}
+    blocks = {r.id: r.wanted.block[0] for r in liar.heard if isinstance(r, msg.Request) and r.wanted.block}
+    assert {blocks[cancel.request] for cancel in cancelled if isinstance(cancel, msg.Cancel)} == {0, 1}
+    other.cancel()
+
+
+async def test_answers_to_cancelled_requests_are_expected_for_so_long(
+    victim: Victim, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peer, "MAX_ABANDONED", 2)
+    liar, connection = await victim.meets(HONEST, lambda data: None if data.proof.block else data)
+    numbers = []
+    for index in range(4):
+        with pytest.raises(NotAvailable):
+            await victim.core.get(index, timeout=0.1)
+        cancel = await liar.hears(msg.Cancel)
+        assert isinstance(cancel, msg.Cancel)
+        numbers.append(cancel.request)
+
+    liar.send(msg.NoData(numbers[3]))
+    liar.send(msg.NoData(numbers[0]))
+
+    await cut_off(connection, ProtocolError, f"request {numbers[0]}")
+
+
+async def test_what_a_peer_cancels_is_not_sent(victim: Victim) -> None:
+    author = await victim.store.core(key_pair=KEY_PAIR)
+    await author.append([bytes(100_000)] * 10)
+    liar, _ = await victim.meets(Log([]))
+    await liar.hears(msg.Range)
+    transport = liar._channels.connection._transport  # type: ignore[attr-defined]
+    transport.pause_reading()
+
+    for number in range(1, 400):
+        liar.send(msg.Request(number, 0, Wanted(block=(number % 10, 0))))
+    for number in range(1, 400):
+        liar.send(msg.Cancel(number))
+    liar.send(msg.Request(500, 0, Wanted(block=(0, 0))))
+    await asyncio.sleep(0)
+    transport.resume_reading()
+
+    answers = []
+    while not answers or answers[-1] != 500:
+        answer = await liar.hears(msg.Data)
+        assert isinstance(answer, msg.Data)
+        answers.append(answer.request)
+    assert len(answers) < 300
+
+
+async def test_a_byte_is_found_by_one_request(victim: Victim) -> None:
+    large = Log([b"%d" % index * 7 for index in range(3000)])
+    liar, _ = await victim.meets(large)
+    await victim.core.update(timeout=5)
+    sizes = [len(block) for block in large.blocks]
+
+    for index in (0, 1, 2047, 2048, 2500, 2999):
+        assert await victim.core.seek(sum(sizes[:index]) + 3, timeout=5) == (index, 3)
+
+    seeks = [heard for heard in liar.heard if isinstance(heard, msg.Request) and heard.wanted.seek]
+    assert len(seeks) <= 6
+    assert sum(isinstance(heard, msg.Request) and bool(heard.wanted.hash) for heard in liar.heard) == len(seeks)
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def test_a_core_that_nobody_uses_is_put_away_and_opened_again_on_demand(tmp_path: Path) -> None:
+    async with Corestore(tmp_path / "a") as here, Corestore(tmp_path / "b") as there:
+        author, reader, server = await _copied(here, there, 100)
+        key = author.key
+        await author.close()
+        assert await reader.get(5, timeout=5) == b"5"
+        assert list(here._open_logs) == [key]
+
+        await reader.close()
+        await _until(lambda: not here._open_logs and not there._open_logs)
+
+        async with await there.core(key=key) as again:
+            await again.clear(0, 100)
+            assert await again.get(50, timeout=5) == b"50"
+        await _until(lambda: not here._open_logs and not there._open_logs)
+        async with await here.core(key=key) as author, await there.core(key=key) as again:
+            assert author.writable
+            await author.append(b"100")
+            assert await again.get(100, timeout=5) == b"100"
+        await server.close()
 
 
 async def test_requests_are_spread_over_peers(victim: Victim) -> None:

@@ -61,6 +61,10 @@ const ops = {
     cores.set(handle, core)
     return describe(core)
   },
+  async close ({ handle }) {
+    cores.get(handle).core.replicator._notDownloadingLinger = 0 // otherwise it says so after 20 to 40 seconds
+    await cores.get(handle).close()
+  },
   async info ({ handle }) {
     return describe(cores.get(handle))
   },
