@@ -37,7 +37,8 @@ class Corestore(Events):
     """Cores in one folder. `async with Corestore(path) as store`, or `await store.open()` and `await store.close()`.
 
     The same `primary_key` (32 bytes, a secret) gives the same keys for the same names everywhere, in JavaScript too;
-    without one, the folder's own is used, made at the first opening. Emits `core` (key) for each core new to it.
+    without one, the folder's own is used, made at the first opening. Emits `core` (key) for each
+    core new to it, and `rest` (key) for each that nobody uses any more, here or over a connection.
     """
 
     def __init__(self, path: Path | str, primary_key: bytes | None = None) -> None:
@@ -235,6 +236,7 @@ class Corestore(Events):
         if found and found[0] is log and not self._opening.locked() and found[1].resting:
             del self._open_logs[log.key]
             found[1].close()
+            self.emit("rest", log.key)
 
     def _accept(self, channels: Channels, id: bytes) -> bool:
         """A peer has opened the core with this discovery key: open it too, if the store has it."""

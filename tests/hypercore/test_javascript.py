@@ -9,7 +9,7 @@ import pytest
 from linkup_nb.hypercore.core import Core
 from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.swarm.connection import Server, connect, listen
-from tests.hypercore.javascript import JavaScript, javascript
+from tests.hypercore.javascript import JavaScript, at_rest, javascript
 
 SECRET = b"\x04" * 32
 COUNTS = [0, 1, 100, 10_000]
@@ -236,9 +236,7 @@ async def test_a_channel_that_neither_side_uses_is_closed_and_opened_again_on_de
     await pair.peer.call("close", handle="a")
     assert await core.get(6, timeout=20) == block(6)
     await core.close()
-    async with asyncio.timeout(20):
-        while pair.store._open_logs:
-            await asyncio.sleep(0.01)
+    await at_rest(pair.store)
 
     again = await pair.store.core(key=there["key"])
     assert await again.get(7, timeout=20) == block(7)

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ from linkup_nb.hypercore.peer import MAX_BACKLOG, MAX_INVALID, SEGMENT
 from linkup_nb.hypercore.proof import BlockProof, Proof, UpgradeProof, Wanted, prove
 from linkup_nb.hypercore.storage import MAX_LENGTH
 from linkup_nb.swarm.connection import Connection, Server, connect, listen
+from tests.hypercore.javascript import at_rest
 from tests.hypercore.liar import Liar, Lie
 from tests.hypercore.vectors import KEY, KEY_PAIR, Log
 
@@ -309,7 +310,7 @@ async def test_what_a_peer_cancels_is_not_sent(victim: Victim) -> None:
     await asyncio.sleep(0)
     transport.resume_reading()
 
-    answers = []
+    answers: list[int] = []
     while not answers or answers[-1] != 500:
         answer = await liar.hears(msg.Data)
         assert isinstance(answer, msg.Data)
@@ -331,12 +332,6 @@ async def test_a_byte_is_found_by_one_request(victim: Victim) -> None:
     assert sum(isinstance(heard, msg.Request) and bool(heard.wanted.hash) for heard in liar.heard) == len(seeks)
 
 
-async def _until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0.01)
-
-
 async def test_a_core_that_nobody_uses_is_put_away_and_opened_again_on_demand(tmp_path: Path) -> None:
     async with Corestore(tmp_path / "a") as here, Corestore(tmp_path / "b") as there:
         author, reader, server = await _copied(here, there, 100)
@@ -346,12 +341,12 @@ async def test_a_core_that_nobody_uses_is_put_away_and_opened_again_on_demand(tm
         assert list(here._open_logs) == [key]
 
         await reader.close()
-        await _until(lambda: not here._open_logs and not there._open_logs)
+        await at_rest(here, there)
 
         async with await there.core(key=key) as again:
             await again.clear(0, 100)
             assert await again.get(50, timeout=5) == b"50"
-        await _until(lambda: not here._open_logs and not there._open_logs)
+        await at_rest(here, there)
         async with await here.core(key=key) as author, await there.core(key=key) as again:
             assert author.writable
             await author.append(b"100")
