@@ -112,7 +112,7 @@ class Blobs:
             return
         index, skip = await self._locate(blob, start)
         last = blob.block_offset + blob.block_length
-        size = BLOCK_SIZE if _cut_as_usual(blob) else max(1, blob.byte_length // blob.block_length)
+        size = BLOCK_SIZE if _cut_as_usual(blob) else max(1, blob.byte_length // max(1, blob.block_length))
         while left > 0 and index < last:
             # More is asked for than is waited for: a peer sends what comes next while this is used.
             ahead = min(last, index + _READ_BLOCKS, index - (-(skip + left) // size))
