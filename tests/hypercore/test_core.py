@@ -1,11 +1,6 @@
 """A core by itself: what its author does to it, and what he can read and prove afterwards."""
 
 import asyncio
-import os
-import random
-import signal
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -20,7 +15,6 @@ from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.hypercore.log import MAX_BLOCK, Evidence
 
 SECRET = b"\x04" * 32
-KILLS = 12  # processes killed in the middle of appending
 
 
 @pytest.fixture
@@ -340,47 +334,3 @@ async def _check(core: Core, plain: list[bytes | None], forks: int) -> None:
     assert [await core.get(index) for index in held] == [plain[index] for index in held]
     audit = await core.audit()
     assert (audit.faults, audit.blocks) == ((), len(held))
-
-
-WRITER = """
-import asyncio, sys
-from linkup_nb.hypercore.corestore import Corestore
-
-async def main():
-    async with Corestore(sys.argv[1], bytes(32)) as store:
-        core = await store.core(name="log")
-        print("ready", flush=True)
-        while True:
-            for _ in range(9):
-                await core.append([b"%d" % (core.length + i) for i in range(1 + core.length % 7)])
-                print(core.length, core.fork, flush=True)
-            await core.truncate(core.length - 5)
-            print(core.length, core.fork, flush=True)
-
-asyncio.run(main())
-"""
-
-
-def _killed_writer(folder: Path, lines: int) -> list[list[int]]:
-    """Run the writer, kill it after some announcements; what it had announced."""
-    command = [sys.executable, "-c", WRITER, str(folder)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        announced = [process.stdout.readline() for _ in range(lines + 1)]
-        os.kill(process.pid, signal.SIGKILL)
-        announced += process.stdout.readlines()
-    return [[int(word) for word in line.split()] for line in announced[1:] if line.endswith("\n")]
-
-
-async def test_a_killed_author_loses_nothing_that_was_announced(tmp_path: Path) -> None:
-    rolls = random.Random(7)
-    for _ in range(KILLS):
-        announced = await asyncio.to_thread(_killed_writer, tmp_path / "store", rolls.randrange(1, 40))
-
-        async with Corestore(tmp_path / "store", bytes(32)) as store:
-            core = await store.core(name="log")
-            length, fork = announced[-1]
-            assert core.fork >= fork
-            assert core.fork > fork or core.length >= length
-            assert [await core.get(index) for index in range(core.length)] == [b"%d" % i for i in range(core.length)]
-            assert (await core.audit()).clean

@@ -1,11 +1,6 @@
 """Copying a core: between honest peers, and from peers that lie."""
 
 import asyncio
-import os
-import random
-import signal
-import subprocess
-import sys
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -39,7 +34,6 @@ from tests.hypercore.javascript import at_rest
 from tests.hypercore.liar import Liar, Lie
 from tests.hypercore.vectors import KEY, KEY_PAIR, Log
 
-KILLS = 8  # processes killed in the middle of copying
 HONEST = Log([b"block %d" % index for index in range(40)])
 
 
@@ -480,57 +474,6 @@ async def test_who_only_says_that_a_core_was_emptied_is_not_believed(victim: Vic
 
     await cut_off(connection, InvalidProof, "not its author's")
     assert (victim.core.length, victim.core.fork) == (40, 0)
-
-
-READER = """
-import asyncio, sys
-from linkup_nb.hypercore.corestore import Corestore
-from linkup_nb.swarm.connection import connect
-
-async def main():
-    async with Corestore(sys.argv[1]) as store:
-        core = await store.core(key=sys.argv[3])
-        core.on("download", lambda index: index % 100 == 0 and print(index, flush=True))
-        store.replicate(await connect("127.0.0.1", int(sys.argv[2])))
-        await core.update()
-        await (await core.download()).done()
-        print("done", flush=True)
-
-asyncio.run(main())
-"""
-
-
-def _killed_reader(folder: Path, port: int, key: str, lines: int) -> bool:
-    """Run the reader and kill it after some lines; whether it had everything."""
-    command = [sys.executable, "-c", READER, str(folder), str(port), key]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        said = [process.stdout.readline() for _ in range(lines)]
-        os.kill(process.pid, signal.SIGKILL)
-        said += process.stdout.readlines()
-    return "done\n" in said
-
-
-async def test_a_killed_reader_keeps_what_is_true_and_goes_on(victim: Victim, tmp_path: Path) -> None:
-    author = await victim.store.core(name="log")
-    await author.append([b"%d" % index * 20 for index in range(3000)])
-    rolls = random.Random(3)
-    for _ in range(KILLS):
-        lines = rolls.randrange(1, 6)
-        port = victim.server.port
-        finished = await asyncio.to_thread(_killed_reader, tmp_path / "copy", port, author.key.hex(), lines)
-        async with Corestore(tmp_path / "copy") as store:
-            copy = await store.core(key=author.key)
-            audit = await copy.audit()
-            assert audit.clean
-            if finished:
-                break
-    async with Corestore(tmp_path / "copy") as store:
-        copy = await store.core(key=author.key)
-        store.replicate(await connect("127.0.0.1", victim.server.port))
-        await copy.update(timeout=5)
-        await (await copy.download()).done(timeout=10)
-        assert [block async for block in copy.read_stream()] == [b"%d" % index * 20 for index in range(3000)]
 
 
 async def test_blocks_appended_after_a_hole_are_told(victim: Victim) -> None:

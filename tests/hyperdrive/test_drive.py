@@ -2,12 +2,7 @@
 
 import asyncio
 import hashlib
-import os
 import posixpath
-import random
-import signal
-import subprocess
-import sys
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -24,7 +19,6 @@ from linkup_nb.hyperdrive.entry import MAX_PATH, Entry, normalize
 from linkup_nb.swarm.connection import connect, listen
 from tests.hypercore.vectors import load
 
-KILLS = 8  # processes killed in the middle of putting
 KNOWN = load("hyperdrive")
 PRIMARY = bytes.fromhex(KNOWN["primaryKey"])
 
@@ -336,48 +330,6 @@ async def _compare(folder: Path, all_steps: list[tuple[str, str, bytes]]) -> Non
             assert {entry.path: await past.get(entry.path) async for entry in past.list()} == then
             names = {posixpath.relpath(path, "/").split("/")[0] for path in then}
             assert {name async for name in past.readdir()} == names
-
-
-WRITER = """
-import asyncio, sys
-from linkup_nb.hypercore.corestore import Corestore
-from linkup_nb.hyperdrive.drive import Drive
-
-async def main():
-    async with Corestore(sys.argv[1], bytes(32)) as store, await Drive.open(store) as drive:
-        while True:
-            number = drive.version
-            await drive.put(f"/{number % 30}", b"%d " % number * 3000)
-            print(number, flush=True)
-
-asyncio.run(main())
-"""
-
-
-def _killed_writer(folder: Path, lines: int) -> list[int]:
-    """Run the writer, kill it after some puts; the numbers of those it said were done."""
-    with subprocess.Popen([sys.executable, "-c", WRITER, str(folder)], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        said = [process.stdout.readline() for _ in range(lines)]
-        os.kill(process.pid, signal.SIGKILL)
-        said += process.stdout.readlines()
-    return [int(line) for line in said if line.endswith("\n")]
-
-
-async def test_a_killed_author_loses_no_file_that_was_put(tmp_path: Path) -> None:
-    rolls = random.Random(5)
-    for _ in range(KILLS):
-        done = await asyncio.to_thread(_killed_writer, tmp_path / "store", rolls.randrange(1, 30))
-
-        async with Corestore(tmp_path / "store", bytes(32)) as store, await Drive.open(store) as drive:
-            latest: dict[str, int] = {}
-            for number in [0, *range(2, drive.version)]:
-                latest[f"/{number % 30}"] = number
-            assert drive.version > done[-1]
-            for path, number in latest.items():
-                assert await drive.get(path) == b"%d " % number * 3000
-            assert (await drive.bee.core.audit()).clean
-            assert (await (await drive._contents()).core.audit()).clean
 
 
 async def test_two_who_have_the_same_drive_open_may_write_at_once(store: Corestore) -> None:
