@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from linkup_nb.node import Node
     from linkup_nb.notebook.panel import Panel
     from linkup_nb.notebook.runtime import chat, run, start
-    from linkup_nb.swarm.connection import Connection, Server, connect, listen
+    from linkup_nb.swarm.connection import Connection, connect
     from linkup_nb.swarm.kademlia import Kademlia
     from linkup_nb.swarm.local import Local
+    from linkup_nb.swarm.server import Server, listen
     from linkup_nb.swarm.swarm import Swarm
     from linkup_nb.wire.keys import KeyPair
 
@@ -37,13 +38,13 @@ _HOMES = {
     "Panel": "notebook.panel",
     "PeerError": "errors",
     "Room": "chat.room",
-    "Server": "swarm.connection",
+    "Server": "swarm.server",
     "Swarm": "swarm.swarm",
     "TextMessage": "chat.message",
     "UnknownMessage": "chat.message",
     "UsageError": "errors",
     "connect": "swarm.connection",
-    "listen": "swarm.connection",
+    "listen": "swarm.server",
     "run": "notebook.runtime",
     "start": "notebook.runtime",
 }

@@ -79,13 +79,12 @@ class UdxSocket:
         host, port = self._socket.getsockname()
         return host, port
 
-    def open_stream(self, *, idle_timeout: float | None = IDLE_TIMEOUT) -> Stream:
-        """A new stream with a random id; tell the peer the id, and `connect` the stream to the peer's."""
+    def open_stream(self, local_id: int | None = None, *, idle_timeout: float | None = IDLE_TIMEOUT) -> Stream:
+        """A new stream, its id random if none is given; tell the peer the id, and connect the stream to the peer's."""
         if self._closed:
             raise NodeClosed("this socket has been closed")
         taken = {stream.local_id for stream in self.endpoint.streams}
-        local_id = randbits(32)
-        while local_id in taken:
+        while local_id is None or local_id in taken:
             local_id = randbits(32)
         return self.endpoint.open_stream(local_id, monotonic(), idle_timeout=idle_timeout)
 

@@ -3,6 +3,9 @@
 Format: the npm package `@hyperswarm/secret-stream`. Every frame is a 3-byte little-endian length and a body. The bodies
 are the three messages of the handshake, then one of 56 bytes each way (whose stream this is, and the header of its
 libsodium secretstream), then secretstream messages of tag 0, one a frame. An empty message is a keep-alive.
+
+Where the peers have shaken hands already, as those of the DHT do while they look for a way to each other, the bodies
+begin with those of 56 bytes.
 """
 
 from collections.abc import Callable
@@ -10,8 +13,8 @@ from enum import Enum
 from mmap import mmap
 
 from linkup_nb.errors import DecodeError, FrameTooLarge, HandshakeError, PeerError, UsageError
-from linkup_nb.wire.keys import KeyPair, blake2b_256, namespace
-from linkup_nb.wire.noise import MESSAGE_SIZES, Handshake
+from linkup_nb.wire.keys import blake2b_256, namespace
+from linkup_nb.wire.noise import MESSAGE_SIZES, Handshake, HandshakeResult
 from linkup_nb.wire.seal import HEADER_SIZE, LENGTH_SIZE, SEAL_SIZE, Opener, Sealer, pointer
 
 ID_FRAME_SIZE = 32 + HEADER_SIZE  # bytes
@@ -47,30 +50,29 @@ Watcher = Callable[[bool, Frame, int, bytes], None]
 class SecretStream:
     """One end of a secret stream; the owner moves the bytes.
 
-    `header` is 24 random bytes and `ephemeral` a key pair for this stream alone. With `remote_public_key`, any other
-    peer fails the handshake, and an initiator does so without having told who it is.
+    `handshake` is one of XX that is to be done here, or one that is over: then the stream is established at once.
+    `header` is 24 random bytes. With `remote_public_key`, any other peer fails the handshake, and an initiator does so
+    without having told who it is.
     After every call, send what `data_to_send` returns. Call `confirm` once the stream is established and wanted.
     Each of `watchers` is told of every frame from then on.
     """
 
     def __init__(
         self,
-        initiator: bool,
-        static: KeyPair,
-        ephemeral: KeyPair,
+        handshake: Handshake,
         header: bytes,
         *,
         max_frame: int = MAX_FRAME,
         remote_public_key: bytes | None = None,
     ) -> None:
         self.state = State.HANDSHAKING
-        self.initiator = initiator
+        self.initiator = handshake.initiator
         self.remote_public_key: bytes | None = None
         self.handshake_hash = b""
         self.keep_alives_received = 0
         self.watchers: tuple[Watcher, ...] = ()
-        self._handshake = Handshake(initiator, static, ephemeral)
-        self._handshake_sizes = list(MESSAGE_SIZES[1::2] if initiator else MESSAGE_SIZES[::2])
+        self._handshake = handshake
+        self._handshake_sizes = list(MESSAGE_SIZES[1::2] if handshake.initiator else MESSAGE_SIZES[::2])
         self._max_frame = max_frame
         self._expected_key = remote_public_key
         self._header = header
@@ -82,7 +84,10 @@ class SecretStream:
         self._held_back = b""  # an initiator's last handshake message, which says who it is
         self._replace_buffer(RECEIVE_BUFFER)
         self._received = 0
-        if initiator:
+        if handshake.result:
+            self._handshake_sizes.clear()
+            self._establish(handshake.result)
+        elif self.initiator:
             self._queue(Frame.HANDSHAKE, self._handshake.send())
 
     def data_to_send(self) -> bytes:
@@ -202,8 +207,10 @@ class SecretStream:
             raise HandshakeError("the peer is not the one that was asked for: its public key is another")
         if self.initiator:
             self._held_back = self._handshake.send()
-        result = self._handshake.result
-        assert result is not None
+        assert self._handshake.result
+        self._establish(self._handshake.result)
+
+    def _establish(self, result: HandshakeResult) -> None:
         self.remote_public_key = result.remote_public_key
         self.handshake_hash = result.hash
         self._rx = result.rx
@@ -211,7 +218,7 @@ class SecretStream:
         self.state = State.ESTABLISHED
 
     def _take_id(self, frame: bytes) -> None:
-        if self.initiator and not self._confirmed:
+        if self._held_back and not self._confirmed:
             raise HandshakeError("the peer went ahead before the handshake was over")
         stream_id, header = frame[:32], frame[32:]
         if stream_id != self._id(not self.initiator):

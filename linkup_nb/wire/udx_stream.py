@@ -10,6 +10,7 @@ from linkup_nb.wire.udx_events import (
     Closing,
     Datagrams,
     DataReceived,
+    EndDelivered,
     EndReceived,
     Event,
     MessageReceived,
@@ -93,6 +94,7 @@ class Stream:
         self._destroy_due = False
         self._advertised = RECEIVE_WINDOW
         self._over_high_mark = False
+        self._end_delivered = False
 
     def __repr__(self) -> str:
         return f"Stream({self.local_id}, {self.state.value}, {self.remote})"
@@ -101,6 +103,11 @@ class Stream:
     def buffered(self) -> int:
         """Bytes written that the peer has not acknowledged."""
         return self.sender.buffered
+
+    @property
+    def minimum_rtt(self) -> float | None:
+        """Seconds of the shortest round trip so far; `None` before the first."""
+        return self.sender.flight.min_rtt
 
     def connect(self, remote_id: int, address: Address, now: float) -> None:
         """Say which stream of the peer's this one belongs to, and where it is; data can be written before."""
@@ -145,9 +152,9 @@ class Stream:
         self._messages.append(message)
         self.wake_at = NOW
 
-    def read(self) -> bytes:
-        """All data that has come and was not read; the peer may send that much more."""
-        data = self.receiver.read()
+    def read(self, limit: int | None = None) -> bytes:
+        """Data that has come and was not read, all of it or up to `limit` bytes; the peer may send that much more."""
+        data = self.receiver.read(limit)
         if self.state is StreamState.CONNECTED and self.receiver.window - self._advertised >= RECEIVE_WINDOW // 4:
             self._ack_due = True
             self.wake_at = NOW
@@ -212,6 +219,9 @@ class Stream:
         if self._over_high_mark and self.buffered < LOW_MARK:
             self._over_high_mark = False
             self._emit(RoomToWrite(self.local_id))
+        if sender.finished and not self._end_delivered:
+            self._end_delivered = True
+            self._emit(EndDelivered(self.local_id))
         if self.receiver.ended and sender.finished:
             self.state = StreamState.LINGERING
             self._linger_until = now + LINGER

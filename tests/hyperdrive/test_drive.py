@@ -21,7 +21,8 @@ from linkup_nb.errors import DecodeError, NotAvailable, NotWritable, UsageError
 from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.hyperdrive.drive import MAX_LINKS, Drive
 from linkup_nb.hyperdrive.entry import MAX_PATH, Entry, normalize
-from linkup_nb.swarm.connection import connect, listen
+from linkup_nb.swarm.connection import connect
+from linkup_nb.swarm.server import listen
 from tests.hypercore.vectors import load
 
 KILLS = 8  # processes killed in the middle of putting
