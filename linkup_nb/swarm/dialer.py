@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from linkup_nb.errors import LinkupError
 from linkup_nb.loops import Tasks
@@ -84,7 +84,10 @@ class Dialer:
                 peer.attempts += 1
                 peer.dialled_at = self._loop.time()
                 for host, port in peer.addresses:
-                    if await self._try(peer, host, port):
+                    if await self._try(peer, f"{host}:{port}", self._connect(peer, host, port)):
+                        return
+                for reach in peer.reaches:
+                    if await self._try(peer, "beyond its addresses", reach()):
                         return
         finally:
             if peer.dial is asyncio.current_task():
@@ -92,14 +95,16 @@ class Dialer:
         self.lost(peer)
         self._changed()
 
-    async def _try(self, peer: Peer, host: str, port: int) -> bool:
+    async def _connect(self, peer: Peer, host: str, port: int) -> Connection:
+        key = peer.public_key
+        return await connect(host, port, self._key_pair, remote_public_key=key, timeout=DIAL_TIMEOUT, confirm=False)
+
+    async def _try(self, peer: Peer, where: str, connecting: Awaitable[Connection]) -> bool:
         connection: Connection | None = None
         try:
-            connection = await connect(
-                host, port, self._key_pair, remote_public_key=peer.public_key, timeout=DIAL_TIMEOUT, confirm=False
-            )
+            connection = await connecting
             self._admit(connection)
             await connection.opened()
         except (OSError, LinkupError) as error:
-            peer.last_error = f"{host}:{port}: {error}"
+            peer.last_error = f"{where}: {error}"
         return connection is not None and connection.opened_at > 0

@@ -10,18 +10,18 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from ipaddress import ip_address
 
 from linkup_nb.errors import InvalidTopic, NodeClosed, PeerRefused, UsageError
 from linkup_nb.loops import Events, Tasks, every, from_any_loop
 from linkup_nb.swarm.addresses import MAX_ADDRESSES, lan_addresses, may_dial, offline
-from linkup_nb.swarm.connection import Connection
+from linkup_nb.swarm.connection import Connection, Server, listen
 from linkup_nb.swarm.dialer import Dialer
 from linkup_nb.swarm.discovery import Announcer, Discovery, FoundPeer, PeerInfo
 from linkup_nb.swarm.local import Local
 from linkup_nb.swarm.peer import Peer
-from linkup_nb.swarm.server import Server, listen
 from linkup_nb.wire.keys import KEY_SIZE, KeyPair
 
 MAX_PEERS = 64  # connections
@@ -82,7 +82,7 @@ class Swarm(Events):
         self.public_key = self.key_pair.public_key
         self.discovery: tuple[Discovery, ...] = (Local(),) if discovery is None else tuple(discovery)
         self._host = host or self._default_host()
-        self._announcer = Announcer(self.key_pair)
+        self._announcer = Announcer(self.key_pair, admit=self._admit, refuses=self._refuses)
         self._server: Server | None = None
         self._listening = asyncio.Lock()
         self._started: list[asyncio.Task[None]] = []  # one for each discovery
@@ -233,13 +233,13 @@ class Swarm(Events):
             return
         addresses = tuple(address for address in found.addresses[:MAX_FOUND_ADDRESSES] if may_dial(*address))
         peer = self._peers.get(found.public_key)
-        if len(found.public_key) != KEY_SIZE or not (peer or addresses):
+        if len(found.public_key) != KEY_SIZE or not (peer or addresses or found.reach):
             self.count("found peers ignored: no key, or no address to dial")
         elif (not peer or joined.topic not in peer.topics) and len(joined.peers) >= MAX_KNOWN_PEERS:
             self.count("found peers ignored: too many on one topic")
         else:
             peer = self._peers.setdefault(found.public_key, Peer(found.public_key))
-            new_address = peer.found(found.source, addresses[:MAX_ADDRESSES])
+            new_address = peer.found(replace(found, addresses=addresses[:MAX_ADDRESSES]))
             peer.found_at = self._loop.time()
             self._add_topic(peer, joined.topic)
             self._dialer.found(peer, new_address)
@@ -252,7 +252,7 @@ class Swarm(Events):
 
     def _wants(self, peer: Peer) -> bool:
         """Whether to dial a peer."""
-        if self._closed or peer.connection or peer.pending or not peer.addresses:
+        if self._closed or peer.connection or peer.pending or not (peer.addresses or peer.reaches):
             return False
         return any(self._topics[topic].client for topic in peer.topics) and not self._is_full()
 
@@ -266,12 +266,13 @@ class Swarm(Events):
         """A peer has proven its key, on a connection that we made or accepted: confirm it, hold it, or close it."""
         if connection.closed:
             return
-        peer = self._peers.get(connection.remote_public_key) or Peer(connection.remote_public_key)
-        if refusal := self._refusal(peer):
+        if refusal := self._refuses(connection.remote_public_key):
             self.count(f"connections refused: {refusal}")
             self._end(connection, PeerRefused(refusal))
             return
-        self._peers[peer.public_key] = peer
+        peer = self._peers.setdefault(connection.remote_public_key, Peer(connection.remote_public_key))
+        if self._is_full() and not (peer.connection or peer.pending) and (stranger := self._stranger()):
+            self._replace(stranger, "made room for a peer on one of our topics")
         if not connection.initiator:
             self._end_pending(peer, [other for other in peer.pending if not other.initiator])
         peer.pending.append(connection)
@@ -287,20 +288,21 @@ class Swarm(Events):
             self._choose(peer, connection)
         self._touch()
 
-    def _refusal(self, peer: Peer) -> str | None:
-        if peer.public_key == self.public_key:
+    def _refuses(self, public_key: bytes) -> str | None:
+        """Why this peer would not be let in at this moment, if so."""
+        peer = self._peers.get(public_key)
+        if public_key == self.public_key:
             return "our own key"
         if self._closed:
             return "the swarm is closing"
-        if not peer.topics and self._loop.time() - self._left.get(peer.public_key, float("-inf")) < PARTED:
+        if not (peer and peer.topics) and self._loop.time() - self._left.get(public_key, float("-inf")) < PARTED:
             return "we have left the topics that we shared"
-        if peer.connection or peer.pending or not self._is_full():
+        if (peer and (peer.connection or peer.pending)) or not self._is_full():
             return None
-        strangers = [other for other in self._peers.values() if other.connection and not other.topics]
-        if not (peer.topics and strangers):
-            return f"{MAX_PEERS} peers are connected"
-        self._replace(strangers[0], "made room for a peer on one of our topics")
-        return None
+        return None if peer and peer.topics and self._stranger() else f"{MAX_PEERS} peers are connected"
+
+    def _stranger(self) -> Peer | None:
+        return next((peer for peer in self._peers.values() if peer.connection and not peer.topics), None)
 
     def _choose(self, peer: Peer, connection: Connection) -> None:
         """The one that we confirm of all the connections to a peer with a smaller key."""

@@ -89,6 +89,7 @@ async def test_a_room_shows_its_people_but_not_its_topic(shell: InteractiveShell
             sources=frozenset({EVIL}),
             attempts=3,
             last_error=EVIL,
+            transport="udx",
             address=(EVIL, 1),
             since=None,
             rtt=0.5,
