@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Self, cast
+from typing import TYPE_CHECKING, Self, cast
 
 from linkup_nb.errors import ConnectionClosed, DecodeError, HandshakeError, LinkupError, PeerError, PeerTimeout
 from linkup_nb.loops import Events, from_any_loop
@@ -17,6 +17,9 @@ from linkup_nb.wire.keys import KeyPair
 from linkup_nb.wire.noise import Handshake
 from linkup_nb.wire.seal import HEADER_SIZE
 from linkup_nb.wire.secret_stream import SecretStream, State
+
+if TYPE_CHECKING:
+    from linkup_nb.swarm.tap import Tap
 
 HANDSHAKE_TIMEOUT = 10.0  # seconds from the first byte to an open connection
 KEEP_ALIVE = 5.0  # seconds; a period in which nothing was sent ends with an empty message
@@ -153,6 +156,12 @@ class Connection(Events):
             return await self.read()
         except ConnectionClosed:
             raise StopAsyncIteration from None
+
+    def tap(self) -> "Tap":
+        """Watch the frames from now on, in both directions, until `close` of what this returns."""
+        from linkup_nb.swarm.tap import Tap  # it knows the messages of logs, which most connections need not load
+
+        return Tap(self, self._stream)
 
     @from_any_loop
     async def established(self) -> None:
