@@ -75,7 +75,7 @@ class Peer:
             sources=frozenset(self._found),
             attempts=self.attempts,
             last_error=self.last_error,
-            transport="tcp" if connection else None,
+            transport=connection.transport if connection else None,
             address=connection.address if connection else None,
             since=connection.opened_at if connection else None,
             rtt=connection.rtt if connection else None,

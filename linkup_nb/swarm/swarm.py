@@ -17,11 +17,12 @@ from ipaddress import ip_address
 from linkup_nb.errors import InvalidTopic, NodeClosed, PeerRefused, UsageError
 from linkup_nb.loops import Events, Tasks, every, from_any_loop
 from linkup_nb.swarm.addresses import MAX_ADDRESSES, lan_addresses, may_dial, offline
-from linkup_nb.swarm.connection import Connection, Server, listen
+from linkup_nb.swarm.connection import Connection
 from linkup_nb.swarm.dialer import Dialer
 from linkup_nb.swarm.discovery import Announcer, Discovery, FoundPeer, PeerInfo
 from linkup_nb.swarm.local import Local
 from linkup_nb.swarm.peer import Peer
+from linkup_nb.swarm.server import Server, listen
 from linkup_nb.wire.keys import KEY_SIZE, KeyPair
 
 MAX_PEERS = 64  # connections
