@@ -9,8 +9,7 @@ from contextlib import ExitStack
 from enum import Enum
 from typing import Self
 
-
-# What nobody inside has asked for is dropped before it is tracked: else its port would be taken for the one who asks next.
+# What nobody inside has asked for is dropped before it is tracked, lest it take the port of the one who asks next.
 RULES = """
 table ip home {{
     chain out {{
@@ -40,7 +39,8 @@ class Host:
         keeper = ["unshare", "--net", "sh", "-c", "echo ready; exec sleep infinity"]
         self._keeper = stack.enter_context(subprocess.Popen(keeper, stdout=subprocess.PIPE, text=True))
         stack.callback(self._keeper.kill)
-        assert self._keeper.stdout and self._keeper.stdout.readline() == "ready\n"
+        assert self._keeper.stdout
+        assert self._keeper.stdout.readline() == "ready\n"
         self.run("ip", "link", "set", "lo", "up")
 
     def command(self, *command: str) -> list[str]:
