@@ -101,7 +101,10 @@ class UdxTransport(asyncio.Transport):
         return True
 
     def write_eof(self) -> None:
-        if not (self._closed or self._eof_written):
+        """End our side. If nothing was sent, be gone without a sound: for the peer, a first packet is a connection."""
+        if self._stream.untouched and not self._stream.buffered:
+            self.abort()
+        elif not (self._closed or self._eof_written):
             self._eof_written = True
             self._stream.end()
             self._udx.transmit_soon()

@@ -5,7 +5,8 @@ are the three messages of the handshake, then one of 56 bytes each way (whose st
 libsodium secretstream), then secretstream messages of tag 0, one a frame. An empty message is a keep-alive.
 
 Where the peers have shaken hands already, as those of the DHT do while they look for a way to each other, the bodies
-begin with those of 56 bytes.
+begin with those of 56 bytes. The responder knows only from this one that the initiator is there: what came before may
+have been recorded and sent again.
 """
 
 from collections.abc import Callable
@@ -50,7 +51,8 @@ Watcher = Callable[[bool, Frame, int, bytes], None]
 class SecretStream:
     """One end of a secret stream; the owner moves the bytes.
 
-    `handshake` is one of XX that is to be done here, or one that is over: then the stream is established at once.
+    `handshake` is one of XX that is to be done here, or one of IK that is over: then an initiator's stream is
+    established at once, a responder's with the first frame.
     `header` is 24 random bytes. With `remote_public_key`, any other peer fails the handshake, and an initiator does so
     without having told who it is.
     After every call, send what `data_to_send` returns. Call `confirm` once the stream is established and wanted.
@@ -86,7 +88,9 @@ class SecretStream:
         self._received = 0
         if handshake.result:
             self._handshake_sizes.clear()
-            self._establish(handshake.result)
+            self._take_result(handshake.result)
+            if handshake.initiator:
+                self._establish()
         elif self.initiator:
             self._queue(Frame.HANDSHAKE, self._handshake.send())
 
@@ -195,7 +199,7 @@ class SecretStream:
             raise DecodeError(f"a frame has at least {SEAL_SIZE} bytes, the peer's has {size}")
 
     def _take_handshake(self, frame: bytes) -> None:
-        if self.state is not State.HANDSHAKING:
+        if not self._handshake_sizes:
             self._take_id(frame)
             return
         self._handshake.receive(frame)
@@ -208,13 +212,16 @@ class SecretStream:
         if self.initiator:
             self._held_back = self._handshake.send()
         assert self._handshake.result
-        self._establish(self._handshake.result)
+        self._take_result(self._handshake.result)
+        self._establish()
 
-    def _establish(self, result: HandshakeResult) -> None:
-        self.remote_public_key = result.remote_public_key
+    def _take_result(self, result: HandshakeResult) -> None:
         self.handshake_hash = result.hash
         self._rx = result.rx
         self._sealer = Sealer(result.tx, self._header)
+
+    def _establish(self) -> None:
+        self.remote_public_key = self._handshake.remote_public_key
         self.state = State.ESTABLISHED
 
     def _take_id(self, frame: bytes) -> None:
@@ -224,6 +231,8 @@ class SecretStream:
         if stream_id != self._id(not self.initiator):
             raise HandshakeError("the peer's stream belongs to another handshake")
         self._opener = Opener(self._rx, header)
+        if self.state is State.HANDSHAKING:
+            self._establish()
         self._open_if_both_confirmed()
 
     def _queue(self, kind: Frame, body: bytes) -> None:

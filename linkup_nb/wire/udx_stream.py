@@ -77,6 +77,7 @@ class Stream:
         self.remote_id = 0
         self.remote: Address | None = None
         self.state = StreamState.WAITING
+        self.untouched = True  # nothing was sent, and nothing has come
         self.wake_at: float | None = None  # when `datagrams_to_send` may have something
         self.sender = Sender(local_id)
         self.receiver = Receiver()
@@ -141,6 +142,12 @@ class Stream:
         self.sender.end()
         self.wake_at = NOW
 
+    def show(self) -> None:
+        """Let the peer see where we are, before there is data."""
+        self._check_open()
+        self._heartbeat_due = True
+        self.wake_at = NOW
+
     def send_message(self, message: bytes) -> None:
         """Send up to `MAX_MESSAGE` bytes beside the stream, once; they may be lost on their way."""
         self._check_open()
@@ -161,9 +168,9 @@ class Stream:
         return data
 
     def destroy(self) -> None:
-        """Close the stream at once, whatever has not arrived; the peer is told."""
+        """Close the stream at once, whatever has not arrived; a peer that may know of it is told."""
         if self.state in (StreamState.WAITING, StreamState.CONNECTED):
-            self._destroy_due = self.state is StreamState.CONNECTED
+            self._destroy_due = self.state is StreamState.CONNECTED and not self.untouched
             self._close(Closing.DESTROYED)
 
     def receive(self, packet: Packet, address: Address, now: float) -> None:
@@ -202,6 +209,7 @@ class Stream:
             self._notice(address)
         self._heard_at = now
         self._heartbeats = 0
+        self.untouched = False
         self.wake_at = NOW
         if kinds & (DATA | END):
             self._ack_due = True
@@ -256,6 +264,7 @@ class Stream:
             sacks = self.receiver.sacks()
             self._add(out, encode(self._packet(SACK if sacks else 0)._replace(sacks=sacks)))
         if out:
+            self.untouched = False
             self._advertised = self.receiver.window
         return out
 
@@ -301,7 +310,7 @@ class Stream:
         timer = self._idle_timer()
         if self.state is StreamState.CLOSED or timer is None or now < timer:
             return
-        if self.state is StreamState.WAITING or self._heartbeats == HEARTBEATS:
+        if self.state is StreamState.WAITING or self.untouched or self._heartbeats == HEARTBEATS:
             self._close(Closing.IDLE)
         else:
             self._heartbeats += 1
@@ -311,7 +320,7 @@ class Stream:
         """When to ask whether the peer is alive, and in the end to give it up."""
         if self._idle_timeout is None:
             return None
-        if self.state is StreamState.WAITING:
+        if self.state is StreamState.WAITING or self.untouched:
             return self._heard_at + self._idle_timeout
         return self._heard_at + self._idle_timeout * (self._heartbeats + 1) / (HEARTBEATS + 1)
 

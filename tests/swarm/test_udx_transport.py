@@ -13,7 +13,7 @@ from linkup_nb.swarm.udx_transport import UdxTransport
 from linkup_nb.wire.udx_events import Closing, StreamClosed
 from linkup_nb.wire.udx_receiver import RECEIVE_WINDOW
 from linkup_nb.wire.udx_stream import HIGH_MARK, LOW_MARK
-from tests.swarm.udx_pair import HOST, UdxSide, shaken, udx_pair, udx_sides
+from tests.swarm.udx_pair import HOST, UdxSide, open_both, shaken, udx_pair, udx_sides
 
 PATIENCE = 20.0  # seconds until a test that still waits has failed
 CHUNK = bytes(64 * 1024)
@@ -80,9 +80,7 @@ async def test_an_end_is_an_ordinary_end_for_both() -> None:
 async def opened(sides: tuple[UdxSide, UdxSide]) -> tuple[Connection, Connection]:
     calls, answers = shaken()
     ends = sides[0].connect(calls, sides[1]), sides[1].connect(answers, sides[0])
-    for end in ends:
-        end.confirm()
-    await asyncio.gather(*(end.opened() for end in ends))
+    await open_both(*ends)
     return ends
 
 
@@ -94,6 +92,7 @@ async def test_nothing_opens_until_both_confirm() -> None:
         ours.confirm()
         with pytest.raises(UsageError):
             await ours.write(b"early")
+        await theirs.established()
         theirs.confirm()
         await asyncio.gather(ours.opened(), theirs.opened())
         await theirs.write(b"now")
@@ -105,18 +104,48 @@ async def test_a_peer_that_does_not_want_us_is_told_of_by_name() -> None:
         calls, answers = shaken()
         ours, theirs = one.connect(calls, other), other.connect(answers, one)
         ours.confirm()
+        await theirs.established()
         await theirs.close()
         with pytest.raises(HandshakeError, match="hung up before the connection was open"):
             await ours.opened()
+
+
+async def test_a_call_is_known_to_be_live_by_its_first_frame() -> None:
+    async with udx_sides() as (one, other):
+        calls, answers = shaken()
+        ours, theirs = one.connect(calls, other), other.connect(answers, one)
+        await ours.established()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(theirs.established(), 0.1)
+        assert theirs.remote_public_key == b""
+        ours.confirm()
+        await theirs.established()
+        assert theirs.remote_public_key == ours.public_key
+
+
+@pytest.mark.parametrize("leave", ["close", "abort"])
+async def test_leaving_before_confirming_makes_no_sound(leave: str) -> None:
+    async with udx_sides() as (one, other):
+        calls, _ = shaken()
+        ours = one.connect(calls, other)
+        await ours.established()
+        if leave == "close":
+            await ours.close()
+        else:
+            one.transport.abort()
+        await ours.wait_closed()
+        one.socket.send_datagram(b"marker", other.socket.address)
+        await other.marker.wait()
+        assert other.events == []
+        assert one.lost == 1
 
 
 async def test_a_stream_of_another_handshake_is_refused() -> None:
     async with udx_sides() as (one, other):
         ours, theirs = one.connect(shaken()[0], other), other.connect(shaken()[1], one)
         ours.confirm()
-        theirs.confirm()
         with pytest.raises(HandshakeError, match="belongs to another handshake"):
-            await ours.opened()
+            await theirs.established()
 
 
 async def test_a_peer_that_resets_is_named() -> None:

@@ -1,5 +1,6 @@
 """Two connections over UDX in one process, with no DHT: the handshake is made by hand."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -31,9 +32,10 @@ class UdxSide:
     def __init__(self) -> None:
         self.events: list[Event] = []
         self.lost = 0
+        self.marker = asyncio.Event()
         self.transport: UdxTransport
         self._on_event: Callable[[Event], None] = self.events.append
-        self.socket = UdxSocket(HOST, 0, on_event=lambda event: self._on_event(event), on_datagram=ignore)
+        self.socket = UdxSocket(HOST, 0, on_event=lambda event: self._on_event(event), on_datagram=self._on_datagram)
         self.stream: Stream = self.socket.open_stream()
 
     def connect(self, handshake: Handshake, other: "UdxSide") -> Connection:
@@ -49,9 +51,8 @@ class UdxSide:
     def _lose(self) -> None:
         self.lost += 1
 
-
-def ignore(data: bytes, address: Address) -> None:
-    """Of what is not UDX, nothing comes here."""
+    def _on_datagram(self, data: bytes, address: Address) -> None:
+        self.marker.set()
 
 
 @asynccontextmanager
@@ -68,8 +69,14 @@ async def udx_pair() -> AsyncIterator[tuple[Connection, Connection]]:
     async with udx_sides() as (one, other):
         calls, answers = shaken()
         ends = one.connect(calls, other), other.connect(answers, one)
-        for end in ends:
-            end.confirm()
-        for end in ends:
-            await end.opened()
+        await open_both(*ends)
         yield ends
+
+
+async def open_both(calls: Connection, answers: Connection) -> None:
+    """Confirm at both ends, as far as they may."""
+    calls.confirm()
+    await answers.established()
+    answers.confirm()
+    await calls.opened()
+    await answers.opened()
