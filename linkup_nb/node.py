@@ -18,6 +18,7 @@ from linkup_nb.chat.topic import TOPIC_BYTES, parse_topic, short_topic
 from linkup_nb.errors import InvalidImage, NodeClosed, UnknownRoom
 from linkup_nb.loops import Events, from_any_loop
 from linkup_nb.swarm.addresses import offline
+from linkup_nb.swarm.check import Report
 from linkup_nb.swarm.discovery import Discovery
 from linkup_nb.swarm.local import Local
 from linkup_nb.swarm.swarm import Swarm
@@ -155,6 +156,13 @@ class Node(Events):
             if room.topic == wanted:
                 return room
         raise UnknownRoom(f"You are not in the room {short_topic(wanted)}: join it by its topic first.")
+
+    @from_any_loop
+    async def doctor(self) -> Report:
+        """What works between you and others, what does not, and what to try; takes at most `EXAMINE_TIMEOUT` s."""
+        from linkup_nb.swarm.doctor import examine  # most nodes are never ill
+
+        return await examine(self.swarm)
 
     @from_any_loop
     async def create_room(self, name: str, *, linkup: Literal[True]) -> Room:

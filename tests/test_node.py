@@ -292,3 +292,15 @@ async def test_a_bootstrap_peer_that_is_none_gets_a_sentence(
 async def test_a_peers_folder_is_for_its_owner_only(tmp_path: Path) -> None:
     async with node_at(tmp_path / "a"):
         assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o700
+
+
+async def test_the_doctor_looks_at_an_open_node_from_any_loop(tmp_path: Path) -> None:
+    async with node_at(tmp_path) as node:
+        await node.create_room("lobby", linkup=True)
+        report = await asyncio.to_thread(asyncio.run, node.doctor())
+        outcomes = {check.name: check.outcome for check in report.checks}
+        assert (outcomes["network"], outcomes["registry"], outcomes["topics"]) == ("off", "ok", "ok")
+        assert report.worst
+        assert report.worst.name == "peers found"
+    with pytest.raises(NodeClosed):
+        await node.doctor()

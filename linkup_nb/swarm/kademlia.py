@@ -10,12 +10,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from types import MappingProxyType
 
-from linkup_nb.errors import UsageError
+from linkup_nb.errors import PeerTimeout, UsageError
 from linkup_nb.loops import Tasks, every
 from linkup_nb.swarm.addresses import MAX_ADDRESSES, lan_addresses, may_dial, offline
 from linkup_nb.swarm.announcements import ANNOUNCEMENT_TTL, Address, Announcement, is_loopback
+from linkup_nb.swarm.check import Check, Outcome, knock
 from linkup_nb.swarm.discovery import Announcer, FoundPeer, membership_proof
 from linkup_nb.swarm.kademlia_node import Found, KademliaNode
 from linkup_nb.wire.keys import KEY_SIZE, KeyPair, discovery_key
@@ -145,6 +147,20 @@ class Kademlia:
         await every([self.leave(topic) for topic in list(self._topics)])
         await self._tasks.cancel()
         self._node.close()
+
+    async def examine(self) -> list[Check]:
+        """Whether each bootstrap peer replies, and how many nodes are in reach."""
+        knocks = [knock(host, port, partial(self._ping, host, port)) for host, port in self._bootstrap]
+        outcome = Outcome.OK if self._node.contacts else Outcome.FAILED
+        return [*await asyncio.gather(*knocks), Check(self.name, outcome, self.describe())]
+
+    async def _ping(self, host: str, port: int) -> float:
+        for address in await _resolve(host, port):
+            rtt = await self._node.ping(address)
+            if rtt is not None:
+                return rtt
+            raise PeerTimeout(f"{address[0]}:{address[1]} is silent")
+        raise PeerTimeout(f"no host is called {host}")
 
     def describe(self) -> str:
         """One sentence for the user."""

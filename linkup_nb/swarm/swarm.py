@@ -113,6 +113,11 @@ class Swarm(Events):
         return tuple(peer.connection for peer in list(self._peers.values()) if peer.connection and peer.open)
 
     @property
+    def addresses(self) -> tuple[tuple[str, int], ...]:
+        """Where peers can dial us over TCP; none until a topic was joined to be found on."""
+        return tuple((host, self._announcer.port) for host in self._announcer.hosts)
+
+    @property
     def counters(self) -> Mapping[str, int]:
         """How often something was dropped or refused, by reason."""
         return dict(self._counters)
