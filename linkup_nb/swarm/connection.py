@@ -159,7 +159,7 @@ class Connection(Events):
 
     def tap(self) -> "Tap":
         """Watch the frames from now on, in both directions, until `close` of what this returns."""
-        from linkup_nb.swarm.tap import Tap  # it knows the messages of logs, which most connections need not load
+        from linkup_nb.swarm.tap import Tap  # few connections are ever watched
 
         return Tap(self, self._stream)
 

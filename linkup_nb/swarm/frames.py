@@ -7,14 +7,13 @@ from typing import Any
 import msgspec
 
 from linkup_nb.errors import PeerError, ProtocolError
-from linkup_nb.hypercore import messages as hypercore
-from linkup_nb.hypercore.peer import PROTOCOL as HYPERCORE
 from linkup_nb.wire.compact import Decoder
 from linkup_nb.wire.protomux import MAX_CHANNELS, Control, split
 
 MAX_PARTS = 32  # messages of one Protomux batch that are described; the rest is counted
 MAX_TEXT = 160  # characters that describe one message
 
+_HYPERCORE = "hypercore/alpha"
 _CONTROLS = (Control.OPEN, Control.REJECT, Control.CLOSE)
 
 
@@ -87,9 +86,11 @@ class Interpreter:
         source = Decoder(frame)
         kind = source.uint()
         name, text = str(kind), ""
-        if protocol == HYPERCORE:
+        if protocol == _HYPERCORE:
+            from linkup_nb.hypercore.messages import decode  # 20 ms that a panel need not pay which shows no frames
+
             try:
-                message = hypercore.decode(kind, source.raw())
+                message = decode(kind, source.raw())
             except PeerError as error:
                 text = str(error)
             else:

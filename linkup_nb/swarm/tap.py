@@ -56,7 +56,7 @@ class Tap:
 
     def __init__(self, connection: "Connection", stream: SecretStream) -> None:
         self._loop = connection._loop
-        self._connection = connection
+        self.connection = connection
         self._stream = stream
         self._frames: deque[Frame] = deque(maxlen=MAX_FRAMES)
         self._count = 0
@@ -67,7 +67,7 @@ class Tap:
         self._call(self._begin)
 
     def __repr__(self) -> str:
-        return f"<Tap on {self._connection!r}: {self._count} frames>"
+        return f"<Tap on {self.connection!r}: {self._count} frames>"
 
     @property
     def frames(self) -> tuple[Frame, ...]:
@@ -135,11 +135,11 @@ class Tap:
             raise NodeClosed("this node has been closed; lu.start() makes a new one") from None
 
     def _begin(self) -> None:
-        ours, theirs = protocols_on(self._connection) or (None, None)
+        ours, theirs = protocols_on(self.connection) or (None, None)
         self._interpreters = {Direction.SENT: Interpreter(ours), Direction.RECEIVED: Interpreter(theirs)}
         self._stream.watchers = (*self._stream.watchers, self._watch)
-        self._connection.once("close", self._end)
-        if self._connection.closed:
+        self.connection.once("close", self._end)
+        if self.connection.closed:
             self._end()
 
     def _end(self, _: object = None) -> None:
