@@ -24,7 +24,7 @@ from linkup_nb.swarm.dht_state import load_nodes, save_nodes
 from linkup_nb.swarm.dht_upkeep import Upkeep
 from linkup_nb.swarm.udx_socket import UdxSocket
 from linkup_nb.wire.dht_nat import NatSample, NatSampler
-from linkup_nb.wire.dht_records import PeerRecord
+from linkup_nb.wire.dht_records import Command, PeerRecord
 from linkup_nb.wire.dht_rpc import ID_SIZE, Address, Internal, Reply, Request, node_id
 from linkup_nb.wire.dht_scope import scope
 from linkup_nb.wire.dht_store import Store
@@ -132,6 +132,11 @@ class DhtNode(Events, DhtClient):
     def counters(self) -> Counter[str]:
         """What was dropped or refused, by reason."""
         return self._io.counters
+
+    @property
+    def passed_on(self) -> Counter[Command]:
+        """How many handshakes and messages of hole punching went to a peer through us."""
+        return self._server.passed_on
 
     @property
     def handlers(self) -> dict[tuple[bool, int], Callable[[Request, Address], None]]:

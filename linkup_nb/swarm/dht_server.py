@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Callable
 from secrets import token_bytes
 from time import monotonic
@@ -53,6 +54,7 @@ class DhtServer:
     def __init__(self, io: DhtIo, table: Table, store: Store, check: Callable[[Address], object]) -> None:
         self.handlers: dict[tuple[bool, int], Callable[[Request, Address], None]] = {}
         self.own_targets: dict[bytes, PeerRecord] = {}
+        self.passed_on: Counter[Command] = Counter()  # messages between a client and a server
         self._io = io
         self._table = table
         self._store = store
@@ -266,6 +268,7 @@ class DhtServer:
         if to != server and not may_follow(to, sender):
             self._io.counters["messages not passed on: address not allowed"] += 1
             return
+        self.passed_on[Command(request.command)] += 1
         self._io.send(
             Request(request.tid, to, request.command, id=self._io.id, target=request.target, value=bytes(message)), to
         )
