@@ -143,11 +143,11 @@ class Node(Events):
         members = [member for room in self.rooms for member in room.peers]
         return status.describe(where, members, offline=offline())
 
-    def status_of(self, room: Room | None) -> Status:
-        """The status of one room; that of the node for `None`."""
+    def status_of(self, room: Room | None, finding: str = "") -> Status:
+        """The status of one room; that of the node for `None`. `finding` is what the doctor found to be wrong."""
         if not room or room not in self.rooms:
             return self.status
-        return status.describe(room.name, room.peers, offline=offline())
+        return status.describe(room.name, room.peers, offline=offline(), finding=finding)
 
     def room(self, topic: str | bytes) -> Room:
         """The room with this topic. Raises `InvalidTopic`, or `UnknownRoom` if you are not in it."""
