@@ -5,12 +5,13 @@ import logging
 import random
 import socket
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import chain
 from pathlib import Path
 from secrets import token_bytes
 from time import monotonic, time
+from types import MappingProxyType
 
 from linkup_nb.errors import PeerTimeout, UsageError
 from linkup_nb.loops import Events, Tasks
@@ -22,10 +23,11 @@ from linkup_nb.swarm.dht_reach import is_reachable
 from linkup_nb.swarm.dht_server import DhtServer
 from linkup_nb.swarm.dht_state import load_nodes, save_nodes
 from linkup_nb.swarm.dht_upkeep import Upkeep
+from linkup_nb.swarm.dht_view import DhtView, KnownNode, QueryView
 from linkup_nb.swarm.udx_socket import UdxSocket
 from linkup_nb.wire.dht_nat import NatSample, NatSampler
 from linkup_nb.wire.dht_records import Command, PeerRecord
-from linkup_nb.wire.dht_rpc import ID_SIZE, Address, Internal, Reply, Request, node_id
+from linkup_nb.wire.dht_rpc import ID_SIZE, Address, Internal, Reply, Request, distance, node_id
 from linkup_nb.wire.dht_scope import scope
 from linkup_nb.wire.dht_store import Store
 from linkup_nb.wire.dht_table import K, Table
@@ -76,13 +78,13 @@ class DhtNode(Events, DhtClient):
         super().__init__(asyncio.get_running_loop())
         self.store = Store()
         self.streams: dict[int, Callable[[Event], object]] = {}  # who is told of a stream's events, by local id
-        self._bootstrap = tuple(bootstrap)
+        self.bootstrap = tuple(bootstrap)
         self._host = host or ("127.0.0.1" if offline() else "0.0.0.0")
         self._port = port
         self._may_serve = ephemeral is not True
         self._declared = ephemeral is False
         self._state = state
-        self._entries = [(host, port) for host, port in self._bootstrap if scope(host)]
+        self._entries = [(host, port) for host, port in self.bootstrap if scope(host)]
         self._resolved = asyncio.Event()
         self._ready = asyncio.Event()
         self._tasks = Tasks()
@@ -99,7 +101,7 @@ class DhtNode(Events, DhtClient):
         self._reviewed_at = 0.0
         self._reviewed_as: Address | None = None
         self._reachable_since: float | None = None
-        self._last_query: Query | None = None
+        self._last_query: tuple[Command, Query] | None = None
 
     @property
     def socket(self) -> UdxSocket:
@@ -164,7 +166,7 @@ class DhtNode(Events, DhtClient):
             self._nat.open = True
             self._settle()
         if self._state is not None:
-            saved = await asyncio.to_thread(load_nodes, self._state, self._bootstrap)
+            saved = await asyncio.to_thread(load_nodes, self._state, self.bootstrap)
             self._entries = list(dict.fromkeys([*self._entries, *saved]))
         self._enter()
         self._tasks.start(self._keep(), "DHT: upkeep")
@@ -226,14 +228,44 @@ class DhtNode(Events, DhtClient):
 
     def query(self, command: int, target: bytes, value: bytes | None = None, *, internal: bool = False) -> Query:
         """Ask the nodes nearest to a target; see `Query`."""
-        query = self._last_query = Query(
+        query = Query(
             target,
             start=partial(self._start, target),
             ask=lambda to, done: self._io.ask(to, command, done, internal=internal, target=target, value=value),
             usable=self._usable,
             dead=self._upkeep.hint,
         )
+        if not internal:
+            self._last_query = Command(command), query
         return query
+
+    def view(self) -> DhtView:
+        """A picture of this moment."""
+        now = monotonic()
+        return DhtView(
+            address=self.address,
+            public_address=self.public_address,
+            nat=self.nat,
+            id=self.id,
+            nodes=tuple(self._known(now)),
+            last_query=self._view_query(),
+            stored=MappingProxyType(self.store.counts),
+            passed_on=MappingProxyType({command.name: count for command, count in dict(self.passed_on).items()}),
+            counters=MappingProxyType(dict(self.counters)),
+        )
+
+    def _known(self, now: float) -> Iterator[KnownNode]:
+        for address in self._table.closest(self._table.own_id, len(self._table)):
+            if contact := self._table.get(address):
+                away = distance(contact.id, self._table.own_id)
+                shared = 8 * ID_SIZE - away.bit_length()
+                yield KnownNode(address, contact.id, away, shared, now - contact.seen, contact.rtt)
+
+    def _view_query(self) -> QueryView | None:
+        if self._last_query is None:
+            return None
+        command, query = self._last_query
+        return QueryView(command.name, query.target, query.hops, tuple(answer.sender for answer in query.closest))
 
     def _bind(self) -> None:
         ports = [self._port] if self._port is not None else [*range(DEFAULT_PORT, DEFAULT_PORT + 5), 0]
@@ -274,7 +306,7 @@ class DhtNode(Events, DhtClient):
 
     async def _start(self, target: bytes) -> list[Address]:
         """Where a query begins: with the nearest nodes that we know, and with those who know more if they are few."""
-        if not self._entries and not len(self._table) and self._bootstrap:
+        if not self._entries and not len(self._table) and self.bootstrap:
             await self._resolved.wait()
         nearest = self._table.closest(target)
         if len(nearest) < K:
@@ -287,7 +319,7 @@ class DhtNode(Events, DhtClient):
 
     async def _enter_network(self) -> None:
         retry = FIRST_RETRY
-        while not await self._find_way() and self._bootstrap:
+        while not await self._find_way() and self.bootstrap:
             await asyncio.sleep(retry * random.uniform(0.8, 1.2))
             retry = min(2 * retry, MAX_RETRY)
         review = self._tasks.start(self._review(), "DHT: are we reachable?")
@@ -311,7 +343,7 @@ class DhtNode(Events, DhtClient):
 
     async def _resolve(self) -> None:
         """Look up the names among the bootstrap nodes."""
-        named = [(host, port) for host, port in self._bootstrap if not scope(host)]
+        named = [(host, port) for host, port in self.bootstrap if not scope(host)]
         found = await asyncio.gather(*(_resolve(host, port) for host, port in named))
         self._entries = list(dict.fromkeys([*self._entries, *chain.from_iterable(found)]))
         self._resolved.set()
@@ -374,7 +406,7 @@ class DhtNode(Events, DhtClient):
         nodes = [contact.address for contact in sorted(self._table, key=lambda contact: -contact.seen)]
         if self._state is not None and nodes:
             try:
-                await asyncio.to_thread(save_nodes, self._state, self._bootstrap, nodes)
+                await asyncio.to_thread(save_nodes, self._state, self.bootstrap, nodes)
             except OSError as error:
                 log.warning("the nodes of the DHT cannot be kept in %s: %s", self._state, error)
 

@@ -100,9 +100,14 @@ class Store:
         self._targets: dict[bytes, dict[bytes, str]] = {}  # the keys on each target, and where each came from
 
     @property
-    def record_count(self) -> int:
-        """How many announcements are kept, besides `forwards`."""
-        return len(self._records)
+    def counts(self) -> dict[str, int]:
+        """How much of each kind is kept."""
+        return {
+            "announcements": len(self._records),
+            "relayed peers": len(self.forwards),
+            "mutable values": len(self.mutable),
+            "immutable values": len(self.immutable),
+        }
 
     def announce(self, target: bytes, record: PeerRecord, sender: Address, now: float) -> None:
         """Keep an announcement that came from `sender`; on the hash of the peer's own key, become its relay."""

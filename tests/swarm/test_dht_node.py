@@ -77,3 +77,21 @@ async def test_closing_with_requests_under_way_is_quick() -> None:
         async with asyncio.timeout(PATIENCE):
             await peer.close()
             await asked
+
+
+async def test_a_view_shows_the_table_by_distance_and_the_last_lookup_hop_by_hop() -> None:
+    async with network(12) as nodes:
+        peer = await start([nodes[0].address], ephemeral=True)
+        await peer.announce(TOPIC, KEYS)
+        assert [record async for record in peer.lookup(TOPIC)] == [PeerRecord(KEYS.public_key)]
+        view = peer.view()
+        assert (view.ephemeral, view.address, view.public_address) == (True, peer.address, peer.address)
+        assert sorted(node.address for node in view.nodes) == sorted(node.address for node in nodes)
+        assert [node.distance for node in view.nodes] == sorted(node.distance for node in view.nodes)
+        assert view.last_query is not None
+        assert (view.last_query.command, view.last_query.target) == ("LOOKUP", TOPIC)
+        assert list(view.last_query.closest) == by_distance([node.address for node in nodes], TOPIC)
+        assert {hop.address for hop in view.last_query.hops} == {node.address for node in nodes}
+        assert all(hop.rtt is not None for hop in view.last_query.hops)
+        assert nodes[0].view().stored["announcements"] == 1
+        await peer.close()
