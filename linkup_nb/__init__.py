@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from linkup_nb.notebook.panel import Panel
     from linkup_nb.notebook.runtime import chat, run, start
     from linkup_nb.swarm.connection import Connection, connect
+    from linkup_nb.swarm.hyperdht import HyperDHT
     from linkup_nb.swarm.kademlia import Kademlia
     from linkup_nb.swarm.local import Local
     from linkup_nb.swarm.server import Server, listen
@@ -28,6 +29,7 @@ _HOMES = {
     "Corestore": "hypercore.corestore",
     "Drive": "hyperdrive.drive",
     "FileMessage": "chat.message",
+    "HyperDHT": "swarm.hyperdht",
     "IconMessage": "chat.message",
     "Kademlia": "swarm.kademlia",
     "KeyPair": "wire.keys",
@@ -56,6 +58,7 @@ __all__ = [
     "Corestore",
     "Drive",
     "FileMessage",
+    "HyperDHT",
     "IconMessage",
     "Kademlia",
     "KeyPair",
