@@ -216,6 +216,8 @@ class _Attempts:
                 return
             try:
                 call = await self._ask(relay)
+            except PeerTimeout:
+                self._failure = PeerTimeout("the peer is known and does not answer: it is gone, or does not want us")
             except LinkupError as error:
                 self._failure = error
             else:
