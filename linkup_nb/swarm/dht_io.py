@@ -75,6 +75,7 @@ class DhtIo:
         self.on_probe: Callable[[Address], object] = lambda address: None
         self.on_event: Callable[[Event], None] = lambda event: None
         self.socket: UdxSocket
+        self.address: Address
         self._loop = asyncio.get_running_loop()
         self._offline = offline()
         self._closed = False
@@ -94,6 +95,7 @@ class DhtIo:
     def open(self, host: str, port: int) -> None:
         """Bind the socket; port 0 takes a free one. Raises `OSError`."""
         self.socket = UdxSocket(host, port, on_event=lambda event: self.on_event(event), on_datagram=self._on_datagram)
+        self.address = self.socket.address
 
     def close(self) -> None:
         """Close the socket; requests that still wait are given up."""

@@ -111,7 +111,7 @@ class DhtNode(Events, DhtClient):
     @property
     def address(self) -> Address:
         """Where it listens."""
-        return self._io.socket.address
+        return self._io.address
 
     @property
     def id(self) -> bytes | None:
@@ -302,7 +302,8 @@ class DhtNode(Events, DhtClient):
             self.streams.pop(event.stream_id, None)
 
     def _usable(self, named: Address, named_by: Address) -> bool:
-        return named not in (self.address, self.public_address) and self._upkeep.usable(named, named_by)
+        is_ours = named == self.address or node_id(named) == self._table.own_id
+        return not is_ours and self._upkeep.usable(named, named_by)
 
     async def _start(self, target: bytes) -> list[Address]:
         """Where a query begins: with the nearest nodes that we know, and with those who know more if they are few."""
