@@ -20,7 +20,8 @@ class Dialer:
     """Dials peers until they are connected.
 
     `admit` gets each connection whose peer has proven its key, and confirms or closes it, also after `stop`.
-    `wanted` is asked before each dial; `changed` is called when the state of a peer has changed.
+    `wanted` is asked before each dial; `changed` is called when the state of a peer has changed, `failed` when all ways
+    to it have failed: then call `lost` unless it has come by itself.
     """
 
     def __init__(
@@ -29,11 +30,13 @@ class Dialer:
         admit: Callable[[Connection], None],
         wanted: Callable[[Peer], bool],
         changed: Callable[[], None],
+        failed: Callable[[Peer], None],
     ) -> None:
         self._key_pair = key_pair
         self._admit = admit
         self._wanted = wanted
         self._changed = changed
+        self._failed = failed
         self._loop = asyncio.get_running_loop()
         self._slots = asyncio.Semaphore(MAX_PARALLEL_DIALS)
         self._tasks = Tasks()
@@ -87,13 +90,12 @@ class Dialer:
                     if await self._try(peer, f"{host}:{port}", self._connect(peer, host, port)):
                         return
                 for reach in peer.reaches:
-                    if await self._try(peer, "beyond its addresses", reach()):
+                    if await self._try(peer, "not over TCP", reach()):
                         return
         finally:
             if peer.dial is asyncio.current_task():
                 peer.dial = None
-        self.lost(peer)
-        self._changed()
+        self._failed(peer)
 
     async def _connect(self, peer: Peer, host: str, port: int) -> Connection:
         key = peer.public_key

@@ -140,6 +140,7 @@ class Kademlia:
     async def refresh(self, topic: bytes) -> None:
         """See `Discovery`."""
         if joined := self._topics.get(topic):
+            joined.announce_at = 0.0
             await self._look(joined)
 
     async def close(self) -> None:
