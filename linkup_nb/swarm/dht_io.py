@@ -26,10 +26,11 @@ MAX_PROVEN = 8192  # addresses
 MAX_HELD = 512  # replies that wait until an address is proven
 MAX_HELD_EACH = 8  # of them for one address
 MAX_PROVING = 256  # addresses that are being proven
+PING_SIZE = 43  # bytes, at most
 
 MAX_SOURCES = 4096  # hosts whose rate is remembered
-EACH_RATE = Rate(per_second=200, burst=2000)  # requests of one host that are answered; it may be a class of many peers
-TOTAL_RATE = Rate(per_second=1000, burst=4000)  # requests of all; a flood takes a few percent of one core
+EACH_RATE = Rate(per_second=500, burst=2000)  # requests of one host that are answered; it may be a class of many peers
+TOTAL_RATE = Rate(per_second=2000, burst=8000)  # requests of all; a flood takes a fifth of one core
 
 _PORTS = range(1, 65536)
 
@@ -62,8 +63,9 @@ class _Asked:
 class DhtIo:
     """Asks and answers on a socket; every datagram that is dropped is counted in `counters`, by reason.
 
-    Set `on_request(request, sender, size)`, which gets the well-formed requests that are within the limits, and if it
-    matters `on_answer`, `on_silence`, `on_probe` and `on_event`. `id` goes into every datagram, if it is not `None`.
+    Set `on_request(request, sender, room)`, which gets the well-formed requests that are within the limits and how many
+    bytes may be sent to a sender that is not proven, and if it matters `on_answer`, `on_silence`, `on_probe` and
+    `on_event`. `id` goes into every datagram, if it is not `None`.
     """
 
     def __init__(self) -> None:
@@ -135,10 +137,10 @@ class DhtIo:
         if self._may_send(to):
             self.socket.send_datagram(bytes(packet), to)
 
-    def answer(self, reply: Reply, to: Address, asked_with: int) -> None:
-        """Reply to a request of `asked_with` bytes; a long reply waits until it is shown that `to` has really asked."""
+    def answer(self, reply: Reply, to: Address, room: int) -> None:
+        """Reply; with more than `room` bytes only once it is shown that `to` has really asked."""
         data = bytes(reply)
-        if len(data) <= AMPLIFICATION * asked_with or self._is_proven(to):
+        if len(data) <= room or self._is_proven(to):
             if self._may_send(to):
                 self.socket.send_datagram(data, to)
             return
@@ -155,7 +157,7 @@ class DhtIo:
         if len(self._proving) >= MAX_PROVING:
             return False
         self._proving.add(address)
-        self.ask(address, Internal.PING, lambda answer: self._on_proof(address, answer), internal=True, retries=1)
+        self.ask(address, Internal.PING, lambda answer: self._on_proof(address, answer), internal=True, retries=0)
         return True
 
     def _on_proof(self, address: Address, answer: Answer | None) -> None:
@@ -198,7 +200,7 @@ class DhtIo:
             self.counters["ids ignored: forged"] += 1
             packet = replace(packet, id=None)
         if isinstance(packet, Request):
-            self.on_request(packet, sender, len(data))
+            self.on_request(packet, sender, AMPLIFICATION * len(data))
         else:
             self._on_reply(packet, sender, now)
 

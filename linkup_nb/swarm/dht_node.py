@@ -13,11 +13,11 @@ from secrets import token_bytes
 from time import monotonic, time
 from types import MappingProxyType
 
-from linkup_nb.errors import PeerTimeout, UsageError
+from linkup_nb.errors import NodeClosed, PeerTimeout, UsageError
 from linkup_nb.loops import Events, Tasks
 from linkup_nb.swarm.addresses import offline
 from linkup_nb.swarm.dht_client import DhtClient
-from linkup_nb.swarm.dht_io import RETRIES, Answer, DhtIo
+from linkup_nb.swarm.dht_io import PING_SIZE, RETRIES, Answer, DhtIo
 from linkup_nb.swarm.dht_query import Query
 from linkup_nb.swarm.dht_reach import is_reachable
 from linkup_nb.swarm.dht_server import DhtServer
@@ -98,6 +98,7 @@ class DhtNode(Events, DhtClient):
         self._io.on_silence = self._upkeep.silent
         self._server = DhtServer(self._io, self._table, self.store, self._upkeep.suspect)
         self._entering: asyncio.Task[None] | None = None
+        self._closed = False
         self._reviewed_at = 0.0
         self._reviewed_as: Address | None = None
         self._reachable_since: float | None = None
@@ -172,21 +173,30 @@ class DhtNode(Events, DhtClient):
         self._tasks.start(self._keep(), "DHT: upkeep")
 
     async def ready(self) -> None:
-        """Wait until the network is entered; the first node of a network is ready at once."""
+        """Wait until the network is entered; the first node of a network is ready at once.
+
+        Raises `NodeClosed` if the node is closed meanwhile; while no bootstrap node replies, it waits.
+        """
         await self._ready.wait()
+        if self._closed:
+            raise NodeClosed("this node of the DHT has been closed; make a new one")
 
     async def rejoin(self) -> None:
         """Enter the network anew, because this machine has slept or is in another network."""
         self._upkeep.forgive()
         self._nat.clear()
         self._nat.open = self._declared
+        self._ready.clear()
         self._enter()
         await self._ready.wait()
 
     async def close(self) -> None:
         """Give the port back at once; what was announced is forgotten by others in time, unless it is taken back."""
+        self._closed = True
         await self._tasks.cancel()
         self._io.close()
+        self._ready.set()
+        self._resolved.set()
         await self._save()
 
     async def request(
@@ -280,12 +290,13 @@ class DhtNode(Events, DhtClient):
             f"UDP port {ports[-1]} of {self._host} cannot be had ({failed.strerror or failed}); choose another."
         ) from failed
 
-    def _on_request(self, request: Request, sender: Address, size: int) -> None:
+    def _on_request(self, request: Request, sender: Address, room: int) -> None:
         if request.id is not None:
-            self._upkeep.asked_by(sender)
-        elif self._declared and self.id is None:
-            self._io.prove(sender)  # its reply tells us where we are
-        self._server.serve(request, sender, size)
+            pinged = self._upkeep.asked_by(sender)
+        else:
+            lost = self._declared and self.id is None  # the reply tells us where we are
+            pinged = lost and self._io.prove(sender)
+        self._server.serve(request, sender, room - PING_SIZE if pinged else room)
 
     def _on_answer(self, answer: Answer) -> None:
         host, port = answer.reply.to
@@ -361,7 +372,8 @@ class DhtNode(Events, DhtClient):
 
     async def _review(self) -> None:
         """See where others see us, and whether we can serve them."""
-        self._reviewed_at, self._reviewed_as = monotonic(), self._nat.sample.address
+        self._reviewed_at, before = monotonic(), self._reviewed_as
+        self._reviewed_as = self._nat.sample.address
         if self._declared:
             self._settle()
             return
@@ -372,7 +384,7 @@ class DhtNode(Events, DhtClient):
             if self._io.id is not None:
                 self._io.id = None
                 self.emit("ephemeral")
-        elif self._reachable_since is None:
+        elif self._reachable_since is None or self._reviewed_as != before:
             self._reachable_since = monotonic()
         if self._reachable_since is not None and monotonic() - self._reachable_since >= STABLE_AFTER:
             self._settle()
@@ -386,8 +398,7 @@ class DhtNode(Events, DhtClient):
             now, slept = monotonic(), time() - woken_at > ASLEEP
             woken_at = time()
             if slept:
-                self.emit("wakeup")
-                self._tasks.start(self.rejoin(), "DHT: after a sleep")
+                self._tasks.start(self._wake_up(), "DHT: after a sleep")
             elif self._ready.is_set() and not len(self._table):
                 self._enter()
             elif now - self._reviewed_at > RECHECK_AFTER or self._reviewed_as != self._nat.sample.address:
@@ -402,6 +413,10 @@ class DhtNode(Events, DhtClient):
             if now - saved_at > SAVE_EVERY:
                 saved_at = now
                 await self._save()
+
+    async def _wake_up(self) -> None:
+        await self.rejoin()
+        self.emit("wakeup")
 
     async def _save(self) -> None:
         nodes = [contact.address for contact in sorted(self._table, key=lambda contact: -contact.seen)]

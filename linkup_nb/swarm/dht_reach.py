@@ -16,10 +16,7 @@ PATIENCE = 1.0  # seconds for the replies to each try
 
 
 async def is_reachable(io: DhtIo, nodes: Iterable[Address]) -> bool:
-    """Whether a datagram that is not a reply passes all firewalls and NATs before this machine, as in `dht-rpc`.
-
-    Raises `OSError` if there is no port to listen on.
-    """
+    """Whether a datagram that is not a reply passes all firewalls and NATs before this machine, as in `dht-rpc`."""
     asked = list(nodes)[:ASKED]
     needed = NEEDED if len(asked) >= ASKED else 1
     expected = {(randbits(16), node) for node in asked}
@@ -36,7 +33,10 @@ async def is_reachable(io: DhtIo, nodes: Iterable[Address]) -> bool:
             if len(heard) >= needed:
                 enough.set()
 
-    listener = UdxSocket(io.socket.address[0], 0, on_event=lambda event: None, on_datagram=on_datagram)
+    try:
+        listener = UdxSocket(io.address[0], 0, on_event=lambda event: None, on_datagram=on_datagram)
+    except OSError:
+        return False
     try:
         for _ in range(TRIES):
             value = encode_port(listener.address[1])

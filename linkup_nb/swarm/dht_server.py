@@ -80,15 +80,15 @@ class DhtServer:
             Command.IMMUTABLE_GET: self._on_immutable_get,
         }
 
-    def serve(self, request: Request, sender: Address, size: int) -> None:
-        """Answer a request that came as a datagram of `size` bytes."""
+    def serve(self, request: Request, sender: Address, room: int) -> None:
+        """Answer a request; with more than `room` bytes only once it is shown that the sender has really asked."""
         self._rotate()
         if request.token is not None and not self._tokens.valid(request.token, sender[0]):
             self._io.counters["requests refused: wrong token"] += 1
-            self._reply(request, sender, size, error=Failure.INVALID_TOKEN, token=self._tokens.issue(sender[0]))
+            self._reply(request, sender, room, error=Failure.INVALID_TOKEN, token=self._tokens.issue(sender[0]))
             return
         try:
-            self._dispatch(request, sender, size)
+            self._dispatch(request, sender, room)
         except DecodeError:
             self._io.counters["requests dropped: malformed value"] += 1
 
@@ -98,27 +98,27 @@ class DhtServer:
             self._tokens.rotate(token_bytes(32))
         self._rotated_at += periods * TOKEN_ROTATION
 
-    def _dispatch(self, request: Request, sender: Address, size: int) -> None:
+    def _dispatch(self, request: Request, sender: Address, room: int) -> None:
         handler = self.handlers.get((request.internal, request.command))
         is_relayed = not request.internal and request.command in _RELAYED
         if handler and (not is_relayed or request.target in self.own_targets):
             handler(request, sender)
         elif is_relayed:
-            self._relay(request, sender, size)
+            self._relay(request, sender, room)
         elif request.internal and request.command in self._internal:
-            self._internal[request.command](request, sender, size)
+            self._internal[request.command](request, sender, room)
         elif not request.internal and request.command in self._stored and self._io.id is not None:
             if request.target is None:
                 raise DecodeError("a request without its target")
-            self._stored[request.command](request.target, request, sender, size)
+            self._stored[request.command](request.target, request, sender, room)
         else:
-            self._reply(request, sender, size, error=Failure.UNKNOWN_COMMAND, nodes=True)
+            self._reply(request, sender, room, error=Failure.UNKNOWN_COMMAND, nodes=True)
 
     def _reply(
         self,
         request: Request,
         to: Address,
-        size: int,
+        room: int,
         value: bytes | None = None,
         *,
         error: int = Failure.NONE,
@@ -126,61 +126,61 @@ class DhtServer:
         nodes: bool = False,
     ) -> None:
         closer = tuple(self._nodes(request.target, to)) if nodes and request.target is not None else ()
-        self._io.answer(Reply(request.tid, to, self._io.id, token, closer, error, value), to, size)
+        self._io.answer(Reply(request.tid, to, self._io.id, token, closer, error, value), to, room)
 
     def _nodes(self, target: bytes, asker: Address) -> list[Address]:
         return [node for node in self._table.closest(target) if node != asker and may_follow(node, asker)]
 
-    def _read(self, request: Request, sender: Address, size: int, value: bytes | None) -> None:
-        self._reply(request, sender, size, value, token=self._tokens.issue(sender[0]), nodes=True)
+    def _read(self, request: Request, sender: Address, room: int, value: bytes | None) -> None:
+        self._reply(request, sender, room, value, token=self._tokens.issue(sender[0]), nodes=True)
 
-    def _on_ping(self, request: Request, sender: Address, size: int) -> None:
-        self._reply(request, sender, size)
+    def _on_ping(self, request: Request, sender: Address, room: int) -> None:
+        self._reply(request, sender, room)
 
-    def _on_ping_nat(self, request: Request, sender: Address, size: int) -> None:
-        self._reply(request, (sender[0], decode_port(request.value or b"")), size)
+    def _on_ping_nat(self, request: Request, sender: Address, room: int) -> None:
+        self._reply(request, (sender[0], decode_port(request.value or b"")), room)
 
-    def _on_find_node(self, request: Request, sender: Address, size: int) -> None:
-        self._reply(request, sender, size, nodes=True)
+    def _on_find_node(self, request: Request, sender: Address, room: int) -> None:
+        self._reply(request, sender, room, nodes=True)
 
-    def _on_down_hint(self, request: Request, sender: Address, size: int) -> None:
+    def _on_down_hint(self, request: Request, sender: Address, room: int) -> None:
         self._check(Decoder(request.value or b"").ipv4_address())
-        self._reply(request, sender, size)
+        self._reply(request, sender, room)
 
-    def _on_delayed_ping(self, request: Request, sender: Address, size: int) -> None:
+    def _on_delayed_ping(self, request: Request, sender: Address, room: int) -> None:
         delay = decode_delay(request.value or b"")
         if delay > MAX_DELAY or self._delayed >= MAX_DELAYED:
             self._io.counters["requests dropped: too many or too long delays"] += 1
             return
         self._delayed += 1
-        asyncio.get_running_loop().call_later(delay, self._end_delay, request, sender, size)
+        asyncio.get_running_loop().call_later(delay, self._end_delay, request, sender, room)
 
-    def _end_delay(self, request: Request, sender: Address, size: int) -> None:
+    def _end_delay(self, request: Request, sender: Address, room: int) -> None:
         self._delayed -= 1
-        self._reply(request, sender, size)
+        self._reply(request, sender, room)
 
-    def _on_find_peer(self, target: bytes, request: Request, sender: Address, size: int) -> None:
+    def _on_find_peer(self, target: bytes, request: Request, sender: Address, room: int) -> None:
         forward = self._store.forwards.get(target, monotonic())
         record = self.own_targets.get(target) or (forward and forward.record)
-        self._read(request, sender, size, bytes(record) if record else None)
+        self._read(request, sender, room, bytes(record) if record else None)
 
-    def _on_lookup(self, target: bytes, request: Request, sender: Address, size: int) -> None:
+    def _on_lookup(self, target: bytes, request: Request, sender: Address, room: int) -> None:
         records = self._store.records(target, monotonic())
         if target in self.own_targets:
             records.append(self.own_targets[target])
         if len(records) > MAX_RECORDS:
             records = random.sample(records, MAX_RECORDS)  # so that all have a chance
-        self._read(request, sender, size, encode_records(records) if records else None)
+        self._read(request, sender, room, encode_records(records) if records else None)
 
-    def _on_announce(self, target: bytes, request: Request, sender: Address, size: int) -> None:
+    def _on_announce(self, target: bytes, request: Request, sender: Address, room: int) -> None:
         if record := self._signed(Command.ANNOUNCE, target, request):
             self._store.announce(target, record, sender, monotonic())
-            self._reply(request, sender, size)
+            self._reply(request, sender, room)
 
-    def _on_unannounce(self, target: bytes, request: Request, sender: Address, size: int) -> None:
+    def _on_unannounce(self, target: bytes, request: Request, sender: Address, room: int) -> None:
         if record := self._signed(Command.UNANNOUNCE, target, request):
             self._store.unannounce(target, record.public_key)
-            self._reply(request, sender, size)
+            self._reply(request, sender, room)
 
     def _signed(self, command: Command, target: bytes, request: Request) -> PeerRecord | None:
         """The record that a request announces, if it is signed by the one that it names and for us."""
@@ -193,12 +193,12 @@ class DhtServer:
             return announcement.record
         return None
 
-    def _on_mutable_get(self, target: bytes, request: Request, sender: Address, size: int) -> None:
+    def _on_mutable_get(self, target: bytes, request: Request, sender: Address, room: int) -> None:
         least = decode_least_seq(request.value or b"")
         kept = self._store.mutable.get(target, monotonic())
-        self._read(request, sender, size, kept.encode_reply() if kept and kept.seq >= least else None)
+        self._read(request, sender, room, kept.encode_reply() if kept and kept.seq >= least else None)
 
-    def _on_mutable_put(self, target: bytes, request: Request, sender: Address, size: int) -> None:
+    def _on_mutable_put(self, target: bytes, request: Request, sender: Address, room: int) -> None:
         put = MutableValue.decode_put(request.value or b"")
         if request.token is None or put.target != target or not put.value or not put.valid:
             self._io.counters["values refused: no token, or wrong signature or target"] += 1
@@ -211,37 +211,37 @@ class DhtServer:
             error = Failure.SEQ_TOO_LOW
         else:
             self._store.mutable.put(target, put, sender[0], monotonic())
-        self._reply(request, sender, size, error=error)
+        self._reply(request, sender, room, error=error)
 
-    def _on_immutable_get(self, target: bytes, request: Request, sender: Address, size: int) -> None:
-        self._read(request, sender, size, self._store.immutable.get(target, monotonic()))
+    def _on_immutable_get(self, target: bytes, request: Request, sender: Address, room: int) -> None:
+        self._read(request, sender, room, self._store.immutable.get(target, monotonic()))
 
-    def _on_immutable_put(self, target: bytes, request: Request, sender: Address, size: int) -> None:
+    def _on_immutable_put(self, target: bytes, request: Request, sender: Address, room: int) -> None:
         value = request.value or b""
         if request.token is None or not 0 < len(value) <= MAX_VALUE or blake2b_256(value) != target:
             self._io.counters["values refused: no token, too long, or wrong target"] += 1
             return
         self._store.immutable.put(target, value, sender[0], monotonic())
-        self._reply(request, sender, size)
+        self._reply(request, sender, room)
 
-    def _relay(self, request: Request, sender: Address, size: int) -> None:
+    def _relay(self, request: Request, sender: Address, room: int) -> None:
         if request.target is None or request.value is None:
             raise DecodeError("nothing to pass on")
         forward = self._store.forwards.get(request.target, monotonic())
         server = forward.address if forward else None
         if request.command == Command.PEER_HANDSHAKE:
-            self._relay_handshake(request, Handshake.decode(request.value), sender, server, size)
+            self._relay_handshake(request, Handshake.decode(request.value), sender, server, room)
         else:
             self._relay_holepunch(request, Holepunch.decode(request.value), sender, server)
 
     def _relay_handshake(
-        self, request: Request, message: Handshake, sender: Address, server: Address | None, size: int
+        self, request: Request, message: Handshake, sender: Address, server: Address | None, room: int
     ) -> None:
         match message.mode:
             case Mode.FROM_CLIENT if (to := message.relay_address or server) is not None:
                 self._pass_on(request, Handshake(Mode.FROM_RELAY, message.noise, sender), to, sender, server)
             case Mode.FROM_CLIENT:
-                self._reply(request, sender, size, nodes=True)  # who may know more
+                self._reply(request, sender, room, nodes=True)  # who may know more
             case Mode.FROM_RELAY if server is not None:
                 second = Handshake(Mode.FROM_SECOND_RELAY, message.noise, message.peer_address, sender)
                 self._pass_on(request, second, server, sender, server)

@@ -9,8 +9,8 @@ from linkup_nb.wire.dht_rpc import Address, Internal
 from linkup_nb.wire.dht_scope import may_follow
 from linkup_nb.wire.dht_table import Contact, Table
 
-MAX_CHECKS = 32  # nodes that are being pinged at a time, because they are new, old or said to be dead
-MAX_REPLACEMENTS = 3  # of them old ones in a full bucket, whose place a newcomer would take
+MAX_CHECKS = 32  # nodes that are being pinged at a time, because they are old or said to be dead
+MAX_REPLACEMENTS = 3  # besides, old ones in a full bucket, whose place a newcomer would take
 RECENT = 60.0  # seconds; a node heard of since then is not asked whether it lives
 STALE = 300.0  # seconds without a word after which a node is pinged
 MAX_HINTS = 10  # hints sent between two calls of `tick`
@@ -31,13 +31,13 @@ class Upkeep:
         self._hints = 0
         self._silent: OrderedDict[Address, float] = OrderedDict()
 
-    def asked_by(self, address: Address) -> None:
-        """A node that has an id has asked us something."""
+    def asked_by(self, address: Address) -> bool:
+        """A node that has an id has asked us something; true if it was pinged, since its answer would let it in."""
         contact = self._table.get(address)
         if contact is not None:
             contact.seen = monotonic()
-        elif self._table.wants(address):
-            self.check(address)
+            return False
+        return self._table.wants(address) and self._io.prove(address)
 
     def answered(self, answer: Answer) -> None:
         """A node has answered us."""

@@ -49,12 +49,14 @@ class NatSampler:
     @property
     def sample(self) -> NatSample:
         """What all say together; some may err, or lie."""
-        count = len(self._seen)
+        seen = list(self._seen.values())
+        seen = [address for address in seen if scope(address[0]) > Scope.MACHINE] or seen  # who is here sees us here
+        count = len(seen)
         if not count:
             return NatSample()
         needed = count - min(3, count // 4)
-        address, agree = Counter(self._seen.values()).most_common(1)[0]
-        host, same_host = Counter(host for host, _ in self._seen.values()).most_common(1)[0]
+        address, agree = Counter(seen).most_common(1)[0]
+        host, same_host = Counter(host for host, _ in seen).most_common(1)[0]
         if agree >= needed:
             firewall = Firewall.CONSISTENT if agree >= MIN_SAMPLES else Firewall.UNKNOWN
             return NatSample(*address, Firewall.OPEN if self.open else firewall, count)

@@ -16,7 +16,7 @@ from linkup_nb.wire.keys import KeyPair, blake2b_256
 from tests.interop.test_udx import JavaScriptPeer
 from tests.swarm.dht_network import network, start
 
-PEER = Path(__file__).with_name("hyperdht_peer.js")
+PEER = Path(__file__).with_name("hyperdht_network.js")
 SEED = b"\x07" * 32
 KEYS = KeyPair.from_seed(SEED)
 TOPIC = b"\x42" * 32
