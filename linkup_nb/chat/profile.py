@@ -156,7 +156,7 @@ def _read_config(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path} is over {MAX_CONFIG // 1_048_576} MiB: move it away to start afresh.")
     try:
         return msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a file that is not UTF-8, too
         raise UsageError(f"{path} cannot be read ({error}): repair it, or move it away to start afresh.") from None
 
 

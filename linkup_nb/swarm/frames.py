@@ -101,7 +101,7 @@ class Interpreter:
 def _read_json(message: bytes) -> tuple[Part, ...]:
     try:
         return (Part("linkup", None, _cut(_read_type(message).type), len(message)),)
-    except (msgspec.DecodeError, RecursionError):
+    except (ValueError, RecursionError):
         return ()
 
 

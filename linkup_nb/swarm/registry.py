@@ -177,7 +177,7 @@ class Registry:
         if not self._folder:
             return
         path = self._folder / self._file_name(joined)
-        with suppress(OSError, msgspec.MsgspecError):
+        with suppress(OSError, ValueError):
             entry = msgspec.json.decode(path.read_bytes(), type=_Entry)
             if (entry.pid, entry.port) == (os.getpid(), self._announcer.port):
                 path.unlink()
@@ -217,7 +217,7 @@ def _read(file: os.DirEntry[str]) -> _Entry | None:
     info = file.stat(follow_symlinks=False)
     stale = time.time() - info.st_mtime > STALE_AFTER
     if _NAME.fullmatch(file.name) and _is_ours(info) and not stale:
-        with suppress(msgspec.MsgspecError), open(file.path, "rb") as content:
+        with suppress(ValueError), open(file.path, "rb") as content:
             entry = msgspec.json.decode(content.read(MAX_ENTRY_BYTES), type=_Entry)
             if _lives(entry.pid):
                 return entry
