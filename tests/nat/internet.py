@@ -34,8 +34,7 @@ class Nat(Enum):
 class Host:
     """A network namespace, kept by a process that does nothing else."""
 
-    def __init__(self, name: str, stack: ExitStack) -> None:
-        self.name = name
+    def __init__(self, stack: ExitStack) -> None:
         keeper = ["unshare", "--net", "sh", "-c", "echo ready; exec sleep infinity"]
         self._keeper = stack.enter_context(subprocess.Popen(keeper, stdout=subprocess.PIPE, text=True))
         stack.callback(self._keeper.kill)
@@ -59,11 +58,11 @@ class Host:
 
 
 class Internet:
-    """A context manager: `public` has the addresses 20.0.0.1 to 20.0.0.9, `home` makes hosts behind NATs."""
+    """A context manager: `public` has the addresses 20.0.0.1 to 20.0.0.9, `home` makes a host behind a NAT."""
 
     def __enter__(self) -> Self:
         self._stack = ExitStack()
-        self.public = Host("public", self._stack)
+        self.public = Host(self._stack)
         self.public.run("ip", "link", "add", "street", "type", "bridge")
         self.public.run("ip", "link", "set", "street", "up")
         for number in range(1, 10):
@@ -74,25 +73,19 @@ class Internet:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def home(self, nat: Nat, hosts: int = 1) -> list[Host]:
-        """New hosts 10.n.0.2, … behind one router, which has the public address 20.0.0.(10 + n)."""
+    def home(self, nat: Nat) -> Host:
+        """A new host 10.n.0.2 behind a router that has the public address 20.0.0.(10 + n)."""
         self._homes += 1
         number = self._homes
-        router = Host(f"router{number}", self._stack)
+        router = Host(self._stack)
         router.cable("wan", self.public, f"home{number}")
         self.public.run("ip", "link", "set", f"home{number}", "master", "street")
         router.run("ip", "address", "add", f"20.0.0.{10 + number}/24", "dev", "wan")
-        router.run("ip", "link", "add", "lan", "type", "bridge")
-        router.run("ip", "link", "set", "lan", "up")
-        router.run("ip", "address", "add", f"10.{number}.0.1/24", "dev", "lan")
-        router.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
+        router.run("sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward")
         router.run("nft", "-f", "-", text=RULES.format(nat=nat.value))
-        inside = []
-        for index in range(hosts):
-            host = Host(f"host{number}-{index}", self._stack)
-            host.cable("eth", router, f"port{index}")
-            router.run("ip", "link", "set", f"port{index}", "master", "lan")
-            host.run("ip", "address", "add", f"10.{number}.0.{2 + index}/24", "dev", "eth")
-            host.run("ip", "route", "add", "default", "via", f"10.{number}.0.1")
-            inside.append(host)
-        return inside
+        host = Host(self._stack)
+        host.cable("eth", router, "lan")
+        router.run("ip", "address", "add", f"10.{number}.0.1/24", "dev", "lan")
+        host.run("ip", "address", "add", f"10.{number}.0.2/24", "dev", "eth")
+        host.run("ip", "route", "add", "default", "via", f"10.{number}.0.1")
+        return host
