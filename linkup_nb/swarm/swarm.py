@@ -28,6 +28,7 @@ from linkup_nb.swarm.peer import Peer
 from linkup_nb.swarm.search import Search
 from linkup_nb.swarm.server import Server, listen
 from linkup_nb.swarm.sleep import wakings
+from linkup_nb.swarm.topic import SwarmTopic
 from linkup_nb.wire.keys import KEY_SIZE, KeyPair
 
 MAX_PEERS = 64  # connections
@@ -41,32 +42,6 @@ FORGET_AFTER = 60.0  # seconds for which a peer is kept that is neither connecte
 HOUSEKEEPING = 15.0  # seconds between looks at what to forget and at our own network addresses
 
 REPLACED = "replaced by a newer connection"
-
-
-class SwarmTopic:
-    """A topic that a swarm has joined, until `swarm.leave(topic)`."""
-
-    def __init__(self, topic: bytes, server: bool, client: bool, peers: Mapping[bytes, Peer]) -> None:
-        self._loop = asyncio.get_running_loop()
-        self.topic = topic
-        self.server = server
-        self.client = client
-        self._peers = peers
-        self._search: Search | None = None  # while the swarm is not suspended
-
-    @property
-    def peers(self) -> tuple[bytes, ...]:
-        """The public keys of the peers known on this topic, connected or not."""
-        return tuple(peer.public_key for peer in list(self._peers.values()) if self.topic in peer.topics)
-
-    @from_any_loop
-    async def flushed(self) -> None:
-        """Wait until the topic is announced and was looked up once, by every discovery that works."""
-        if self._search:
-            await self._search.flushed()
-
-    def __repr__(self) -> str:
-        return f"SwarmTopic({self.topic.hex()[:8]}…, {len(self.peers)} peers)"
 
 
 class Swarm(Events):
@@ -187,11 +162,7 @@ class Swarm(Events):
         self._suspended = True
         for peer in self._peers.values():
             self._dialer.stop(peer)
-        await every([self._stop_search(joined) for joined in self._topics.values()])
-        await every(
-            [discovery.leave(topic) for discovery in self.discovery for topic in self._topics]
-            + [connection.close() for peer in self._peers.values() for connection in _connections(peer)]
-        )
+        await self._withdraw()
 
     @from_any_loop
     async def resume(self) -> None:
@@ -229,14 +200,13 @@ class Swarm(Events):
             self._dialer.stop(peer)
         await self._dialer.close()
         await self._tasks.cancel()
-        await every([self._stop_search(joined) for joined in self._topics.values()])
+        await self._withdraw()
         self._topics.clear()
-        await every(
-            [discovery.close() for discovery in self.discovery]
-            + [connection.close() for peer in self._peers.values() for connection in _connections(peer)]
-            + ([self._server.close()] if self._server else [])
-        )
         await self._closers.wait()
+        # Only now, for they may carry connections on which last words were still to be sent.
+        await every(
+            [discovery.close() for discovery in self.discovery] + ([self._server.close()] if self._server else [])
+        )
         self._peers.clear()
 
     def _default_host(self) -> str:
@@ -255,7 +225,7 @@ class Swarm(Events):
                 self._announce_address(self._server)
 
     def _start_search(self, joined: SwarmTopic) -> None:
-        joined._search = Search(
+        joined.search = Search(
             joined.topic,
             server=joined.server,
             client=joined.client,
@@ -265,9 +235,17 @@ class Swarm(Events):
         )
 
     async def _stop_search(self, joined: SwarmTopic | None) -> None:
-        if joined and joined._search:
-            search, joined._search = joined._search, None
+        if joined and joined.search:
+            search, joined.search = joined.search, None
             await search.stop()
+
+    async def _withdraw(self) -> None:
+        """Leave every topic in every discovery, and end every connection once what was written is sent."""
+        await every([self._stop_search(joined) for joined in self._topics.values()])
+        await every(
+            [discovery.leave(topic) for discovery in self._started for topic in self._topics]
+            + [connection.close() for peer in self._peers.values() for connection in _connections(peer)]
+        )
 
     def _misses(self, topic: bytes) -> bool:
         """Whether nobody on a topic is connected, or somebody of whom it is not known on which topic."""
@@ -435,8 +413,8 @@ class Swarm(Events):
     def _hurry(self, topics: Iterable[bytes]) -> None:
         for topic in topics:
             joined = self._topics.get(topic)
-            if joined and joined._search:
-                joined._search.hurry()
+            if joined and joined.search:
+                joined.search.hurry()
 
     def _replace(self, peer: Peer, why: str) -> None:
         connection, reason = peer.connection, PeerRefused(why)
