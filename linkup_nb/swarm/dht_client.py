@@ -61,13 +61,15 @@ class DhtClient(ABC):
         found = set(self.store.records(topic, monotonic())) if self.id else set()
         for record in list(found):
             yield record
-        async for answer in self.query(Command.LOOKUP, topic):
+        query = self.query(Command.LOOKUP, topic)
+        async for answer in query:
             for record in _records(answer):
                 if record not in found:
-                    if len(found) >= MAX_FOUND:
-                        return
                     found.add(record)
                     yield record
+                    if len(found) >= MAX_FOUND:
+                        query.close()
+                        return
 
     async def find_peer(self, public_key: bytes) -> AsyncIterator[tuple[Answer, PeerRecord]]:
         """The nodes that pass messages on to a peer (the senders of the answers), and what it says of itself."""
@@ -148,9 +150,11 @@ class DhtClient(ABC):
 
     async def immutable_get(self, target: bytes) -> bytes | None:
         """The value with this hash, if a node has it."""
-        async for answer in self.query(Command.IMMUTABLE_GET, target):
+        query = self.query(Command.IMMUTABLE_GET, target)
+        async for answer in query:
             value = answer.reply.value
             if value is not None and blake2b_256(value) == target:
+                query.close()
                 return value
         return None
 

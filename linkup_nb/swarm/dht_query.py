@@ -14,10 +14,10 @@ from linkup_nb.wire.dht_rpc import Address, Failure, distance, node_id
 from linkup_nb.wire.dht_table import K
 
 ALPHA = 10  # nodes asked at a time, not counting those that are slow to reply
-MIN_PATIENCE = 0.15  # seconds until a node without a reply no longer holds up a query that has `K` replies
-MAX_PATIENCE = 0.5  # seconds, at most
+MIN_PATIENCE = 0.15  # seconds until a node without a reply no longer holds up a query
+MAX_PATIENCE = 0.5  # seconds; also the patience before the first reply
 PATIENCE_FACTOR = 4  # in between: this many times the slowest reply of the query so far
-LONG_PATIENCE = 1.0  # seconds, while there are fewer than `K` replies: the request is sent again meanwhile
+LONG_PATIENCE = 1.0  # seconds, if there are fewer than `K` replies and nobody else to ask: meanwhile it is asked again
 STALL = 0.05  # seconds by which our own loop may be late before the nodes get their time anew
 MAX_ASKED = 200  # nodes asked in one query
 MAX_NAMED = 2000  # nodes named in one query
@@ -78,7 +78,6 @@ class Query:
         self._candidates: list[tuple[int, Address]] = []
         self._asked: list[_Asked] = []
         self._awaited: dict[_Asked, float] = {}  # and since when, the oldest first
-        self._slow = 0
         self._dead_names: Counter[Address] = Counter()
         self._closest: list[tuple[int, Answer]] = []
         self._answers: deque[Answer] = deque()
@@ -86,6 +85,7 @@ class Query:
         self._replied = False
         self._slowest = 0.0
         self._timer: asyncio.TimerHandle | None = None
+        self._due = 0.0  # when the timer fires
         self._over = False
 
     @property
@@ -119,13 +119,20 @@ class Query:
                 self._news.clear()
                 await self._news.wait()
         finally:
-            self._end()
+            self.close()
 
     async def finished(self) -> tuple[Answer, ...]:
         """Wait for the end; returns `closest`."""
         async for _ in self:
             pass
         return self.closest
+
+    def close(self) -> None:
+        """Ask nobody else; for those who have heard enough."""
+        self._over = True
+        self._candidates.clear()
+        self._news.set()
+        self._stop_timer()
 
     async def _begin(self) -> None:
         self._began = monotonic()
@@ -139,30 +146,40 @@ class Query:
             heappush(self._candidates, (distance(node_id(address), self.target), address))
 
     def _go_on(self) -> None:
-        while len(self._awaited) - self._slow < ALPHA and self._candidates and not self._over:
+        waiting = self._waiting()
+        while waiting < ALPHA and self._candidates:
             away, address = heappop(self._candidates)
             if not self._is_near(away) or len(self._asked) >= MAX_ASKED:
                 self._candidates.clear()
                 break
             named_by = self._named[address]
-            if named_by is not None and self._dead_names[named_by] >= MAX_DEAD_NAMES:
-                continue
-            asked = _Asked(address, away, named_by, monotonic())
-            self._asked.append(asked)
-            self._awaited[asked] = asked.at
-            self._ask(address, partial(self._on_answer, asked))
-        all_slow = self._replied and self._slow == len(self._awaited)
-        if not self._candidates and (all_slow or not self._awaited):
-            self._end()
-        elif self._timer is None and not self._over:
+            if named_by is None or self._dead_names[named_by] < MAX_DEAD_NAMES:
+                waiting += 1
+                asked = _Asked(address, away, named_by, monotonic())
+                self._asked.append(asked)
+                self._awaited[asked] = asked.at
+                self._ask(address, partial(self._on_answer, asked))
+        if not self._candidates and (not self._awaited or (self._replied and not self._waiting())):
+            self.close()
+        else:
             self._watch()
+
+    def _waiting(self) -> int:
+        """How many of those that we have asked may well answer yet."""
+        horizon = monotonic() - self._patience
+        return sum(since > horizon for since in self._awaited.values())
+
+    @property
+    def _patience(self) -> float:
+        if not self._candidates and len(self._closest) < K:
+            return LONG_PATIENCE
+        return min(MAX_PATIENCE, max(MIN_PATIENCE, PATIENCE_FACTOR * self._slowest)) if self._replied else MAX_PATIENCE
 
     def _is_near(self, away: int) -> bool:
         return len(self._closest) < K or away < self._closest[-1][0]
 
     def _on_answer(self, asked: _Asked, answer: Answer | None) -> None:
         self._awaited.pop(asked, None)
-        self._slow -= asked.slow
         asked.answer = answer
         if answer is None:
             self._blame(asked)
@@ -191,34 +208,27 @@ class Query:
             self._dead(asked.address, asked.named_by)
 
     def _watch(self) -> None:
-        if len(self._closest) < K:
-            patience = LONG_PATIENCE
-        else:
-            patience = min(MAX_PATIENCE, max(MIN_PATIENCE, PATIENCE_FACTOR * self._slowest))
-        oldest = next((since for asked, since in self._awaited.items() if not asked.slow), None)
-        if oldest is not None:
-            due = oldest + patience
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(max(0.0, due - monotonic()), self._pass_over, due, due - oldest)
+        now, patience = monotonic(), self._patience
+        due = next((since + patience for since in self._awaited.values() if since + patience > now), None)
+        if due is not None and (self._timer is None or due < self._due):
+            self._stop_timer()
+            self._due = due
+            self._timer = asyncio.get_running_loop().call_later(due - now, self._pass_over, patience)
 
-    def _pass_over(self, due: float, patience: float) -> None:
-        self._timer = None
-        now = monotonic()
-        late = now - due > STALL
-        for asked, since in self._awaited.items():
-            if late:
-                self._awaited[asked] = now  # it was we who were slow; their replies may wait to be read
-            elif not asked.slow and since <= due - patience:
-                asked.slow = True
-                self._slow += 1
-                if asked.named_by is not None:
-                    self._dead_names[asked.named_by] += 1
-        self._go_on()
-
-    def _end(self) -> None:
-        self._over = True
-        self._candidates.clear()
-        self._news.set()
+    def _stop_timer(self) -> None:
         if self._timer:
             self._timer.cancel()
             self._timer = None
+
+    def _pass_over(self, patience: float) -> None:
+        self._timer = None
+        now = monotonic()
+        late = now - self._due > STALL
+        for asked, since in self._awaited.items():
+            if late:
+                self._awaited[asked] = now  # it was we who were slow; their replies may wait to be read
+            elif not asked.slow and since <= now - patience:
+                asked.slow = True
+                if asked.named_by is not None:
+                    self._dead_names[asked.named_by] += 1
+        self._go_on()
