@@ -13,6 +13,7 @@ from linkup_nb.chat.topic import short_topic
 from linkup_nb.node import Node
 from linkup_nb.swarm.check import Report
 from linkup_nb.swarm.connection import Connection
+from linkup_nb.swarm.dht_view import DhtView, QueryView
 from linkup_nb.swarm.discovery import PeerInfo
 from linkup_nb.swarm.frames import Part
 from linkup_nb.swarm.swarm import Swarm
@@ -164,6 +165,47 @@ def _report(report: Report) -> str:
     return _titled(title, str(worst or "")) + _table(header, rows, MAX_CHECKS, MAX_SENTENCES)
 
 
+def _dht(view: DhtView) -> str:
+    seen_as = f", seen as {_address(view.public_address)} by {view.nat.seen_by}" if view.public_address else ""
+    role = "only asks" if view.ephemeral else "keeps things for others"
+    state = f"{len(view.nodes)} nodes known; ours {role}; firewall: {view.nat.firewall.name.lower()}"
+    nodes = [
+        (
+            node.shared_bits,
+            short_key(node.id),
+            _address(node.address),
+            f"{node.last_seen:.0f} s ago",
+            milliseconds(node.rtt),
+        )
+        for node in view.nodes
+    ]
+    table = _table(("bits in common", "id", "address", "last heard", "round trip"), nodes)
+    title = f"HyperDHT node at {_address(view.address)}{seen_as}"
+    return _titled(title, state) + table + (_query(view.last_query) if view.last_query else "")
+
+
+def _query(query: QueryView) -> str:
+    title = f"Last query: {query.command} near {query.target.hex()[:8]}…"
+    answered = sum(hop.rtt is not None for hop in query.hops)
+    state = f"{len(query.hops)} nodes asked, {answered} replied, {len(query.closest)} nearest found"
+    hops = [
+        (
+            number,
+            _address(hop.address),
+            _address(hop.named_by) or "known before",
+            256 - hop.distance.bit_length(),
+            f"{1000 * hop.at:.1f} ms",
+            milliseconds(hop.rtt) or "no reply",
+            hop.error or "",
+        )
+        for number, hop in enumerate(query.hops, 1)
+    ]
+    return _titled(title, state) + _table(_HOP_HEADER, hops)
+
+
+_HOP_HEADER = ("hop", "asked", "named by", "bits in common", "after", "replied in", "error")
+
+
 def _tuple(value: tuple[object, ...]) -> str | None:
     """Tuples of ours are tables; others are drawn as ever."""
     if value and all(isinstance(item, PeerInfo) for item in value):
@@ -175,11 +217,13 @@ def _tuple(value: tuple[object, ...]) -> str | None:
 
 _DRAWN: dict[type, Callable[..., str | None]] = {
     Connection: _connection,
+    DhtView: _dht,
     Frame: _frame,
     Member: _member,
     Message: _message,
     Node: _node,
     PeerInfo: _peer,
+    QueryView: _query,
     Report: _report,
     Room: _room,
     Swarm: _swarm,

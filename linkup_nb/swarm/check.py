@@ -11,7 +11,7 @@ from typing import Protocol, runtime_checkable
 from linkup_nb.errors import LinkupError
 from linkup_nb.swarm.addresses import may_dial, offline
 
-KNOCK_TIMEOUT = 3.0  # seconds for one bootstrap node to be found by its name and to reply
+KNOCK_TIMEOUT = 2.5  # seconds for one bootstrap node to be found by its name and to reply
 TABLE_WIDTH = 100  # characters of a line of the plain table
 
 _IS_IT_UP = "Make sure that it runs there, and that UDP gets from here to there; or name another."

@@ -356,7 +356,7 @@ class DhtNode(Events, DhtClient):
     async def _resolve(self) -> None:
         """Look up the names among the bootstrap nodes."""
         named = [(host, port) for host, port in self.bootstrap if not scope(host)]
-        found = await asyncio.gather(*(_resolve(host, port) for host, port in named))
+        found = await asyncio.gather(*(resolve(host, port) for host, port in named))
         self._entries = list(dict.fromkeys([*self._entries, *chain.from_iterable(found)]))
         self._resolved.set()
 
@@ -427,7 +427,8 @@ class DhtNode(Events, DhtClient):
                 log.warning("the nodes of the DHT cannot be kept in %s: %s", self._state, error)
 
 
-async def _resolve(host: str, port: int) -> list[Address]:
+async def resolve(host: str, port: int) -> list[Address]:
+    """The IPv4 addresses of a host; none if it is unknown, or with `LINKUP_OFFLINE=1`."""
     if offline() and host != "localhost":
         return []
     loop = asyncio.get_running_loop()

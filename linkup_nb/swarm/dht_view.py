@@ -20,7 +20,7 @@ class KnownNode:
     rtt: float | None  # seconds, of its last reply
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class QueryView:
     """The last query, hop by hop, and the nodes nearest to its target, nearest first."""
 
@@ -29,8 +29,12 @@ class QueryView:
     hops: tuple[Hop, ...]
     closest: tuple[Address, ...]
 
+    def __repr__(self) -> str:
+        # Not all of the target: it may be a topic, which is what others join by.
+        return f"<QueryView {self.command} {self.target.hex()[:8]}: {len(self.hops)} hops>"
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, repr=False)
 class DhtView:
     """A node at one moment; `nodes` are those in its table, nearest first."""
 
@@ -43,6 +47,10 @@ class DhtView:
     stored: Mapping[str, int]  # how many announcements, relayed peers and values it keeps
     passed_on: Mapping[str, int]  # messages between two peers, by their command
     counters: Mapping[str, int]  # what was dropped or refused, by reason
+
+    def __repr__(self) -> str:
+        host, port = self.address
+        return f"<DhtView of {host}:{port}: {len(self.nodes)} nodes known>"
 
     @property
     def ephemeral(self) -> bool:

@@ -3,10 +3,13 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from linkup_nb.swarm.connection import Connection
 from linkup_nb.wire.keys import KeyPair, blake2b_256, namespace
+
+if TYPE_CHECKING:
+    from linkup_nb.swarm.dht_view import DhtView
 
 PROOF_SIZE = 16  # bytes
 
@@ -98,6 +101,14 @@ class Discovery(Protocol):
 
     def describe(self) -> str:
         """One sentence for the user: what it does at the moment, or what keeps it from working."""
+
+
+@runtime_checkable
+class OnDht(Protocol):
+    """A discovery with a node of HyperDHT."""
+
+    def view(self) -> "DhtView | None":
+        """The node at this moment; `None` before it is started."""
 
 
 class PeerStatus(Enum):

@@ -11,7 +11,7 @@ from linkup_nb.swarm.check import Bootstrap, Check, Examinable, Outcome, Report,
 from linkup_nb.swarm.discovery import Discovery, PeerInfo, PeerStatus
 from linkup_nb.swarm.swarm import Swarm
 
-EXAMINE_TIMEOUT = 5.0  # seconds for all checks together
+EXAMINE_TIMEOUT = 6.0  # seconds for all checks together
 MAX_NAMED = 3  # topics, or peers that cannot be reached, that are named
 
 # The first two are set by BinderHub's own spawner (binderhub/binderspawner_mixin.py), the third by Kubernetes for the

@@ -12,10 +12,13 @@ from linkup_nb.errors import NodeClosed, UsageError
 from linkup_nb.loops import Tasks, every
 from linkup_nb.swarm.addresses import offline
 from linkup_nb.swarm.announcements import is_loopback
+from linkup_nb.swarm.check import Check, Outcome
 from linkup_nb.swarm.connection import Connection
 from linkup_nb.swarm.dht_dialer import DhtDialer, is_open
+from linkup_nb.swarm.dht_doctor import examine
 from linkup_nb.swarm.dht_listener import DhtListener
 from linkup_nb.swarm.dht_node import PUBLIC_BOOTSTRAP, DhtNode
+from linkup_nb.swarm.dht_view import DhtView
 from linkup_nb.swarm.discovery import Announcer, FoundPeer
 from linkup_nb.swarm.holepunch import Punchers
 from linkup_nb.wire.dht_records import MAX_RELAYS
@@ -149,6 +152,16 @@ class HyperDHT:
         if self._node is not None:
             await self._listener.close()
             await self._node.close()
+
+    def view(self) -> DhtView | None:
+        """Our node at this moment; `None` before `start`."""
+        return self._node.view() if self._node is not None else None
+
+    async def examine(self) -> list[Check]:
+        """What keeps us from the network, or others from finding us there."""
+        if self._node is None:
+            return [Check(self.name, Outcome.WARNING, self.describe())]
+        return await examine(self._node, self.announced)
 
     def describe(self) -> str:
         """One sentence for the user."""

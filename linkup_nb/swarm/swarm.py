@@ -16,13 +16,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from ipaddress import ip_address
+from typing import TYPE_CHECKING
 
 from linkup_nb.errors import InvalidTopic, NodeClosed, PeerRefused, UsageError
 from linkup_nb.loops import Events, Tasks, every, from_any_loop
 from linkup_nb.swarm.addresses import MAX_ADDRESSES, lan_addresses, may_dial, offline
 from linkup_nb.swarm.connection import Connection
 from linkup_nb.swarm.dialer import Dialer
-from linkup_nb.swarm.discovery import Announcer, Discovery, FoundPeer, PeerInfo
+from linkup_nb.swarm.discovery import Announcer, Discovery, FoundPeer, OnDht, PeerInfo
 from linkup_nb.swarm.local import Local
 from linkup_nb.swarm.peer import Peer
 from linkup_nb.swarm.search import Search
@@ -30,6 +31,9 @@ from linkup_nb.swarm.server import Server, listen
 from linkup_nb.swarm.sleep import wakings
 from linkup_nb.swarm.topic import SwarmTopic
 from linkup_nb.wire.keys import KEY_SIZE, KeyPair
+
+if TYPE_CHECKING:
+    from linkup_nb.swarm.dht_view import DhtView
 
 MAX_PEERS = 64  # connections
 MAX_KNOWN_PEERS = 256  # peers kept on one topic
@@ -92,6 +96,11 @@ class Swarm(Events):
     def connections(self) -> tuple[Connection, ...]:
         """The open connections, one a peer."""
         return tuple(peer.connection for peer in list(self._peers.values()) if peer.connection and peer.open)
+
+    @property
+    def dht(self) -> "DhtView | None":
+        """Our node of HyperDHT at this moment; `None` where there is none, or before the first topic is joined."""
+        return next((one.view() for one in self.discovery if isinstance(one, OnDht)), None)
 
     @property
     def addresses(self) -> tuple[tuple[str, int], ...]:

@@ -17,6 +17,7 @@ from linkup_nb.swarm.discovery import PeerInfo, PeerStatus
 from linkup_nb.swarm.frames import Part
 from linkup_nb.swarm.tap import Direction, Frame
 from linkup_nb.wire.secret_stream import Frame as Kind
+from tests.swarm.dht_network import network
 
 EVIL = '<img src=x onerror="alert(1)">\u202e'
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -179,6 +180,21 @@ async def test_a_tap_shows_its_last_frames(shell: InteractiveShell) -> None:
     await connection.close()
     await server.close()
     assert ", closed" in drawn(shell, tap)
+
+
+async def test_a_node_of_the_dht_shows_its_table_and_its_last_query_hop_by_hop(shell: InteractiveShell) -> None:
+    topic = bytes(range(32))
+    async with network(MAX_LISTED + 5) as nodes:
+        assert [record async for record in nodes[1].lookup(topic)] == []
+        view = nodes[1].view()
+    html = drawn(shell, view)
+    assert f"HyperDHT node at 127.0.0.1:{view.address[1]}" in html
+    assert f"{len(view.nodes)} nodes known; ours keeps things for others" in html
+    assert f"… and {len(view.nodes) - MAX_LISTED} more" in html
+    assert "Last query: LOOKUP near 00010203…" in html
+    assert "known before" in html
+    assert topic.hex() not in html
+    assert topic.hex() not in repr(view)
 
 
 async def test_a_connection_shows_its_peer(shell: InteractiveShell) -> None:
