@@ -20,7 +20,6 @@ from linkup_nb.loops import Events, from_any_loop
 from linkup_nb.swarm.addresses import offline
 from linkup_nb.swarm.check import Report
 from linkup_nb.swarm.discovery import Discovery
-from linkup_nb.swarm.local import Local
 from linkup_nb.swarm.swarm import Swarm
 
 
@@ -28,8 +27,9 @@ class Node(Events):
     """A peer that keeps its identity and its rooms in the directory `path`.
 
     `async with Node(path, name="me") as node` opens it, joins its saved rooms again, and closes it. `discovery` is by
-    default `Local()`, and `Kademlia` if `bootstrap`, config.json or `LINKUP_BOOTSTRAP` name peers as "host:port". Emits
-    `room` (a Room), `message` (a Room, a Message) and `update`.
+    default `Local()` and the public `HyperDHT()`. If `bootstrap`, config.json or `LINKUP_BOOTSTRAP` name peers, it is
+    their private networks instead: `Kademlia` for "host:port", `HyperDHT` for "hyperdht:host:port". Emits `room` (a
+    Room), `message` (a Room, a Message) and `update`.
     """
 
     def __init__(
@@ -201,12 +201,10 @@ class Node(Events):
     def _discoveries(self) -> list[Discovery]:
         if self._discovery is not None:
             return list(self._discovery)
-        named = (*self._bootstrap, *self.profile.bootstrap, os.environ.get("LINKUP_BOOTSTRAP", ""))
-        if not any(named):
-            return [Local()]
-        from linkup_nb.swarm.kademlia import Kademlia, parse_bootstrap
+        from linkup_nb.swarm.networks import discoveries  # it knows every kind of network, which takes a while to load
 
-        return [Local(), Kademlia(parse_bootstrap(" ".join(named)))]
+        named = (*self._bootstrap, *self.profile.bootstrap, os.environ.get("LINKUP_BOOTSTRAP", ""))
+        return discoveries(" ".join(named), state=self.path / "hyperdht.json")
 
 
 def _closed() -> NodeClosed:

@@ -261,9 +261,11 @@ async def test_a_handler_that_fails_hurts_nobody(tmp_path: Path, caplog: pytest.
         (["127.0.0.1:4001"], "", [], [lu.Local, Kademlia]),
         ([], "127.0.0.1:4001, 127.0.0.1:4002", [], [lu.Local, Kademlia]),
         ([], "", ["127.0.0.1:4001"], [lu.Local, Kademlia]),
+        (["hyperdht:127.0.0.1:4001"], "", [], [lu.Local, lu.HyperDHT]),
+        ([], "127.0.0.1:4001 hyperdht:127.0.0.1:4002", [], [lu.Local, Kademlia, lu.HyperDHT]),
     ],
 )
-async def test_kademlia_joins_when_there_is_a_bootstrap_peer(
+async def test_the_networks_of_the_bootstrap_peers_are_joined(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     saved: list[str],
@@ -277,7 +279,7 @@ async def test_kademlia_joins_when_there_is_a_bootstrap_peer(
         assert [type(discovery) for discovery in node.swarm.discovery] == kinds
 
 
-@pytest.mark.parametrize("peer", ["nonsense", ":1", "host:", "host:0", "host:70000"])
+@pytest.mark.parametrize("peer", ["nonsense", ":1", "host:", "host:0", "host:70000", "hyperdht:", "hyperdht:x"])
 async def test_a_bootstrap_peer_that_is_none_gets_a_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, peer: str
 ) -> None:

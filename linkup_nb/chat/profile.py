@@ -106,7 +106,7 @@ class Profile:
 
     @property
     def bootstrap(self) -> tuple[str, ...]:
-        """The "host:port" of peers through which a private network is found."""
+        """The "host:port" or "hyperdht:host:port" of peers through which private networks are found."""
         return tuple(peer for peer in _list(self._config.get("bootstrap")) if isinstance(peer, str))
 
     @property

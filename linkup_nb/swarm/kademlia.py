@@ -35,15 +35,14 @@ ENTER_TIMEOUT = 3.0  # seconds for which a join waits until the bootstrap peers 
 RESOLVE_TIMEOUT = 5.0  # seconds for the names of the bootstrap peers
 
 
-def parse_bootstrap(text: str) -> list[Address]:
-    """The peers in `host:port` or `host:port, host:port …`; raises `UsageError` saying which one is not like that."""
-    return [_parse_peer(peer) for peer in re.split(r"[\s,]+", text) if peer]
-
-
-def _parse_peer(peer: str) -> Address:
+def parse_peer(peer: str) -> Address:
+    """The bootstrap peer that is written `host:port`; raises `UsageError` saying how it should be."""
     host, colon, port = peer.rpartition(":")
     if not colon or not port.isascii() or not port.isdigit():
-        raise UsageError(f"A bootstrap peer is written host:port, such as 192.168.1.5:{BOOTSTRAP_PORT}, not {peer!r}.")
+        raise UsageError(
+            f"A bootstrap peer is written host:port, such as 192.168.1.5:{BOOTSTRAP_PORT}, or hyperdht:host:port if it "
+            f"is a node of HyperDHT, not {peer!r}."
+        )
     return _check_peer(host, int(port))
 
 

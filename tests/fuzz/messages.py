@@ -22,7 +22,7 @@ from linkup_nb.hyperdrive.entry import Entry
 from linkup_nb.hyperdrive.tree import Block
 from linkup_nb.swarm.dht_state import load_nodes
 from linkup_nb.swarm.frames import Interpreter
-from linkup_nb.swarm.kademlia import parse_bootstrap
+from linkup_nb.swarm.kademlia import parse_peer
 from linkup_nb.wire.compact import Decoder, Encoder
 from linkup_nb.wire.keys import KeyPair
 from linkup_nb.wire.noise import IK, Handshake
@@ -332,7 +332,7 @@ def _config(data: bytes) -> None:
 
 def _bootstrap(text: str) -> None:
     try:
-        parse_bootstrap(text)
+        parse_peer(text)
     except UsageError:
         return
 
