@@ -143,9 +143,10 @@ async def _who(node: Host, room: Room | None, argument: str) -> Reply:
 
 
 async def _doctor(node: Host, room: Room | None, argument: str) -> Reply:
-    report = await node.doctor()
-    rows = [f"| {check.name} | {check.outcome} | {escape_markdown(str(check))} |\n" for check in report.checks]
-    return Reply(f"| Looked at | Outcome | What was seen |\n| --- | --- | --- |\n{''.join(rows[:MAX_LISTED])}")
+    checks = (await node.doctor()).checks
+    return Reply(
+        _listed([f"- **{check.name}**, {check.outcome.value}: {escape_markdown(str(check))}" for check in checks])
+    )
 
 
 async def _name(node: Host, room: Room | None, argument: str) -> Reply:

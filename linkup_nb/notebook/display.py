@@ -162,7 +162,7 @@ def _report(report: Report) -> str:
     worst = report.worst
     title = f"{worst.name}: {worst.outcome.value}" if worst else "All is well"
     header = ("looked at", "", "what was seen", "why", "what to try")
-    return _titled(title, str(worst or "")) + _table(header, rows, MAX_CHECKS, MAX_SENTENCES)
+    return _titled(title, str(worst or "")) + _table(header, rows, MAX_CHECKS, MAX_SENTENCES, _SENTENCES)
 
 
 def _dht(view: DhtView) -> str:
@@ -240,13 +240,21 @@ def _paragraph(text: str) -> str:
     return f"<p>{_cell(text)}</p>"
 
 
+# JupyterLab sets cells to the right, as suits numbers.
+_SENTENCES = ' style="text-align: left"'
+
+
 def _table(
-    header: Sequence[str], rows: Sequence[Iterable[object]], most: int = MAX_LISTED, width: int = MAX_CELL
+    header: Sequence[str],
+    rows: Sequence[Iterable[object]],
+    most: int = MAX_LISTED,
+    width: int = MAX_CELL,
+    style: str = "",
 ) -> str:
     if not rows:
         return ""
-    head = "".join(f"<th>{_cell(name)}</th>" for name in header)
-    cells = ("".join(f"<td>{_cell(value, width)}</td>" for value in row) for row in rows[:most])
+    head = "".join(f"<th{style}>{_cell(name)}</th>" for name in header)
+    cells = ("".join(f"<td{style}>{_cell(value, width)}</td>" for value in row) for row in rows[:most])
     body = "".join(f"<tr>{row}</tr>" for row in cells)
     more = _paragraph(f"… and {len(rows) - most:,} more") if len(rows) > most else ""
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}"

@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from linkup_nb.errors import LinkupError
 from linkup_nb.swarm.addresses import lan_addresses, offline
@@ -25,7 +26,7 @@ _OWN_MACHINE = "Run the notebook on your own machine to meet people elsewhere."
 async def examine(swarm: Swarm) -> Report:
     """Look at everything at once; takes at most `EXAMINE_TIMEOUT` seconds and raises nothing because of a peer."""
     looks = [asyncio.ensure_future(_look(discovery)) for discovery in swarm.discovery]
-    found = [check for checks in await asyncio.gather(*looks) for check in checks]
+    found = _forgiving([check for checks in await asyncio.gather(*looks) for check in checks])
     network = await asyncio.to_thread(_network)
     return Report((network, _listening(swarm), _udp(found), *found, _topics(swarm), *_peers(swarm.peers)))
 
@@ -45,6 +46,18 @@ async def _look(discovery: Discovery) -> Sequence[Check]:
         return (Check(discovery.name, Outcome.WARNING, f"No result within {EXAMINE_TIMEOUT:g} s."),)
     except (OSError, LinkupError) as error:
         return (Check(discovery.name, Outcome.FAILED, "It could not be examined.", sentence(error)),)
+
+
+def _forgiving(found: list[Check]) -> list[Check]:
+    """A bootstrap node that fails is no more than a warning while another one replies."""
+    if not any(isinstance(check, Bootstrap) and check.rtt is not None for check in found):
+        return found
+    return [
+        replace(check, outcome=Outcome.WARNING)
+        if isinstance(check, Bootstrap) and check.outcome is Outcome.FAILED
+        else check
+        for check in found
+    ]
 
 
 def _network() -> Check:

@@ -35,8 +35,8 @@ async def test_help_lists_every_command(make_node: MakeNode) -> None:
 async def test_doctor_shows_what_works(make_node: MakeNode) -> None:
     node, room = await lobby(make_node)
     lines = (await run("~doctor", node, room)).text.splitlines()
-    assert lines[2].startswith("| network | off | LINKUP\\_OFFLINE keeps")
-    assert "| topics | ok |" in "\n".join(lines)
+    assert lines[0].startswith("- **network**, off: LINKUP\\_OFFLINE keeps")
+    assert "- **topics**, ok: 1 topic joined" in "\n".join(lines)
     assert room.topic.hex() not in "\n".join(lines)
 
 
