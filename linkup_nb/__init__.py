@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from linkup_nb.node import Node
     from linkup_nb.notebook.panel import Panel
     from linkup_nb.notebook.runtime import chat, run, start
-    from linkup_nb.swarm.connection import Connection, Server, connect, listen
+    from linkup_nb.swarm.connection import Connection, connect
+    from linkup_nb.swarm.hyperdht import HyperDHT
     from linkup_nb.swarm.kademlia import Kademlia
     from linkup_nb.swarm.local import Local
+    from linkup_nb.swarm.server import Server, listen
     from linkup_nb.swarm.swarm import Swarm
     from linkup_nb.wire.keys import KeyPair
 
@@ -27,6 +29,7 @@ _HOMES = {
     "Corestore": "hypercore.corestore",
     "Drive": "hyperdrive.drive",
     "FileMessage": "chat.message",
+    "HyperDHT": "swarm.hyperdht",
     "IconMessage": "chat.message",
     "Kademlia": "swarm.kademlia",
     "KeyPair": "wire.keys",
@@ -37,13 +40,13 @@ _HOMES = {
     "Panel": "notebook.panel",
     "PeerError": "errors",
     "Room": "chat.room",
-    "Server": "swarm.connection",
+    "Server": "swarm.server",
     "Swarm": "swarm.swarm",
     "TextMessage": "chat.message",
     "UnknownMessage": "chat.message",
     "UsageError": "errors",
     "connect": "swarm.connection",
-    "listen": "swarm.connection",
+    "listen": "swarm.server",
     "run": "notebook.runtime",
     "start": "notebook.runtime",
 }
@@ -55,6 +58,7 @@ __all__ = [
     "Corestore",
     "Drive",
     "FileMessage",
+    "HyperDHT",
     "IconMessage",
     "Kademlia",
     "KeyPair",

@@ -50,6 +50,12 @@ Acceptor = Callable[[bytes], bool]
 _channels: "weakref.WeakKeyDictionary[Connection, Channels]" = weakref.WeakKeyDictionary()
 
 
+def protocols_on(connection: Connection) -> tuple[dict[int, str], dict[int, str]] | None:
+    """The protocols of its channels, by our numbers and by the peer's; `None` if it has not been divided into any."""
+    channels = _channels.get(connection)
+    return channels._mux.protocols if channels else None
+
+
 class Channels:
     """The channels of one connection; get them with `Channels.of`."""
 

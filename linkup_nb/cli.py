@@ -10,6 +10,8 @@ import click
 
 import linkup_nb
 from linkup_nb.errors import LinkupError
+from linkup_nb.swarm.dht_bootstrap import run_dht_bootstrap
+from linkup_nb.swarm.dht_node import DEFAULT_PORT
 from linkup_nb.swarm.kademlia import BOOTSTRAP_PORT, run_bootstrap
 
 PACKAGE = Path(linkup_nb.__file__).parent
@@ -53,17 +55,24 @@ def main(context: click.Context) -> None:
 @main.command()
 @click.option("--host", default="0.0.0.0", show_default=True, help="The IPv4 address to listen on.")
 @click.option(
-    "--port", default=BOOTSTRAP_PORT, show_default=True, type=click.IntRange(0, 65535), help="0 takes any free one."
+    "--port",
+    type=click.IntRange(0, 65535),
+    help=f"0 takes any free one.  [default: {BOOTSTRAP_PORT}, with --hyperdht {DEFAULT_PORT}]",
 )
-def bootstrap(host: str, port: int) -> None:
+@click.option("--hyperdht", is_flag=True, help="For a network that Hyperswarm and JavaScript peers can be in as well.")
+def bootstrap(host: str, port: int | None, hyperdht: bool) -> None:
     """Run a node by which others enter a private network."""
 
     def ready(host: str, port: int) -> None:
         click.echo(f"{host}:{port}")
-        click.echo(f"Others enter this network with LINKUP_BOOTSTRAP={host}:{port}. Control-C ends it.", err=True)
+        name = f"hyperdht:{host}:{port}" if hyperdht else f"{host}:{port}"
+        click.echo(f"Others enter this network with LINKUP_BOOTSTRAP={name}. Control-C ends it.", err=True)
 
+    if port is None:
+        port = DEFAULT_PORT if hyperdht else BOOTSTRAP_PORT
+    run = run_dht_bootstrap if hyperdht else run_bootstrap
     with contextlib.suppress(KeyboardInterrupt):
         try:
-            asyncio.run(run_bootstrap(host, port, ready=ready))
+            asyncio.run(run(host, port, ready=ready))
         except LinkupError as error:
             raise click.ClickException(str(error)) from error

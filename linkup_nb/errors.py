@@ -20,6 +20,7 @@ LinkupError
  │   ├─ DecryptionError       a frame was forged or damaged
  │   ├─ FrameTooLarge
  │   ├─ PeerTimeout           the peer fell silent, or stopped reading
+ │   ├─ NotReachable          no way leads to the peer, or none through its firewall and ours
  │   ├─ PeerRefused           over a limit of ours
  │   ├─ ProtocolError         a message that does not belong where it came
  │   └─ InvalidProof          a block or a head that its author did not sign
@@ -108,6 +109,10 @@ class FrameTooLarge(PeerError):
 
 class PeerTimeout(PeerError):
     """The peer fell silent, or stopped reading what we send."""
+
+
+class NotReachable(PeerError):
+    """No way leads to the peer, or none through its firewall and ours; the sentence says what was tried."""
 
 
 class PeerRefused(PeerError):

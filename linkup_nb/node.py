@@ -19,8 +19,8 @@ from linkup_nb.errors import InvalidImage, NodeClosed, UnknownRoom
 from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.loops import Events, from_any_loop
 from linkup_nb.swarm.addresses import offline
+from linkup_nb.swarm.check import Report
 from linkup_nb.swarm.discovery import Discovery
-from linkup_nb.swarm.local import Local
 from linkup_nb.swarm.swarm import Swarm
 
 
@@ -28,8 +28,9 @@ class Node(Events):
     """A peer that keeps its identity and its rooms in the directory `path`.
 
     `async with Node(path, name="me") as node` opens it, joins its saved rooms again, and closes it. `discovery` is by
-    default `Local()`, and `Kademlia` if `bootstrap`, config.json or `LINKUP_BOOTSTRAP` name peers as "host:port". Emits
-    `room` (a Room), `message` (a Room, a Message) and `update`.
+    default `Local()` and the public `HyperDHT()`. If `bootstrap`, config.json or `LINKUP_BOOTSTRAP` name peers, it is
+    their private networks instead: `Kademlia` for "host:port", `HyperDHT` for "hyperdht:host:port". Emits `room` (a
+    Room), `message` (a Room, a Message) and `update`.
     """
 
     def __init__(
@@ -157,11 +158,11 @@ class Node(Events):
         members = [member for room in self.rooms for member in room.peers]
         return status.describe(where, members, offline=offline())
 
-    def status_of(self, room: Room | None) -> Status:
-        """The status of one room; that of the node for `None`."""
+    def status_of(self, room: Room | None, finding: str = "") -> Status:
+        """The status of one room; that of the node for `None`. `finding` is what the doctor found to be wrong."""
         if not room or room not in self.rooms:
             return self.status
-        return status.describe(room.name, room.peers, offline=offline())
+        return status.describe(room.name, room.peers, offline=offline(), finding=finding)
 
     def room(self, topic: str | bytes) -> Room:
         """The room with this topic. Raises `InvalidTopic`, or `UnknownRoom` if you are not in it."""
@@ -170,6 +171,13 @@ class Node(Events):
             if room.topic == wanted:
                 return room
         raise UnknownRoom(f"You are not in the room {short_topic(wanted)}: join it by its topic first.")
+
+    @from_any_loop
+    async def doctor(self) -> Report:
+        """What works between you and others, what does not, and what to try; takes at most `EXAMINE_TIMEOUT` s."""
+        from linkup_nb.swarm.doctor import examine  # most nodes are never ill
+
+        return await examine(self.swarm)
 
     @from_any_loop
     async def create_room(self, name: str, *, linkup: Literal[True]) -> Room:
@@ -208,12 +216,10 @@ class Node(Events):
     def _discoveries(self) -> list[Discovery]:
         if self._discovery is not None:
             return list(self._discovery)
-        named = (*self._bootstrap, *self.profile.bootstrap, os.environ.get("LINKUP_BOOTSTRAP", ""))
-        if not any(named):
-            return [Local()]
-        from linkup_nb.swarm.kademlia import Kademlia, parse_bootstrap
+        from linkup_nb.swarm.networks import discoveries  # it knows every kind of network, which takes a while to load
 
-        return [Local(), Kademlia(parse_bootstrap(" ".join(named)))]
+        named = (*self._bootstrap, *self.profile.bootstrap, os.environ.get("LINKUP_BOOTSTRAP", ""))
+        return discoveries(" ".join(named), state=self.path / "hyperdht.json")
 
 
 def _closed() -> NodeClosed:

@@ -7,7 +7,8 @@ import pytest
 
 from linkup_nb.channels import Channels
 from linkup_nb.errors import ProtocolError
-from linkup_nb.swarm.connection import Connection, connect, listen
+from linkup_nb.swarm.connection import Connection, connect
+from linkup_nb.swarm.server import listen
 from linkup_nb.wire.protomux import SEND_HIGH_WATER, Channel
 
 

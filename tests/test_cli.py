@@ -80,20 +80,25 @@ def test_version_is_the_packages() -> None:
     assert printed == f"linkup-nb, version {version}\n"
 
 
-def test_bootstrap_prints_the_address_to_name_and_ends_quietly() -> None:
-    command = [COMMAND, "bootstrap", "--host", "127.0.0.1", "--port", "0"]
+@pytest.mark.parametrize(("kind", "name"), [([], ""), (["--hyperdht"], "hyperdht:")])
+def test_bootstrap_prints_the_address_to_name_and_ends_quietly(kind: list[str], name: str) -> None:
+    command = [COMMAND, "bootstrap", "--host", "127.0.0.1", "--port", "0", *kind]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert re.fullmatch(r"127\.0\.0\.1:[1-9]\d*", read_until(process, r".*:.*")[0])
+        address = read_until(process, r".*:.*")[0]
+        assert re.fullmatch(r"127\.0\.0\.1:[1-9]\d*", address)
         process.send_signal(signal.SIGINT)
-        assert "Traceback" not in process.communicate(timeout=START_TIMEOUT)[1]
+        said = process.communicate(timeout=START_TIMEOUT)[1]
+        assert f"LINKUP_BOOTSTRAP={name}{address}. " in said
+        assert "Traceback" not in said
         assert process.returncode == 0
 
 
-def test_bootstrap_on_a_port_in_use_says_so() -> None:
+@pytest.mark.parametrize("kind", [[], ["--hyperdht"]])
+def test_bootstrap_on_a_port_in_use_says_so(kind: list[str]) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as holder:
         holder.bind(("127.0.0.1", 0))
         port = str(holder.getsockname()[1])
-        command = [COMMAND, "bootstrap", "--host", "127.0.0.1", "--port", port]
+        command = [COMMAND, "bootstrap", "--host", "127.0.0.1", "--port", port, *kind]
         done = subprocess.run(command, capture_output=True, text=True, timeout=START_TIMEOUT)
     assert done.returncode == 1
     assert re.match(rf"Error: .*\b{port}\b.* 127\.0\.0\.1 .*in use", done.stderr)

@@ -12,6 +12,7 @@ PUBLIC = [
     "Corestore",
     "Drive",
     "FileMessage",
+    "HyperDHT",
     "IconMessage",
     "Kademlia",
     "KeyPair",

@@ -261,9 +261,11 @@ async def test_a_handler_that_fails_hurts_nobody(tmp_path: Path, caplog: pytest.
         (["127.0.0.1:4001"], "", [], [lu.Local, Kademlia]),
         ([], "127.0.0.1:4001, 127.0.0.1:4002", [], [lu.Local, Kademlia]),
         ([], "", ["127.0.0.1:4001"], [lu.Local, Kademlia]),
+        (["hyperdht:127.0.0.1:4001"], "", [], [lu.Local, lu.HyperDHT]),
+        ([], "127.0.0.1:4001 hyperdht:127.0.0.1:4002", [], [lu.Local, Kademlia, lu.HyperDHT]),
     ],
 )
-async def test_kademlia_joins_when_there_is_a_bootstrap_peer(
+async def test_the_networks_of_the_bootstrap_peers_are_joined(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     saved: list[str],
@@ -277,7 +279,7 @@ async def test_kademlia_joins_when_there_is_a_bootstrap_peer(
         assert [type(discovery) for discovery in node.swarm.discovery] == kinds
 
 
-@pytest.mark.parametrize("peer", ["nonsense", ":1", "host:", "host:0", "host:70000"])
+@pytest.mark.parametrize("peer", ["nonsense", ":1", "host:", "host:0", "host:70000", "hyperdht:", "hyperdht:x"])
 async def test_a_bootstrap_peer_that_is_none_gets_a_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, peer: str
 ) -> None:
@@ -318,3 +320,15 @@ async def test_the_seed_alone_gives_the_same_drive(tmp_path: Path) -> None:
     async with node_at(tmp_path / "b") as twin:
         assert (await lu.Drive.open(twin.store)).key == key
     assert not (tmp_path / "a" / "store" / "primary-key").exists()
+
+
+async def test_the_doctor_looks_at_an_open_node_from_any_loop(tmp_path: Path) -> None:
+    async with node_at(tmp_path) as node:
+        await node.create_room("lobby", linkup=True)
+        report = await asyncio.to_thread(asyncio.run, node.doctor())
+        outcomes = {check.name: check.outcome for check in report.checks}
+        assert (outcomes["network"], outcomes["registry"], outcomes["topics"]) == ("off", "ok", "ok")
+        assert report.worst
+        assert report.worst.name == "peers found"
+    with pytest.raises(NodeClosed):
+        await node.doctor()

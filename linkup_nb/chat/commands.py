@@ -12,6 +12,7 @@ from linkup_nb.chat.names import clean, escape_markdown, short_key
 from linkup_nb.chat.room import Room
 from linkup_nb.chat.topic import short_topic
 from linkup_nb.errors import UnknownCommand, UnknownRoom, UsageError
+from linkup_nb.swarm.check import Report
 
 MAX_LISTED = 50  # rooms or people in one answer
 MAX_QUOTED = 32  # characters of a line that an answer repeats
@@ -49,6 +50,7 @@ class Host(Protocol):
     def rooms(self) -> tuple[Room, ...]: ...
     async def create_room(self, name: str, *, linkup: Literal[True]) -> Room: ...
     async def join(self, topic: str | bytes, *, name: str | None = None) -> Room: ...
+    async def doctor(self) -> Report: ...
     async def set_name(self, name: str) -> None: ...
     async def set_avatar(self, image: bytes | str | None) -> None: ...
 
@@ -140,6 +142,13 @@ async def _who(node: Host, room: Room | None, argument: str) -> Reply:
     return Reply(_listed([you, *others]))
 
 
+async def _doctor(node: Host, room: Room | None, argument: str) -> Reply:
+    checks = (await node.doctor()).checks
+    return Reply(
+        _listed([f"- **{check.name}**, {check.outcome.value}: {escape_markdown(str(check))}" for check in checks])
+    )
+
+
 async def _name(node: Host, room: Room | None, argument: str) -> Reply:
     await node.set_name(argument)
     return Reply(f"You are now **{escape_markdown(node.name)}**.")
@@ -190,6 +199,7 @@ COMMANDS = {
         Command("clear", "~clear", "empty this transcript, here only", _clear),
         Command("ping", "~ping", "show the round-trip time to each peer here", _ping),
         Command("who", "~who", "show who is in this room", _who),
+        Command("doctor", "~doctor", "show what works between you and others, and what does not", _doctor),
         Command("name", "~name NEW", "call yourself by another name", _name, "a name"),
         Command("avatar", "~avatar [PATH]", "choose a picture, or use the one at PATH", _avatar),
     )

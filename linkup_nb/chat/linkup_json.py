@@ -32,6 +32,7 @@ MAX_AHEAD = timedelta(days=1)  # of our clock; a message from later than that is
 _CUT = f"\n\n… (cut at {MAX_TEXT // 1024} KiB)"
 _ABSENT = msgspec.Raw()
 _NULL = msgspec.Raw(b"null")
+_MALFORMED = (ValueError, RecursionError)  # all that msgspec raises for bytes of any kind
 
 
 class _Text(msgspec.Struct, tag_field="type", tag="message"):
@@ -129,7 +130,7 @@ def decode(data: bytes, *, key: bytes, received: datetime) -> Message:
     """
     if len(data) > MAX_MESSAGE_BYTES:
         raise DecodeError(f"a message of {len(data):,} bytes, over {MAX_MESSAGE_BYTES:,}")
-    fields = _read_fields(data)
+    fields, data = _read_fields(data)
     kind = _text(fields.type)
     if not kind:
         raise DecodeError("a message without a type")
@@ -140,13 +141,15 @@ def decode(data: bytes, *, key: bytes, received: datetime) -> Message:
     return read(fields, envelope) if read else _read_unknown(kind, data, envelope)
 
 
-def _read_fields(data: bytes) -> _Incoming:
+def _read_fields(data: bytes) -> tuple[_Incoming, bytes]:
+    """The fields, and the bytes that they were read from."""
     try:
-        return _decode_message(data)
-    except (msgspec.DecodeError, RecursionError) as error:
+        return _decode_message(data), data
+    except _MALFORMED as error:
         if len(data) <= MAX_ENVELOPE and b"\\u" in data:
             with contextlib.suppress(ValueError, RecursionError):
-                return _decode_message(_without_half_characters(data))
+                whole = _without_half_characters(data)
+                return _decode_message(whole), whole
         raise DecodeError(f"not a LinkUp message: {error}") from None
 
 
@@ -184,14 +187,18 @@ _READERS = {"message": _read_text, "file": _read_file, "audio": _read_audio, "ic
 def _read_unknown(kind: str, data: bytes, envelope: _Envelope) -> Message:
     if len(data) > MAX_UNKNOWN:
         raise DecodeError(f"a message of an unknown type with {len(data):,} bytes, over {MAX_UNKNOWN:,}")
-    fields = {clean(name): _plain(raw) for name, raw in _decode_fields(data).items() if name != "type"}
+    try:
+        named = _decode_fields(data)
+    except _MALFORMED as error:
+        raise DecodeError(f"not a LinkUp message: {error}") from None
+    fields = {clean(name): _plain(raw) for name, raw in named.items() if name != "type"}
     return UnknownMessage(**envelope._asdict(), type=clean(kind[:MAX_TYPE]) or "?", fields=fields)
 
 
 def _text(raw: msgspec.Raw) -> str | None:
     try:
         return _decode_text(raw)
-    except msgspec.DecodeError:
+    except ValueError:
         return None
 
 
@@ -205,7 +212,7 @@ def _topic(raw: msgspec.Raw) -> bytes:
 def _time(raw: msgspec.Raw, received: datetime) -> datetime:
     try:
         time = datetime.fromtimestamp(_decode_number(raw) / 1000, UTC)
-    except (msgspec.DecodeError, ValueError, OverflowError, OSError):
+    except (ValueError, OverflowError, OSError):
         return received
     return time if EARLIEST <= time <= received + MAX_AHEAD else received
 
@@ -226,6 +233,6 @@ def _base64(raw: msgspec.Raw, noun: str, limit: int) -> bytes:
 def _plain(raw: msgspec.Raw) -> str | int | float | bool | None:
     try:
         value: str | int | float | bool | None = _decode_plain(raw)
-    except msgspec.DecodeError:
+    except ValueError:
         return bytes(raw).decode(errors="replace")
     return value

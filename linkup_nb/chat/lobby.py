@@ -21,7 +21,8 @@ from linkup_nb.errors import DecodeError, InvalidImage, LinkupError, NodeClosed,
 from linkup_nb.loops import Events, Tasks
 from linkup_nb.swarm.connection import WRITE_TIMEOUT, Connection
 from linkup_nb.swarm.discovery import PeerInfo
-from linkup_nb.swarm.swarm import Swarm, SwarmTopic
+from linkup_nb.swarm.swarm import Swarm
+from linkup_nb.swarm.topic import SwarmTopic
 
 MAX_FAULTS = 100  # messages of one connection that are not LinkUp's, after which it is closed
 ICON_COST = 500  # messages that a new avatar counts as: it is decoded and drawn anew

@@ -117,7 +117,7 @@ class Profile:
 
     @property
     def bootstrap(self) -> tuple[str, ...]:
-        """The "host:port" of peers through which a private network is found."""
+        """The "host:port" or "hyperdht:host:port" of peers through which private networks are found."""
         return tuple(peer for peer in _list(self._config.get("bootstrap")) if isinstance(peer, str))
 
     @property
@@ -167,7 +167,7 @@ def _read_config(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path} is over {MAX_CONFIG // 1_048_576} MiB: move it away to start afresh.")
     try:
         return msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a file that is not UTF-8, too
         raise UsageError(f"{path} cannot be read ({error}): repair it, or move it away to start afresh.") from None
 
 

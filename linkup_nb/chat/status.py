@@ -31,18 +31,24 @@ CLOSED = Status(0, "Not connected: this node is closed.", Level.OFF)
 NO_ROOM = Status(0, "No room yet. Create one, or join by its topic.", Level.ALONE)
 
 
-def describe(where: str, members: Sequence[Member], *, offline: bool) -> Status:
-    """The status of a room, or of several and all their members. `offline`: only this machine can be reached."""
+def describe(where: str, members: Sequence[Member], *, offline: bool, finding: str = "") -> Status:
+    """The status of a room, or of several and all their members. `offline`: only this machine can be reached.
+
+    `finding` is what the doctor found to be wrong, said where nobody is there.
+    """
     best = {member.key: member for status in reversed(MemberStatus) for member in members if member.status is status}
     here, connecting, away = (_with(best.values(), status) for status in MemberStatus)
     only = " Only this machine: the network is off (LINKUP_OFFLINE)." if offline else ""
+    why = f" {finding}" if finding else only
     if here:
         return Status(len(here), f"Connected to {_listed(here)}", Level.OK)
     if connecting:
         return Status(0, f"Connecting to {_listed(connecting)}…", Level.WAITING)
     if away:
         verb = "is" if len(away) == 1 else "are"
-        return Status(0, f"Nobody else is in {where} now: {_listed(away)} {verb} away.{only}", Level.WAITING)
+        return Status(0, f"Nobody else is in {where} now: {_listed(away)} {verb} away.{why}", Level.WAITING)
+    if finding:
+        return Status(0, f"Nobody else is in {where} yet.{why}", Level.WAITING)
     return Status(0, f"Nobody else is in {where} yet. Send someone its topic.{only}", Level.ALONE)
 
 

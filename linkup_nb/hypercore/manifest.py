@@ -85,7 +85,7 @@ class Manifest:
         out.uint(0)
         if self.prologue:
             out.uint(_STATIC).fixed(self.prologue.hash, HASH_SIZE)
-        elif len(self.signers) == 1 and not self.allow_patch:
+        elif self.quorum == 1 and len(self.signers) == 1 and not self.allow_patch:
             _put_signer(out.uint(_SINGLE), self.signers[0])
         else:
             out.uint(_MULTI).uint(self.allow_patch).uint(self.quorum).array(list(self.signers), _put_signer)
@@ -147,7 +147,7 @@ class Manifest:
             return
         if not self.signers or not self.quorum:
             raise InvalidProof("a head of a log that nobody may sign")
-        if self.version == 0 and len(self.signers) == 1:
+        if self.version == 0 and len(self.signers) == 1 and not self.allow_patch:
             proofs = [(0, signature)]
         else:
             proofs = _read_signatures(signature)[: self.quorum]

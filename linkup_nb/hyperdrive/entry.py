@@ -57,7 +57,7 @@ class Entry:
         try:
             value = msgspec.json.decode(entry.value or b"")
             path = entry.key.removeprefix(FILES).decode()
-        except (ValueError, msgspec.DecodeError) as error:
+        except (ValueError, RecursionError) as error:
             raise DecodeError(f"an entry that is not one of a drive: {error}") from None
         if not isinstance(value, dict):
             raise DecodeError("an entry that is not one of a drive")

@@ -17,6 +17,7 @@ from linkup_nb.errors import LinkupError, UnknownRoom, UsageError
 from linkup_nb.loops import Tasks
 from linkup_nb.node import Node
 from linkup_nb.notebook import requests as ask
+from linkup_nb.notebook.diagnosis import Diagnosis
 from linkup_nb.notebook.feed import Feed, feeds_of
 from linkup_nb.notebook.recorder import Recorder
 from linkup_nb.notebook.teller import Cursor, SendToPage, Shown, Teller
@@ -52,6 +53,7 @@ class Conversation:
         self._recorded_in: Room | None = None
         self._tasks = Tasks()
         self._tasks.start(self._teller.run(), "telling the page")
+        self._tasks.start(Diagnosis(node, self.shown, self._teller.wake).run(), "asking the doctor")
         self._feeds.on("changed", self._teller.wake)
         self._feeds.on("delivered", self._teller.delivered)
         for event in ("update", "room"):

@@ -14,9 +14,9 @@ _COMMANDS = [{"name": command.name, "usage": command.usage, "help": command.help
 _LIMITS = {"file": MAX_FILE, "name": MAX_NAME}
 
 
-def describe(node: Node, feeds: Feeds, room: Room | None) -> dict[str, object]:
+def describe(node: Node, feeds: Feeds, room: Room | None, finding: str = "") -> dict[str, object]:
     """The page's `state`, but for what belongs to one panel: the selection, and whether it records."""
-    status = node.status_of(room)
+    status = node.status_of(room, finding)
     return {
         "type": "state",
         "me": _me(node, feeds.avatars),

@@ -40,6 +40,7 @@ class Shown:
     selection: Message | None = None
     selected_seq: int | None = None
     recording: bool = False
+    finding: str = ""  # of the doctor, while nobody else is there
 
 
 class Teller:
@@ -113,7 +114,7 @@ class Teller:
             self._send({"type": "row_update", "room": _hex(feed.room), "rows": rows}, None)
 
     def _tell_state(self) -> None:
-        state = describe(self._node, self._feeds, self._shown.room) | {
+        state = describe(self._node, self._feeds, self._shown.room, self._shown.finding) | {
             "selection": self._selection(),
             "recording": self._shown.recording,
         }

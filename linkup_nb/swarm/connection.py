@@ -1,19 +1,25 @@
-"""One secret stream over TCP: messages in both directions, kept alive, never more in memory than agreed."""
+"""One secret stream over TCP or UDX: messages in both directions, kept alive, never more in memory than agreed."""
 
 import asyncio
 import os
 import socket
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
-from typing import Self, cast
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Self, cast
 
 from linkup_nb.errors import ConnectionClosed, DecodeError, HandshakeError, LinkupError, PeerError, PeerTimeout
 from linkup_nb.loops import Events, from_any_loop
 from linkup_nb.swarm import tcp
+from linkup_nb.swarm.udx_transport import UdxTransport
 from linkup_nb.wire.keys import KeyPair
+from linkup_nb.wire.noise import Handshake
 from linkup_nb.wire.seal import HEADER_SIZE
 from linkup_nb.wire.secret_stream import SecretStream, State
+
+if TYPE_CHECKING:
+    from linkup_nb.swarm.tap import Tap
 
 HANDSHAKE_TIMEOUT = 10.0  # seconds from the first byte to an open connection
 KEEP_ALIVE = 5.0  # seconds; a period in which nothing was sent ends with an empty message
@@ -21,7 +27,6 @@ PEER_TIMEOUT = 15.0  # seconds of silence after which a peer that sends keep-ali
 WRITE_TIMEOUT = 30.0  # seconds in which a peer that we write to may take nothing
 CLOSE_TIMEOUT = 5.0  # seconds for a connection that we close to send what was written
 FAREWELL = 1.0  # seconds that a peer may take to close its end after ours
-MAX_HALF_OPEN = 64  # handshakes at a time on one server
 SEND_HIGH_WATER = 128 * 1024  # bytes waiting to leave above which `write` waits
 RECEIVE_HIGH_WATER = 256 * 1024  # bytes waiting to be read above which the peer has to wait
 MESSAGE_OVERHEAD = 64  # bytes that a waiting message takes besides its own
@@ -30,7 +35,7 @@ BATCH_SIZE = 64 * 1024  # bytes of small frames that leave together
 
 
 class Connection(Events):
-    """An encrypted connection to one peer, made by `connect` or by a server.
+    """An encrypted connection to one peer, made by `connect` or by a server, over "tcp" or "udx", its `transport`.
 
     Emits `open` and `close` (with the reason, `None` for an ordinary end). `async for message in connection` reads
     until it ends. A peer that breaks the rules is disconnected, and `close_reason` says what it did.
@@ -39,14 +44,13 @@ class Connection(Events):
     def __init__(
         self,
         transport: asyncio.Transport,
-        initiator: bool,
-        key_pair: KeyPair,
+        handshake: Handshake,
         *,
         remote_public_key: bytes | None = None,
     ) -> None:
         super().__init__(asyncio.get_running_loop())
-        self.initiator = initiator
-        self.public_key = key_pair.public_key
+        self.initiator = handshake.initiator
+        self.public_key = handshake.public_key
         self.remote_public_key = b""
         self.handshake_hash = b""
         # A peer that is gone already has no address any more.
@@ -56,15 +60,8 @@ class Connection(Events):
         self.bytes_received = 0
         self.closed = False
         self.close_reason: Exception | None = None
-        self._stream = SecretStream(
-            initiator,
-            key_pair,
-            KeyPair.from_seed(os.urandom(32)),
-            os.urandom(HEADER_SIZE),
-            remote_public_key=remote_public_key,
-        )
+        self._stream = SecretStream(handshake, os.urandom(HEADER_SIZE), remote_public_key=remote_public_key)
         self._transport = transport
-        self._socket: socket.socket = transport.get_extra_info("socket")
         self._rtt: float | None = None
         self._asked_at = 0.0
         self._established = asyncio.Event()
@@ -85,11 +82,17 @@ class Connection(Events):
         self._batch_size = 0
         self._spoke = False  # since the last bytes of the peer
 
-        tcp.prepare(self._socket, WRITE_TIMEOUT)
-        transport.set_write_buffer_limits(high=SEND_HIGH_WATER)
+        if isinstance(transport, UdxTransport):
+            self.transport, self._minimum_rtt = "udx", transport.minimum_rtt
+        else:
+            sock: socket.socket = transport.get_extra_info("socket")
+            tcp.prepare(sock, WRITE_TIMEOUT)
+            transport.set_write_buffer_limits(high=SEND_HIGH_WATER)
+            self.transport, self._minimum_rtt = "tcp", partial(tcp.minimum_rtt, sock)
         late = PeerTimeout(f"the handshake took over {HANDSHAKE_TIMEOUT:g} s")
         self._timer = self._loop.call_later(HANDSHAKE_TIMEOUT, self._fail, late)
         self._send_handshake()
+        self._note_progress()
 
     def __repr__(self) -> str:
         state = "closed" if self.closed else "open" if self._opened.is_set() else "opening"
@@ -98,17 +101,18 @@ class Connection(Events):
 
     @property
     def rtt(self) -> float | None:
-        """Seconds to the peer and back: the shortest that the kernel has seen, where it tells, else the handshake's."""
+        """Seconds to the peer and back: the shortest that was seen, where the system tells, else the handshake's."""
         if not self.closed:
-            self._rtt = tcp.minimum_rtt(self._socket) or self._rtt
+            self._rtt = self._minimum_rtt() or self._rtt
         return self._rtt
 
     @from_any_loop
     async def write(self, message: bytes, *, timeout: float | None = WRITE_TIMEOUT) -> None:
         """Send one message of at most 16,777,198 bytes; messages leave in the order of the calls.
 
-        Waits while more than `SEND_HIGH_WATER` bytes are on their way out. A peer that takes nothing for `timeout`
-        seconds meanwhile is disconnected with `PeerTimeout`. Raises `ConnectionClosed` when the connection has ended.
+        Waits while more than `SEND_HIGH_WATER` bytes (UDX: `HIGH_MARK`) are on their way out. A peer that takes nothing
+        for `timeout` seconds meanwhile is disconnected with `PeerTimeout`. Raises `ConnectionClosed` when the
+        connection has ended.
         """
         sent = not (self._writers or self._writing_paused)
         if sent:
@@ -153,6 +157,12 @@ class Connection(Events):
         except ConnectionClosed:
             raise StopAsyncIteration from None
 
+    def tap(self) -> "Tap":
+        """Watch the frames from now on, in both directions, until `close` of what this returns."""
+        from linkup_nb.swarm.tap import Tap  # few connections are ever watched
+
+        return Tap(self, self._stream)
+
     @from_any_loop
     async def established(self) -> None:
         """Wait until the peer has proven its key; raises the reason if the connection ends first. `confirm` is next."""
@@ -165,6 +175,13 @@ class Connection(Events):
         self._stream.confirm()
         self._send_handshake()
         self._note_progress()
+
+    def suspect(self) -> None:
+        """Give up a peer that shows no life soon, as after this machine has slept; one without keep-alives stays."""
+        if self._opened.is_set() and not self.closed:
+            self._silent_ticks = max(self._silent_ticks, int(PEER_TIMEOUT / KEEP_ALIVE) - 1)
+            if not self._writing_paused:
+                self._send(b"")
 
     @from_any_loop
     async def opened(self) -> None:
@@ -285,7 +302,7 @@ class Connection(Events):
         if stream.remote_public_key and not self._established.is_set():
             self.remote_public_key = stream.remote_public_key
             self.handshake_hash = stream.handshake_hash
-            self._rtt = self._loop.time() - self._asked_at
+            self._rtt = self._loop.time() - self._asked_at if self._asked_at else None
             self._established.set()
         if stream.state is State.OPEN:
             self._timer.cancel()
@@ -358,7 +375,7 @@ class Connection(Events):
         self.emit("close", self.close_reason)
 
 
-class _Protocol(asyncio.BufferedProtocol):
+class Protocol(asyncio.BufferedProtocol):
     """What the transport calls, passed on to the connection that `accept` makes of it, if any."""
 
     def __init__(self, accept: Callable[[asyncio.Transport], Connection | None]) -> None:
@@ -393,55 +410,6 @@ class _Protocol(asyncio.BufferedProtocol):
         self.connection._resume_writing()
 
 
-class Server(Events):
-    """Listens for peers on `host` and `port`; made by `listen`. Emits `connection` with each connection."""
-
-    def __init__(self, key_pair: KeyPair, *, confirm: bool) -> None:
-        super().__init__(asyncio.get_running_loop())
-        self.public_key = key_pair.public_key
-        self.host = ""
-        self.port = 0
-        self._key_pair = key_pair
-        self._confirm = confirm
-        self._server: asyncio.Server
-        self._closing = False
-        self._half_open: dict[Connection, asyncio.Task[None]] = {}
-
-    def __repr__(self) -> str:
-        return f"Server({self.host}:{self.port})"
-
-    @from_any_loop
-    async def close(self) -> None:
-        """Stop listening and give up handshakes; connections that are open stay so."""
-        self._closing = True
-        self._server.close()
-        await asyncio.gather(*(connection.close() for connection in list(self._half_open)))
-
-    async def _listen(self, host: str, port: int) -> None:
-        self._server = await self._loop.create_server(lambda: _Protocol(self._accept), host, port)
-        self.host, self.port = self._server.sockets[0].getsockname()[:2]
-
-    def _accept(self, transport: asyncio.Transport) -> Connection | None:
-        if len(self._half_open) >= MAX_HALF_OPEN or self._closing:
-            transport.abort()
-            return None
-        connection = Connection(transport, False, self._key_pair)
-        self._half_open[connection] = self._loop.create_task(self._admit(connection))
-        return connection
-
-    async def _admit(self, connection: Connection) -> None:
-        try:
-            await connection.established()
-            if self._confirm:
-                connection.confirm()
-                await connection.opened()
-        except LinkupError:
-            return  # `close_reason` has it, and nobody here knew the peer yet
-        finally:
-            del self._half_open[connection]
-        self.emit("connection", connection)
-
-
 async def connect(
     host: str,
     port: int,
@@ -459,7 +427,8 @@ async def connect(
     """
     own = key_pair or KeyPair.from_seed(os.urandom(32))
     loop = asyncio.get_running_loop()
-    protocol = _Protocol(lambda transport: Connection(transport, True, own, remote_public_key=remote_public_key))
+    handshake = Handshake(True, own, KeyPair.from_seed(os.urandom(32)))
+    protocol = Protocol(lambda transport: Connection(transport, handshake, remote_public_key=remote_public_key))
     try:
         async with asyncio.timeout(timeout):
             await loop.create_connection(lambda: protocol, host, port)
@@ -478,23 +447,12 @@ async def connect(
         raise
 
 
-async def listen(
-    host: str,
-    port: int,
-    on_connection: Callable[[Connection], Awaitable[object] | object],
-    key_pair: KeyPair | None = None,
-    *,
-    confirm: bool = True,
-) -> Server:
-    """Accept peers at `host` and `port` (0: any free one, see `Server.port`) until the server is closed.
-
-    `on_connection`, a function or a coroutine function, gets each connection when it is open; with `confirm=False`,
-    when it is established: then it has to `confirm()` or close it within `HANDSHAKE_TIMEOUT`. Raises `OSError`.
-    """
-    server = Server(key_pair or KeyPair.from_seed(os.urandom(32)), confirm=confirm)
-    server.on("connection", on_connection)
-    await server._listen(host, port)
-    return server
+def adopt(transport: UdxTransport, handshake: Handshake) -> Connection:
+    """The connection over a stream to a peer with whom a handshake is over; it is established, `confirm` is next."""
+    protocol = Protocol(lambda transport: Connection(transport, handshake))
+    transport.start(protocol)
+    assert protocol.connection
+    return protocol.connection
 
 
 def _broken(error: Exception) -> PeerError:

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from linkup_nb.errors import LinkupError
 from linkup_nb.loops import Tasks
@@ -20,7 +20,8 @@ class Dialer:
     """Dials peers until they are connected.
 
     `admit` gets each connection whose peer has proven its key, and confirms or closes it, also after `stop`.
-    `wanted` is asked before each dial; `changed` is called when the state of a peer has changed.
+    `wanted` is asked before each dial; `changed` is called when the state of a peer has changed, `failed` when all ways
+    to it have failed: then call `lost` unless it has come by itself.
     """
 
     def __init__(
@@ -29,11 +30,13 @@ class Dialer:
         admit: Callable[[Connection], None],
         wanted: Callable[[Peer], bool],
         changed: Callable[[], None],
+        failed: Callable[[Peer], None],
     ) -> None:
         self._key_pair = key_pair
         self._admit = admit
         self._wanted = wanted
         self._changed = changed
+        self._failed = failed
         self._loop = asyncio.get_running_loop()
         self._slots = asyncio.Semaphore(MAX_PARALLEL_DIALS)
         self._tasks = Tasks()
@@ -84,22 +87,26 @@ class Dialer:
                 peer.attempts += 1
                 peer.dialled_at = self._loop.time()
                 for host, port in peer.addresses:
-                    if await self._try(peer, host, port):
+                    if await self._try(peer, f"{host}:{port}", self._connect(peer, host, port)):
+                        return
+                for reach in peer.reaches:
+                    if await self._try(peer, "not over TCP", reach()):
                         return
         finally:
             if peer.dial is asyncio.current_task():
                 peer.dial = None
-        self.lost(peer)
-        self._changed()
+        self._failed(peer)
 
-    async def _try(self, peer: Peer, host: str, port: int) -> bool:
+    async def _connect(self, peer: Peer, host: str, port: int) -> Connection:
+        key = peer.public_key
+        return await connect(host, port, self._key_pair, remote_public_key=key, timeout=DIAL_TIMEOUT, confirm=False)
+
+    async def _try(self, peer: Peer, where: str, connecting: Awaitable[Connection]) -> bool:
         connection: Connection | None = None
         try:
-            connection = await connect(
-                host, port, self._key_pair, remote_public_key=peer.public_key, timeout=DIAL_TIMEOUT, confirm=False
-            )
+            connection = await connecting
             self._admit(connection)
             await connection.opened()
         except (OSError, LinkupError) as error:
-            peer.last_error = f"{host}:{port}: {error}"
+            peer.last_error = f"{where}: {error}"
         return connection is not None and connection.opened_at > 0

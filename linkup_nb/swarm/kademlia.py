@@ -10,12 +10,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from types import MappingProxyType
 
-from linkup_nb.errors import UsageError
+from linkup_nb.errors import PeerTimeout, UsageError
 from linkup_nb.loops import Tasks, every
 from linkup_nb.swarm.addresses import MAX_ADDRESSES, lan_addresses, may_dial, offline
 from linkup_nb.swarm.announcements import ANNOUNCEMENT_TTL, Address, Announcement, is_loopback
+from linkup_nb.swarm.check import Check, Outcome, knock
 from linkup_nb.swarm.discovery import Announcer, FoundPeer, membership_proof
 from linkup_nb.swarm.kademlia_node import Found, KademliaNode
 from linkup_nb.wire.keys import KEY_SIZE, KeyPair, discovery_key
@@ -33,15 +35,14 @@ ENTER_TIMEOUT = 3.0  # seconds for which a join waits until the bootstrap peers 
 RESOLVE_TIMEOUT = 5.0  # seconds for the names of the bootstrap peers
 
 
-def parse_bootstrap(text: str) -> list[Address]:
-    """The peers in `host:port` or `host:port, host:port …`; raises `UsageError` saying which one is not like that."""
-    return [_parse_peer(peer) for peer in re.split(r"[\s,]+", text) if peer]
-
-
-def _parse_peer(peer: str) -> Address:
+def parse_peer(peer: str) -> Address:
+    """The bootstrap peer that is written `host:port`; raises `UsageError` saying how it should be."""
     host, colon, port = peer.rpartition(":")
     if not colon or not port.isascii() or not port.isdigit():
-        raise UsageError(f"A bootstrap peer is written host:port, such as 192.168.1.5:{BOOTSTRAP_PORT}, not {peer!r}.")
+        raise UsageError(
+            f"A bootstrap peer is written host:port, such as 192.168.1.5:{BOOTSTRAP_PORT}, or hyperdht:host:port if it "
+            f"is a node of HyperDHT, not {peer!r}."
+        )
     return _check_peer(host, int(port))
 
 
@@ -138,6 +139,7 @@ class Kademlia:
     async def refresh(self, topic: bytes) -> None:
         """See `Discovery`."""
         if joined := self._topics.get(topic):
+            joined.announce_at = 0.0
             await self._look(joined)
 
     async def close(self) -> None:
@@ -145,6 +147,20 @@ class Kademlia:
         await every([self.leave(topic) for topic in list(self._topics)])
         await self._tasks.cancel()
         self._node.close()
+
+    async def examine(self) -> list[Check]:
+        """Whether each bootstrap peer replies, and how many nodes are in reach."""
+        knocks = [knock(host, port, partial(self._ping, host, port)) for host, port in self._bootstrap]
+        outcome = Outcome.OK if self._node.contacts else Outcome.FAILED
+        return [*await asyncio.gather(*knocks), Check(self.name, outcome, self.describe())]
+
+    async def _ping(self, host: str, port: int) -> float:
+        for address in await _resolve(host, port):
+            rtt = await self._node.ping(address)
+            if rtt is not None:
+                return rtt
+            raise PeerTimeout(f"{address[0]}:{address[1]} is silent")
+        raise PeerTimeout(f"no host is called {host}")
 
     def describe(self) -> str:
         """One sentence for the user."""

@@ -114,6 +114,11 @@ class KademliaNode:
             await self.find_neighbours()
         return entered
 
+    async def ping(self, address: Address) -> float | None:
+        """The round trip to a node in seconds; `None` if it does not reply."""
+        asked_at = time.monotonic()
+        return time.monotonic() - asked_at if await self._ask(address, Ping()) is not None else None
+
     async def find_neighbours(self) -> None:
         """Get to know the nodes around our own place, and let them know us."""
         seen_as: Counter[bytes] = Counter()

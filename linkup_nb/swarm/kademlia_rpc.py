@@ -8,7 +8,7 @@ method a stranger names, takes a reply from any address, and loses exceptions in
 import asyncio
 import secrets
 import time
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, cast
@@ -24,6 +24,7 @@ from linkup_nb.swarm.announcements import (
     source_of,
 )
 from linkup_nb.wire.keys import KEY_SIZE
+from linkup_nb.wire.rate_limit import Rate, RateLimit
 
 MAX_DATAGRAM = 1200  # bytes; passes every path unfragmented
 MAX_NAMED = 40  # nodes in one reply: enough that the living among them suffice when many are dead
@@ -113,40 +114,10 @@ PING_SIZE = _HEADER_SIZE + len(msgspec.msgpack.encode(["ping", []]))  # bytes
 NODES_OVERHEAD = _HEADER_SIZE + 1 + (2 + TOKEN_SIZE) + (2 + 6) + 2 + 3  # bytes of a `Nodes` reply that names nothing
 
 
-@dataclass(slots=True)
-class _Bucket:
-    """A token bucket."""
-
-    rate: float
-    burst: float
-    level: float
-    at: float
-
-    def take(self, now: float) -> bool:
-        self.level = min(self.burst, self.level + (now - self.at) * self.rate)
-        self.at = now
-        if self.level < 1:
-            return False
-        self.level -= 1
-        return True
-
-
-class RequestLimit:
-    """How many requests are answered: so many a second for each source, so many for all. `now` is monotonic seconds."""
-
-    def __init__(self, now: float) -> None:
-        self._total = _Bucket(TOTAL_PER_SECOND, TOTAL_BURST, TOTAL_BURST, now)
-        self._sources: OrderedDict[str, _Bucket] = OrderedDict()
-
-    def allows(self, source: str, now: float) -> bool:
-        """Whether to answer one more request of this source."""
-        bucket = self._sources.get(source)
-        if bucket is None:
-            bucket = self._sources[source] = _Bucket(REQUESTS_PER_SECOND, REQUEST_BURST, REQUEST_BURST, now)
-            if len(self._sources) > MAX_SOURCES:
-                self._sources.popitem(last=False)
-        self._sources.move_to_end(source)
-        return bucket.take(now) and self._total.take(now)
+def request_limit(now: float) -> RateLimit:
+    """How many requests are answered; `now` is monotonic seconds."""
+    each, total = Rate(REQUESTS_PER_SECOND, REQUEST_BURST), Rate(TOTAL_PER_SECOND, TOTAL_BURST)
+    return RateLimit(each, total, MAX_SOURCES, now)
 
 
 @dataclass(slots=True)
@@ -172,7 +143,7 @@ class Endpoint(asyncio.DatagramProtocol):
         self._transport: asyncio.DatagramTransport | None = None
         self._full = False
         self._outstanding: dict[bytes, _Outstanding] = {}
-        self._limit = RequestLimit(time.monotonic())
+        self._limit = request_limit(time.monotonic())
 
     def request(self, address: Address, call: Call) -> "asyncio.Future[Reply | None]":
         """Ask a node; the future gets the reply, of the kind that this call has, or `None` when none came in time.

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from linkup_nb.swarm.discovery import Announcer, Discovery, FoundPeer
+from linkup_nb.swarm.check import Check
+from linkup_nb.swarm.discovery import Announcer, FoundPeer
 from linkup_nb.swarm.mdns import Mdns
 from linkup_nb.swarm.registry import Registry
 
@@ -13,7 +14,7 @@ class Local:
     name = "local"
 
     def __init__(self, mdns: bool = True) -> None:
-        self._parts: list[Discovery] = [Registry(), Mdns()] if mdns else [Registry()]
+        self._parts: list[Registry | Mdns] = [Registry(), Mdns()] if mdns else [Registry()]
         self.this_machine_only = not mdns
 
     async def start(self, announcer: Announcer) -> None:
@@ -36,6 +37,9 @@ class Local:
     async def close(self) -> None:
         for part in self._parts:
             await part.close()
+
+    async def examine(self) -> list[Check]:
+        return [await part.examine() for part in self._parts]
 
     def describe(self) -> str:
         return " ".join(part.describe() for part in self._parts)

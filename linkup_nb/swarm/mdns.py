@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from linkup_nb.loops import Tasks
 from linkup_nb.swarm.addresses import MAX_ADDRESSES, lan_addresses, may_dial, offline
+from linkup_nb.swarm.check import Check, Outcome, count
 from linkup_nb.swarm.discovery import Announcer, FoundPeer, membership_proof
 from linkup_nb.wire.keys import KEY_SIZE, discovery_key
 
@@ -95,6 +96,17 @@ class Mdns:
         self._topics.clear()
         await self._tasks.cancel()
         await self._shut()
+
+    async def examine(self) -> Check:
+        """Whether the network takes part, and how many others were heard."""
+        if self._problem:
+            advice = "Connect to a network; a firewall must let multicast pass (UDP, port 5353)."
+            seen = "Peers on the local network cannot be found."
+            return Check(self.name, Outcome.WARNING, seen, f"{self._problem}.", advice)
+        if offline() or not self._browser:
+            return Check(self.name, Outcome.OFF if offline() else Outcome.OK, self.describe())
+        heard = sum(len(joined.peers) for joined in self._topics.values())
+        return Check(self.name, Outcome.OK, f"On {', '.join(self._network[0])}: {count(heard, 'announcement')} heard.")
 
     def describe(self) -> str:
         if self._problem:

@@ -1,11 +1,12 @@
 """What the swarm keeps about one peer."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from itertools import zip_longest
 
 from linkup_nb.swarm.addresses import MAX_ADDRESSES
 from linkup_nb.swarm.connection import Connection
-from linkup_nb.swarm.discovery import PeerInfo, PeerStatus
+from linkup_nb.swarm.discovery import FoundPeer, PeerInfo, PeerStatus
 
 
 class Peer:
@@ -24,19 +25,24 @@ class Peer:
         self.dial: asyncio.Task[None] | None = None
         self.retry: asyncio.TimerHandle | None = None
         self.grace: asyncio.TimerHandle | None = None
-        self._addresses: dict[str, tuple[tuple[str, int], ...]] = {}  # by source
+        self._found: dict[str, FoundPeer] = {}  # by source
 
     @property
     def addresses(self) -> tuple[tuple[str, int], ...]:
         """Where to dial it: each source's first address, then the second ones, so that no source crowds out another."""
-        rounds = zip_longest(*self._addresses.values())
+        rounds = zip_longest(*(found.addresses for found in self._found.values()))
         return tuple(dict.fromkeys(address for round in rounds for address in round if address))[:MAX_ADDRESSES]
 
-    def found(self, source: str, addresses: tuple[tuple[str, int], ...]) -> bool:
-        """Take what one source knows now; returns whether there is a new address to try."""
-        before = self.addresses
-        self._addresses[source] = addresses
-        return not set(self.addresses) <= set(before)
+    @property
+    def reaches(self) -> tuple[Callable[[], Awaitable[Connection]], ...]:
+        """How to reach it besides its addresses."""
+        return tuple(found.reach for found in self._found.values() if found.reach)
+
+    def found(self, found: FoundPeer) -> bool:
+        """Take what one source knows now; returns whether there is a new address, or a first way besides, to try."""
+        before = self.addresses, self.reaches
+        self._found[found.source] = found
+        return not set(self.addresses) <= set(before[0]) or len(self.reaches) > len(before[1])
 
     @property
     def open(self) -> bool:
@@ -66,9 +72,10 @@ class Peer:
             status=self.status,
             topics=frozenset(self.topics),
             addresses=self.addresses,
-            sources=frozenset(self._addresses),
+            sources=frozenset(self._found),
             attempts=self.attempts,
             last_error=self.last_error,
+            transport=connection.transport if connection else None,
             address=connection.address if connection else None,
             since=connection.opened_at if connection else None,
             rtt=connection.rtt if connection else None,

@@ -23,6 +23,7 @@ import platformdirs
 
 from linkup_nb.loops import Tasks
 from linkup_nb.swarm.addresses import may_dial
+from linkup_nb.swarm.check import Check, Outcome, count, sentence
 from linkup_nb.swarm.discovery import Announcer, FoundPeer
 from linkup_nb.wire.keys import discovery_key
 
@@ -91,6 +92,19 @@ class Registry:
     async def close(self) -> None:
         for topic in list(self._topics):
             await self.leave(topic)
+
+    async def examine(self) -> Check:
+        """Whether the folder can be used, and how many are announced there."""
+        try:
+            folder = _runtime_folder()
+            _make_ours(folder)
+            entries = dict(_read_all(folder))
+        except OSError as error:
+            seen, advice = "Peers on this machine cannot be found.", "Set XDG_RUNTIME_DIR to a folder of your own."
+            return Check(self.name, Outcome.FAILED, seen, sentence(error), advice)
+        ours = sum(self._file_name(joined) in entries for joined in self._topics.values())
+        seen = f"{count(len(entries), 'announcement')} on this machine, {ours} of them ours, in {folder}."
+        return Check(self.name, Outcome.OK, seen)
 
     def describe(self) -> str:
         if self._problem:
@@ -163,7 +177,7 @@ class Registry:
         if not self._folder:
             return
         path = self._folder / self._file_name(joined)
-        with suppress(OSError, msgspec.MsgspecError):
+        with suppress(OSError, ValueError):
             entry = msgspec.json.decode(path.read_bytes(), type=_Entry)
             if (entry.pid, entry.port) == (os.getpid(), self._announcer.port):
                 path.unlink()
@@ -203,7 +217,7 @@ def _read(file: os.DirEntry[str]) -> _Entry | None:
     info = file.stat(follow_symlinks=False)
     stale = time.time() - info.st_mtime > STALE_AFTER
     if _NAME.fullmatch(file.name) and _is_ours(info) and not stale:
-        with suppress(msgspec.MsgspecError), open(file.path, "rb") as content:
+        with suppress(ValueError), open(file.path, "rb") as content:
             entry = msgspec.json.decode(content.read(MAX_ENTRY_BYTES), type=_Entry)
             if _lives(entry.pid):
                 return entry

@@ -3,6 +3,9 @@
 Both ends of a pair may dial at once, so the end with the larger public key decides. It confirms one connection, the
 first whose handshake ends there; the other end confirms all of them and uses the one that opens. No message is lost by
 it, for only a connection that both have confirmed carries any.
+
+The npm package `hyperswarm` confirms each at once, and of two keeps the one that the larger key has dialled. So over
+UDX, where its peers are met, the larger key that is dialling lets those who come wait until it knows how that ends.
 """
 
 import asyncio
@@ -10,23 +13,32 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from ipaddress import ip_address
+from typing import TYPE_CHECKING
 
 from linkup_nb.errors import InvalidTopic, NodeClosed, PeerRefused, UsageError
 from linkup_nb.loops import Events, Tasks, every, from_any_loop
 from linkup_nb.swarm.addresses import MAX_ADDRESSES, lan_addresses, may_dial, offline
-from linkup_nb.swarm.connection import Connection, Server, listen
+from linkup_nb.swarm.connection import Connection
 from linkup_nb.swarm.dialer import Dialer
-from linkup_nb.swarm.discovery import Announcer, Discovery, FoundPeer, PeerInfo
+from linkup_nb.swarm.discovery import Announcer, Discovery, FoundPeer, OnDht, PeerInfo
 from linkup_nb.swarm.local import Local
 from linkup_nb.swarm.peer import Peer
+from linkup_nb.swarm.search import Search
+from linkup_nb.swarm.server import Server, listen
+from linkup_nb.swarm.sleep import wakings
+from linkup_nb.swarm.topic import SwarmTopic
 from linkup_nb.wire.keys import KEY_SIZE, KeyPair
+
+if TYPE_CHECKING:
+    from linkup_nb.swarm.dht_view import DhtView
 
 MAX_PEERS = 64  # connections
 MAX_KNOWN_PEERS = 256  # peers kept on one topic
 MAX_FOUND_ADDRESSES = 32  # addresses that are looked at each time a peer is found
-DUPLICATE_GRACE = 1.0  # seconds that a second connection of a peer waits, at least, for the first to prove dead
+DUPLICATE_GRACE = 1.0  # seconds that a second connection of a peer waits, at least, for the first one or our dial
 GRACE_ROUND_TRIPS = 4  # round trips of the first connection that it waits, at least
 LASTING = 15.0  # seconds of connection after which earlier failures are forgiven
 PARTED = 120.0  # seconds for which those whom we left are not let in again without a topic; their retries end sooner
@@ -34,32 +46,6 @@ FORGET_AFTER = 60.0  # seconds for which a peer is kept that is neither connecte
 HOUSEKEEPING = 15.0  # seconds between looks at what to forget and at our own network addresses
 
 REPLACED = "replaced by a newer connection"
-
-
-class SwarmTopic:
-    """A topic that a swarm has joined, until `swarm.leave(topic)`."""
-
-    def __init__(self, topic: bytes, server: bool, client: bool, peers: Mapping[bytes, Peer]) -> None:
-        self._loop = asyncio.get_running_loop()
-        self.topic = topic
-        self.server = server
-        self.client = client
-        self._peers = peers
-        self._joining: list[asyncio.Task[None]] = []
-
-    @property
-    def peers(self) -> tuple[bytes, ...]:
-        """The public keys of the peers known on this topic, connected or not."""
-        return tuple(peer.public_key for peer in list(self._peers.values()) if self.topic in peer.topics)
-
-    @from_any_loop
-    async def flushed(self) -> None:
-        """Wait until the topic is announced and was looked up once, by every discovery that works."""
-        if self._joining:
-            await asyncio.wait(self._joining)
-
-    def __repr__(self) -> str:
-        return f"SwarmTopic({self.topic.hex()[:8]}…, {len(self.peers)} peers)"
 
 
 class Swarm(Events):
@@ -81,18 +67,19 @@ class Swarm(Events):
         self.public_key = self.key_pair.public_key
         self.discovery: tuple[Discovery, ...] = (Local(),) if discovery is None else tuple(discovery)
         self._host = host or self._default_host()
-        self._announcer = Announcer(self.key_pair)
+        self._announcer = Announcer(self.key_pair, admit=self._admit, refuses=self._refuses)
         self._server: Server | None = None
         self._listening = asyncio.Lock()
-        self._started: list[asyncio.Task[None]] = []  # one for each discovery
+        self._started: dict[Discovery, asyncio.Task[None]] = {}
         self._topics: dict[bytes, SwarmTopic] = {}
         self._peers: dict[bytes, Peer] = {}
         self._left: dict[bytes, float] = {}  # loop time of leaving the last topic shared with a peer
         self._counters: Counter[str] = Counter()
         self._tasks = Tasks()
         self._closers = Tasks()
-        self._dialer = Dialer(self.key_pair, self._admit, self._wants, self._touch)
+        self._dialer = Dialer(self.key_pair, self._admit, self._wants, self._touch, self._dial_failed)
         self._update_due = False
+        self._suspended = False
         self._closed = False
 
     @property
@@ -109,6 +96,16 @@ class Swarm(Events):
     def connections(self) -> tuple[Connection, ...]:
         """The open connections, one a peer."""
         return tuple(peer.connection for peer in list(self._peers.values()) if peer.connection and peer.open)
+
+    @property
+    def dht(self) -> "DhtView | None":
+        """Our node of HyperDHT at this moment; `None` where there is none, or before the first topic is joined."""
+        return next((one.view() for one in self.discovery if isinstance(one, OnDht)), None)
+
+    @property
+    def addresses(self) -> tuple[tuple[str, int], ...]:
+        """Where peers can dial us over TCP; none until a topic was joined to be found on."""
+        return tuple((host, self._announcer.port) for host in self._announcer.hosts)
 
     @property
     def counters(self) -> Mapping[str, int]:
@@ -135,14 +132,13 @@ class Swarm(Events):
             raise NodeClosed("this swarm has been closed")
         if not self._started:
             self._tasks.start(self._keep_house(), "the swarm's housekeeping")
-            self._started = [self._tasks.start(one.start(self._announcer), f"{one!r}") for one in self.discovery]
+            self._tasks.start(self._watch_the_clock(), "noticing that the machine has slept")
+            self._started = {one: self._tasks.start(one.start(self._announcer), f"{one!r}") for one in self.discovery}
         self._left.clear()
-        await self._stop_joining(self._topics.get(topic))
+        await self._stop_search(self._topics.get(topic))
         joined = self._topics[topic] = SwarmTopic(topic, server, client, self._peers)
-        joined._joining = [
-            self._tasks.start(self._join_through(discovery, started, joined), f"joining through {discovery!r}")
-            for discovery, started in zip(self.discovery, self._started, strict=True)
-        ]
+        if not self._suspended:
+            self._start_search(joined)
         self._touch()
         return joined
 
@@ -159,13 +155,36 @@ class Swarm(Events):
         for peer in alone:
             self._dialer.stop(peer)
             self._left[peer.public_key] = self._loop.time()
-        await self._stop_joining(joined)
+        await self._stop_search(joined)
         await every(
             [discovery.leave(topic) for discovery in self.discovery]
             + [connection.close() for peer in alone for connection in _connections(peer)]
         )
         self._forget(alone)
         self._touch()
+
+    @from_any_loop
+    async def suspend(self) -> None:
+        """Withdraw from every topic and end every connection, as before this machine sleeps, until `resume`."""
+        if self._suspended or self._closed:
+            return
+        self._suspended = True
+        for peer in self._peers.values():
+            self._dialer.stop(peer)
+        await self._withdraw()
+
+    @from_any_loop
+    async def resume(self) -> None:
+        """Join every topic again, and dial everybody who was known.
+
+        A machine that wakes without having been suspended does as much by itself, and drops what connections have died.
+        """
+        if not self._suspended or self._closed:
+            return
+        self._suspended = False
+        for joined in self._topics.values():
+            self._start_search(joined)
+        self._seek_everybody()
 
     def learn_topic(self, public_key: bytes, topic: bytes) -> None:
         """Take note that a connected peer has shown to be on a topic; nothing happens if we have not joined it."""
@@ -190,13 +209,13 @@ class Swarm(Events):
             self._dialer.stop(peer)
         await self._dialer.close()
         await self._tasks.cancel()
+        await self._withdraw()
         self._topics.clear()
-        await every(
-            [discovery.close() for discovery in self.discovery]
-            + [connection.close() for peer in self._peers.values() for connection in _connections(peer)]
-            + ([self._server.close()] if self._server else [])
-        )
         await self._closers.wait()
+        # Only now, for they may carry connections on which last words were still to be sent.
+        await every(
+            [discovery.close() for discovery in self.discovery] + ([self._server.close()] if self._server else [])
+        )
         self._peers.clear()
 
     def _default_host(self) -> str:
@@ -214,31 +233,46 @@ class Swarm(Events):
                 self._server = await listen(self._host, 0, self._admit, self.key_pair, confirm=False)
                 self._announce_address(self._server)
 
-    async def _join_through(self, discovery: Discovery, started: asyncio.Task[None], joined: SwarmTopic) -> None:
-        await asyncio.wait([started])
-        if started.cancelled() or started.exception():
-            return  # it has been logged
-        found = partial(self._found, joined)
-        await discovery.join(joined.topic, server=joined.server, client=joined.client, found=found)
+    def _start_search(self, joined: SwarmTopic) -> None:
+        joined.search = Search(
+            joined.topic,
+            server=joined.server,
+            client=joined.client,
+            discoveries=self._started,
+            found=partial(self._found, joined),
+            misses=partial(self._misses, joined.topic),
+        )
 
-    async def _stop_joining(self, joined: SwarmTopic | None) -> None:
-        for task in joined._joining if joined else ():
-            task.cancel()
-        if joined:
-            await joined.flushed()
+    async def _stop_search(self, joined: SwarmTopic | None) -> None:
+        if joined and joined.search:
+            search, joined.search = joined.search, None
+            await search.stop()
+
+    async def _withdraw(self) -> None:
+        """Leave every topic in every discovery, and end every connection once what was written is sent."""
+        await every([self._stop_search(joined) for joined in self._topics.values()])
+        await every(
+            [discovery.leave(topic) for discovery in self._started for topic in self._topics]
+            + [connection.close() for peer in self._peers.values() for connection in _connections(peer)]
+        )
+
+    def _misses(self, topic: bytes) -> bool:
+        """Whether nobody on a topic is connected, or somebody of whom it is not known on which topic."""
+        topics = [peer.topics for peer in self._peers.values() if peer.open]
+        return not any(topic in known for known in topics) or not all(topics)
 
     def _found(self, joined: SwarmTopic, found: FoundPeer) -> None:
         if self._topics.get(joined.topic) is not joined or found.public_key == self.public_key:
             return
         addresses = tuple(address for address in found.addresses[:MAX_FOUND_ADDRESSES] if may_dial(*address))
         peer = self._peers.get(found.public_key)
-        if len(found.public_key) != KEY_SIZE or not (peer or addresses):
+        if len(found.public_key) != KEY_SIZE or not (peer or addresses or found.reach):
             self.count("found peers ignored: no key, or no address to dial")
         elif (not peer or joined.topic not in peer.topics) and len(joined.peers) >= MAX_KNOWN_PEERS:
             self.count("found peers ignored: too many on one topic")
         else:
             peer = self._peers.setdefault(found.public_key, Peer(found.public_key))
-            new_address = peer.found(found.source, addresses[:MAX_ADDRESSES])
+            new_address = peer.found(replace(found, addresses=addresses[:MAX_ADDRESSES]))
             peer.found_at = self._loop.time()
             self._add_topic(peer, joined.topic)
             self._dialer.found(peer, new_address)
@@ -251,7 +285,7 @@ class Swarm(Events):
 
     def _wants(self, peer: Peer) -> bool:
         """Whether to dial a peer."""
-        if self._closed or peer.connection or peer.pending or not peer.addresses:
+        if self._closed or self._suspended or peer.connection or peer.pending or not (peer.addresses or peer.reaches):
             return False
         return any(self._topics[topic].client for topic in peer.topics) and not self._is_full()
 
@@ -265,12 +299,13 @@ class Swarm(Events):
         """A peer has proven its key, on a connection that we made or accepted: confirm it, hold it, or close it."""
         if connection.closed:
             return
-        peer = self._peers.get(connection.remote_public_key) or Peer(connection.remote_public_key)
-        if refusal := self._refusal(peer):
+        if refusal := self._refuses(connection.remote_public_key):
             self.count(f"connections refused: {refusal}")
             self._end(connection, PeerRefused(refusal))
             return
-        self._peers[peer.public_key] = peer
+        peer = self._peers.setdefault(connection.remote_public_key, Peer(connection.remote_public_key))
+        if self._is_full() and not (peer.connection or peer.pending) and (stranger := self._stranger()):
+            self._replace(stranger, "made room for a peer on one of our topics")
         if not connection.initiator:
             self._end_pending(peer, [other for other in peer.pending if not other.initiator])
         peer.pending.append(connection)
@@ -280,29 +315,31 @@ class Swarm(Events):
             self._detach(peer, peer.connection.close_reason)
         if not self._we_decide(peer):
             connection.confirm()
-        elif peer.connection:
+        elif peer.connection or (peer.dial and connection.transport == "udx" and not connection.initiator):
             self._give_grace(peer)
         else:
             self._choose(peer, connection)
         self._touch()
 
-    def _refusal(self, peer: Peer) -> str | None:
-        if peer.public_key == self.public_key:
+    def _refuses(self, public_key: bytes) -> str | None:
+        """Why this peer would not be let in at this moment, if so."""
+        peer = self._peers.get(public_key)
+        if public_key == self.public_key:
             return "our own key"
-        if self._closed:
-            return "the swarm is closing"
-        if not peer.topics and self._loop.time() - self._left.get(peer.public_key, float("-inf")) < PARTED:
+        if self._closed or self._suspended:
+            return "the swarm is closing" if self._closed else "the swarm is suspended"
+        if not (peer and peer.topics) and self._loop.time() - self._left.get(public_key, float("-inf")) < PARTED:
             return "we have left the topics that we shared"
-        if peer.connection or peer.pending or not self._is_full():
+        if (peer and (peer.connection or peer.pending)) or not self._is_full():
             return None
-        strangers = [other for other in self._peers.values() if other.connection and not other.topics]
-        if not (peer.topics and strangers):
-            return f"{MAX_PEERS} peers are connected"
-        self._replace(strangers[0], "made room for a peer on one of our topics")
-        return None
+        return None if peer and peer.topics and self._stranger() else f"{MAX_PEERS} peers are connected"
+
+    def _stranger(self) -> Peer | None:
+        return next((peer for peer in self._peers.values() if peer.connection and not peer.topics), None)
 
     def _choose(self, peer: Peer, connection: Connection) -> None:
         """The one that we confirm of all the connections to a peer with a smaller key."""
+        self._end_grace(peer)
         peer.pending.remove(connection)
         peer.connection = connection
         if not connection.initiator:
@@ -310,11 +347,12 @@ class Swarm(Events):
         connection.confirm()
 
     def _give_grace(self, peer: Peer) -> None:
-        """Let the newcomer of a connected peer wait until it or the old connection has ended, or for a while."""
-        if peer.open and peer.pending and peer.connection:
+        """Let a newcomer wait until it, or the connection or dial that was there before, has ended, or for a while."""
+        if peer.pending and (peer.open or not peer.connection):
             self._end_grace(peer)
             # If the old connection lives, its peer closes the newcomer as soon as it has heard of the old one.
-            grace = max(DUPLICATE_GRACE, GRACE_ROUND_TRIPS * (peer.connection.rtt or 0))
+            rtt = peer.connection.rtt if peer.connection else None
+            grace = max(DUPLICATE_GRACE, GRACE_ROUND_TRIPS * (rtt or 0))
             peer.grace = self._loop.call_later(grace, self._grace_is_over, peer)
 
     def _grace_is_over(self, peer: Peer) -> None:
@@ -322,6 +360,17 @@ class Swarm(Events):
         if newcomer := peer.newcomer:
             self._replace(peer, REPLACED)
             self._choose(peer, newcomer)
+
+    def _dial_failed(self, peer: Peer) -> None:
+        if not self._choose_next(peer):
+            self._dialer.lost(peer)
+        self._touch()
+
+    def _choose_next(self, peer: Peer) -> bool:
+        if (newcomer := peer.newcomer) and not peer.connection and self._we_decide(peer):
+            self._choose(peer, newcomer)
+            return True
+        return False
 
     def _end_grace(self, peer: Peer) -> None:
         if peer.grace:
@@ -338,7 +387,8 @@ class Swarm(Events):
         if peer.connection is not connection:
             return
         self._dialer.stop(peer)
-        self._give_grace(peer)
+        if not peer.topics:
+            self._hurry(self._topics)  # whoever comes has found us on one of them, and can soon be found there too
         peer.last_error = None
         self.emit("connection", connection, peer.info())
         self._touch()
@@ -353,9 +403,7 @@ class Swarm(Events):
             return  # replaced, and already reported so
         if not peer.pending or not peer.connection:
             self._end_grace(peer)
-        if (newcomer := peer.newcomer) and not peer.connection and self._we_decide(peer):
-            self._choose(peer, newcomer)
-        elif not peer.pending and not peer.connection:
+        if not self._choose_next(peer) and not peer.pending and not peer.connection:
             self._dialer.lost(peer)
         for other in list(self._peers.values()) if was_full else ():
             self._dialer.found(other, new_address=False)
@@ -368,7 +416,14 @@ class Swarm(Events):
             if time.time() - connection.opened_at >= LASTING:
                 peer.attempts = 0
             peer.last_error = str(reason) if reason else None
+            self._hurry(topic for topic in peer.topics if self._misses(topic))
             self.emit("disconnection", connection, peer.info())
+
+    def _hurry(self, topics: Iterable[bytes]) -> None:
+        for topic in topics:
+            joined = self._topics.get(topic)
+            if joined and joined.search:
+                joined.search.hurry()
 
     def _replace(self, peer: Peer, why: str) -> None:
         connection, reason = peer.connection, PeerRefused(why)
@@ -401,6 +456,21 @@ class Swarm(Events):
             self._forget(self._peers.values())
             if len(self._peers) < known:
                 self._touch()
+
+    async def _watch_the_clock(self) -> None:
+        async for _ in wakings():
+            if self._server:
+                self._announce_address(self._server)
+            for peer in self._peers.values():
+                if peer.connection:
+                    peer.connection.suspect()
+            self._seek_everybody()
+
+    def _seek_everybody(self) -> None:
+        """Look for all at once, the known ones and others: the network may be another, or we were away for long."""
+        self._hurry(self._topics)
+        for peer in self._peers.values():
+            self._dialer.found(peer, new_address=True)
 
     def _touch(self) -> None:
         """Emit `update` once, however much changes in this turn of the loop."""

@@ -25,6 +25,7 @@ from linkup_nb.wire.udx_stream import IDLE_TIMEOUT, Stream
 SOCKET_BUFFER = 4 * 1024 * 1024  # bytes asked for each way; systems give what they allow
 MAX_READS = 32  # batches taken in one turn of the loop, so that others have their turn too
 MAX_DATAGRAM = 65_536  # bytes
+PROBE = b"\0"  # as in hyperdht
 
 # From linux/udp.h and linux/in.h; Python names none of them.
 _SOL_UDP = 17
@@ -79,13 +80,12 @@ class UdxSocket:
         host, port = self._socket.getsockname()
         return host, port
 
-    def open_stream(self, *, idle_timeout: float | None = IDLE_TIMEOUT) -> Stream:
-        """A new stream with a random id; tell the peer the id, and `connect` the stream to the peer's."""
+    def open_stream(self, local_id: int | None = None, *, idle_timeout: float | None = IDLE_TIMEOUT) -> Stream:
+        """A new stream, its id random if none is given; tell the peer the id, and connect the stream to the peer's."""
         if self._closed:
             raise NodeClosed("this socket has been closed")
         taken = {stream.local_id for stream in self.endpoint.streams}
-        local_id = randbits(32)
-        while local_id in taken:
+        while local_id is None or local_id in taken:
             local_id = randbits(32)
         return self.endpoint.open_stream(local_id, monotonic(), idle_timeout=idle_timeout)
 
@@ -99,6 +99,16 @@ class UdxSocket:
         if not self._closed:
             with suppress(OSError):
                 self._socket.sendto(data, address)
+
+    def send_probe(self, address: Address, *, ttl: int | None = None) -> None:
+        """Send a single byte, which opens a firewall of ours; after `ttl` routers, if that is given, it is dropped."""
+        if ttl is None or self._closed:
+            self.send_datagram(PROBE, address)
+            return
+        usual = self._socket.getsockopt(socket.IPPROTO_IP, socket.IP_TTL)
+        self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
+        self.send_datagram(PROBE, address)
+        self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, usual)
 
     def transmit_soon(self) -> None:
         """Send what streams have to send, once this turn of the loop is over."""

@@ -6,6 +6,7 @@ fields follow: a number that joins reply and request, the address of the receive
 
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 
 from linkup_nb.errors import DecodeError
 from linkup_nb.wire.compact import Decoder, Encoder
@@ -83,7 +84,7 @@ class Reply:
         flags = _flags(self.id, self.token, self.closer_nodes or None, self.error or None, self.value)
         encoder = _begin(_REPLY, flags, self.tid, self.to, self.id, self.token)
         if self.closer_nodes:
-            encoder.array(list(self.closer_nodes), lambda encoder, node: encoder.ipv4_address(*node))
+            encoder.ipv4_addresses(self.closer_nodes)
         if self.error:
             encoder.uint(self.error)
         if self.value is not None:
@@ -111,12 +112,13 @@ def decode(datagram: bytes) -> Request | Reply:
         target = decoder.fixed(ID_SIZE) if flags & _TARGET else None
         value = decoder.buffer() if flags & _VALUE else None
         return Request(tid, to, command, bool(flags & _INTERNAL), id_, token, target, value)
-    nodes = decoder.array(Decoder.ipv4_address) if flags & _CLOSER_NODES else []
+    nodes = decoder.ipv4_addresses() if flags & _CLOSER_NODES else []
     error = decoder.uint() if flags & _ERROR else 0
     value = decoder.buffer() if flags & _VALUE else None
     return Reply(tid, to, id_, token, tuple(nodes[:MAX_CLOSER_NODES]), error, value)
 
 
+@lru_cache(4096)
 def node_id(address: Address) -> bytes:
     """The id of the node at a public address; a node cannot choose it."""
     return blake2b_256(bytes(Encoder().ipv4_address(*address)))

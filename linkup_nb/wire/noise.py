@@ -72,6 +72,7 @@ class Handshake:
         if (remote_public_key is not None) != (initiator and pattern.responder_is_known):
             raise UsageError("only an initiator of IK gives the responder's public key, and it has to")
         self.initiator = initiator
+        self.public_key = static.public_key
         self.result: HandshakeResult | None = None
         self.remote_public_key = remote_public_key
         self._pattern = pattern

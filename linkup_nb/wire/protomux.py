@@ -8,7 +8,7 @@ protocol and id; closing it at one end closes it at both. The messages of one en
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import Enum
+from enum import Enum, IntEnum
 from typing import NamedTuple
 
 from linkup_nb.errors import PeerRefused, ProtocolError, UsageError
@@ -22,7 +22,14 @@ SEND_HIGH_WATER = 256 * 1024  # bytes that wait to be sent on one channel, after
 SEND_LOW_WATER = 64 * 1024  # bytes
 BATCH_SIZE = 64 * 1024  # bytes of small frames that are sent as one
 
-_BATCH, _OPEN, _REJECT, _CLOSE = range(4)
+
+class Control(IntEnum):
+    """The messages of channel 0."""
+
+    BATCH = 0
+    OPEN = 1
+    REJECT = 2
+    CLOSE = 3
 
 
 class State(Enum):
@@ -101,7 +108,7 @@ class Channel:
     def close(self) -> None:
         """Close at both ends, after what has been sent."""
         if self.state is not State.CLOSED:
-            self._mux._control(Encoder().uint(_CLOSE).uint(self._local))
+            self._mux._control(Encoder().uint(Control.CLOSE).uint(self._local))
             self._mux._forget(self, told=False)
 
     def pause(self) -> None:
@@ -119,6 +126,25 @@ class _Offer(NamedTuple):
     remote: int
     handshake: bytes
     held: deque[tuple[int, bytes]]
+
+
+def split(message: bytes) -> Iterator[tuple[int, bytes]]:
+    """The frames in one message of the stream, each with its channel's number; raises `DecodeError` where they end."""
+    if not message:
+        return
+    source = Decoder(message)
+    number = source.uint()
+    if number or not source.remaining or message[1] != Control.BATCH:
+        yield number, source.raw()
+        return
+    source.uint()
+    number = source.uint()
+    while source.remaining:
+        size = source.uint()
+        if size:
+            yield number, source.fixed(size)
+        else:
+            number = source.uint()
 
 
 class Protomux:
@@ -145,6 +171,13 @@ class Protomux:
         """Whether so much has been received and not taken that the stream should not be read on."""
         return self._held_bytes > HELD_HIGH_WATER
 
+    @property
+    def protocols(self) -> tuple[dict[int, str], dict[int, str]]:
+        """The protocols of the channels by their numbers: by ours, and by the peer's."""
+        ours = {number: channel.protocol for number, channel in self._local.items() if channel}
+        theirs = {channel._remote: channel.protocol for channel in self._channels.values() if channel._remote}
+        return ours, theirs
+
     def open(self, protocol: str, id: bytes = b"", handshake: bytes = b"") -> Channel:
         """Open a channel, or accept the one that the peer offered. Raises `UsageError` if it is open already."""
         name = (protocol, id)
@@ -152,7 +185,7 @@ class Protomux:
             raise UsageError(f"{self._channels[name]!r} is there already")
         local = self._free.pop() if self._free else len(self._local) + 1
         channel = self._local[local] = self._channels[name] = Channel(self, protocol, id, local)
-        self._control(Encoder().uint(_OPEN).uint(local).string(protocol).buffer(id).raw(handshake))
+        self._control(Encoder().uint(Control.OPEN).uint(local).string(protocol).buffer(id).raw(handshake))
         offer = self._offers.pop(name, None)
         if offer:
             self._pair(channel, offer.remote, offer.handshake)
@@ -166,7 +199,7 @@ class Protomux:
         refused = self._offers.pop((offer.protocol, offer.id), None)
         if refused:
             self._drop(refused.held)
-            self._control(Encoder().uint(_REJECT).uint(refused.remote))
+            self._control(Encoder().uint(Control.REJECT).uint(refused.remote))
             self._remote[refused.remote] = None
 
     @contextmanager
@@ -206,24 +239,8 @@ class Protomux:
 
     def receive_data(self, message: bytes) -> None:
         """Take one message off the stream. Raises `PeerError`s, after which the stream should be closed."""
-        if not message:
-            return
-        source = Decoder(message)
-        number = source.uint()
-        if number == 0 and source.remaining and message[1] == _BATCH:
-            source.uint()
-            self._receive_batch(source)
-        else:
-            self._receive(number, source.raw())
-
-    def _receive_batch(self, source: Decoder) -> None:
-        number = source.uint()
-        while source.remaining:
-            size = source.uint()
-            if size:
-                self._receive(number, source.fixed(size))
-            else:
-                number = source.uint()
+        for number, frame in split(message):
+            self._receive(number, frame)
 
     def _receive(self, number: int, frame: bytes) -> None:
         if number == 0:
@@ -249,12 +266,12 @@ class Protomux:
     def _receive_control(self, source: Decoder) -> None:
         type = source.uint()
         number = source.uint()
-        if type == _OPEN:
+        if type == Control.OPEN:
             name = (source.string(), source.buffer())
             self._receive_open(number, name, source.raw())
-        elif type == _REJECT:
+        elif type == Control.REJECT:
             self._receive_reject(number)
-        elif type == _CLOSE:
+        elif type == Control.CLOSE:
             self._receive_close(number)
         else:
             raise ProtocolError(f"protomux has no control message {type} here")
@@ -279,7 +296,7 @@ class Protomux:
             else:
                 self._free.append(local)  # closed before this answer came; the peer has been told
         elif name in self._channels or name in self._offers:
-            self._control(Encoder().uint(_REJECT).uint(number))
+            self._control(Encoder().uint(Control.REJECT).uint(number))
         elif len(self._offers) >= MAX_OFFERS:
             raise PeerRefused(f"at most {MAX_OFFERS} channels may wait for an answer")
         else:

@@ -3,14 +3,19 @@
 Format: the npm package `@hyperswarm/secret-stream`. Every frame is a 3-byte little-endian length and a body. The bodies
 are the three messages of the handshake, then one of 56 bytes each way (whose stream this is, and the header of its
 libsodium secretstream), then secretstream messages of tag 0, one a frame. An empty message is a keep-alive.
+
+Where the peers have shaken hands already, as those of the DHT do while they look for a way to each other, the bodies
+begin with those of 56 bytes. The responder knows only from this one that the initiator is there: what came before may
+have been recorded and sent again.
 """
 
+from collections.abc import Callable
 from enum import Enum
 from mmap import mmap
 
 from linkup_nb.errors import DecodeError, FrameTooLarge, HandshakeError, PeerError, UsageError
-from linkup_nb.wire.keys import KeyPair, blake2b_256, namespace
-from linkup_nb.wire.noise import MESSAGE_SIZES, Handshake
+from linkup_nb.wire.keys import blake2b_256, namespace
+from linkup_nb.wire.noise import MESSAGE_SIZES, Handshake, HandshakeResult
 from linkup_nb.wire.seal import HEADER_SIZE, LENGTH_SIZE, SEAL_SIZE, Opener, Sealer, pointer
 
 ID_FRAME_SIZE = 32 + HEADER_SIZE  # bytes
@@ -30,31 +35,46 @@ class State(Enum):
     CLOSED = "closed"  # the peer broke the rules
 
 
+class Frame(Enum):
+    """What a frame is."""
+
+    HANDSHAKE = "handshake"
+    ID = "id"
+    KEEP_ALIVE = "keep-alive"
+    MESSAGE = "message"
+
+
+Watcher = Callable[[bool, Frame, int, bytes], None]
+"""Is told of a frame: whether it is the peer's, what it is, its bytes with the length before it, and the message."""
+
+
 class SecretStream:
     """One end of a secret stream; the owner moves the bytes.
 
-    `header` is 24 random bytes and `ephemeral` a key pair for this stream alone. With `remote_public_key`, any other
-    peer fails the handshake, and an initiator does so without having told who it is.
+    `handshake` is one of XX that is to be done here, or one of IK that is over: then an initiator's stream is
+    established at once, a responder's with the first frame.
+    `header` is 24 random bytes. With `remote_public_key`, any other peer fails the handshake, and an initiator does so
+    without having told who it is.
     After every call, send what `data_to_send` returns. Call `confirm` once the stream is established and wanted.
+    Each of `watchers` is told of every frame from then on.
     """
 
     def __init__(
         self,
-        initiator: bool,
-        static: KeyPair,
-        ephemeral: KeyPair,
+        handshake: Handshake,
         header: bytes,
         *,
         max_frame: int = MAX_FRAME,
         remote_public_key: bytes | None = None,
     ) -> None:
         self.state = State.HANDSHAKING
-        self.initiator = initiator
+        self.initiator = handshake.initiator
         self.remote_public_key: bytes | None = None
         self.handshake_hash = b""
         self.keep_alives_received = 0
-        self._handshake = Handshake(initiator, static, ephemeral)
-        self._handshake_sizes = list(MESSAGE_SIZES[1::2] if initiator else MESSAGE_SIZES[::2])
+        self.watchers: tuple[Watcher, ...] = ()
+        self._handshake = handshake
+        self._handshake_sizes = list(MESSAGE_SIZES[1::2] if handshake.initiator else MESSAGE_SIZES[::2])
         self._max_frame = max_frame
         self._expected_key = remote_public_key
         self._header = header
@@ -66,8 +86,13 @@ class SecretStream:
         self._held_back = b""  # an initiator's last handshake message, which says who it is
         self._replace_buffer(RECEIVE_BUFFER)
         self._received = 0
-        if initiator:
-            self._to_send += _frame(self._handshake.send())
+        if handshake.result:
+            self._handshake_sizes.clear()
+            self._take_result(handshake.result)
+            if handshake.initiator:
+                self._establish()
+        elif self.initiator:
+            self._queue(Frame.HANDSHAKE, self._handshake.send())
 
     def data_to_send(self) -> bytes:
         """What is to go to the peer now: handshake frames; nothing most of the time."""
@@ -103,7 +128,9 @@ class SecretStream:
         if self.state is not State.ESTABLISHED or self._confirmed:
             raise UsageError("a secret stream is confirmed once, when it is established")
         self._confirmed = True
-        self._to_send += self._held_back + _frame(self._id(self.initiator) + self._header)
+        if self._held_back:
+            self._queue(Frame.HANDSHAKE, self._held_back)
+        self._queue(Frame.ID, self._id(self.initiator) + self._header)
         self._open_if_both_confirmed()
 
     def send(self, message: bytes) -> bytearray:
@@ -115,7 +142,10 @@ class SecretStream:
             raise UsageError("a message can be sent once the secret stream is open")
         if len(message) > MAX_MESSAGE:
             raise UsageError(f"a message holds at most {MAX_MESSAGE} bytes, this one has {len(message)}")
-        return self._sealer.seal(message)
+        frame = self._sealer.seal(message)
+        if self.watchers:
+            self._tell(False, Frame.MESSAGE if message else Frame.KEEP_ALIVE, len(frame) - LENGTH_SIZE, message)
+        return frame
 
     def _take_frames(self, messages: list[bytes]) -> None:
         buffer, received, start, needed = self._buffer, self._received, 0, 0
@@ -130,12 +160,16 @@ class SecretStream:
             start += needed
             needed = 0
             if self._opener is None:
+                self._tell(True, Frame.HANDSHAKE if self._handshake_sizes else Frame.ID, size)
                 self._take_handshake(bytes(self._view[body:start]))
             elif size > SEAL_SIZE:
                 messages.append(self._opener.open(self._pointer + body, size))
+                if self.watchers:
+                    self._tell(True, Frame.MESSAGE, size, messages[-1])
             else:
                 self._opener.open(self._pointer + body, size)
                 self.keep_alives_received += 1
+                self._tell(True, Frame.KEEP_ALIVE, size)
         self._keep_rest(start, needed)
 
     def _keep_rest(self, start: int, needed: int) -> None:
@@ -165,34 +199,49 @@ class SecretStream:
             raise DecodeError(f"a frame has at least {SEAL_SIZE} bytes, the peer's has {size}")
 
     def _take_handshake(self, frame: bytes) -> None:
-        if self.state is not State.HANDSHAKING:
+        if not self._handshake_sizes:
             self._take_id(frame)
             return
         self._handshake.receive(frame)
         del self._handshake_sizes[0]
         if self._handshake.remote_public_key is None:
-            self._to_send += _frame(self._handshake.send())
+            self._queue(Frame.HANDSHAKE, self._handshake.send())
             return
         if self._expected_key not in (None, self._handshake.remote_public_key):
             raise HandshakeError("the peer is not the one that was asked for: its public key is another")
         if self.initiator:
-            self._held_back = _frame(self._handshake.send())
-        result = self._handshake.result
-        assert result is not None
-        self.remote_public_key = result.remote_public_key
+            self._held_back = self._handshake.send()
+        assert self._handshake.result
+        self._take_result(self._handshake.result)
+        self._establish()
+
+    def _take_result(self, result: HandshakeResult) -> None:
         self.handshake_hash = result.hash
         self._rx = result.rx
         self._sealer = Sealer(result.tx, self._header)
+
+    def _establish(self) -> None:
+        self.remote_public_key = self._handshake.remote_public_key
         self.state = State.ESTABLISHED
 
     def _take_id(self, frame: bytes) -> None:
-        if self.initiator and not self._confirmed:
+        if self._held_back and not self._confirmed:
             raise HandshakeError("the peer went ahead before the handshake was over")
         stream_id, header = frame[:32], frame[32:]
         if stream_id != self._id(not self.initiator):
             raise HandshakeError("the peer's stream belongs to another handshake")
         self._opener = Opener(self._rx, header)
+        if self.state is State.HANDSHAKING:
+            self._establish()
         self._open_if_both_confirmed()
+
+    def _queue(self, kind: Frame, body: bytes) -> None:
+        self._to_send += len(body).to_bytes(LENGTH_SIZE, "little") + body
+        self._tell(False, kind, len(body))
+
+    def _tell(self, received: bool, kind: Frame, size: int, message: bytes = b"") -> None:
+        for watch in self.watchers:
+            watch(received, kind, LENGTH_SIZE + size, message)
 
     def _id(self, initiator: bool) -> bytes:
         return blake2b_256(_INITIATOR if initiator else _RESPONDER, key=self.handshake_hash)
@@ -200,7 +249,3 @@ class SecretStream:
     def _open_if_both_confirmed(self) -> None:
         if self._confirmed and self._opener:
             self.state = State.OPEN
-
-
-def _frame(body: bytes) -> bytes:
-    return len(body).to_bytes(LENGTH_SIZE, "little") + body

@@ -42,6 +42,16 @@ class EndReceived:
 
 
 @dataclass(frozen=True, slots=True)
+class EndDelivered:
+    """The EndDelivered event is fired when the peer has everything that was written, and knows that it is all.
+
+    Destroy the stream if there is no use in waiting for the peer's end.
+    """
+
+    stream_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class RoomToWrite:
     """The RoomToWrite event is fired when `stream.buffered`, having been over its high mark, has fallen far below."""
 
@@ -68,7 +78,7 @@ class StreamClosed:
     closing: Closing
 
 
-Event = DataReceived | MessageReceived | EndReceived | RoomToWrite | AddressSeen | StreamClosed
+Event = DataReceived | MessageReceived | EndReceived | EndDelivered | RoomToWrite | AddressSeen | StreamClosed
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ class Flight:
         self.retransmissions = 0
         self.srtt: float | None = None  # seconds
         self.rttvar = 0.0
-        self._min_rtt: float | None = None
+        self.min_rtt: float | None = None
         self._probe_ended = probe_ended
         self._packets: dict[int, Sent] = {}
         self._in_flight: dict[int, Sent] = {}  # in the order they were sent last
@@ -78,7 +78,7 @@ class Flight:
 
     def reset_path(self) -> None:
         """Forget the round trips: packets go another way from now on."""
-        self.srtt = self._min_rtt = None
+        self.srtt = self.min_rtt = None
         self._reordering = 1
 
     def add(self, kinds: int, payload: bytes | memoryview, padding: int, now: float) -> Sent:
@@ -148,7 +148,7 @@ class Flight:
     def lose_overtaken(self, now: float) -> int:
         """Find packets that were sent sufficiently before one that has arrived; returns the bytes of them."""
         self.reorder_at = None
-        wait = self._newest_rtt + (self._min_rtt or 0.0) * self._reordering / 4
+        wait = self._newest_rtt + (self.min_rtt or 0.0) * self._reordering / 4
         lost: list[Sent] = []
         for sent in self._in_flight.values():
             if sent.sent_at > self._newest_at or (sent.sent_at == self._newest_at and sent.seq > self._newest_seq):
@@ -210,7 +210,7 @@ class Flight:
     def _measure(self, newest: Sent, now: float) -> float | None:
         """Learn the round trip and how far packets overtake each other; returns the round trip in seconds."""
         rtt = now - newest.sent_at
-        if newest.transmissions > 1 and self._min_rtt is not None and rtt < self._min_rtt:
+        if newest.transmissions > 1 and self.min_rtt is not None and rtt < self.min_rtt:
             # Nothing comes back that fast: it had not been lost, only overtaken by far.
             self._reordering = min(self._reordering + 1, MAX_REORDERING)
             return None
@@ -223,14 +223,14 @@ class Flight:
         else:
             self.rttvar += (abs(self.srtt - rtt) - self.rttvar) / 4
             self.srtt += (rtt - self.srtt) / 8
-        self._min_rtt = rtt if self._min_rtt is None else min(rtt, self._min_rtt)
+        self.min_rtt = rtt if self.min_rtt is None else min(rtt, self.min_rtt)
         return rtt
 
     def _rate(self, newest: Sent, now: float) -> float | None:
         """Bytes a second, over the longer of how long sending and how long arriving took."""
         self._first_sent_at = newest.sent_at
         took = max(newest.sent_at - newest.first_sent_at, now - newest.prior_delivered_at)
-        if took <= 0 or took < (self._min_rtt or 0.0):
+        if took <= 0 or took < (self.min_rtt or 0.0):
             return None
         return (self.delivered - newest.prior_delivered) / took
 

@@ -44,12 +44,28 @@ class Receiver:
         """The ranges of packets that came before their turn, as many as a packet can name."""
         return tuple(zip(self._starts[:MAX_SACKS], self._ends[:MAX_SACKS], strict=True))
 
-    def read(self) -> bytes:
-        """All data that has come in order and was not read yet."""
+    def read(self, limit: int | None = None) -> bytes:
+        """Data that has come in order and was not read yet: all of it, or at most `limit` bytes, at least one."""
+        if limit is not None and self._unread_bytes > limit:
+            return self._read_some(limit)
         data = self._unread[0] if len(self._unread) == 1 else b"".join(self._unread)
         self._unread.clear()
         self._unread_bytes = 0
         return data
+
+    def _read_some(self, limit: int) -> bytes:
+        unread, size = self._unread, 0
+        parts: list[bytes] = []
+        while size + len(unread[0]) <= limit:
+            part = unread.popleft()
+            parts.append(part)
+            size += len(part)
+        if not parts:
+            first = unread[0]
+            parts, unread[0] = [first[:limit]], first[limit:]
+            size = limit
+        self._unread_bytes -= size
+        return b"".join(parts)
 
     def receive(self, seq: int, kinds: int, payload: bytes) -> bool:
         """Take a packet of data or an END; false if it was dropped because it lies beyond what we agreed to hold."""

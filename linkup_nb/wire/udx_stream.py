@@ -10,6 +10,7 @@ from linkup_nb.wire.udx_events import (
     Closing,
     Datagrams,
     DataReceived,
+    EndDelivered,
     EndReceived,
     Event,
     MessageReceived,
@@ -76,6 +77,7 @@ class Stream:
         self.remote_id = 0
         self.remote: Address | None = None
         self.state = StreamState.WAITING
+        self.untouched = True  # nothing was sent, and nothing has come
         self.wake_at: float | None = None  # when `datagrams_to_send` may have something
         self.sender = Sender(local_id)
         self.receiver = Receiver()
@@ -93,6 +95,7 @@ class Stream:
         self._destroy_due = False
         self._advertised = RECEIVE_WINDOW
         self._over_high_mark = False
+        self._end_delivered = False
 
     def __repr__(self) -> str:
         return f"Stream({self.local_id}, {self.state.value}, {self.remote})"
@@ -101,6 +104,11 @@ class Stream:
     def buffered(self) -> int:
         """Bytes written that the peer has not acknowledged."""
         return self.sender.buffered
+
+    @property
+    def minimum_rtt(self) -> float | None:
+        """Seconds of the shortest round trip so far; `None` before the first."""
+        return self.sender.flight.min_rtt
 
     def connect(self, remote_id: int, address: Address, now: float) -> None:
         """Say which stream of the peer's this one belongs to, and where it is; data can be written before."""
@@ -134,6 +142,12 @@ class Stream:
         self.sender.end()
         self.wake_at = NOW
 
+    def show(self) -> None:
+        """Let the peer see where we are, before there is data."""
+        self._check_open()
+        self._heartbeat_due = True
+        self.wake_at = NOW
+
     def send_message(self, message: bytes) -> None:
         """Send up to `MAX_MESSAGE` bytes beside the stream, once; they may be lost on their way."""
         self._check_open()
@@ -145,18 +159,18 @@ class Stream:
         self._messages.append(message)
         self.wake_at = NOW
 
-    def read(self) -> bytes:
-        """All data that has come and was not read; the peer may send that much more."""
-        data = self.receiver.read()
+    def read(self, limit: int | None = None) -> bytes:
+        """Data that has come and was not read, all of it or up to `limit` bytes; the peer may send that much more."""
+        data = self.receiver.read(limit)
         if self.state is StreamState.CONNECTED and self.receiver.window - self._advertised >= RECEIVE_WINDOW // 4:
             self._ack_due = True
             self.wake_at = NOW
         return data
 
     def destroy(self) -> None:
-        """Close the stream at once, whatever has not arrived; the peer is told."""
+        """Close the stream at once, whatever has not arrived; a peer that may know of it is told."""
         if self.state in (StreamState.WAITING, StreamState.CONNECTED):
-            self._destroy_due = self.state is StreamState.CONNECTED
+            self._destroy_due = self.state is StreamState.CONNECTED and not self.untouched
             self._close(Closing.DESTROYED)
 
     def receive(self, packet: Packet, address: Address, now: float) -> None:
@@ -195,6 +209,7 @@ class Stream:
             self._notice(address)
         self._heard_at = now
         self._heartbeats = 0
+        self.untouched = False
         self.wake_at = NOW
         if kinds & (DATA | END):
             self._ack_due = True
@@ -212,6 +227,9 @@ class Stream:
         if self._over_high_mark and self.buffered < LOW_MARK:
             self._over_high_mark = False
             self._emit(RoomToWrite(self.local_id))
+        if sender.finished and not self._end_delivered:
+            self._end_delivered = True
+            self._emit(EndDelivered(self.local_id))
         if self.receiver.ended and sender.finished:
             self.state = StreamState.LINGERING
             self._linger_until = now + LINGER
@@ -246,6 +264,7 @@ class Stream:
             sacks = self.receiver.sacks()
             self._add(out, encode(self._packet(SACK if sacks else 0)._replace(sacks=sacks)))
         if out:
+            self.untouched = False
             self._advertised = self.receiver.window
         return out
 
@@ -291,7 +310,7 @@ class Stream:
         timer = self._idle_timer()
         if self.state is StreamState.CLOSED or timer is None or now < timer:
             return
-        if self.state is StreamState.WAITING or self._heartbeats == HEARTBEATS:
+        if self.state is StreamState.WAITING or self.untouched or self._heartbeats == HEARTBEATS:
             self._close(Closing.IDLE)
         else:
             self._heartbeats += 1
@@ -301,7 +320,7 @@ class Stream:
         """When to ask whether the peer is alive, and in the end to give it up."""
         if self._idle_timeout is None:
             return None
-        if self.state is StreamState.WAITING:
+        if self.state is StreamState.WAITING or self.untouched:
             return self._heard_at + self._idle_timeout
         return self._heard_at + self._idle_timeout * (self._heartbeats + 1) / (HEARTBEATS + 1)
 

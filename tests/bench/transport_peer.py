@@ -15,7 +15,8 @@ from typing import Any
 import msgspec
 
 from linkup_nb.errors import ConnectionClosed
-from linkup_nb.swarm.connection import Connection, connect, listen
+from linkup_nb.swarm.connection import Connection, connect
+from linkup_nb.swarm.server import listen
 from tests.bench.table import percentile
 
 HOST = "127.0.0.1"

@@ -29,7 +29,15 @@ def test_other_tildes_are_text(line: str) -> None:
 async def test_help_lists_every_command(make_node: MakeNode) -> None:
     reply = await run("~help", *await lobby(make_node))
     assert re.findall(r"`~(\w+)", reply.text) == list(COMMANDS)
-    assert list(COMMANDS) == ["help", "create", "join", "leave", "list", "clear", "ping", "who", "name", "avatar"]
+    assert " ".join(COMMANDS) == "help create join leave list clear ping who doctor name avatar"
+
+
+async def test_doctor_shows_what_works(make_node: MakeNode) -> None:
+    node, room = await lobby(make_node)
+    lines = (await run("~doctor", node, room)).text.splitlines()
+    assert lines[0].startswith("- **network**, off: LINKUP\\_OFFLINE keeps")
+    assert "- **topics**, ok: 1 topic joined" in "\n".join(lines)
+    assert room.topic.hex() not in "\n".join(lines)
 
 
 async def test_create_gives_the_topic_to_share(make_node: MakeNode) -> None:

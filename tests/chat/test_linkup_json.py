@@ -164,6 +164,26 @@ def test_half_an_emoji_does_not_lose_the_message() -> None:
     assert (message.text, message.name) == ("one ? two 🦊", "?")
 
 
+def test_half_an_emoji_does_not_lose_a_message_of_an_unknown_type() -> None:
+    message = read(theirs(type="poll", question="one \ud83d two"))
+    assert isinstance(message, UnknownMessage)
+    assert message.fields["question"] == "one ? two"
+
+
+def test_what_is_not_utf8_counts_as_absent() -> None:
+    assert read(written(theirs(name="\udcff"))).name == short_key(KEY)
+    assert read(written(theirs(timestamp="\udcff"))).timestamp == NOW
+    for field in ("type", "topic", "message"):
+        with pytest.raises(DecodeError):
+            read(written(theirs(**{field: "\udcff"})))
+    with pytest.raises(DecodeError):
+        read(written(theirs(type="poll") | {"\udcff": 1}))
+
+
+def written(message: dict[str, object]) -> bytes:
+    return json.dumps(message, ensure_ascii=False).encode(errors="surrogateescape")
+
+
 def test_a_type_that_is_not_known_is_shown_as_such() -> None:
     message = read(theirs(type="poll", question="Lunch?", options=["yes", {"no": 1}], count=2, open=True))
     assert isinstance(message, UnknownMessage)

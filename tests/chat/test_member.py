@@ -5,7 +5,7 @@ KESTREL, OTTER, US = b"k" * 32, b"o" * 32, b"u" * 32
 
 
 def peer(key: bytes, status: PeerStatus = PeerStatus.CONNECTED, rtt: float | None = 0.01) -> PeerInfo:
-    return PeerInfo(key, status, frozenset(), (), frozenset(), 0, None, None, None, rtt, 0, 0, None, 0)
+    return PeerInfo(key, status, frozenset(), (), frozenset(), 0, None, None, None, None, rtt, 0, 0, None, 0)
 
 
 def number(index: int) -> bytes:

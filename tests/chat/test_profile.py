@@ -154,6 +154,12 @@ def test_a_damaged_file_is_named_and_left_alone(tmp_path: Path, content: str) ->
     opened(tmp_path).close()
 
 
+def test_a_file_that_is_not_utf8_is_damaged_too(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_bytes(b'{"userName":"\xff"}')
+    with pytest.raises(UsageError, match="move it away to start afresh"):
+        opened(tmp_path)
+
+
 def test_a_damaged_seed_is_never_replaced_silently(tmp_path: Path) -> None:
     (tmp_path / "seed").write_bytes(b"short")
     with pytest.raises(UsageError, match="delete it to become somebody new"):

@@ -45,3 +45,13 @@ def test_a_shared_name_carries_its_short_key() -> None:
 def test_alone_without_a_network_says_why() -> None:
     text = describe("lobby", [], offline=True).text
     assert text.endswith("Only this machine: the network is off (LINKUP_OFFLINE).")
+
+
+def test_alone_with_something_wrong_says_what() -> None:
+    wrong = "0 of 3 bootstrap nodes replied."
+    assert describe("lobby", [], offline=False, finding=wrong) == Status(
+        0, f"Nobody else is in lobby yet. {wrong}", Level.WAITING
+    )
+    away = describe("lobby", [member("ant", AWAY)], offline=True, finding=wrong)
+    assert away.text == f"Nobody else is in lobby now: ant is away. {wrong}"
+    assert describe("lobby", [member("ant", HERE)], offline=False, finding=wrong).text == "Connected to ant"

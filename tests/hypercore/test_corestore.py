@@ -9,7 +9,8 @@ import pytest
 
 from linkup_nb.errors import NodeClosed, StoreError, StoreInUse, UsageError
 from linkup_nb.hypercore.corestore import Corestore, Namespace, open_stores
-from linkup_nb.swarm.connection import connect, listen
+from linkup_nb.swarm.connection import connect
+from linkup_nb.swarm.server import listen
 from linkup_nb.wire.keys import KeyPair, z32encode
 from tests.hypercore.vectors import load
 

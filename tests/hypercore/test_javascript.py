@@ -8,7 +8,8 @@ import pytest
 
 from linkup_nb.hypercore.core import Core
 from linkup_nb.hypercore.corestore import Corestore
-from linkup_nb.swarm.connection import Server, connect, listen
+from linkup_nb.swarm.connection import connect
+from linkup_nb.swarm.server import Server, listen
 from tests.hypercore.javascript import JavaScript, at_rest, javascript
 
 SECRET = b"\x04" * 32

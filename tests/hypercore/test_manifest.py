@@ -70,6 +70,14 @@ def test_a_first_version_manifest_is_signed_bare() -> None:
     manifest.verify(signature, manifest.key, bytes(32), 1, 0)
 
 
+def test_a_first_version_manifest_with_another_quorum_has_another_key() -> None:
+    single = Manifest((Signer(KEY_PAIR.public_key),), version=0)
+    other = Manifest((Signer(KEY_PAIR.public_key),), quorum=2, version=0)
+
+    assert single.key != other.key
+    assert Manifest.decode(other.encode()) == other
+
+
 def test_a_prologue_stands_for_a_signature_at_its_length_only() -> None:
     manifest = Manifest((), quorum=0, prologue=Prologue(bytes(32), 4))
 

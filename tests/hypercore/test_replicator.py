@@ -29,7 +29,8 @@ from linkup_nb.hypercore.merkle import Node
 from linkup_nb.hypercore.peer import MAX_BACKLOG, MAX_INVALID, SEGMENT
 from linkup_nb.hypercore.proof import BlockProof, Proof, UpgradeProof, Wanted, prove
 from linkup_nb.hypercore.storage import MAX_LENGTH
-from linkup_nb.swarm.connection import Connection, Server, connect, listen
+from linkup_nb.swarm.connection import Connection, connect
+from linkup_nb.swarm.server import Server, listen
 from tests.hypercore.javascript import at_rest
 from tests.hypercore.liar import Liar, Lie
 from tests.hypercore.vectors import KEY, KEY_PAIR, Log

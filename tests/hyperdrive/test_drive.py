@@ -16,7 +16,8 @@ from linkup_nb.errors import DecodeError, NotAvailable, NotWritable, StoreError,
 from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.hyperdrive.drive import MAX_LINKS, Drive
 from linkup_nb.hyperdrive.entry import MAX_PATH, Entry, normalize
-from linkup_nb.swarm.connection import connect, listen
+from linkup_nb.swarm.connection import connect
+from linkup_nb.swarm.server import listen
 from tests.hypercore.vectors import load
 
 KNOWN = load("hyperdrive")
@@ -282,7 +283,15 @@ def test_what_is_no_path_is_refused(path: str) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [b"", b"[]", b"{", b'{"blob":{}}', b'{"blob":{"blockOffset":-1,"blockLength":0,"byteOffset":0,"byteLength":0}}'],
+    [
+        b"",
+        b"[]",
+        b"{",
+        b'{"a":"\xff"}',
+        b"[" * 10_000,
+        b'{"blob":{}}',
+        b'{"blob":{"blockOffset":-1,"blockLength":0,"byteOffset":0,"byteLength":0}}',
+    ],
 )
 async def test_an_entry_that_is_none_is_the_authors_fault(drive: Drive, value: bytes) -> None:
     await drive._bee.put(b"files\x00/a", value)

@@ -26,6 +26,7 @@ def connected(key: bytes, rtt: float) -> PeerInfo:
         sources=frozenset(),
         attempts=0,
         last_error=None,
+        transport="tcp",
         address=("127.0.0.1", 1),
         since=0.0,
         rtt=rtt,

@@ -3,7 +3,8 @@
 import asyncio
 import sys
 
-from linkup_nb.swarm.connection import Connection, listen
+from linkup_nb.swarm.connection import Connection
+from linkup_nb.swarm.server import listen
 from linkup_nb.wire.keys import KeyPair
 
 

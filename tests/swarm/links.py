@@ -21,6 +21,8 @@ class Pointer:
 
     def __init__(self) -> None:
         self.announced: dict[bytes, bool] = {}
+        self.refreshed: list[bytes] = []
+        self.on_refresh: Callable[[], None] = lambda: None
         self._found: dict[bytes, Callable[[FoundPeer], None]] = {}
 
     async def start(self, announcer: Announcer) -> None:
@@ -35,7 +37,8 @@ class Pointer:
         self._found.pop(topic, None)
 
     async def refresh(self, topic: bytes) -> None:
-        pass
+        self.refreshed.append(topic)
+        self.on_refresh()
 
     async def close(self) -> None:
         self.announced.clear()
@@ -99,6 +102,7 @@ class Member:
         self.swarm.on("connection", self._connected)
         self.swarm.on("disconnection", self._disconnected)
         self.swarm.on("update", self._changed.set)
+        self.pointer.on_refresh = self._changed.set
 
     async def __aenter__(self) -> Self:
         joined = await self.swarm.join(self.topic)

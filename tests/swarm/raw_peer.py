@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Self
 
 from linkup_nb.wire.keys import KeyPair
+from linkup_nb.wire.noise import Handshake
 from linkup_nb.wire.secret_stream import SecretStream, State
 
 
@@ -16,9 +17,8 @@ class RawPeer:
 
     def __init__(self, port: int) -> None:
         self._port = port
-        self.stream = SecretStream(
-            True, KeyPair.from_seed(os.urandom(32)), KeyPair.from_seed(os.urandom(32)), os.urandom(24)
-        )
+        static, ephemeral = KeyPair.from_seed(os.urandom(32)), KeyPair.from_seed(os.urandom(32))
+        self.stream = SecretStream(Handshake(True, static, ephemeral), os.urandom(24))
 
     async def __aenter__(self) -> Self:
         self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self._port)

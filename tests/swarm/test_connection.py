@@ -16,7 +16,9 @@ from linkup_nb.errors import (
     UsageError,
 )
 from linkup_nb.swarm import connection as limits
-from linkup_nb.swarm.connection import Connection, Server, connect, listen
+from linkup_nb.swarm import server as server_limits
+from linkup_nb.swarm.connection import Connection, connect
+from linkup_nb.swarm.server import Server, listen
 from linkup_nb.wire.keys import KeyPair
 from linkup_nb.wire.secret_stream import RECEIVE_BUFFER
 from tests.swarm.raw_peer import RawPeer
@@ -224,7 +226,7 @@ async def test_a_server_that_says_nothing_is_left() -> None:
 
 
 async def test_there_are_only_so_many_handshakes_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "MAX_HALF_OPEN", 2)
+    monkeypatch.setattr(server_limits, "MAX_HALF_OPEN", 2)
     async with listening() as side, RawPeer(side.port) as first, RawPeer(side.port) as second:
         await first.greet()
         await second.greet()

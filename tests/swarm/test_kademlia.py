@@ -12,7 +12,7 @@ from linkup_nb.errors import UsageError
 from linkup_nb.swarm import kademlia
 from linkup_nb.swarm.announcements import Address
 from linkup_nb.swarm.discovery import Announcer, FoundPeer
-from linkup_nb.swarm.kademlia import Kademlia, parse_bootstrap, run_bootstrap
+from linkup_nb.swarm.kademlia import Kademlia, parse_peer, run_bootstrap
 from linkup_nb.swarm.swarm import Swarm
 from linkup_nb.wire.keys import KeyPair, discovery_key
 from tests.swarm.kademlia_network import TIMEOUT, stranger, watch_datagrams
@@ -303,14 +303,9 @@ async def test_closing_what_never_started_is_fine() -> None:
     await Kademlia([("127.0.0.1", 9)]).close()
 
 
-def test_bootstrap_peers_are_written_host_and_port() -> None:
-    assert parse_bootstrap("192.168.1.5:8468") == [("192.168.1.5", 8468)]
-    assert parse_bootstrap(" a.example:1, b-c.example:65535\n127.0.0.1:3 ") == [
-        ("a.example", 1),
-        ("b-c.example", 65535),
-        ("127.0.0.1", 3),
-    ]
-    assert parse_bootstrap("") == []
+def test_a_bootstrap_peer_is_written_host_and_port() -> None:
+    assert parse_peer("192.168.1.5:8468") == ("192.168.1.5", 8468)
+    assert parse_peer("b-c.example:65535") == ("b-c.example", 65535)
 
 
 @pytest.mark.parametrize(
@@ -329,7 +324,7 @@ def test_bootstrap_peers_are_written_host_and_port() -> None:
 )
 def test_what_is_no_bootstrap_peer_is_said_in_words(text: str, sentence: str) -> None:
     with pytest.raises(UsageError, match=sentence):
-        parse_bootstrap(text)
+        parse_peer(text)
 
 
 def test_a_discovery_takes_no_impossible_peer() -> None:

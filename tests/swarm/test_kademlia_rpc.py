@@ -28,8 +28,8 @@ from linkup_nb.swarm.kademlia_rpc import (
     Ping,
     Pong,
     Reply,
-    RequestLimit,
     Stored,
+    request_limit,
 )
 from tests.swarm.kademlia_network import TIMEOUT, Stranger, reply, request, stranger
 
@@ -276,19 +276,19 @@ async def test_a_flood_is_dropped_and_others_are_still_answered(endpoint: Endpoi
 
 
 def test_each_source_has_its_rate() -> None:
-    limit = RequestLimit(0.0)
+    limit = request_limit(0.0)
     assert sum(limit.allows("a", 0.0) for _ in range(2 * REQUEST_BURST)) == REQUEST_BURST
     assert limit.allows("b", 0.0)
     assert sum(limit.allows("a", 1.0) for _ in range(2 * REQUEST_BURST)) == REQUESTS_PER_SECOND
 
 
 def test_all_sources_together_have_their_rate() -> None:
-    limit = RequestLimit(0.0)
+    limit = request_limit(0.0)
     assert sum(limit.allows(f"forged {source}", 0.0) for source in range(3 * TOTAL_BURST)) == TOTAL_BURST
 
 
 def test_so_many_sources_are_remembered_and_no_more() -> None:
-    limit = RequestLimit(0.0)
+    limit = request_limit(0.0)
     while limit.allows("a", 0.0):
         pass
     for source in range(MAX_SOURCES):

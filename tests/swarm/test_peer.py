@@ -1,31 +1,49 @@
 """What is known of a peer is put together fairly from all who found it."""
 
 from linkup_nb.swarm.addresses import MAX_ADDRESSES
-from linkup_nb.swarm.discovery import PeerStatus
+from linkup_nb.swarm.connection import Connection
+from linkup_nb.swarm.discovery import FoundPeer, PeerStatus
 from linkup_nb.swarm.peer import Peer
+
+KEY = bytes(32)
+
+
+async def never() -> Connection:
+    raise OSError("there is no way")
 
 
 def test_no_source_crowds_out_another() -> None:
-    peer = Peer(bytes(32))
-    peer.found("mdns", tuple(("127.0.0.1", port) for port in range(1, 1 + MAX_ADDRESSES)))
-    peer.found("registry", (("127.0.0.1", 99), ("127.0.0.1", 1)))
+    peer = Peer(KEY)
+    peer.found(FoundPeer(KEY, tuple(("127.0.0.1", port) for port in range(1, 1 + MAX_ADDRESSES)), "mdns"))
+    peer.found(FoundPeer(KEY, (("127.0.0.1", 99), ("127.0.0.1", 1)), "registry"))
     assert peer.addresses[:4] == tuple(("127.0.0.1", port) for port in (1, 99, 2, 3))
     assert len(peer.addresses) == MAX_ADDRESSES
     assert peer.info().sources == {"mdns", "registry"}
 
 
 def test_a_source_replaces_what_it_said_before() -> None:
-    peer = Peer(bytes(32))
-    assert peer.found("mdns", (("127.0.0.1", 1), ("127.0.0.1", 2)))
-    assert not peer.found("mdns", (("127.0.0.1", 2),))
-    assert peer.found("mdns", (("127.0.0.1", 3),))
+    peer = Peer(KEY)
+    assert peer.found(FoundPeer(KEY, (("127.0.0.1", 1), ("127.0.0.1", 2)), "mdns"))
+    assert not peer.found(FoundPeer(KEY, (("127.0.0.1", 2),), "mdns"))
+    assert peer.found(FoundPeer(KEY, (("127.0.0.1", 3),), "mdns"))
     assert peer.addresses == (("127.0.0.1", 3),)
 
 
+def test_a_first_way_besides_its_addresses_is_news_and_the_latest_one_counts() -> None:
+    async def again() -> Connection:
+        return await never()
+
+    peer = Peer(KEY)
+    assert peer.found(FoundPeer(KEY, (), "hyperdht", never))
+    assert not peer.found(FoundPeer(KEY, (), "hyperdht", again))
+    assert peer.reaches == (again,)
+
+
 def test_a_peer_that_was_only_found_has_nothing_to_tell() -> None:
-    info = Peer(bytes(32)).info()
-    assert (info.status, info.address, info.since, info.rtt, info.initiator) == (
+    info = Peer(KEY).info()
+    assert (info.status, info.transport, info.address, info.since, info.rtt, info.initiator) == (
         PeerStatus.DISCOVERED,
+        None,
         None,
         None,
         None,

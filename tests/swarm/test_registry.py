@@ -133,6 +133,7 @@ async def test_dead_and_stale_entries_are_swept_and_garbage_is_survived() -> Non
     put(b"j" * 32, note="x" * registry.MAX_ENTRY_BYTES)
     entry_path(b"k" * 32).write_bytes(b"\xff" * 100)
     entry_path(b"l" * 32).write_bytes(b"")
+    entry_path(b"q" * 32).write_bytes(b'{"host":"\xff","port":1,"pid":1}')
     entry_path(b"m" * 32).write_bytes(b"[" * registry.MAX_ENTRY_BYTES)
     entry_path(b"n" * 32).symlink_to(good)
     entry_path(b"o" * 32).mkdir()

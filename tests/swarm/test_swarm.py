@@ -5,6 +5,7 @@ import os
 import random
 import subprocess
 import sys
+import time
 from collections import Counter
 from contextlib import AsyncExitStack
 from itertools import permutations
@@ -13,11 +14,13 @@ from pathlib import Path
 import pytest
 
 from linkup_nb.errors import InvalidTopic, LinkupError, NodeClosed, UsageError
-from linkup_nb.swarm import dialer, swarm
+from linkup_nb.swarm import connection, dialer, sleep, swarm
 from linkup_nb.swarm.connection import Connection, connect
 from linkup_nb.swarm.discovery import Announcer, PeerStatus
 from linkup_nb.swarm.swarm import Swarm
+from linkup_nb.swarm.tap import Direction
 from linkup_nb.wire.keys import KeyPair
+from linkup_nb.wire.secret_stream import Frame
 from tests.swarm.links import PATIENCE, Link, Member, Pointer
 
 TOPIC = bytes(range(32))
@@ -405,3 +408,59 @@ async def test_reprs_are_one_line_and_show_no_secret() -> None:
         assert repr(member.swarm) == f"Swarm({member.key.hex()[:8]}, 1 topics, 1 connections)"
         assert repr(member.info(other)) == f"<PeerInfo {other.key.hex()[:8]} connected>"
         assert TOPIC.hex() not in repr(member.swarm.topics)
+
+
+async def test_a_suspended_swarm_is_gone_for_others_and_comes_back_by_itself_when_resumed() -> None:
+    async with Member(TOPIC) as member, Member(TOPIC) as other:
+        member.finds(other)
+        await other.until(lambda: other.came)
+        await member.swarm.suspend()
+        assert (member.went, member.swarm.connections, member.pointer.announced) == ([other.key], (), {})
+        await other.until(lambda: other.went == [member.key])
+        late = await connect(*member.address, confirm=False)
+        late.confirm()
+        assert await refused(late)
+        joined = await member.swarm.join(OTHER_TOPIC)
+        assert member.pointer.announced == {}
+        await member.swarm.resume()
+        await joined.flushed()
+        assert member.pointer.announced == {TOPIC: True, OTHER_TOPIC: True}
+        await member.until(lambda: member.came == [other.key] * 2)
+        await other.until(lambda: other.came == [member.key] * 2)
+        await member.swarm.suspend()
+        await member.swarm.close()
+
+
+async def test_a_machine_that_has_slept_looks_anew_and_drops_the_peers_that_are_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ahead = 0.0
+    monkeypatch.setattr(sleep, "LOOK_EVERY", 0.05)
+    monkeypatch.setattr(sleep, "time", lambda: time.time() + ahead)
+    monkeypatch.setattr(connection, "KEEP_ALIVE", 0.2)
+    async with Member(TOPIC) as member, Member(TOPIC) as stays, Member(TOPIC) as gone, Link(gone.address[1]) as link:
+        monkeypatch.setattr(connection, "PEER_TIMEOUT", 60.0)
+        member.finds(stays)
+        member.finds(gone, link.address)
+        await member.until(lambda: len(member.came) == 2)
+        (to_gone,) = (one for one in member.swarm.connections if one.remote_public_key == gone.key)
+        async with asyncio.timeout(PATIENCE):
+            async for frame in to_gone.tap():
+                if frame.kind is Frame.KEEP_ALIVE and frame.direction is Direction.RECEIVED:
+                    break
+        link.die()
+        looks = len(member.pointer.refreshed)
+        ahead = 3600.0
+        await member.until(lambda: member.went == [gone.key])
+        assert "the peer has been silent" in str(member.info(gone).last_error)
+        assert member.pointer.refreshed[looks:] == [TOPIC]
+        assert [one.remote_public_key for one in member.swarm.connections] == [stays.key]
+
+
+async def test_a_topic_is_looked_up_at_once_for_a_stranger_and_when_the_last_peer_has_left() -> None:
+    async with Member(TOPIC) as member:
+        stranger = await connect(*member.address)
+        await member.until(lambda: member.pointer.refreshed == [TOPIC])
+        member.swarm.learn_topic(stranger.public_key, TOPIC)
+        await stranger.close()
+        await member.until(lambda: len(member.pointer.refreshed) == 2)

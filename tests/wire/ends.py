@@ -28,13 +28,11 @@ def handshakes() -> tuple[Handshake, Handshake]:
 
 
 def initiator(**options: Any) -> SecretStream:
-    header = ID_FRAMES["initiator"][-24:]
-    return SecretStream(True, INITIATOR, key_pair("initiatorEphemeralSeed"), header, **options)
+    return SecretStream(handshakes()[0], ID_FRAMES["initiator"][-24:], **options)
 
 
 def responder(**options: Any) -> SecretStream:
-    header = ID_FRAMES["responder"][-24:]
-    return SecretStream(False, RESPONDER, key_pair("responderEphemeralSeed"), header, **options)
+    return SecretStream(handshakes()[1], ID_FRAMES["responder"][-24:], **options)
 
 
 def feed(stream: SecretStream, data: bytes | bytearray) -> list[bytes]:

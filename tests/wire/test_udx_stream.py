@@ -68,6 +68,8 @@ def test_a_destroyed_stream_says_so_as_javascript_does() -> None:
     wire = Wire()
     stream = wire.add(ONE).open_stream(333, wire.now)
     stream.connect(444, OTHER, wire.now)
+    stream.show()
+    assert kinds_of(stream, wire.now) == [HEARTBEAT]
     stream.destroy()
     assert [batch.data for batch in stream.datagrams_to_send(wire.now)] == [CAPTURED[-1][1]]
 
@@ -277,6 +279,7 @@ def test_a_peer_that_vanishes_while_we_write_is_given_up() -> None:
 def test_a_silent_peer_is_asked_and_then_given_up() -> None:
     wire = Wire()
     one, other = pair(wire)
+    one.show()
     wire.run(seconds=20 * IDLE_TIMEOUT)
     assert one.state is other.state is StreamState.CONNECTED
     wire.conditions.loss = 1.0
@@ -284,6 +287,14 @@ def test_a_silent_peer_is_asked_and_then_given_up() -> None:
     wire.run(lambda: one.state is StreamState.CLOSED)
     assert wire.events[ONE][-1] == StreamClosed(1, Closing.IDLE)
     assert IDLE_TIMEOUT * 0.7 < wire.now - began <= IDLE_TIMEOUT
+
+
+def test_a_peer_that_has_heard_nothing_of_us_hears_nothing_of_our_end() -> None:
+    wire = Wire()
+    one, _ = pair(wire)
+    wire.run(lambda: one.state is StreamState.CLOSED)
+    assert wire.events[ONE] == [StreamClosed(1, Closing.IDLE)]
+    assert wire.events[OTHER] == [StreamClosed(2, Closing.IDLE)]
 
 
 def test_a_peer_that_never_comes_is_given_up() -> None:

@@ -1305,6 +1305,7 @@ class Chat {
   #showStatus({ level, text }) {
     this.parts.status.dataset.level = level;
     setText(this.parts.status, text);
+    this.parts.status.title = text;
   }
 
   #showRooms({ rooms, room }) {

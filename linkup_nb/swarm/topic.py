@@ -1,0 +1,34 @@
+"""A topic that a swarm has joined, as its user sees it."""
+
+import asyncio
+from collections.abc import Mapping
+
+from linkup_nb.loops import from_any_loop
+from linkup_nb.swarm.peer import Peer
+from linkup_nb.swarm.search import Search
+
+
+class SwarmTopic:
+    """A topic that a swarm has joined, until `swarm.leave(topic)`."""
+
+    def __init__(self, topic: bytes, server: bool, client: bool, peers: Mapping[bytes, Peer]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.topic = topic
+        self.server = server
+        self.client = client
+        self.search: Search | None = None  # while the swarm is not suspended
+        self._peers = peers
+
+    @property
+    def peers(self) -> tuple[bytes, ...]:
+        """The public keys of the peers known on this topic, connected or not."""
+        return tuple(peer.public_key for peer in list(self._peers.values()) if self.topic in peer.topics)
+
+    @from_any_loop
+    async def flushed(self) -> None:
+        """Wait until the topic is announced and was looked up once, by every discovery that works."""
+        if self.search:
+            await self.search.flushed()
+
+    def __repr__(self) -> str:
+        return f"SwarmTopic({self.topic.hex()[:8]}…, {len(self.peers)} peers)"

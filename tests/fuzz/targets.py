@@ -1,0 +1,22 @@
+"""Every decoder by the name that `python -m tests.fuzz` knows it by."""
+
+from tests.fuzz import datagrams, messages
+from tests.fuzz.target import Target
+
+TARGETS: dict[str, Target] = {
+    "compact": messages.COMPACT,
+    "config": messages.CONFIG,
+    "dht_rpc": datagrams.DHT_RPC,
+    "frames": messages.FRAMES,
+    "handshake_payloads": datagrams.HANDSHAKE_PAYLOADS,
+    "hypercore": messages.HYPERCORE,
+    "hyperdrive": messages.HYPERDRIVE,
+    "kademlia": datagrams.KADEMLIA,
+    "linkup_json": messages.LINKUP_JSON,
+    "mdns": datagrams.MDNS,
+    "noise": messages.NOISE,
+    "protomux": messages.PROTOMUX,
+    "records": datagrams.RECORDS,
+    "secret_stream": messages.SECRET_STREAM,
+    "udx": datagrams.UDX,
+}

@@ -1,0 +1,78 @@
+// Real HyperDHT nodes on loopback, driven by lines of JSON on stdin; what happens goes to stdout the same way.
+'use strict'
+
+const readline = require('readline')
+const createTestnet = require('hyperdht/testnet')
+const DHT = require('hyperdht')
+
+const HOST = '127.0.0.1'
+const tell = (event) => console.log(JSON.stringify(event))
+const bytes = (hex) => Buffer.from(hex, 'hex')
+
+let node = null
+let server = null
+let socket = null
+
+function use (connection) {
+  socket = connection
+  connection.on('error', () => {})
+  connection.on('open', () => tell({ open: {
+    publicKey: connection.publicKey.toString('hex'),
+    remotePublicKey: connection.remotePublicKey.toString('hex'),
+    handshakeHash: connection.handshakeHash.toString('hex')
+  } }))
+  connection.on('data', (data) => {
+    const text = data.byteLength > 100 ? null : data.toString()
+    tell({ data: { size: data.byteLength, text } })
+  })
+  connection.on('end', () => { tell({ end: true }); connection.end() })
+  connection.on('close', () => tell({ close: true }))
+}
+
+const commands = {
+  async testnet (count) {
+    const testnet = await createTestnet(count, { host: HOST })
+    tell({ nodes: testnet.nodes.map((node) => node.address().port) })
+  },
+  // A node of its own. `firewalled: false` says that everyone reaches it; else it believes that a firewall is before it.
+  async node ({ bootstrap, ...options }) {
+    node = new DHT({ bootstrap: bootstrap.map((port) => ({ host: HOST, port })), host: HOST, ...options })
+    await node.fullyBootstrapped()
+    tell({ node: node.address().port })
+  },
+  async listen ({ refuse, ...options }) {
+    server = node.createServer({ ...options, firewall: (key) => !!refuse && key.toString('hex') === refuse })
+    server.on('connection', use)
+    await server.listen()
+    tell({ listening: server.publicKey.toString('hex') })
+  },
+  connect ({ key, ...options }) {
+    const connection = node.connect(bytes(key), options)
+    connection.on('error', (error) => tell({ error: error.code }))
+    use(connection)
+  },
+  write ({ text, size }) {
+    socket.write(text ? Buffer.from(text) : Buffer.alloc(size))
+  },
+  end () {
+    socket.end()
+  },
+  async announce (topic) {
+    await node.announce(bytes(topic), server._keyPair, server.relayAddresses).finished()
+    tell({ announced: true })
+  },
+  async lookup (topic) {
+    const found = new Set()
+    for await (const { peers } of node.lookup(bytes(topic))) {
+      for (const { publicKey } of peers) found.add(publicKey.toString('hex'))
+    }
+    tell({ found: [...found] })
+  }
+}
+
+readline
+  .createInterface({ input: process.stdin })
+  .on('line', (line) => {
+    for (const [name, argument] of Object.entries(JSON.parse(line))) commands[name](argument)
+  })
+  .on('close', () => process.exit())

@@ -1,0 +1,131 @@
+"""Our nodes and the nodes of the real `hyperdht` in one network, on loopback."""
+
+from asyncio import create_subprocess_exec
+from asyncio.subprocess import PIPE
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from linkup_nb.swarm.dht_node import DhtNode
+from linkup_nb.wire.dht_records import Command, PeerRecord
+from linkup_nb.wire.dht_rpc import Address
+from linkup_nb.wire.keys import KeyPair, blake2b_256
+from tests.interop.test_udx import JavaScriptPeer
+from tests.swarm.dht_network import network, start
+
+PEER = Path(__file__).with_name("hyperdht_network.js")
+SEED = b"\x07" * 32
+KEYS = KeyPair.from_seed(SEED)
+TOPIC = b"\x42" * 32
+
+
+def named(addresses: Sequence[Address]) -> list[dict[str, object]]:
+    return [{"host": host, "port": port} for host, port in addresses]
+
+
+@asynccontextmanager
+async def javascript() -> AsyncIterator[JavaScriptPeer]:
+    process = await create_subprocess_exec("node", str(PEER), stdin=PIPE, stdout=PIPE)
+    try:
+        yield JavaScriptPeer(process)
+    finally:
+        assert process.stdin
+        process.stdin.close()
+        await process.wait()
+
+
+@asynccontextmanager
+async def mixed(python: int, theirs: int, *, python_first: bool) -> AsyncIterator[tuple[list[DhtNode], JavaScriptPeer]]:
+    """A network of so many nodes of ours, and theirs, with another one of theirs that asks."""
+    async with javascript() as peer:
+        if python_first:
+            async with network(python) as nodes:
+                bootstrap = named([nodes[0].address])
+                peer.command(nodes={"count": theirs, "bootstrap": bootstrap})
+                await peer.tells("nodes")
+                peer.command(asker={"bootstrap": bootstrap})
+                await peer.tells("asker")
+                yield nodes, peer
+        else:
+            peer.command(nodes={"count": theirs, "bootstrap": []})
+            bootstrap = await peer.tells("nodes")
+            entry = [(bootstrap[0]["host"], bootstrap[0]["port"])]
+            nodes = [await start(entry) for _ in range(python)]
+            peer.command(asker={"bootstrap": bootstrap[:1]})
+            await peer.tells("asker")
+            yield nodes, peer
+            for node in nodes:
+                await node.close()
+
+
+NETWORKS = pytest.mark.parametrize(
+    ("ours", "theirs", "python_first"),
+    [
+        pytest.param(1, 4, False, id="one of ours among theirs"),
+        pytest.param(5, 0, True, id="all are ours"),
+        pytest.param(10, 10, True, id="mixed"),
+        pytest.param(10, 10, False, id="mixed, theirs first"),
+    ],
+)
+
+
+@NETWORKS
+async def test_announcements_go_both_ways(ours: int, theirs: int, python_first: bool) -> None:
+    async with mixed(ours, theirs, python_first=python_first) as (nodes, peer):
+        relays = [nodes[0].address]
+        kept = await nodes[-1].announce(TOPIC, KEYS, relays)
+        assert len(kept) == ours + theirs - (1 if python_first else 2)  # theirs has no id if it began alone
+        peer.command(lookup=TOPIC.hex())
+        assert await peer.tells("found") == {KEYS.public_key.hex(): named(relays)}
+        await nodes[-1].unannounce(TOPIC, KEYS)
+        peer.command(lookup=TOPIC.hex())
+        assert await peer.tells("found") == {}
+
+        peer.command(announce={"topic": TOPIC.hex(), "seed": SEED.hex(), "relays": named(relays)})
+        assert await peer.tells("announced") >= len(kept)
+        assert [record async for record in nodes[0].lookup(TOPIC)] == [PeerRecord(KEYS.public_key, tuple(relays))]
+        peer.command(unannounce={"topic": TOPIC.hex(), "seed": SEED.hex()})
+        await peer.tells("unannounced")
+        assert [record async for record in nodes[0].lookup(TOPIC)] == []
+
+
+@NETWORKS
+async def test_values_go_both_ways(ours: int, theirs: int, python_first: bool) -> None:
+    async with mixed(ours, theirs, python_first=python_first) as (nodes, peer):
+        await nodes[-1].mutable_put(KEYS, b"from Python", 1)
+        peer.command(mutableGet=KEYS.public_key.hex())
+        assert await peer.tells("got") == {"seq": 1, "value": b"from Python".hex()}
+        peer.command(mutablePut={"seed": SEED.hex(), "value": b"from JavaScript".hex(), "seq": 2})
+        await peer.tells("put")
+        value = await nodes[-1].mutable_get(KEYS.public_key)
+        assert value is not None
+        assert (value.seq, value.value) == (2, b"from JavaScript")
+
+        target = await nodes[-1].immutable_put(b"from Python")
+        peer.command(immutableGet=target.hex())
+        assert await peer.tells("got") == b"from Python".hex()
+        peer.command(immutablePut=b"from JavaScript".hex())
+        assert await peer.tells("put") == blake2b_256(b"from JavaScript").hex()
+        assert await nodes[-1].immutable_get(blake2b_256(b"from JavaScript")) == b"from JavaScript"
+
+
+@pytest.mark.parametrize("firewalled", [(False, False), (True, False), (True, True)])
+@pytest.mark.parametrize("theirs", [0, 10])
+async def test_two_hyperswarms_meet_in_a_network_that_is_entered_through_us(
+    theirs: int, firewalled: tuple[bool, bool]
+) -> None:
+    async with network(4) as nodes, javascript() as peer:
+        bootstrap = named([node.address for node in nodes[:3]])
+        peer.command(nodes={"count": theirs, "bootstrap": bootstrap})
+        await peer.tells("nodes")
+        peer.command(meet={"bootstrap": bootstrap, "firewalled": firewalled, "topic": TOPIC.hex()})
+        assert await peer.tells("met") == ["hello from 1", "hello from 0"]
+        if theirs == 0:
+            passed_on = Counter[Command]()
+            for node in nodes:
+                passed_on.update(node.passed_on)
+            assert passed_on[Command.PEER_HANDSHAKE] or not firewalled[0]
+            assert bool(passed_on[Command.PEER_HOLEPUNCH]) == all(firewalled)

@@ -1,0 +1,36 @@
+"""Networks of DHT nodes on loopback."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from linkup_nb.swarm.dht_node import DhtNode
+from linkup_nb.wire.dht_rpc import Address, distance, node_id
+
+HOST = "127.0.0.1"
+
+
+async def start(bootstrap: Sequence[Address] = (), *, ephemeral: bool | None = False, host: str = HOST) -> DhtNode:
+    """A node that has entered the network."""
+    node = DhtNode(bootstrap, host=host, port=0, ephemeral=ephemeral)
+    await node.open()
+    await node.ready()
+    return node
+
+
+@asynccontextmanager
+async def network(count: int) -> AsyncIterator[list[DhtNode]]:
+    """So many nodes that keep things for others; the first is the bootstrap node."""
+    nodes = [await start()]
+    try:
+        for first in range(1, count, 10):
+            size = min(10, count - first)
+            nodes += await asyncio.gather(*(start([nodes[0].address]) for _ in range(size)))
+        yield nodes
+    finally:
+        await asyncio.gather(*(node.close() for node in nodes))
+
+
+def by_distance(addresses: Sequence[Address], target: bytes) -> list[Address]:
+    """All of them, those nearest to a target first."""
+    return sorted(addresses, key=lambda address: distance(node_id(address), target))

@@ -1,0 +1,120 @@
+"""One connection a peer where peers meet over UDX too: with `hyperswarm`'s rule at the other end, and beside TCP."""
+
+import asyncio
+import random
+from collections import Counter
+from contextlib import AsyncExitStack
+from itertools import permutations
+
+import pytest
+
+from linkup_nb.errors import PeerTimeout
+from linkup_nb.swarm import swarm
+from linkup_nb.swarm.connection import Connection
+from linkup_nb.swarm.discovery import FoundPeer, PeerStatus
+from tests.swarm.links import Link, Member
+from tests.swarm.test_swarm import seeds_in_order
+from tests.swarm.udx_meeting import JavaScriptRules, UdxMeeting
+
+TOPIC = bytes(range(32))
+DELAY = 0.05  # seconds that a step of a handshake takes at most
+
+
+@pytest.mark.parametrize("open", [False, True])
+@pytest.mark.parametrize("larger", [False, True])
+async def test_two_kinds_of_peers_that_dial_at_once_agree_on_one_connection(larger: bool, open: bool) -> None:
+    seeds = seeds_in_order()
+
+    async def meet(number: int) -> None:
+        chance = random.Random(number)
+        meeting = UdxMeeting(delay=DELAY, chance=chance, open=open)
+        javascript = JavaScriptRules(seeds[not larger], b"from javascript", delay=DELAY, chance=chance, open=open)
+        async with Member(TOPIC, seeds[larger], greeting=b"from python", discovery=meeting) as member:
+            loop = asyncio.get_running_loop()
+            loop.call_later(chance.uniform(0, 2 * DELAY), javascript.dial, meeting.place)
+            loop.call_later(chance.uniform(0, 2 * DELAY), meeting.point, TOPIC, javascript.place)
+            await member.hears(1)
+            await asyncio.sleep(1.2 * swarm.DUPLICATE_GRACE)  # after it, nothing changes any more
+            assert member.heard == [(javascript.key, b"from javascript")]
+            assert javascript.heard == [b"from python"]
+            assert (member.came, member.went) == ([javascript.key], [])
+            assert javascript.connection
+            assert javascript.connection.handshake_hash == member.swarm.connections[0].handshake_hash
+            await javascript.close()
+
+    await asyncio.gather(*(meet(number) for number in range(60)))
+
+
+@pytest.mark.parametrize("open", [False, True])
+async def test_two_swarms_that_dial_each_other_over_tcp_and_udx_at_once_lose_no_message(open: bool) -> None:
+    async def meet(number: int) -> None:
+        chance = random.Random(number)
+        meetings = [UdxMeeting(delay=DELAY, chance=chance, open=open) for _ in range(2)]
+        ann = Member(TOPIC, greeting=b"hello", discovery=meetings[0])
+        bob = Member(TOPIC, greeting=b"hi", discovery=meetings[1])
+        async with ann, bob, Link(meetings[1].announcer.port, delay=DELAY, chance=chance) as link:
+            loop = asyncio.get_running_loop()
+            over_tcp = [link.address] if number % 3 else []  # with every third pair, both dial over UDX
+            loop.call_later(chance.uniform(0, DELAY), meetings[0].point, TOPIC, meetings[1].place, *over_tcp)
+            loop.call_later(chance.uniform(0, DELAY), meetings[1].point, TOPIC, meetings[0].place)
+            await asyncio.gather(ann.hears(1), bob.hears(1))
+            await ann.swarm.connections[0].write(b"and")
+            await bob.hears(2)
+            await bob.swarm.connections[0].write(b"so")
+            await ann.hears(2)
+            assert (ann.heard, bob.heard) == (
+                [(bob.key, b"hi"), (bob.key, b"so")],
+                [(ann.key, b"hello"), (ann.key, b"and")],
+            )
+            assert (ann.came, bob.came, ann.went, bob.went) == ([bob.key], [ann.key], [], [])
+            transports.update(info.transport for info in ann.swarm.peers)
+
+    transports: Counter[str | None] = Counter()
+    await asyncio.gather(*(meet(number) for number in range(90)))
+    assert set(transports) == {"tcp", "udx"}
+
+
+async def test_a_crowd_on_both_transports_loses_no_message() -> None:
+    chance = random.Random(5)
+    async with AsyncExitStack() as stack:
+        meetings = [UdxMeeting(delay=DELAY, chance=chance, open=bool(number % 2)) for number in range(10)]
+        crowd = [
+            await stack.enter_async_context(Member(TOPIC, greeting=b"hello", discovery=meeting)) for meeting in meetings
+        ]
+        for one, two in permutations(range(10), 2):
+            by_tcp = [("127.0.0.1", meetings[two].announcer.port)] if chance.random() < 0.5 else []
+            meetings[one].point(TOPIC, meetings[two].place, *by_tcp)
+        await asyncio.gather(*(member.hears(9) for member in crowd))
+        for member in crowd:
+            others = {other.key for other in crowd} - {member.key}
+            assert Counter(member.heard) == Counter((key, b"hello") for key in others)
+            assert (Counter(member.came), member.went) == (Counter(others), [])
+
+
+async def test_the_other_way_is_tried_when_no_address_answers_and_says_why_it_fails() -> None:
+    meetings = UdxMeeting(), UdxMeeting()
+    async with Member(TOPIC, discovery=meetings[0]) as ann, Member(TOPIC, discovery=meetings[1]) as bob:
+        meetings[0].point(TOPIC, meetings[1].place, ("127.0.0.1", 1))
+        await ann.until(lambda: ann.came)
+        assert (ann.info(bob).transport, ann.info(bob).initiator) == ("udx", True)
+        await bob.until(lambda: bob.came)
+        assert bob.info(ann).transport == "udx"
+
+        async def cannot() -> Connection:
+            raise PeerTimeout("its network lets nobody in")
+
+        meetings[0].found[TOPIC](FoundPeer(bytes(32), (), "meeting", cannot))
+        await ann.until(lambda: ann.info(bytes(32)).last_error)
+        assert ann.info(bytes(32)).last_error == "not over TCP: its network lets nobody in"
+        assert ann.info(bytes(32)).status in (PeerStatus.WAITING, PeerStatus.CONNECTING)
+
+
+async def test_who_is_refused_costs_no_connection() -> None:
+    meetings = UdxMeeting(), UdxMeeting()
+    async with Member(TOPIC, discovery=meetings[0]) as ann, Member(TOPIC, discovery=meetings[1]) as bob:
+        meetings[0].point(TOPIC, meetings[1].place)
+        await ann.until(lambda: ann.came)
+        await bob.swarm.suspend()
+        await ann.until(lambda: ann.went)
+        await ann.until(lambda: ann.info(bob).last_error == "not over TCP: there was no answer")
+        assert bob.came == [ann.key]
