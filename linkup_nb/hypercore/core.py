@@ -59,6 +59,8 @@ class Core(Events):
         self._encryption_key = encryption_key
         self._cipher = BlockCipher(log.key, encryption_key) if encryption_key else None
         self._at = at
+        # Counted once, here: only this loop's thread may ask the store, and any thread may ask how long a view is.
+        self._bytes_at = self._count_bytes(at[0]) if at else 0
         log.listeners.add(self)
 
     def __repr__(self) -> str:
@@ -96,12 +98,12 @@ class Core(Events):
     @property
     def byte_length(self) -> int:
         """Bytes of all blocks, whether they are here or not."""
-        if self._at:
-            nodes = [self._log.find(index) for index in flat.roots(self.length)]
-            total = sum(node.size for node in nodes if node)
-        else:
-            total = self._log.byte_length
+        total = self._bytes_at if self._at else self._log.byte_length
         return total - self._padding * self.length
+
+    def _count_bytes(self, length: int) -> int:
+        nodes = [self._log.find(index) for index in flat.roots(length)]
+        return sum(node.size for node in nodes if node)
 
     @property
     def contiguous_length(self) -> int:

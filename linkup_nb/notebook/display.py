@@ -17,6 +17,27 @@ from linkup_nb.swarm.swarm import Swarm
 
 MAX_LISTED = 12  # rows of a table
 MAX_CELL = 120  # characters of a table's cell
+MAX_EXACT = 160  # characters of a file's line, or of its name
+
+# Drawn by `display_store`, which is imported with the first of them: a chat alone does without drives.
+_STORED = {
+    "hypercore.core": ("Core", "CoreInfo"),
+    "hypercore.corestore": ("Corestore",),
+    "hypercore.download": ("Download",),
+    "hyperdrive.comparison": ("Comparison",),
+    "hyperdrive.drive": ("Change", "Drive", "DriveInfo"),
+    "hyperdrive.entry": ("Entry",),
+    "hyperdrive.history": ("Changes", "Event"),
+    "hyperdrive.serve": ("DriveServer",),
+}
+
+
+LEFT = "text-align:left"
+CODE = "font-family:var(--jp-code-font-family,monospace);font-size:var(--jp-code-font-size,13px)"
+
+
+class Exact(str):
+    """A path, or what else of a file's, of which every character has to show."""
 
 
 def register() -> None:
@@ -25,26 +46,36 @@ def register() -> None:
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython else None
     if shell and shell.display_formatter:
+        drawers = shell.display_formatter.formatters["text/html"]
         for kind, draw in _DRAWN.items():
-            shell.display_formatter.formatters["text/html"].for_type(kind, draw)
+            drawers.for_type(kind, draw)
+        for module, names in _STORED.items():
+            for name in names:
+                drawers.for_type_by_name(f"linkup_nb.{module}", name, _stored)
+
+
+def _stored(thing: object) -> str:
+    from linkup_nb.notebook import display_store
+
+    return display_store.draw(thing)
 
 
 def _node(node: Node) -> str:
     if not node.rooms:
-        return _titled(str(node), node.status.text)
+        return titled(str(node), node.status.text)
     rooms = [(room.name, short_topic(room.topic), len(room), len(room.peers)) for room in node.rooms]
     title = f"{node.name} ({short_key(node.public_key)})"
-    return _titled(title, node.status.text) + _table(("room", "topic", "messages", "people"), rooms)
+    return titled(title, node.status.text) + table(("room", "topic", "messages", "people"), rooms)
 
 
 def _room(room: Room) -> str:
     said = f"{len(room):,} messages"
     people = [(member.label, member.status.value, milliseconds(member.rtt)) for member in room.peers]
-    return _titled(f"{room.name} ({short_topic(room.topic)})", said) + _table(("person", "", "round trip"), people)
+    return titled(f"{room.name} ({short_topic(room.topic)})", said) + table(("person", "", "round trip"), people)
 
 
 def _member(member: Member) -> str:
-    return _titled(f"{member.name} ({member.short_key})", member.status.value)
+    return titled(f"{member.name} ({member.short_key})", member.status.value)
 
 
 def _message(message: Message) -> str:
@@ -55,25 +86,25 @@ def _message(message: Message) -> str:
 
             body = markup.render(text)
         case FileMessage(file_name=name):
-            body = _paragraph(f"{name}, {message.size:,} bytes: evaluate its .data")
+            body = paragraph(f"{name}, {message.size:,} bytes: evaluate its .data")
         case AudioMessage() | IconMessage():
-            body = _paragraph(f"{message.size:,} bytes")
+            body = paragraph(f"{message.size:,} bytes")
         case UnknownMessage(type=kind, fields=fields):
-            body = _paragraph(f"A message of type {kind}") + _table(("field", "value"), list(fields.items()))
+            body = paragraph(f"A message of type {kind}") + table(("field", "value"), list(fields.items()))
         case _:
             body = ""
-    return _titled(f"{message.name} ({message.short_key})", f"{message.timestamp:%Y-%m-%d %H:%M:%S} UTC") + body
+    return titled(f"{message.name} ({message.short_key})", f"{message.timestamp:%Y-%m-%d %H:%M:%S} UTC") + body
 
 
 def _swarm(swarm: Swarm) -> str:
     title = f"{len(swarm.connections)} connections on {len(swarm.topics)} topics"
     discovery = " ".join(one.describe() for one in swarm.discovery)
-    counted = _table(("counted", "times"), list(swarm.counters.items())) if swarm.counters else ""
-    return _titled(title, discovery) + _table(_PEER_HEADER, [_peer_row(peer) for peer in swarm.peers]) + counted
+    counted = table(("counted", "times"), list(swarm.counters.items())) if swarm.counters else ""
+    return titled(title, discovery) + table(_PEER_HEADER, [_peer_row(peer) for peer in swarm.peers]) + counted
 
 
 def _peer(peer: PeerInfo) -> str:
-    return _table(_PEER_HEADER, [_peer_row(peer)])
+    return table(_PEER_HEADER, [_peer_row(peer)])
 
 
 _PEER_HEADER = ("peer", "status", "address", "round trip", "sent", "received", "found by", "last error")
@@ -103,7 +134,7 @@ def _connection(connection: Connection) -> str:
         ("bytes sent", f"{connection.bytes_sent:,}"),
         ("bytes received", f"{connection.bytes_received:,}"),
     ]
-    return _titled("Connection", state) + _table(("", ""), rows)
+    return titled("Connection", state) + table(("", ""), rows)
 
 
 _DRAWN: dict[type, Callable[..., str]] = {
@@ -117,26 +148,59 @@ _DRAWN: dict[type, Callable[..., str]] = {
 }
 
 
-def _titled(title: str, rest: str) -> str:
-    return f"<p><strong>{_cell(title)}</strong><br>{_cell(rest)}</p>"
+def titled(title: str, rest: str) -> str:
+    """A name in bold, and a line about it."""
+    return f"<p><strong>{cell(title)}</strong><br>{cell(rest)}</p>"
 
 
-def _paragraph(text: str) -> str:
-    return f"<p>{_cell(text)}</p>"
+def paragraph(text: str) -> str:
+    """One line of text."""
+    return f"<p>{cell(text)}</p>"
 
 
-def _table(header: Sequence[str], rows: Sequence[Iterable[object]]) -> str:
-    if not rows:
+def table(header: Sequence[str], rows: Sequence[Iterable[object]]) -> str:
+    """The first rows, and how many there are beyond them; nothing for no row."""
+    shown = [tuple(row) for row in rows[:MAX_LISTED]]
+    if not shown:
         return ""
-    head = "".join(f"<th>{_cell(name)}</th>" for name in header)
-    body = "".join(f"<tr>{''.join(f'<td>{_cell(value)}</td>' for value in row)}</tr>" for row in rows[:MAX_LISTED])
-    more = _paragraph(f"… and {len(rows) - MAX_LISTED} more") if len(rows) > MAX_LISTED else ""
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}"
+    styles = [_style(column) for column in zip(*shown, strict=True)]
+    names = "".join(f"<th{style}>{cell(name)}</th>" for name, style in zip(header, styles, strict=True))
+    head = f"<thead><tr>{names}</tr></thead>" if any(header) else ""
+    body = "".join(f"<tr>{''.join(map(_data, row, styles))}</tr>" for row in shown)
+    return f"<table>{head}<tbody>{body}</tbody></table>{and_more(len(rows))}"
 
 
-def _cell(value: object) -> str:
+def _style(column: Sequence[object]) -> str:
+    """Numbers stay on the right, where JupyterLab has everything."""
+    digits = [str(value).replace(",", "").isdigit() for value in column if value != ""]
+    return "" if digits and all(digits) else f' style="{LEFT}"'
+
+
+def _data(value: object, style: str) -> str:
+    if isinstance(value, Exact):
+        return f'<td style="{LEFT};{CODE}">{exact(value)}</td>'
+    return f"<td{style}>{cell(value)}</td>"
+
+
+def and_more(count: int, shown: int = MAX_LISTED) -> str:
+    """A line for those that are not shown, if there are any."""
+    return paragraph(f"… and {count - shown:,} more") if count > shown else ""
+
+
+def cell(value: object) -> str:
+    """Text of a cell: on one line, cut, escaped."""
     text = clean(str(value))
     return html.escape(text if len(text) <= MAX_CELL else text[:MAX_CELL] + "…")
+
+
+def exact(text: str) -> str:
+    """Text of a file or of its name, in which every character shows: what cannot be seen, as `\\u202e`."""
+    cut = text if len(text) <= MAX_EXACT else text[:MAX_EXACT] + "…"
+    return html.escape("".join(c if c.isprintable() or c == "\t" else _escape(c) for c in cut))
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode-escape", "surrogatepass").decode()
 
 
 def _address(address: tuple[str, int] | None) -> str:
