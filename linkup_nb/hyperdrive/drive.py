@@ -5,8 +5,6 @@ Format: the npm package `hyperdrive` 13: a bee of entries, and a core of file co
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,8 +12,9 @@ from linkup_nb.errors import NotAvailable, UsageError
 from linkup_nb.hypercore.core import GET_TIMEOUT, Core
 from linkup_nb.hypercore.corestore import Corestore, Namespace
 from linkup_nb.hypercore.download import Download
+from linkup_nb.hyperdrive.batch import DriveBatch
 from linkup_nb.hyperdrive.bee import Bee
-from linkup_nb.hyperdrive.blobs import BlobId, Blobs
+from linkup_nb.hyperdrive.blobs import Blobs
 from linkup_nb.hyperdrive.entry import FILES, Entry, folder_of, key_of, named, normalize, sizes
 from linkup_nb.loops import from_any_loop
 from linkup_nb.wire.keys import z32encode
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from linkup_nb.hyperdrive.serve import DriveServer
 
 MAX_LINKS = 16  # symbolic links followed one after the other
-BATCH_BYTES = 8 * 1024 * 1024  # contents that a batch holds before it writes them
 
 
 class Change(NamedTuple):
@@ -184,6 +182,13 @@ class Drive:
             async for piece in blobs.stream(entry.blob, start, end):
                 yield piece
 
+    @from_any_loop
+    async def size(self, entry: Entry) -> int:
+        """Bytes of a file. For one that JavaScript put with `dedup`, `entry.size` is less, and this may ask a peer."""
+        if entry.blob is None or not entry.blob.mapped:
+            return entry.size
+        return await (await self._contents()).size(entry.blob)
+
     async def list(self, folder: str = "/", *, recursive: bool = True) -> AsyncIterator[Entry]:
         """The entries in a folder and, unless told not to, in the folders in it, in the order of their paths."""
         base = folder_of(folder)
@@ -236,7 +241,7 @@ class Drive:
         async with self.batch() as batch:
             return await batch.delete(path)
 
-    def batch(self) -> "DriveBatch":
+    def batch(self) -> DriveBatch:
         """Many changes that others see at once or not at all: `async with drive.batch() as b: await b.put(…)`."""
         if self._at is not None:
             raise UsageError("the past of a drive cannot be changed")
@@ -318,9 +323,13 @@ class Drive:
         blobs = [entry.blob for entry in entries if entry.blob and entry.blob.block_length]
         if not blobs:
             return []
-        core = (await self._contents()).core
+        contents = await self._contents()
+        core = contents.core
+        ranges = [(blob.block_offset, blob.block_offset + blob.block_length) for blob in blobs]
+        for blob in blobs:
+            ranges += [(index, index + 1) for index, _ in await contents.map(blob)] if blob.mapped else []
         spans: list[list[int]] = []
-        for start, end in sorted((blob.block_offset, blob.block_offset + blob.block_length) for blob in blobs):
+        for start, end in sorted(ranges):
             if spans and start <= spans[-1][1]:
                 spans[-1][1] = max(spans[-1][1], end)
             else:
@@ -416,84 +425,3 @@ async def _open(
         core = await root.core(key=key, encryption_key=encryption_key)
     blobs: asyncio.Future[Blobs] = asyncio.get_running_loop().create_future()
     return kind(core, Bee(core, metadata=b"", timeout=timeout), blobs, _Source(root, encryption_key, timeout))
-
-
-class DriveBatch:
-    """Changes of a drive that are written together."""
-
-    def __init__(self, drive: Drive) -> None:
-        self._drive = drive
-        self._loop = drive._loop
-        self._count = 0
-        self._waiting: dict[int, bytes] = {}
-        self._size = 0
-        self._there: dict[bytes, bool] = {}
-        self._order: list[tuple[bytes, Entry | None, int | None]] = []
-        self._ids: dict[int, BlobId] = {}
-
-    async def __aenter__(self) -> "DriveBatch":
-        return self
-
-    @from_any_loop
-    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None or not self._order:
-            return
-        async with self._contents() as written, self._drive._bee.batch(after=written) as batch:
-            for key, entry, content in self._order:
-                if entry is None:
-                    await batch.delete(key)
-                else:
-                    if content is not None:
-                        entry = replace(entry, blob=self._ids[content])
-                    await batch.put(key, entry.encode())
-
-    @from_any_loop
-    async def put(self, path: str, data: bytes, *, executable: bool = False, metadata: Any = None) -> None:
-        """Set the content of a file."""
-        if not isinstance(data, bytes | bytearray | memoryview):
-            raise UsageError(f"a file holds bytes, not {type(data).__name__}; encode text first")
-        entry = Entry(normalize(path), 0, None, executable, None, metadata)
-        entry.encode()
-        self._waiting[self._count] = bytes(data)
-        self._size += len(data)
-        self._add(entry, self._count)
-        self._count += 1
-        if self._size >= BATCH_BYTES:
-            async with self._contents():
-                pass
-
-    @from_any_loop
-    async def symlink(self, path: str, target: str) -> None:
-        """Put a symbolic link."""
-        self._add(Entry(normalize(path), 0, None, False, target), None)
-
-    @from_any_loop
-    async def delete(self, path: str) -> bool:
-        """Remove what is at a path; whether there was anything."""
-        key = key_of(path)
-        there = self._there[key] if key in self._there else await self._drive.exists(path)
-        self._there[key] = False
-        self._order.append((key, None, None))
-        return there
-
-    def _add(self, entry: Entry, content: int | None) -> None:
-        key = FILES + entry.path.encode()
-        self._there[key] = True
-        self._order.append((key, entry, content))
-
-    @asynccontextmanager
-    async def _contents(self) -> AsyncIterator["asyncio.Future[int] | None"]:
-        """Write the contents that wait; gives the append of the last of them, which ends with this context."""
-        if not self._waiting:
-            yield None
-            return
-        blobs = await self._drive._contents()
-        async with blobs.core._log.writing:
-            waiting, self._waiting, self._size = self._waiting, {}, 0
-            try:
-                async with blobs.putting(list(waiting.values())) as (ids, written):
-                    self._ids.update(zip(waiting, ids, strict=True))
-                    yield written
-            except BaseException:
-                self._waiting = waiting | self._waiting
-                raise

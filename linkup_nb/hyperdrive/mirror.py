@@ -126,7 +126,7 @@ async def _same(drive: Drive, entry: Entry, path: Path) -> bool:
     link, size, executable = await asyncio.to_thread(local)
     if link is not None or entry.linkname is not None:
         return link == entry.linkname
-    if (size, executable if os.name != "nt" else entry.executable) != (entry.size, entry.executable):
+    if (size, executable if os.name != "nt" else entry.executable) != (await drive.size(entry), entry.executable):
         return False
     with await asyncio.to_thread(path.open, "rb") as file:
         async for piece in drive.stream(entry.path):

@@ -148,7 +148,7 @@ def _can_be_named(path: str) -> bool:
 async def _describe_entry(drive: Drive, root: str, entry: Entry) -> dict[str, Any]:
     about = {
         "name": root + entry.path,
-        "size": entry.size,
+        "size": await drive.size(entry),
         "type": "file",
         "version": entry.version,
         "executable": entry.executable,
@@ -157,15 +157,15 @@ async def _describe_entry(drive: Drive, root: str, entry: Entry) -> dict[str, An
     if entry.linkname is not None:
         target = await drive.entry(entry.path, follow=True)
         about |= {"islink": True, "destination": entry.linkname}
-        about |= {"size": target.size, "version": target.version} if target else {"type": "link"}
+        about |= {"size": await drive.size(target), "version": target.version} if target else {"type": "link"}
     return about
 
 
 @from_any_loop
-async def find_file(drive: Drive, path: str) -> Entry | None:
-    """The file at a path, through symbolic links; `None` if there is none."""
+async def find_file(drive: Drive, path: str) -> tuple[Entry, int] | None:
+    """The file at a path, through symbolic links, and how many bytes it has; `None` if there is none."""
     entry = await drive.entry(path, follow=True) if path else None
-    return entry if entry and entry.blob else None
+    return (entry, await drive.size(entry)) if entry and entry.blob else None
 
 
 @from_any_loop

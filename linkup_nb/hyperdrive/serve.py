@@ -249,7 +249,7 @@ class _Handler(RequestHandler):
 
     async def _send(self, drive: Drive, entry: Entry) -> None:
         assert entry.blob
-        size = entry.blob.byte_length
+        size = await drive.size(entry)
         # After a fork, a version may be another than it was.
         tag = f'"{drive.key.hex()[:16]}-{drive.bee.core.fork}-{entry.version}"'
         kind = mimetypes.guess_type(entry.path)[0] or "application/octet-stream"

@@ -134,6 +134,12 @@ const ops = {
   async del ({ handle, path }) {
     await drives.get(handle).del(path)
   },
+  async write ({ handle, path, pieces, options }) {
+    const stream = drives.get(handle).createWriteStream(path, options)
+    for (const piece of pieces) stream.write(Buffer.from(piece, 'hex'))
+    stream.end()
+    await new Promise((resolve, reject) => stream.on('close', resolve).on('error', reject))
+  },
   async edit ({ handle, changes }) {
     const drive = drives.get(handle)
     for (const [path, data] of changes) await (data === null ? drive.del(path) : drive.put(path, Buffer.from(data, 'hex')))
