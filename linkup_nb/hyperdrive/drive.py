@@ -4,9 +4,10 @@ Format: the npm package `hyperdrive` 13: a bee of entries, and a core of file co
 """
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from linkup_nb.errors import NotAvailable, UsageError
 from linkup_nb.hypercore.core import GET_TIMEOUT, Core
@@ -17,6 +18,7 @@ from linkup_nb.hyperdrive.bee import Bee
 from linkup_nb.hyperdrive.blobs import Blobs
 from linkup_nb.hyperdrive.entry import FILES, Entry, folder_of, key_of, named, normalize, sizes
 from linkup_nb.loops import from_any_loop
+from linkup_nb.progress import Tally, shown
 from linkup_nb.wire.keys import z32encode
 
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from linkup_nb.hyperdrive.serve import DriveServer
 
 MAX_LINKS = 16  # symbolic links followed one after the other
+
+R = TypeVar("R")
 
 
 class Change(NamedTuple):
@@ -218,16 +222,30 @@ class Drive:
         async with self.batch() as batch:
             await batch.put(path, data, executable=executable, metadata=metadata)
 
-    @from_any_loop
     async def put_stream(
-        self, path: str, pieces: AsyncIterable[bytes], *, executable: bool = False, metadata: Any = None
+        self,
+        path: str,
+        pieces: AsyncIterable[bytes],
+        *,
+        executable: bool = False,
+        metadata: Any = None,
+        progress: bool | None = None,
     ) -> None:
-        """Set the content of a file to what comes, which is never all in memory; nobody sees it before its end."""
-        key = key_of(path)
+        """Set the content of a file to what comes, which is never all in memory; nobody sees it before its end.
+
+        With `progress` a bar counts the bytes; without, only in a notebook, when it takes over a second.
+        """
+        entry = Entry(normalize(path), 0, None, executable, None, metadata)
+        tally = Tally()
+        work = self._put_stream(key_of(path), entry, tally.count(pieces))
+        await shown(work, lambda: (tally.done, tally.total), "B", progress)
+
+    @from_any_loop
+    async def _put_stream(self, key: bytes, entry: Entry, pieces: AsyncIterable[bytes]) -> None:
         blobs = await self._contents()
         async with blobs.core._log.writing:
             blob = await blobs.put_stream(pieces)
-            await self._bee.put(key, Entry(normalize(path), 0, blob, executable, None, metadata).encode())
+            await self._bee.put(key, replace(entry, blob=blob).encode())
 
     @from_any_loop
     async def symlink(self, path: str, target: str) -> None:
@@ -336,23 +354,37 @@ class Drive:
                 spans.append([start, end])
         return [await core.download(start, end) for start, end in spans]
 
-    @from_any_loop
     async def mirror_to(
-        self, folder: Path | str, *, of: str = "/", prune: bool = True, dry_run: bool = False, progress: bool = False
+        self,
+        folder: Path | str,
+        *,
+        of: str = "/",
+        prune: bool = True,
+        dry_run: bool = False,
+        progress: bool | None = None,
     ) -> "Sequence[Step]":
-        """Make a local folder like a folder of this drive; see `linkup_nb.hyperdrive.mirror`."""
+        """Make a local folder like a folder of this drive; see `hyperdrive.mirror`, and `put_stream` for `progress`."""
         from linkup_nb.hyperdrive.mirror import mirror_to
 
-        return await mirror_to(self, Path(folder), of=of, prune=prune, dry_run=dry_run, progress=progress)
+        tally = Tally()
+        work = self._here(mirror_to(self, Path(folder), tally, of=of, prune=prune, dry_run=dry_run))
+        return await shown(work, lambda: (tally.done, tally.total), "B", progress)
 
-    @from_any_loop
     async def mirror_from(
-        self, folder: Path | str, *, to: str = "/", prune: bool = True, dry_run: bool = False, progress: bool = False
+        self,
+        folder: Path | str,
+        *,
+        to: str = "/",
+        prune: bool = True,
+        dry_run: bool = False,
+        progress: bool | None = None,
     ) -> "Sequence[Step]":
-        """Make a folder of this drive like a local folder; see `linkup_nb.hyperdrive.mirror`."""
+        """Make a folder of this drive like a local folder; see `hyperdrive.mirror`, and `put_stream` for `progress`."""
         from linkup_nb.hyperdrive.mirror import mirror_from
 
-        return await mirror_from(self, Path(folder), to=to, prune=prune, dry_run=dry_run, progress=progress)
+        tally = Tally()
+        work = self._here(mirror_from(self, Path(folder), tally, to=to, prune=prune, dry_run=dry_run))
+        return await shown(work, lambda: (tally.done, tally.total), "B", progress)
 
     @from_any_loop
     async def serve(self, *, port: int = 0, token: str | bool = True) -> "DriveServer":
@@ -362,6 +394,10 @@ class Drive:
         return await serve(self, port=port, token=token)
 
     # Life
+
+    @from_any_loop
+    async def _here(self, work: Coroutine[Any, Any, R]) -> R:
+        return await work
 
     @from_any_loop
     async def _contents_anywhere(self) -> Blobs:
