@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from linkup_nb.errors import InvalidProof, NotWritable, StoreError, UsageError
+from linkup_nb.errors import InvalidProof, NodeClosed, NotWritable, StoreError, UsageError
 from linkup_nb.hypercore import flat
 from linkup_nb.hypercore.bitfield import Bitfield
 from linkup_nb.hypercore.manifest import Manifest
@@ -34,8 +34,8 @@ class Listener(Protocol):
     def told(self, event: str, *details: Any) -> None:
         """`append`, `truncate` (length, fork), `download` (index), `clear` (start, end), `want`, `peer`, `conflict`.
 
-        Also `unwant` when nobody waits for a block any more, and `unwritten` (error): what has come was not written, and
-        is gone again.
+        Also `unwant` when nobody waits for a block any more, and `unwritten` (error): what has come was not written,
+        and is gone again.
         """
 
 
@@ -471,7 +471,10 @@ class Log:
             listener.told(event, *details)
 
     async def close(self) -> None:
-        """Wait for changes under way."""
+        """Wait for changes under way; who waits for others' gets `NodeClosed`."""
+        for waiting in (*self._changes, *(one for block in self.wanted.values() for one in block)):
+            if not waiting.done():
+                waiting.set_exception(NodeClosed("the store was closed before it came"))
         await self._settled()
         await asyncio.gather(*self._running, return_exceptions=True)
 

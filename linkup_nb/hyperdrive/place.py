@@ -15,8 +15,16 @@ from linkup_nb.loops import from_any_loop
 
 PAGE = 256  # entries of a folder that are read together, at most
 
-_Opening = tuple[bytes, bytes | None, float | None]
-_drives: WeakKeyDictionary[Corestore, dict[_Opening, Drive]] = WeakKeyDictionary()
+
+class _Open:
+    """The drives of one store that were opened here, by key, encryption key and timeout."""
+
+    def __init__(self) -> None:
+        self.turn = asyncio.Lock()
+        self.drives: dict[tuple[bytes, bytes | None, float | None], Drive] = {}
+
+
+_open: WeakKeyDictionary[Corestore, _Open] = WeakKeyDictionary()
 
 
 class Address(NamedTuple):
@@ -67,11 +75,13 @@ async def open_drive(store: Corestore, address: Address, encryption_key: bytes |
 
     Raises `NotAvailable` after `timeout` seconds if nobody has sent its beginning.
     """
-    drives = _drives.setdefault(store, {})
-    opening = (address.key, encryption_key, timeout)
-    drive = drives.get(opening)
-    if drive is None or drive._core.closed:
-        drive = drives[opening] = await Drive.open(store, address.key, encryption_key=encryption_key, timeout=timeout)
+    here = _open.setdefault(store, _Open())
+    wanted = (address.key, encryption_key, timeout)
+    async with here.turn:
+        drive = here.drives.get(wanted)
+        if drive is None or drive._core.closed:
+            drive = await Drive.open(store, address.key, encryption_key=encryption_key, timeout=timeout)
+            here.drives[wanted] = drive
     if not drive.writable and (address.version is None or address.version > drive.version):
         await _renew(drive, timeout)
     if address.version is None:

@@ -5,7 +5,9 @@ import io
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ import fsspec
 import pandas as pd
 import pytest
 
-from linkup_nb.errors import DriveUnreachable, NotWritable, UsageError
+from linkup_nb.errors import DriveUnreachable, NodeClosed, NotWritable, UsageError
 from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.hyperdrive.blobs import BLOCK_SIZE, BlobId
 from linkup_nb.hyperdrive.drive import Drive
@@ -213,6 +215,44 @@ async def test_a_store_on_another_thread_is_read_inside_of_async_code(url: str, 
         b"\n1\n",
         b"1\n",
     ]
+
+
+def test_many_threads_read_and_write_at_once(url: str, drive: Drive) -> None:
+    def work(number: int) -> bytes:
+        fs = fsspec.filesystem("linkup")
+        for turn in range(5):
+            fs.pipe(f"{url}/{number}", b"%d %d" % (number, turn) * 20_000)
+        with fs.open(f"{url}/{number}") as file:
+            return bytes(file.read())
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(work, range(16))) == [b"%d 4" % number * 20_000 for number in range(16)]
+    assert drive.version == 1 + 16 * 5
+
+
+def test_a_read_ends_when_its_store_is_closed_meanwhile(drive: Drive, far: Corestore, thread: LoopThread) -> None:
+    thread.call(drive.clear("/big"))
+    fs = fsspec.filesystem("linkup", store=far, timeout=20)
+    assert fs.size(f"{drive.id}/big") == len(BIG)
+
+    asked = threading.Event()
+
+    class Listener:
+        def told(self, event: str, *_: object) -> None:
+            if event == "want":
+                asked.set()
+
+    async def listen() -> None:
+        core = (await (await Drive.open(far, drive.key))._contents()).core
+        core._log.listeners.add(Listener())
+
+    thread.call(listen())
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(fs.cat, f"{drive.id}/big")
+        assert asked.wait(5)
+        thread.call(far.close())
+        with pytest.raises(NodeClosed, match="the store was closed"):
+            reading.result(5)
 
 
 # Reading from peers
