@@ -303,6 +303,16 @@ def test_an_open_file_fetches_what_is_read_and_ahead_only_for_who_reads_on(
         assert len(downloaded(thread, far, drive)) == 160
 
 
+def test_the_first_rows_of_a_table_need_only_its_first_blocks(drive: Drive, far: Corestore, thread: LoopThread) -> None:
+    thread.call(drive.put("/rows.csv", b"n,text\n" + b"1,a row of a table\n" * 500_000))
+    thread.call(_arrived(far, drive))
+    options = {"store": far}
+    table = pd.read_csv(f"linkup://{drive.id}/rows.csv", nrows=5, storage_options=options)
+    assert list(table.n) == [1] * 5
+    assert len(downloaded(thread, far, drive)) <= 8
+    assert len(pd.read_csv(f"linkup://{drive.id}/rows.csv", storage_options=options)) == 500_000
+
+
 def test_reading_ahead_has_a_bound(fs: DriveFileSystem, url: str) -> None:
     fs.pipe(f"{url}/big", BIG * 3)
     asked: list[int] = []
