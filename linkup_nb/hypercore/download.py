@@ -19,7 +19,7 @@ class Download:
         self.cursors: dict[object, int] = {}
         self._log = log
         self._stopped = stopped
-        self._left = sum(1 for _ in log.blocks.missing(start, end))
+        self._left = end - start - log.blocks.count(start, end)
         self._loop = asyncio.get_running_loop()
         self._finished = self._loop.create_future()
         self._finished.add_done_callback(lambda finished: finished.cancelled() or finished.exception())
@@ -72,7 +72,7 @@ class Download:
 
     def recount(self) -> None:
         """Blocks have gone away, or the end has been cut off."""
-        self._left = sum(1 for _ in self._log.blocks.missing(self.start, self.end))
+        self._left = self.total - self._log.blocks.count(self.start, self.end)
         self.cursors.clear()
 
     def count(self) -> None:

@@ -11,6 +11,8 @@ from linkup_nb.errors import InvalidProof, InvalidRequest
 from linkup_nb.hypercore import flat
 from linkup_nb.hypercore.merkle import FindNode, Node, Peaks, leaf, parent
 
+MAX_BYTES = 2**53 - 1  # in one log; JavaScript can count no further
+
 
 class Unrooted(InvalidProof):
     """A proof that ends at a node that is not known here: it may be true."""
@@ -309,6 +311,8 @@ def _grow(upgrade: UpgradeProof, roots: Sequence[Node], subtrees: list[Node], ve
 
 
 def _push(peaks: Peaks, node: Node) -> None:
+    if peaks.byte_length + node.size > MAX_BYTES:
+        raise InvalidProof(f"a log holds at most {MAX_BYTES} bytes")
     if flat.left_span(node.index) != 2 * peaks.length:
         raise InvalidProof(f"Expected a node that starts at block {peaks.length}, got node {node.index}")
     peaks.push(node)

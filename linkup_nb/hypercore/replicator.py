@@ -280,7 +280,9 @@ class Replicator:
                     proof = proof._replace(upgrade=None)  # another peer was quicker
                 if any(proof):
                     log.accept(proof)
-        except Unrooted:
+        except Unrooted as fault:
+            if asked.wanted.hash:  # it was asked from a node that is known here
+                peer.accuse(fault)
             peer.expected.clear()
             self._forget(asked)
         except InvalidProof as fault:
