@@ -14,6 +14,8 @@ from linkup_nb.hyperdrive.entry import FILES, Entry, folder_of, normalize
 from linkup_nb.loops import from_any_loop
 
 PAGE = 256  # entries of a folder that are read together, at most
+HEAD_TIMEOUT = 2.0  # seconds that a copy waits for peers to tell whether there is a newer version
+SILENCE = 30.0  # seconds for which peers that did not tell are not waited for again
 
 
 class _Open:
@@ -22,6 +24,7 @@ class _Open:
     def __init__(self) -> None:
         self.turn = asyncio.Lock()
         self.drives: dict[tuple[bytes, bytes | None, float | None], Drive] = {}
+        self.silent: dict[Drive, float] = {}
 
 
 _open: WeakKeyDictionary[Corestore, _Open] = WeakKeyDictionary()
@@ -83,7 +86,7 @@ async def open_drive(store: Corestore, address: Address, encryption_key: bytes |
             drive = await Drive.open(store, address.key, encryption_key=encryption_key, timeout=timeout)
             here.drives[wanted] = drive
     if not drive.writable and (address.version is None or address.version > drive.version):
-        await _renew(drive, timeout)
+        await _renew(here, drive, timeout)
     if address.version is None:
         return drive
     if address.version > drive.version:
@@ -91,16 +94,20 @@ async def open_drive(store: Corestore, address: Address, encryption_key: bytes |
     return drive.checkout(address.version)
 
 
-async def _renew(drive: Drive, timeout: float | None) -> None:
-    try:
-        if drive.version:
-            await drive.update()
-            return
-        async with asyncio.timeout(timeout):
-            await drive._core._grown(0)
-    except TimeoutError:
-        if not drive.version:
+async def _renew(here: _Open, drive: Drive, timeout: float | None) -> None:
+    now = asyncio.get_running_loop().time()
+    if not drive.version:
+        try:
+            async with asyncio.timeout(timeout):
+                await drive._core._grown(0)
+        except TimeoutError:
             raise NotAvailable(f"no peer sent anything of it within {timeout} s") from None
+    elif here.silent.get(drive, now) <= now:
+        try:
+            async with asyncio.timeout(HEAD_TIMEOUT):
+                await drive.update()
+        except TimeoutError:
+            here.silent[drive] = now + SILENCE
 
 
 @from_any_loop

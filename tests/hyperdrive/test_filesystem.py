@@ -23,7 +23,7 @@ from linkup_nb.hyperdrive.drive import Drive
 from linkup_nb.hyperdrive.entry import FILES, Entry
 from linkup_nb.hyperdrive.file import MAX_AHEAD, MAX_SPOOL
 from linkup_nb.hyperdrive.filesystem import DriveFileSystem
-from linkup_nb.swarm.connection import connect, listen
+from linkup_nb.swarm.connection import Connection, connect, listen
 from linkup_nb.wire.keys import z32encode
 from tests.hyperdrive.threads import LoopThread, loop_thread
 
@@ -418,6 +418,26 @@ def test_a_peer_that_has_left_does_not_take_its_drive_along(drive: Drive, far: C
     thread.call(drive._source.store.close())
     assert fs.cat_file(f"{drive.id}/big", 0, 10) == BIG[:10]
     assert fs.ls(drive.id, detail=False) == [f"{drive.id}/big"]
+
+
+async def test_a_silent_peer_does_not_hold_up_what_is_here(tmp_path: Path) -> None:
+    async with Corestore(tmp_path / "a") as author, Corestore(tmp_path / "b") as store:
+        drive = await Drive.open(author)
+        await drive.put("/a", b"here")
+        server = await listen("127.0.0.1", 0, author.replicate)
+        connection = await connect("127.0.0.1", server.port)
+        store.replicate(connection)
+        fs = fsspec.filesystem("linkup", asynchronous=True, store=store, timeout=60)
+        assert await fs._cat_file(f"{drive.id}/a") == b"here"
+        await connection.close()
+
+        held: list[Connection] = []
+        silent = await listen("127.0.0.1", 0, held.append)
+        store.replicate(await connect("127.0.0.1", silent.port))
+        async with asyncio.timeout(30):
+            assert [await fs._cat_file(f"{drive.id}/a") for _ in range(50)] == [b"here"] * 50
+        await server.close()
+        await silent.close()
 
 
 # Writing
