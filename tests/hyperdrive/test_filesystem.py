@@ -267,6 +267,20 @@ def far(drive: Drive, open_store: OpenStore, thread: LoopThread) -> Corestore:
     return store
 
 
+async def test_a_store_on_another_thread_replicates_over_a_connection_of_this_loop(
+    url: str, drive: Drive, fs: DriveFileSystem, tmp_path: Path
+) -> None:
+    fs.pipe(f"{url}/big", BIG)
+    server = await listen("127.0.0.1", 0, drive._source.store.replicate)
+    async with Corestore(tmp_path / "here") as here:
+        connection = await connect("127.0.0.1", server.port)
+        here.replicate(connection)
+        there = fsspec.filesystem("linkup", asynchronous=True, store=here)
+        assert await there._cat_file(f"{drive.id}/big") == BIG
+        await connection.close()
+    await server.close()
+
+
 def test_a_range_fetches_only_its_blocks(drive: Drive, far: Corestore, thread: LoopThread) -> None:
     fs = fsspec.filesystem("linkup", store=far)
     path = f"{drive.id}/big"
