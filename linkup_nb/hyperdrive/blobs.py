@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from io import BytesIO
 from typing import Any, NamedTuple
 
-from linkup_nb.errors import DecodeError
+from linkup_nb.errors import DecodeError, UsageError
 from linkup_nb.hypercore.core import GET_TIMEOUT, Core
 from linkup_nb.wire.compact import Decoder
 
@@ -103,7 +103,7 @@ class Blobs:
         """The whole blob."""
         if blob.block_length == 1 and not blob.mapped:
             block = self.core._here(blob.block_offset)
-            if block is not None:
+            if block is not None and len(block) == blob.byte_length:
                 return block
         whole = BytesIO()  # grows where it is, and gives itself away: nothing is there twice
         async for piece in self.stream(blob):
@@ -170,7 +170,14 @@ class Blobs:
         if _cut_as_usual(blob):
             # The block comes with what `seek` has to know, unless it is the wrong one: JavaScript may cut anyhow.
             await self.core.get(blob.block_offset + offset // BLOCK_SIZE, timeout=self._timeout)
-        return await self.core.seek(blob.byte_offset + offset, timeout=self._timeout)
+        await self.core.get(blob.block_offset + blob.block_length - 1, timeout=self._timeout)
+        try:
+            index, skip = await self.core.seek(blob.byte_offset + offset, timeout=self._timeout)
+        except UsageError as error:
+            raise DecodeError(f"a file that is not where its entry says: {error}") from None
+        if not blob.block_offset <= index <= blob.block_offset + blob.block_length:
+            raise DecodeError(f"byte {offset} of a file is in block {index}, which is not one of it")
+        return index, skip
 
 
 def _cut_as_usual(blob: BlobId) -> bool:
