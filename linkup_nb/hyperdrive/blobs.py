@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from io import BytesIO
 from typing import Any, NamedTuple
 
-from linkup_nb.errors import DecodeError, UsageError
+from linkup_nb.errors import DecodeError, NotAvailable, UsageError
 from linkup_nb.hypercore.core import GET_TIMEOUT, Core
 from linkup_nb.wire.compact import Decoder
 
@@ -170,7 +170,11 @@ class Blobs:
         if _cut_as_usual(blob):
             # The block comes with what `seek` has to know, unless it is the wrong one: JavaScript may cut anyhow.
             await self.core.get(blob.block_offset + offset // BLOCK_SIZE, timeout=self._timeout)
-        await self.core.get(blob.block_offset + blob.block_length - 1, timeout=self._timeout)
+        try:
+            async with asyncio.timeout(self._timeout):
+                await self.core._grown(blob.block_offset + blob.block_length - 1)
+        except TimeoutError:
+            raise NotAvailable(f"no peer sent a head of {self.core!r} that has a whole file") from None
         try:
             index, skip = await self.core.seek(blob.byte_offset + offset, timeout=self._timeout)
         except UsageError as error:

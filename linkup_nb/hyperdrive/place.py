@@ -5,7 +5,6 @@ import errno
 import os
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary
 
 from linkup_nb.errors import NotAvailable, UsageError
 from linkup_nb.hypercore.corestore import Corestore, open_stores, parse_key
@@ -27,7 +26,7 @@ class _Open:
         self.silent: dict[Drive, float] = {}
 
 
-_open: WeakKeyDictionary[Corestore, _Open] = WeakKeyDictionary()
+_open: dict[Corestore, _Open] = {}
 
 
 class Address(NamedTuple):
@@ -78,6 +77,8 @@ async def open_drive(store: Corestore, address: Address, encryption_key: bytes |
 
     Raises `NotAvailable` after `timeout` seconds if nobody has sent its beginning.
     """
+    for closed in [other for other in list(_open) if other.closed]:
+        _open.pop(closed, None)
     here = _open.setdefault(store, _Open())
     wanted = (address.key, encryption_key, timeout)
     async with here.turn:

@@ -18,6 +18,7 @@ import pytest
 
 from linkup_nb.errors import DriveUnreachable, NodeClosed, NotWritable, UsageError
 from linkup_nb.hypercore.corestore import Corestore
+from linkup_nb.hyperdrive import place
 from linkup_nb.hyperdrive.blobs import BLOCK_SIZE, BlobId
 from linkup_nb.hyperdrive.drive import Drive
 from linkup_nb.hyperdrive.entry import FILES, Entry
@@ -169,6 +170,17 @@ def test_a_store_that_was_closed_and_opened_again_is_used_again(
         fs.cat(f"{url}/a")
     thread.call(drive._source.store.open())
     assert fs.cat(f"{url}/a") == b"x"
+
+
+def test_closed_stores_are_forgotten(open_store: OpenStore, thread: LoopThread) -> None:
+    fs = fsspec.filesystem("linkup")
+    first = open_store("first")
+    fs.ls(thread.call(Drive.open(first)).id)
+    assert first in place._open
+    thread.call(first.close())
+    second = open_store("second")
+    fs.ls(thread.call(Drive.open(second)).id)
+    assert list(place._open) == [second]
 
 
 def test_an_encrypted_drive_needs_its_key(open_store: OpenStore, thread: LoopThread) -> None:
