@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from linkup_nb.errors import InvalidProof, NodeClosed, NotWritable, StoreError, UsageError
 from linkup_nb.hypercore import flat
 from linkup_nb.hypercore.bitfield import Bitfield
-from linkup_nb.hypercore.manifest import Manifest
+from linkup_nb.hypercore.manifest import Manifest, verify_bare
 from linkup_nb.hypercore.merkle import Node, Peaks, leaf_hash, parent
 from linkup_nb.hypercore.messages import Data
 from linkup_nb.hypercore.nodes import Nodes
@@ -53,7 +53,7 @@ class Evidence(NamedTuple):
             raise InvalidProof("the manifest is not that of this key")
 
         def authenticate(peaks: Peaks, signature: bytes) -> None:
-            self.manifest.verify(signature, self.key, peaks.hash(), peaks.length, self.fork)
+            self.manifest.verify(signature, self.key, peaks.hash(), peaks.length, self.fork, peaks.roots)
 
         shown = verify(self.proof, (), lambda _: None, authenticate)
         if shown.peaks is None:
@@ -277,9 +277,10 @@ class Log:
         """What raises `InvalidProof` unless this log's author signed a tree under `fork`."""
 
         def check(peaks: Peaks, signature: bytes) -> None:
-            if self.manifest is None:
-                raise InvalidProof("a head came before the manifest that says who may sign it")
-            self.manifest.verify(signature, self.key, peaks.hash(), peaks.length, fork)
+            if self.manifest:
+                self.manifest.verify(signature, self.key, peaks.hash(), peaks.length, fork, peaks.roots)
+            else:
+                verify_bare(signature, self.key, peaks.hash(), peaks.length, fork)
 
         return check
 
@@ -376,8 +377,10 @@ class Log:
 
     def evidence(self, index: int | None = None) -> Evidence:
         """The head, and the block `index` under it, for anybody who knows the key. Raises `UsageError` if not here."""
-        if not self.manifest or not self.length:
+        if not self.length:
             raise UsageError("an empty log proves nothing")
+        if not self.manifest:
+            raise UsageError("a log without a manifest, as the oldest are, has no proofs to pass on")
         if index is not None and not self.blocks.has(index):
             raise UsageError(f"block {index} is not here; get it first")
         block = None if index is None else (index, 0)

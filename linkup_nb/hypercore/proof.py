@@ -177,18 +177,8 @@ class _Prover:
 
     def _extend(self, start: int, to: int) -> Iterator[Node]:
         """The nodes that lead from a tree that ends before node `start` to one that ends before `to`."""
-        for root in flat.roots(to // 2):
-            if flat.right_span(root) < start:
-                continue
-            if flat.left_span(root) >= start:
-                yield from self._list(root)
-                continue
-            index = start - 2  # the last leaf that the asker has
-            while index != root:
-                beside = flat.sibling(index)
-                if beside > index:
-                    yield from self._list(beside)
-                index = flat.parent(index)
+        for index in flat.extension(start // 2, to // 2):
+            yield from self._list(index)
 
     def _list(self, index: int) -> Iterator[Node]:
         """The node at `index`, unless the block or the seek asked for proves it."""

@@ -3,13 +3,19 @@
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from linkup_nb.hypercore import flat
 from linkup_nb.hypercore.core import Core
 from linkup_nb.hypercore.corestore import Corestore
+from linkup_nb.hypercore.manifest import Manifest, Signer
 from linkup_nb.swarm.connection import Server, connect, listen
+from linkup_nb.wire.compact import Encoder
+from linkup_nb.wire.keys import KeyPair
 from tests.hypercore.javascript import JavaScript, at_rest, javascript
+from tests.hypercore.vectors import BLOCKS, Log
 
 SECRET = b"\x04" * 32
 COUNTS = [0, 1, 100, 10_000]
@@ -245,3 +251,53 @@ async def test_a_channel_that_neither_side_uses_is_closed_and_opened_again_on_de
     await pair.peer.call("append", handle="a", blocks=[b"more".hex()])
     async with await pair.store.core(key=there["key"]) as once_more:
         assert await once_more.get(100, timeout=20) == b"more"
+
+
+async def _passed_on(pair: Pair, there: dict[str, Any]) -> None:
+    """A loose core of JavaScript is read by us, and by another JavaScript core from us alone."""
+    core = await pair.store.core(key=there["key"])
+    await pair.join()
+    await length(core, 5)
+    await (await core.download()).done(timeout=20)
+    assert [b async for b in core.read_stream()] == BLOCKS[:5]
+    assert (await core.audit()).clean
+    await pair.peer.call("disconnect")
+    await pair.peer.call("close", handle="a")
+    await pair.peer.call("loose", handle="b", key=there["key"], compat=there.get("compat", False))
+    await pair.join()
+
+    await pair.peer.call("update", handle="b")
+    for index in range(5):
+        assert bytes.fromhex(await pair.peer.call("get", handle="b", index=index)) == BLOCKS[index]
+
+
+async def test_a_core_that_several_signed_some_of_them_for_more_blocks(pair: Pair) -> None:
+    pairs = [KeyPair.from_seed(bytes([number]) * 32) for number in range(1, 4)]
+    manifest = Manifest(tuple(Signer(one.public_key) for one in pairs), quorum=2, allow_patch=True)
+    log = Log(BLOCKS)
+    out = Encoder().uint(2)
+    for signer, blocks in ((2, 5), (1, 8)):
+        signable = manifest.signable(manifest.key, Log(BLOCKS[:blocks]).peaks.hash(), blocks, 0, signer)
+        out.uint(signer).raw(pairs[signer].sign(signable)).uint(blocks - 5)
+    patch = [log.nodes[index] for index in flat.extension(5, 8)]
+    signature = bytes(out.array(patch, lambda to, node: to.uint(node.index).uint(node.size).raw(node.hash)))
+    there = await pair.peer.call("loose", handle="a", manifest=manifest.encode().hex())
+    await pair.peer.call("appendSigned", handle="a", blocks=[b.hex() for b in BLOCKS[:5]], signature=signature.hex())
+
+    await _passed_on(pair, there)
+
+
+async def test_a_core_of_the_first_version_of_manifests(pair: Pair) -> None:
+    manifest = Manifest((Signer(KeyPair.from_seed(SECRET).public_key),), version=0)
+    there = await pair.peer.call("loose", handle="a", manifest=manifest.encode().hex(), seed=SECRET.hex())
+    await pair.peer.call("append", handle="a", blocks=[b.hex() for b in BLOCKS[:5]])
+
+    await _passed_on(pair, there)
+
+
+async def test_a_core_whose_key_is_its_authors(pair: Pair) -> None:
+    there = await pair.peer.call("loose", handle="a", seed=SECRET.hex(), compat=True)
+    assert there["key"] == KeyPair.from_seed(SECRET).public_key.hex()
+    await pair.peer.call("append", handle="a", blocks=[b.hex() for b in BLOCKS[:5]])
+
+    await _passed_on(pair, there | {"compat": True})
