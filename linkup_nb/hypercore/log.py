@@ -137,6 +137,11 @@ class Log:
         """Whether this log can be appended to here."""
         return self.key_pair is not None and self.conflict is None
 
+    @property
+    def busy(self) -> bool:
+        """Whether its author is changing it: nothing that a peer says of its head is taken then."""
+        return self._growth is not None or self._turn.locked()
+
     def find(self, index: int) -> Node | None:
         """The tree node `index`."""
         return self._nodes.find(index)

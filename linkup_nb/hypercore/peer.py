@@ -271,7 +271,7 @@ class Peer:
 
     def _on_data(self, data: msg.Data) -> None:
         if data.request == 0:  # the peer believes that the author signed two histories
-            self.accuse(InvalidProof("a head that contradicts nothing"))
+            self._on_conflict(data)
             return
         asked = self._take(data.request)
         if asked is None:
@@ -326,19 +326,38 @@ class Peer:
         self._replicator.unanswered(self, self.abandon())
         self.ask(Wanted(upgrade=(0, min(log.length, self.length))), self._replicator.now(), evidence=True)
 
+    def _on_conflict(self, data: msg.Data) -> None:
+        upgrade = data.proof.upgrade
+        if not upgrade or upgrade.start:
+            raise ProtocolError("an answer to no request")
+        self._count_invalid("heads that contradict nothing")
+        if self.log.manifest and data.fork == self.log.fork and upgrade.length <= self.log.length:
+            self._weigh(data)
+
     def _on_evidence(self, data: msg.Data) -> None:
+        if data.proof.upgrade and data.fork == self.log.fork and self._weigh(data):
+            return
+        raise self.suspect or ProtocolError("an answer to no request")
+
+    def _weigh(self, data: msg.Data) -> bool:
+        """Whether the author signed two histories, of which this is the other; nothing more is taken then."""
         log, upgrade = self.log, data.proof.upgrade
-        manifest = log.manifest or data.manifest
-        if not manifest or not upgrade or upgrade.start or data.fork != log.fork:
-            raise self.suspect or ProtocolError("an answer to no request")
-        theirs = Evidence(log.key, data.fork, manifest, Proof(upgrade=upgrade))
+        if not upgrade or not log.manifest:
+            return False
+        theirs = Evidence(log.key, data.fork, log.manifest, Proof(upgrade=upgrade))
         theirs.check()
-        if all(log.find(node.index) == node for node in upgrade.nodes):
-            raise self.suspect or ProtocolError("an answer to no request")
+        if all(log.find(node.index) in (None, node) for node in upgrade.nodes):
+            return False
         if not log.conflict:
             ours = log.evidence()
-            self._send(msg.Data(0, log.fork, ours.proof, manifest))
+            self._send(msg.Data(0, log.fork, ours.proof, log.manifest))
             log.freeze(ours, theirs)
+        return True
+
+    def _count_invalid(self, what: str) -> None:
+        self._invalid += 1
+        if self._invalid > MAX_INVALID:
+            raise PeerRefused(f"over {MAX_INVALID} {what}")
 
     # What the peer asks
 
@@ -370,9 +389,7 @@ class Peer:
         try:
             proof = log.prove(wanted)
         except InvalidRequest as error:
-            self._invalid += 1
-            if self._invalid > MAX_INVALID:
-                raise PeerRefused(f"over {MAX_INVALID} requests that no log can answer, the last for {error}") from None
+            self._count_invalid(f"requests that no log can answer, the last for {error}")
             self._send(msg.NoData(request.id, msg.Refusal.INVALID_REQUEST))
             return
         self._send(msg.Data(request.id, request.fork, proof, manifest))

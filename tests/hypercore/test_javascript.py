@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from linkup_nb.errors import NotWritable
 from linkup_nb.hypercore import flat
-from linkup_nb.hypercore.core import Core
+from linkup_nb.hypercore.core import Core, Evidence
 from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.hypercore.manifest import Manifest, Signer
 from linkup_nb.swarm.connection import Server, connect, listen
@@ -301,3 +302,28 @@ async def test_a_core_whose_key_is_its_authors(pair: Pair) -> None:
     await pair.peer.call("append", handle="a", blocks=[b.hex() for b in BLOCKS[:5]])
 
     await _passed_on(pair, there | {"compat": True})
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [(5, 3), (3, 5), (4, 4)])
+async def test_two_histories_of_one_author_freeze_both_sides(pair: Pair, ours: int, theirs: int) -> None:
+    core = await pair.store.core(name="twin")  # both stores have the same primary key
+    conflicts: asyncio.Queue[tuple[Evidence, Evidence]] = asyncio.Queue()
+    core.on("conflict", lambda *evidence: conflicts.put_nowait(evidence))
+    await core.append([b"ours %d" % index for index in range(ours)])
+    assert (await pair.peer.call("core", handle="a", name="twin"))["key"] == core.key.hex()
+    await pair.peer.call("appendMany", handle="a", count=theirs, size=50)
+    await pair.join()
+    if ours == theirs:
+        await core.append(b"one more")
+
+    evidence = await asyncio.wait_for(conflicts.get(), 20)
+
+    assert len({one.check().hash() for one in evidence}) == 2
+    assert await pair.peer.call("frozen", handle="a")
+    with pytest.raises(NotWritable, match="two histories"):
+        await core.append(b"more")
+    await pair.store.close()
+    await pair.store.open()
+    again = await pair.store.core(name="twin")
+    assert again.conflict == evidence
+    assert not again.writable

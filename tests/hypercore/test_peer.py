@@ -179,7 +179,7 @@ IMPOSSIBLE: dict[str, tuple[msg.Message, type[PeerError], str]] = {
     "noData": (msg.NoData(999), ProtocolError, "request 999"),
     "noData, id 0": (msg.NoData(0), ProtocolError, "request 0"),
     "data, unasked": (msg.Data(5000, 0, Proof(block=BlockProof(0, b"x", []))), ProtocolError, "request 5000"),
-    "data, a push": (msg.Data(0, 0, Proof(block=BlockProof(0, b"x", []))), InvalidProof, "contradicts nothing"),
+    "data, a push": (msg.Data(0, 0, Proof(block=BlockProof(0, b"x", []))), ProtocolError, "to no request"),
 }
 
 

@@ -191,6 +191,43 @@ async def test_two_signed_histories_freeze_the_core_and_are_its_evidence(victim:
         assert (await store.core(key=KEY)).conflict == (ours, theirs)
 
 
+async def test_two_histories_of_one_author_freeze_both_who_have_one(tmp_path: Path) -> None:
+    async with Corestore(tmp_path / "a", bytes(32)) as here, Corestore(tmp_path / "b", bytes(32)) as there:
+        server = await listen("127.0.0.1", 0, here.replicate)
+        cores = [await store.core(name="log") for store in (here, there)]
+        conflicts: asyncio.Queue[Any] = asyncio.Queue()
+        for number, core in enumerate(cores):
+            core.on("conflict", lambda *_: conflicts.put_nowait(None))
+            await core.append([b"%d of %d" % (index, number) for index in range(3 + number)])
+        there.replicate(await connect("127.0.0.1", server.port))
+
+        for _ in cores:
+            await asyncio.wait_for(conflicts.get(), 5)
+
+        assert [core.conflict is not None for core in cores] == [True, True]
+        await server.close()
+
+
+async def test_an_author_whose_store_was_put_back_gets_his_own_blocks_from_peers(tmp_path: Path) -> None:
+    async with Corestore(tmp_path / "a", bytes(32)) as here, Corestore(tmp_path / "b") as there:
+        author, reader, server = await _copied(here, there, 10)
+        key = author.key
+        await server.close()
+    async with Corestore(tmp_path / "restored", bytes(32)) as here, Corestore(tmp_path / "b") as there:
+        server = await listen("127.0.0.1", 0, here.replicate)
+        author, reader = await here.core(name="log"), await there.core(key=key)
+        assert (author.key, author.writable) == (key, True)
+        there.replicate(await connect("127.0.0.1", server.port))
+        await _follows(reader, author)
+
+        assert await author.get(9, timeout=5) == b"9"
+        await author.append(b"10")
+
+        assert await reader.get(10, timeout=5) == b"10"
+        assert (author.fork, reader.conflict, author.conflict) == (0, None, None)
+        await server.close()
+
+
 async def test_an_author_whose_core_is_frozen_appends_no_more(victim: Victim) -> None:
     author = await victim.store.core(key_pair=KEY_PAIR)
     await author.append([b"one", b"two"])

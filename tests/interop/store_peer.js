@@ -12,6 +12,7 @@ const Hyperdrive = require('hyperdrive')
 const ServeDrive = require('serve-drive')
 const SecretStream = require('@hyperswarm/secret-stream')
 
+console.log = console.error // the answers alone go to the output
 const HOST = '127.0.0.1'
 const store = new Corestore(process.argv[2], { primaryKey: Buffer.alloc(32, 9), unsafe: true })
 const cores = new Map()
@@ -81,6 +82,11 @@ const ops = {
   async appendSigned ({ handle, blocks, signature }) {
     await cores.get(handle).append(blocks.map((hex) => Buffer.from(hex, 'hex')), { signature: bytes(signature) })
     return describe(cores.get(handle))
+  },
+  async frozen ({ handle }) {
+    const core = cores.get(handle)
+    while (!core.core.header.frozen) await new Promise((resolve) => setTimeout(resolve, 20))
+    return true
   },
   async close ({ handle }) {
     cores.get(handle).core.replicator._notDownloadingLinger = 0 // otherwise it says so after 20 to 40 seconds
