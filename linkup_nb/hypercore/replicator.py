@@ -318,7 +318,7 @@ class Replicator:
     # Asking
 
     def _pump_soon(self) -> None:
-        if "pump" not in self._timers:
+        if self.peers and "pump" not in self._timers:
             self._timers["pump"] = asyncio.get_running_loop().call_later(0, self._pump_all)
 
     def _pump_all(self) -> None:

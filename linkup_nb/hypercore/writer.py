@@ -26,7 +26,7 @@ MAX_LOG = 512 * 1024 * 1024  # bytes in the write-ahead log; then all wait until
 
 _CACHE = 8 * 1024  # KiB of pages; a transaction that outgrows them writes its pages one by one, not together
 _ROW = 64  # bytes, about, that a node or a block adds to the write-ahead log besides its content
-_TRANSACTION = 16 * 1024  # bytes, about, that any transaction adds
+_TRANSACTION = 24 * 1024  # bytes, about, that any transaction adds: three pages
 _CHUNKS = (256, 16, 1)  # rows that one statement inserts
 
 _INSERTS = {
@@ -81,8 +81,9 @@ class Writer:
     def __init__(self, connection: sqlite3.Connection, file: Path) -> None:
         self.connection = connection
         self._file = file
+        self._folder = file.parent
         self._work: queue.SimpleQueue[tuple[Batch, asyncio.AbstractEventLoop, _Done] | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name=f"linkup store {file.parent.name}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"linkup store {self._folder.name}", daemon=True)
         self._synchronous = ""
         self._quick = False
         self._copier = ThreadPoolExecutor(1, thread_name_prefix="linkup store copies")
@@ -138,7 +139,7 @@ class Writer:
     def _write(self, batch: Batch) -> Exception | None:
         """Write a batch; its failure is returned, for who waits for it."""
         try:
-            with explained(self._file.parent):
+            with explained(self._folder):
                 self._transact(batch)
         except Exception as error:  # noqa: BLE001
             return error
