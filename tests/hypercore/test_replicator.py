@@ -14,6 +14,7 @@ from linkup_nb.errors import (
     NotAvailable,
     NotWritable,
     ProtocolError,
+    UsageError,
 )
 from linkup_nb.hypercore import messages as msg
 from linkup_nb.hypercore import peer, replicator
@@ -135,6 +136,24 @@ async def test_a_byte_is_found_by_one_request(victim: Victim) -> None:
     seeks = [heard for heard in liar.heard if isinstance(heard, msg.Request) and heard.wanted.seek]
     assert len(seeks) <= 6
     assert sum(isinstance(heard, msg.Request) and bool(heard.wanted.hash) for heard in liar.heard) == len(seeks)
+
+
+async def test_a_byte_of_the_past_is_found_though_its_tree_is_not_here(victim: Victim) -> None:
+    large = Log([b"%d" % index * 7 for index in range(3000)])
+    _, connection = await victim.meets(large)
+    await victim.core.update(timeout=5)
+    sizes = [len(block) for block in large.blocks]
+
+    async with await victim.core.checkout(1001) as past:
+        with pytest.raises(NotAvailable, match="to tell its size"):
+            _ = past.byte_length
+        assert await past.seek(sum(sizes[:1000]) + 1, timeout=5) == (1000, 1)
+        assert past.byte_length == sum(sizes[:1001])
+        assert await past.seek(past.byte_length) == (1001, 0)
+        with pytest.raises(UsageError, match="byte"):
+            await past.seek(sum(sizes))
+
+    assert not connection.closed
 
 
 async def test_a_core_that_nobody_uses_is_put_away_and_opened_again_on_demand(tmp_path: Path) -> None:
