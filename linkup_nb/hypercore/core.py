@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from linkup_nb.errors import InvalidProof, NodeClosed, NotAvailable, UsageError
 from linkup_nb.hypercore import flat
 from linkup_nb.hypercore.encryption import PADDING, BlockCipher
-from linkup_nb.hypercore.log import Audit, Evidence, Log
+from linkup_nb.hypercore.evidence import Evidence
+from linkup_nb.hypercore.log import Audit, Log
 from linkup_nb.loops import Events, from_any_loop
 from linkup_nb.wire.keys import KeyPair, z32encode
 

@@ -7,7 +7,7 @@ from linkup_nb.channels import Channels
 from linkup_nb.errors import HandshakeError, InvalidProof, InvalidRequest, PeerRefused, ProtocolError
 from linkup_nb.hypercore import messages as msg
 from linkup_nb.hypercore.bitfield import PAGE, Bitfield
-from linkup_nb.hypercore.log import Evidence
+from linkup_nb.hypercore.evidence import Evidence
 from linkup_nb.hypercore.proof import Proof, Wanted
 from linkup_nb.hypercore.storage import MAX_LENGTH
 from linkup_nb.wire.keys import blake2b_256, namespace

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from linkup_nb.errors import InvalidProof, NodeClosed, NotAvailable, NotWritable, StoreError, UsageError
 from linkup_nb.hypercore.core import Core
 from linkup_nb.hypercore.corestore import Corestore
-from linkup_nb.hypercore.log import MAX_BLOCK, Evidence
+from linkup_nb.hypercore.evidence import Evidence
+from linkup_nb.hypercore.log import MAX_BLOCK
 
 SECRET = b"\x04" * 32
 
