@@ -18,8 +18,10 @@ from typing import Any, NamedTuple
 from linkup_nb.errors import StoreError
 
 QUICK_COMMIT = 0.002  # seconds; while the disk is as quick as this, small batches are written without changing threads
-SMALL_BATCH = 256 * 1024  # bytes of blocks
+SMALL_BATCH = 256 * 1024  # bytes of blocks, when their author waits for them
 SMALL_ROWS = 4096  # nodes and blocks
+SMALL_GATHERED = 64 * 1024  # bytes of blocks that peers have sent: the loop has other things to do meanwhile
+SMALL_GATHERED_ROWS = 256  # nodes and blocks
 CHECKPOINT = 4 * 1024 * 1024  # bytes in the write-ahead log after which it is copied into the database
 BULK_CHECKPOINT = 128 * 1024 * 1024  # bytes, while large batches come, which go on to be written during the copying
 MAX_LOG = 512 * 1024 * 1024  # bytes in the write-ahead log; then all wait until it is copied, and it begins again
@@ -68,7 +70,8 @@ class Batch:
     @property
     def small(self) -> bool:
         """Whether writing it takes no longer than a loop may be held up."""
-        return self.block_bytes < SMALL_BATCH and len(self.nodes) + len(self.blocks) < SMALL_ROWS
+        most, rows = (SMALL_BATCH, SMALL_ROWS) if self.durable else (SMALL_GATHERED, SMALL_GATHERED_ROWS)
+        return self.block_bytes < most and len(self.nodes) + len(self.blocks) < rows
 
     def hides(self, table: str, place: int) -> bool:
         """Whether this batch deletes what the disk still has there."""
