@@ -58,7 +58,7 @@ class Core(Events):
         self._log = log
         self._replicator = replicator
         self._encryption_key = encryption_key
-        self._cipher = BlockCipher(log.key, encryption_key) if encryption_key else None
+        self._cipher = self._make_cipher()
         self._at = at
         # Counted once, here: only this loop's thread may ask the store, and any thread may ask how long a view is.
         self._bytes_at = self._count_bytes(at[0]) if at else 0
@@ -403,8 +403,15 @@ class Core(Events):
 
     def told(self, event: str, *details: Any) -> None:
         """What the log under this view says; passed on as an event."""
+        if event == "append" and self._cipher and self._log.manifest is None:
+            self._cipher = self._make_cipher()
         if not self._at and event in ("append", "truncate", "download", "peer", "conflict"):
             self.emit(event, *details)
+
+    def _make_cipher(self) -> BlockCipher | None:
+        log = self._log
+        bare = log.manifest is None and log.length > 0
+        return BlockCipher(log.key, self._encryption_key, bare=bare) if self._encryption_key else None
 
     def _check_open(self) -> None:
         if self.closed:

@@ -15,10 +15,13 @@ PADDING = 8  # bytes that encryption adds to a block
 class BlockCipher:
     """Encrypts and decrypts the blocks of one log; `encryption_key` is 32 bytes that its readers share."""
 
-    def __init__(self, core_key: bytes, encryption_key: bytes) -> None:
+    def __init__(self, core_key: bytes, encryption_key: bytes, *, bare: bool = False) -> None:
         if len(encryption_key) != KEY_SIZE:
             raise UsageError(f"an encryption key is {KEY_SIZE} bytes, not {len(encryption_key)}")
-        self._key = blake2b_256(_ENCRYPTION + core_key + encryption_key)
+        if bare:  # the oldest logs, which have no manifest
+            self._key = blake2b_256(encryption_key, key=core_key)
+        else:
+            self._key = blake2b_256(_ENCRYPTION + core_key + encryption_key)
         self._blinding = blake2b_256(self._key)
 
     def encrypt(self, index: int, fork: int, block: bytes) -> bytes:

@@ -327,3 +327,14 @@ async def test_two_histories_of_one_author_freeze_both_sides(pair: Pair, ours: i
     again = await pair.store.core(name="twin")
     assert again.conflict == evidence
     assert not again.writable
+
+
+async def test_an_encrypted_core_whose_key_is_its_authors(pair: Pair) -> None:
+    there = await pair.peer.call("loose", handle="a", seed=SECRET.hex(), compat=True, encryptionKey=SECRET.hex())
+    await pair.peer.call("append", handle="a", blocks=[b.hex() for b in BLOCKS[:5]])
+    core = await pair.store.core(key=there["key"], encryption_key=SECRET)
+    await pair.join()
+
+    assert [await core.get(index, timeout=20) for index in range(5)] == BLOCKS[:5]
+    again = await pair.store.core(key=there["key"], encryption_key=SECRET)
+    assert await again.get(4) == BLOCKS[4]

@@ -68,10 +68,11 @@ const ops = {
     cores.set(handle, core)
     return describe(core)
   },
-  async loose ({ handle, key, seed, manifest, compat }) {
+  async loose ({ handle, key, seed, manifest, compat, encryptionKey }) {
     const core = new Hypercore(path.join(process.argv[2], 'loose-' + handle), bytes(key), {
       manifest: manifest ? Verifier.decodeManifest(bytes(manifest)) : undefined,
       keyPair: seed ? crypto.keyPair(bytes(seed)) : undefined,
+      encryptionKey: bytes(encryptionKey) || undefined,
       compat
     })
     await core.ready()
