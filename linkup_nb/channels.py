@@ -5,9 +5,12 @@ import weakref
 from collections.abc import Callable
 from typing import Protocol
 
-from linkup_nb.errors import ConnectionClosed, PeerError
+from linkup_nb.errors import ConnectionClosed, PeerError, PeerTimeout
 from linkup_nb.loops import Tasks
 from linkup_nb.wire.protomux import Channel, Closed, Drained, Offered, Opened, Protomux, Received, State
+
+MAX_UNSENT = 64 * 1024 * 1024  # bytes for one channel that the peer does not take
+MAX_UNSENT_FRAMES = 2**18  # on one connection, likewise
 
 
 class Connection(Protocol):
@@ -67,6 +70,7 @@ class Channels:
         self._at_end: list[Callable[[], object]] = []
         self._wake = asyncio.Event()
         self._relieved = asyncio.Event()
+        self._given_up = False
         self._tasks = Tasks()
         self._tasks.start(self._read(), "reading channels")
         self._tasks.start(self._write(), "writing channels")
@@ -107,7 +111,11 @@ class Channels:
         if channel.state is State.CLOSED:  # its handler hears of that after what came before
             return True
         self._wake.set()
-        return channel.send(type, payload)
+        ready = channel.send(type, payload)
+        if (channel.unsent > MAX_UNSENT or self._mux.unsent > MAX_UNSENT_FRAMES) and not self._given_up:
+            self._given_up = True
+            self._tasks.start(self._end(PeerTimeout("the peer does not read what it is sent")), "ending channels")
+        return ready
 
     def close(self, channel: Channel) -> None:
         """Close a channel at both ends; its handler hears nothing more."""

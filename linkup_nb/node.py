@@ -137,7 +137,10 @@ class Node(Events):
 
     @property
     def store(self) -> Corestore:
-        """Your logs and drives, kept in the directory of this node; only your own programs copy them."""
+        """Your logs and drives, kept in the directory of this node.
+
+        The connections of LinkUp rooms carry messages only: `replicate` copies the store over one of your own.
+        """
         if not self._store:
             raise _closed()
         return self._store

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from linkup_nb.channels import Channels
+from linkup_nb.channels import MAX_UNSENT, MAX_UNSENT_FRAMES, Channels
 from linkup_nb.errors import ProtocolError
 from linkup_nb.swarm.connection import Connection, connect
 from linkup_nb.swarm.server import listen
@@ -154,3 +154,18 @@ async def test_an_answer_to_who_has_closed_the_channel_already_goes_nowhere(ends
     assert (await other.next())[0] == (await elsewhere.next())[0] == "opened"
     a.send(other.channel, 2, b"goes on")
     assert await elsewhere.next() == ("2", b"goes on")
+
+
+@pytest.mark.parametrize(("size", "count"), [(1024 * 1024, MAX_UNSENT // 1024 // 1024 + 1), (0, MAX_UNSENT_FRAMES + 1)])
+async def test_a_peer_that_takes_nothing_is_left(ends: tuple[Channels, Channels], size: int, count: int) -> None:
+    a, b = ends
+    here, _ = opens(a, "chat"), opens(b, "chat")
+    assert await here.next() == ("opened", b"")
+    piece = bytes(size)
+
+    for _ in range(count):  # without a pause in which it could take any
+        a.send(here.channel, 1, piece)
+
+    assert await here.next() == ("ended", None)
+    await asyncio.wait_for(a.connection.wait_closed(), 10)  # type: ignore[attr-defined]
+    assert "does not read" in str(a.connection.close_reason)  # type: ignore[attr-defined]

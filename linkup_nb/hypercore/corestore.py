@@ -95,8 +95,14 @@ class Corestore(Events):
         return Namespace(self, blake2b_256(_NO_NAMESPACE + name.encode()))
 
     def replicate(self, connection: Connection) -> None:
-        """Copy over this connection, both ways, each core that is open here, now or later, and that the peer knows."""
+        """Copy over this connection, both ways, each core that is open here, now or later, and that the peer knows.
+
+        The connection may live on another loop than the store.
+        """
         self._check_open()
+        if asyncio.get_running_loop() is not self._loop:
+            self._loop.call_soon_threadsafe(self.replicate, connection)
+            return
         channels = Channels.of(connection)
         if channels in self._channels:
             return

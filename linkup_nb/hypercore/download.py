@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable
 
 from linkup_nb.hypercore.log import Log
+from linkup_nb.loops import from_any_loop
+from linkup_nb.progress import shown
 
 
 class Download:
@@ -17,8 +19,9 @@ class Download:
         self.cursors: dict[object, int] = {}
         self._log = log
         self._stopped = stopped
-        self._left = sum(1 for _ in log.blocks.missing(start, end))
-        self._finished = asyncio.get_running_loop().create_future()
+        self._left = end - start - log.blocks.count(start, end)
+        self._loop = asyncio.get_running_loop()
+        self._finished = self._loop.create_future()
         self._finished.add_done_callback(lambda finished: finished.cancelled() or finished.exception())
         self.count()
 
@@ -35,26 +38,20 @@ class Download:
         """Whether all blocks are here."""
         return self._left == 0
 
-    async def done(self, *, progress: bool = False, timeout: float | None = None) -> None:
-        """Wait until all blocks are here, on disk; `progress` shows a bar.
+    async def done(self, *, progress: bool | None = None, timeout: float | None = None) -> None:
+        """Wait until all blocks are here, on disk.
 
-        Raises `TimeoutError` after `timeout` seconds, `StoreError` when the disk refuses them.
+        With `progress` a bar shows how far it is; without, only in a notebook, when it takes over a second. Raises
+        `TimeoutError` after `timeout` seconds, `StoreError` when the disk refuses the blocks.
         """
+        await shown(self._done(timeout), lambda: (self.downloaded, self.total), "block", progress)
+
+    @from_any_loop
+    async def _done(self, timeout: float | None) -> None:
         async with asyncio.timeout(timeout):
-            if progress:
-                await self._show()
             await asyncio.shield(self._finished)
             if not self.cancelled:
                 await self._log.store.flush()
-
-    async def _show(self) -> None:
-        from tqdm.auto import tqdm  # type: ignore[import-untyped]
-
-        with tqdm(total=self.total, unit="block") as bar:
-            while not self._finished.done():
-                bar.update(self.downloaded - bar.n)
-                await asyncio.wait([self._finished], timeout=0.1)
-            bar.update(self.downloaded - bar.n)
 
     def cancel(self) -> None:
         """Fetch no more of it."""
@@ -75,7 +72,7 @@ class Download:
 
     def recount(self) -> None:
         """Blocks have gone away, or the end has been cut off."""
-        self._left = sum(1 for _ in self._log.blocks.missing(self.start, self.end))
+        self._left = self.total - self._log.blocks.count(self.start, self.end)
         self.cursors.clear()
 
     def count(self) -> None:

@@ -5,19 +5,18 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from linkup_nb.errors import InvalidProof, NotWritable, StoreError, UsageError
+from linkup_nb.errors import InvalidProof, NodeClosed, NotWritable, StoreError, UsageError
 from linkup_nb.hypercore import flat
 from linkup_nb.hypercore.bitfield import Bitfield
-from linkup_nb.hypercore.manifest import Manifest
+from linkup_nb.hypercore.evidence import Evidence, decode_conflict, encode_conflict
+from linkup_nb.hypercore.manifest import Manifest, verify_bare
 from linkup_nb.hypercore.merkle import Node, Peaks, leaf_hash, parent
-from linkup_nb.hypercore.messages import Data
 from linkup_nb.hypercore.nodes import Nodes
 from linkup_nb.hypercore.proof import Proof, Verified, Wanted, prove, verify
 from linkup_nb.hypercore.storage import MAX_LENGTH, CoreRow, Store
 from linkup_nb.hypercore.writer import Head
-from linkup_nb.wire.compact import Decoder, Encoder
 from linkup_nb.wire.keys import KeyPair
 
 MAX_BLOCK = 15 * 1024 * 1024  # bytes; a block and its proof have to fit one frame of a secret stream
@@ -34,43 +33,9 @@ class Listener(Protocol):
     def told(self, event: str, *details: Any) -> None:
         """`append`, `truncate` (length, fork), `download` (index), `clear` (start, end), `want`, `peer`, `conflict`.
 
-        Also `unwant` when nobody waits for a block any more, and `unwritten` (error): what has come was not written, and
-        is gone again.
+        Also `unwant` when nobody waits for a block any more, and `unwritten` (error): what has come was not written,
+        and is gone again.
         """
-
-
-class Evidence(NamedTuple):
-    """A head, and perhaps a block, that its author signed; enough for anybody who knows the log's key."""
-
-    key: bytes
-    fork: int
-    manifest: Manifest
-    proof: Proof
-
-    def check(self) -> Peaks:
-        """The tree that was signed. Raises `InvalidProof` if it was not, or not for this key."""
-        if self.manifest.key != self.key:
-            raise InvalidProof("the manifest is not that of this key")
-
-        def authenticate(peaks: Peaks, signature: bytes) -> None:
-            self.manifest.verify(signature, self.key, peaks.hash(), peaks.length, self.fork)
-
-        shown = verify(self.proof, (), lambda _: None, authenticate)
-        if shown.peaks is None:
-            raise InvalidProof("a proof without a head")
-        return shown.peaks
-
-    def encode(self) -> bytes:
-        """The key and then a `data` message of hypercore/alpha."""
-        return self.key + Data(0, self.fork, self.proof, self.manifest).encode()
-
-    @classmethod
-    def decode(cls, data: bytes) -> "Evidence":
-        """Read the bytes of `encode`; raises `DecodeError` or `InvalidProof`."""
-        message = Data.decode(data[32:])
-        if message.manifest is None:
-            raise InvalidProof("evidence without a manifest")
-        return cls(data[:32], message.fork, message.manifest, message.proof)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +71,7 @@ class Log:
         self.discovery_key = row.discovery_key
         self.manifest = Manifest.decode(row.manifest) if row.manifest else None
         self.key_pair = key_pair
-        self.conflict = _decode_conflict(row.conflict) if row.conflict else None
+        self.conflict = decode_conflict(row.conflict) if row.conflict else None
         self.listeners: set[Listener] = set()
         # Held by who appends what refers to places in this log, whichever view of it they use.
         self.writing = asyncio.Lock()
@@ -136,6 +101,11 @@ class Log:
     def writable(self) -> bool:
         """Whether this log can be appended to here."""
         return self.key_pair is not None and self.conflict is None
+
+    @property
+    def busy(self) -> bool:
+        """Whether its author is changing it: nothing that a peer says of its head is taken then."""
+        return self._growth is not None or self._turn.locked()
 
     def find(self, index: int) -> Node | None:
         """The tree node `index`."""
@@ -277,9 +247,10 @@ class Log:
         """What raises `InvalidProof` unless this log's author signed a tree under `fork`."""
 
         def check(peaks: Peaks, signature: bytes) -> None:
-            if self.manifest is None:
-                raise InvalidProof("a head came before the manifest that says who may sign it")
-            self.manifest.verify(signature, self.key, peaks.hash(), peaks.length, fork)
+            if self.manifest:
+                self.manifest.verify(signature, self.key, peaks.hash(), peaks.length, fork, peaks.roots)
+            else:
+                verify_bare(signature, self.key, peaks.hash(), peaks.length, fork)
 
         return check
 
@@ -335,7 +306,7 @@ class Log:
     def freeze(self, first: Evidence, second: Evidence) -> None:
         """Stop at two heads that its author signed and that disagree."""
         self.conflict = (first, second)
-        both = bytes(Encoder().buffer(first.encode()).buffer(second.encode()))
+        both = encode_conflict(first, second)
         self.store.execute("UPDATE core SET conflict = ? WHERE id = ?", (both, self.id))
         self.store.commit(durable=True)
         self._tell("conflict", first, second)
@@ -376,8 +347,10 @@ class Log:
 
     def evidence(self, index: int | None = None) -> Evidence:
         """The head, and the block `index` under it, for anybody who knows the key. Raises `UsageError` if not here."""
-        if not self.manifest or not self.length:
+        if not self.length:
             raise UsageError("an empty log proves nothing")
+        if not self.manifest:
+            raise UsageError("a log without a manifest, as the oldest are, has no proofs to pass on")
         if index is not None and not self.blocks.has(index):
             raise UsageError(f"block {index} is not here; get it first")
         block = None if index is None else (index, 0)
@@ -471,11 +444,9 @@ class Log:
             listener.told(event, *details)
 
     async def close(self) -> None:
-        """Wait for changes under way."""
+        """Wait for changes under way; who waits for others' gets `NodeClosed`."""
+        for waiting in (*self._changes, *(one for block in self.wanted.values() for one in block)):
+            if not waiting.done():
+                waiting.set_exception(NodeClosed("the store was closed before it came"))
         await self._settled()
         await asyncio.gather(*self._running, return_exceptions=True)
-
-
-def _decode_conflict(data: bytes) -> tuple[Evidence, Evidence]:
-    source = Decoder(data)
-    return Evidence.decode(source.buffer()), Evidence.decode(source.buffer())

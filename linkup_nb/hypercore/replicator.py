@@ -148,7 +148,7 @@ class Replicator:
             for peer in self.peers:
                 peer.say_head()
             start, self._length = self._length, self.log.length
-            if self.log.writable and start < self._length:
+            if self.log.writable and start < self._length and self.log.blocks.has(start):
                 for peer in self.peers:
                     peer.say_have(start, self._length - start)
             self._pump_soon()
@@ -251,7 +251,7 @@ class Replicator:
                 peer.doubted = asked.fork
         if self._upgrading is peer and not peer.asked_for_head:
             reorg, self._upgrading, self._reorg = self._reorg, None, None
-            if reorg and peer in self.peers:
+            if reorg and peer in self.peers and not self.log.busy:
                 reorg.finish()  # what is known to be in common has to do
         self._wake()
         self._pump_soon()
@@ -276,11 +276,13 @@ class Replicator:
             if asked.fork > log.fork:
                 self._reorganize(peer, asked, data)
             elif asked.fork == log.fork:
-                if proof.upgrade and proof.upgrade.start != log.length:
+                if proof.upgrade and (proof.upgrade.start != log.length or log.busy):
                     proof = proof._replace(upgrade=None)  # another peer was quicker
                 if any(proof):
                     log.accept(proof)
-        except Unrooted:
+        except Unrooted as fault:
+            if asked.wanted.hash:  # it was asked from a node that is known here
+                peer.accuse(fault)
             peer.expected.clear()
             self._forget(asked)
         except InvalidProof as fault:
@@ -293,6 +295,9 @@ class Replicator:
 
     def _reorganize(self, peer: Peer, asked: Asked, data: msg.Data) -> None:
         """Follow the peer to a later fork, or ask it on."""
+        if self.log.busy:
+            self._reorg = None
+            return
         if asked.wanted.hash:
             reorg = self._reorg
             if reorg is None or reorg.fork != asked.fork:
@@ -313,7 +318,7 @@ class Replicator:
     # Asking
 
     def _pump_soon(self) -> None:
-        if "pump" not in self._timers:
+        if self.peers and "pump" not in self._timers:
             self._timers["pump"] = asyncio.get_running_loop().call_later(0, self._pump_all)
 
     def _pump_all(self) -> None:
@@ -339,7 +344,7 @@ class Replicator:
 
     def _ask_upgrade(self, peer: Peer) -> None:
         log, heard = self.log, peer.heard
-        if self._upgrading or not heard or log.writable:
+        if self._upgrading or not heard or log.busy:
             return
         if self._ahead(peer):
             start = 0

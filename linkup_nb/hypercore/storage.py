@@ -111,7 +111,7 @@ class Store:
         except BaseException:
             connection.close()
             raise
-        self._writer = Writer(connection, self.path)
+        self._writer = Writer(connection, file)
         self._queued = Batch()
         self._reader = sqlite3.connect(file, isolation_level=None)
         self._reader.execute("PRAGMA query_only = ON")

@@ -11,20 +11,24 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from linkup_nb.errors import StoreError
 
 QUICK_COMMIT = 0.002  # seconds; while the disk is as quick as this, small batches are written without changing threads
-SMALL_BATCH = 256 * 1024  # bytes of blocks
+SMALL_BATCH = 256 * 1024  # bytes of blocks, when their author waits for them
 SMALL_ROWS = 4096  # nodes and blocks
+SMALL_GATHERED = 64 * 1024  # bytes of blocks that peers have sent: the loop has other things to do meanwhile
+SMALL_GATHERED_ROWS = 256  # nodes and blocks
 CHECKPOINT = 4 * 1024 * 1024  # bytes in the write-ahead log after which it is copied into the database
-BULK_CHECKPOINT = 64 * 1024 * 1024  # bytes, while large batches come: each copying waits for the disk twice
+BULK_CHECKPOINT = 128 * 1024 * 1024  # bytes, while large batches come, which go on to be written during the copying
+MAX_LOG = 512 * 1024 * 1024  # bytes in the write-ahead log; then all wait until it is copied, and it begins again
 
 _CACHE = 8 * 1024  # KiB of pages; a transaction that outgrows them writes its pages one by one, not together
 _ROW = 64  # bytes, about, that a node or a block adds to the write-ahead log besides its content
-_TRANSACTION = 16 * 1024  # bytes, about, that any transaction adds
+_TRANSACTION = 24 * 1024  # bytes, about, that any transaction adds: three pages
 _CHUNKS = (256, 16, 1)  # rows that one statement inserts
 
 _INSERTS = {
@@ -66,7 +70,8 @@ class Batch:
     @property
     def small(self) -> bool:
         """Whether writing it takes no longer than a loop may be held up."""
-        return self.block_bytes < SMALL_BATCH and len(self.nodes) + len(self.blocks) < SMALL_ROWS
+        most, rows = (SMALL_BATCH, SMALL_ROWS) if self.durable else (SMALL_GATHERED, SMALL_GATHERED_ROWS)
+        return self.block_bytes < most and len(self.nodes) + len(self.blocks) < rows
 
     def hides(self, table: str, place: int) -> bool:
         """Whether this batch deletes what the disk still has there."""
@@ -76,22 +81,27 @@ class Batch:
 class Writer:
     """The one connection that writes. `send` it one batch at a time; `close` it."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+    def __init__(self, connection: sqlite3.Connection, file: Path) -> None:
         self.connection = connection
-        self._path = path
+        self._file = file
+        self._folder = file.parent
         self._work: queue.SimpleQueue[tuple[Batch, asyncio.AbstractEventLoop, _Done] | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name=f"linkup store {path.name}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"linkup store {self._folder.name}", daemon=True)
         self._synchronous = ""
         self._quick = False
+        self._copier = ThreadPoolExecutor(1, thread_name_prefix="linkup store copies")
+        self._copying: Future[None] | None = None
         self._checkpointing = False
-        self._unsaved = 0
+        self._log_size = 0
+        self._uncopied = 0
         connection.execute("PRAGMA wal_autocheckpoint = 0")  # `_checkpoint` does it, never on the loop
         connection.execute(f"PRAGMA cache_size = -{_CACHE}")
+        connection.execute(f"PRAGMA journal_size_limit = {2 * CHECKPOINT}")
         self._thread.start()
 
     def send(self, batch: Batch, done: "_Done") -> None:
         """Write a batch; `done(batch, error)` is called on this loop, now or later."""
-        if batch.small and self._quick and not self._checkpointing and self._unsaved < CHECKPOINT:
+        if batch.small and self._quick and not self._checkpointing and self._log_size < CHECKPOINT:
             done(batch, self._write(batch))
         else:
             self._work.put((batch, asyncio.get_running_loop(), done))
@@ -100,30 +110,39 @@ class Writer:
         """End, after what was sent has been written."""
         self._work.put(None)
         await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
+        self._copier.shutdown()
         self.connection.close()
 
     def _run(self) -> None:
         while work := self._work.get():
             batch, loop, done = work
             error = self._write(batch)
-            # What comes next is prepared while this is copied, and written after it.
-            self._checkpointing = self._unsaved > (CHECKPOINT if batch.small else BULK_CHECKPOINT)
+            copying = self._copying is not None and not self._copying.done()
+            many = 2 * CHECKPOINT if batch.small else BULK_CHECKPOINT
+            few = batch.small and not copying and self._uncopied <= many
+            self._checkpointing = self._log_size > (CHECKPOINT if few else MAX_LOG)
             with contextlib.suppress(RuntimeError):  # the loop has ended; nobody waits
                 loop.call_soon_threadsafe(done, batch, error)
             if self._checkpointing:
-                self._checkpoint()
+                if self._copying:
+                    self._copying.result()
+                self._log_size = self._uncopied = 0
+                self._copy()
                 self._checkpointing = False
+            elif self._uncopied > many and not copying:
+                self._uncopied = 0
+                self._copying = self._copier.submit(self._copy)
 
-    def _checkpoint(self) -> None:
+    def _copy(self) -> None:
         """Copy the write-ahead log into the database; what it holds is safe before that too."""
-        self._unsaved = 0
-        with contextlib.suppress(sqlite3.Error):  # a full disk: the next time may find room
-            self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        # A full disk is no fault here: the next time may find room.
+        with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(self._file)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def _write(self, batch: Batch) -> Exception | None:
         """Write a batch; its failure is returned, for who waits for it."""
         try:
-            with explained(self._path):
+            with explained(self._folder):
                 self._transact(batch)
         except Exception as error:  # noqa: BLE001
             return error
@@ -149,7 +168,9 @@ class Writer:
             started = time.perf_counter()
             run("COMMIT")
             self._quick = time.perf_counter() - started < QUICK_COMMIT
-            self._unsaved += batch.block_bytes + _ROW * (len(batch.nodes) + len(batch.blocks)) + _TRANSACTION
+            size = batch.block_bytes + _ROW * (len(batch.nodes) + len(batch.blocks)) + _TRANSACTION
+            self._log_size += size
+            self._uncopied += size
         except BaseException:
             if self.connection.in_transaction:
                 run("ROLLBACK")

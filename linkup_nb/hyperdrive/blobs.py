@@ -9,10 +9,13 @@ from contextlib import asynccontextmanager
 from io import BytesIO
 from typing import Any, NamedTuple
 
-from linkup_nb.errors import DecodeError
+from linkup_nb.errors import DecodeError, NotAvailable, UsageError
 from linkup_nb.hypercore.core import GET_TIMEOUT, Core
+from linkup_nb.wire.compact import Decoder
 
 BLOCK_SIZE = 64 * 1024  # bytes
+MAX_MAP_BLOCKS = 64  # in which a file's blocks are listed
+MAX_MAPPED = 8192  # blocks that one of those lists
 _WRITE_SIZE = 4 * 1024 * 1024  # bytes appended together
 _READ_BLOCKS = 32  # blocks read together
 
@@ -24,6 +27,7 @@ class BlobId(NamedTuple):
     block_length: int
     byte_offset: int
     byte_length: int
+    mapped: bool = False  # these blocks say which blocks have the content, as JavaScript's `dedup` writes it
 
     @classmethod
     def from_json(cls, value: Any) -> "BlobId":
@@ -32,16 +36,17 @@ class BlobId(NamedTuple):
         numbers = [value.get(name) if isinstance(value, dict) else None for name in names]
         if not all(isinstance(number, int) and 0 <= number < 2**53 for number in numbers):
             raise DecodeError("an entry whose blob is not a place in a core")
-        return cls._make(numbers)
+        return cls._make([*numbers, value.get("blockMap") is True])
 
     def to_json(self) -> dict[str, int]:
         """As a drive's entry says it, in the order of JavaScript."""
+        mapped = {"blockMap": True} if self.mapped else {}
         return {
             "blockOffset": self.block_offset,
             "byteOffset": self.byte_offset,
             "blockLength": self.block_length,
             "byteLength": self.byte_length,
-        }
+        } | mapped
 
 
 class Blobs:
@@ -96,17 +101,48 @@ class Blobs:
 
     async def get(self, blob: BlobId) -> bytes:
         """The whole blob."""
-        if blob.block_length == 1:
+        if blob.block_length == 1 and not blob.mapped:
             block = self.core._here(blob.block_offset)
-            if block is not None:
+            if block is not None and len(block) == blob.byte_length:
                 return block
         whole = BytesIO()  # grows where it is, and gives itself away: nothing is there twice
         async for piece in self.stream(blob):
             whole.write(piece)
         return whole.getvalue()
 
+    async def size(self, blob: BlobId) -> int:
+        """The bytes of a blob."""
+        return sum(size for _, size in await self.map(blob)) if blob.mapped else blob.byte_length
+
+    async def map(self, blob: BlobId) -> list[tuple[int, int]]:
+        """The blocks that a mapped blob consists of: their numbers and sizes. Raises `DecodeError`."""
+        if blob.block_length > MAX_MAP_BLOCKS:
+            raise DecodeError(f"a map of a file's blocks has at most {MAX_MAP_BLOCKS} blocks, not {blob.block_length}")
+        found: list[tuple[int, int]] = []
+        for index in range(blob.block_offset, blob.block_offset + blob.block_length):
+            source = Decoder(await self.core.get(index, timeout=self._timeout))
+            version, count = source.uint(), source.uint()
+            if version or count > MAX_MAPPED:
+                raise DecodeError(f"a map of a file's blocks of version {version}, with {count} blocks")
+            found += [(source.uint(), source.uint()) for _ in range(count)]
+        return found
+
+    async def _stream_mapped(self, blob: BlobId, start: int, end: int | None) -> AsyncIterator[bytes]:
+        at = 0
+        for index, size in await self.map(blob):
+            if at + size > start and (end is None or at < end):
+                block = await self.core.get(index, timeout=self._timeout)
+                if len(block) != size:
+                    raise DecodeError(f"block {index} has {len(block)} bytes, and the map of its file says {size}")
+                yield block[max(start - at, 0) : None if end is None else end - at]
+            at += size
+
     async def stream(self, blob: BlobId, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         """The bytes of a blob from `start` to before `end`, in pieces; only their blocks are fetched."""
+        if blob.mapped:
+            async for piece in self._stream_mapped(blob, start, end):
+                yield piece
+            return
         left = (blob.byte_length if end is None else min(end, blob.byte_length)) - start
         if left <= 0:
             return
@@ -134,7 +170,18 @@ class Blobs:
         if _cut_as_usual(blob):
             # The block comes with what `seek` has to know, unless it is the wrong one: JavaScript may cut anyhow.
             await self.core.get(blob.block_offset + offset // BLOCK_SIZE, timeout=self._timeout)
-        return await self.core.seek(blob.byte_offset + offset, timeout=self._timeout)
+        try:
+            async with asyncio.timeout(self._timeout):
+                await self.core._grown(blob.block_offset + blob.block_length - 1)
+        except TimeoutError:
+            raise NotAvailable(f"no peer sent a head of {self.core!r} that has a whole file") from None
+        try:
+            index, skip = await self.core.seek(blob.byte_offset + offset, timeout=self._timeout)
+        except UsageError as error:
+            raise DecodeError(f"a file that is not where its entry says: {error}") from None
+        if not blob.block_offset <= index <= blob.block_offset + blob.block_length:
+            raise DecodeError(f"byte {offset} of a file is in block {index}, which is not one of it")
+        return index, skip
 
 
 def _cut_as_usual(blob: BlobId) -> bool:

@@ -90,6 +90,8 @@ def _compare(path: str, versions: tuple[int, int], contents: Sequence[bytes | No
         texts = [(data or b"").decode() for data in contents]
     except UnicodeDecodeError:
         return plain
+    if any("\0" in text for text in texts):  # as Git tells what is no text
+        return plain
     try:
         if path.endswith(".csv"):
             old, new = ([tuple(row) for row in csv.reader(io.StringIO(text))] for text in texts)

@@ -4,20 +4,21 @@ Format: the npm package `hyperdrive` 13: a bee of entries, and a core of file co
 """
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from linkup_nb.errors import NotAvailable, UsageError
 from linkup_nb.hypercore.core import GET_TIMEOUT, Core
 from linkup_nb.hypercore.corestore import Corestore, Namespace
 from linkup_nb.hypercore.download import Download
+from linkup_nb.hyperdrive.batch import DriveBatch
 from linkup_nb.hyperdrive.bee import Bee
-from linkup_nb.hyperdrive.blobs import BlobId, Blobs
+from linkup_nb.hyperdrive.blobs import Blobs
 from linkup_nb.hyperdrive.entry import FILES, Entry, folder_of, key_of, named, normalize, sizes
 from linkup_nb.loops import from_any_loop
+from linkup_nb.progress import Tally, shown
 from linkup_nb.wire.keys import z32encode
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from linkup_nb.hyperdrive.serve import DriveServer
 
 MAX_LINKS = 16  # symbolic links followed one after the other
-BATCH_BYTES = 8 * 1024 * 1024  # contents that a batch holds before it writes them
+
+R = TypeVar("R")
 
 
 class Change(NamedTuple):
@@ -184,6 +186,13 @@ class Drive:
             async for piece in blobs.stream(entry.blob, start, end):
                 yield piece
 
+    @from_any_loop
+    async def size(self, entry: Entry) -> int:
+        """Bytes of a file. For one that JavaScript put with `dedup`, `entry.size` is less, and this may ask a peer."""
+        if entry.blob is None or not entry.blob.mapped:
+            return entry.size
+        return await (await self._contents()).size(entry.blob)
+
     async def list(self, folder: str = "/", *, recursive: bool = True) -> AsyncIterator[Entry]:
         """The entries in a folder and, unless told not to, in the folders in it, in the order of their paths."""
         base = folder_of(folder)
@@ -213,16 +222,30 @@ class Drive:
         async with self.batch() as batch:
             await batch.put(path, data, executable=executable, metadata=metadata)
 
-    @from_any_loop
     async def put_stream(
-        self, path: str, pieces: AsyncIterable[bytes], *, executable: bool = False, metadata: Any = None
+        self,
+        path: str,
+        pieces: AsyncIterable[bytes],
+        *,
+        executable: bool = False,
+        metadata: Any = None,
+        progress: bool | None = None,
     ) -> None:
-        """Set the content of a file to what comes, which is never all in memory; nobody sees it before its end."""
-        key = key_of(path)
+        """Set the content of a file to what comes, which is never all in memory; nobody sees it before its end.
+
+        With `progress` a bar counts the bytes; without, only in a notebook, when it takes over a second.
+        """
+        entry = Entry(normalize(path), 0, None, executable, None, metadata)
+        tally = Tally()
+        work = self._put_stream(key_of(path), entry, tally.count(pieces))
+        await shown(work, lambda: (tally.done, tally.total), "B", progress)
+
+    @from_any_loop
+    async def _put_stream(self, key: bytes, entry: Entry, pieces: AsyncIterable[bytes]) -> None:
         blobs = await self._contents()
         async with blobs.core._log.writing:
             blob = await blobs.put_stream(pieces)
-            await self._bee.put(key, Entry(normalize(path), 0, blob, executable, None, metadata).encode())
+            await self._bee.put(key, replace(entry, blob=blob).encode())
 
     @from_any_loop
     async def symlink(self, path: str, target: str) -> None:
@@ -236,7 +259,7 @@ class Drive:
         async with self.batch() as batch:
             return await batch.delete(path)
 
-    def batch(self) -> "DriveBatch":
+    def batch(self) -> DriveBatch:
         """Many changes that others see at once or not at all: `async with drive.batch() as b: await b.put(…)`."""
         if self._at is not None:
             raise UsageError("the past of a drive cannot be changed")
@@ -318,32 +341,50 @@ class Drive:
         blobs = [entry.blob for entry in entries if entry.blob and entry.blob.block_length]
         if not blobs:
             return []
-        core = (await self._contents()).core
+        contents = await self._contents()
+        core = contents.core
+        ranges = [(blob.block_offset, blob.block_offset + blob.block_length) for blob in blobs]
+        for blob in blobs:
+            ranges += [(index, index + 1) for index, _ in await contents.map(blob)] if blob.mapped else []
         spans: list[list[int]] = []
-        for start, end in sorted((blob.block_offset, blob.block_offset + blob.block_length) for blob in blobs):
+        for start, end in sorted(ranges):
             if spans and start <= spans[-1][1]:
                 spans[-1][1] = max(spans[-1][1], end)
             else:
                 spans.append([start, end])
         return [await core.download(start, end) for start, end in spans]
 
-    @from_any_loop
     async def mirror_to(
-        self, folder: Path | str, *, of: str = "/", prune: bool = True, dry_run: bool = False, progress: bool = False
+        self,
+        folder: Path | str,
+        *,
+        of: str = "/",
+        prune: bool = True,
+        dry_run: bool = False,
+        progress: bool | None = None,
     ) -> "Sequence[Step]":
-        """Make a local folder like a folder of this drive; see `linkup_nb.hyperdrive.mirror`."""
+        """Make a local folder like a folder of this drive; see `hyperdrive.mirror`, and `put_stream` for `progress`."""
         from linkup_nb.hyperdrive.mirror import mirror_to
 
-        return await mirror_to(self, Path(folder), of=of, prune=prune, dry_run=dry_run, progress=progress)
+        tally = Tally()
+        work = self._here(mirror_to(self, Path(folder), tally, of=of, prune=prune, dry_run=dry_run))
+        return await shown(work, lambda: (tally.done, tally.total), "B", progress)
 
-    @from_any_loop
     async def mirror_from(
-        self, folder: Path | str, *, to: str = "/", prune: bool = True, dry_run: bool = False, progress: bool = False
+        self,
+        folder: Path | str,
+        *,
+        to: str = "/",
+        prune: bool = True,
+        dry_run: bool = False,
+        progress: bool | None = None,
     ) -> "Sequence[Step]":
-        """Make a folder of this drive like a local folder; see `linkup_nb.hyperdrive.mirror`."""
+        """Make a folder of this drive like a local folder; see `hyperdrive.mirror`, and `put_stream` for `progress`."""
         from linkup_nb.hyperdrive.mirror import mirror_from
 
-        return await mirror_from(self, Path(folder), to=to, prune=prune, dry_run=dry_run, progress=progress)
+        tally = Tally()
+        work = self._here(mirror_from(self, Path(folder), tally, to=to, prune=prune, dry_run=dry_run))
+        return await shown(work, lambda: (tally.done, tally.total), "B", progress)
 
     @from_any_loop
     async def serve(self, *, port: int = 0, token: str | bool = True) -> "DriveServer":
@@ -353,6 +394,10 @@ class Drive:
         return await serve(self, port=port, token=token)
 
     # Life
+
+    @from_any_loop
+    async def _here(self, work: Coroutine[Any, Any, R]) -> R:
+        return await work
 
     @from_any_loop
     async def _contents_anywhere(self) -> Blobs:
@@ -416,84 +461,3 @@ async def _open(
         core = await root.core(key=key, encryption_key=encryption_key)
     blobs: asyncio.Future[Blobs] = asyncio.get_running_loop().create_future()
     return kind(core, Bee(core, metadata=b"", timeout=timeout), blobs, _Source(root, encryption_key, timeout))
-
-
-class DriveBatch:
-    """Changes of a drive that are written together."""
-
-    def __init__(self, drive: Drive) -> None:
-        self._drive = drive
-        self._loop = drive._loop
-        self._count = 0
-        self._waiting: dict[int, bytes] = {}
-        self._size = 0
-        self._there: dict[bytes, bool] = {}
-        self._order: list[tuple[bytes, Entry | None, int | None]] = []
-        self._ids: dict[int, BlobId] = {}
-
-    async def __aenter__(self) -> "DriveBatch":
-        return self
-
-    @from_any_loop
-    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None or not self._order:
-            return
-        async with self._contents() as written, self._drive._bee.batch(after=written) as batch:
-            for key, entry, content in self._order:
-                if entry is None:
-                    await batch.delete(key)
-                else:
-                    if content is not None:
-                        entry = replace(entry, blob=self._ids[content])
-                    await batch.put(key, entry.encode())
-
-    @from_any_loop
-    async def put(self, path: str, data: bytes, *, executable: bool = False, metadata: Any = None) -> None:
-        """Set the content of a file."""
-        if not isinstance(data, bytes | bytearray | memoryview):
-            raise UsageError(f"a file holds bytes, not {type(data).__name__}; encode text first")
-        entry = Entry(normalize(path), 0, None, executable, None, metadata)
-        entry.encode()
-        self._waiting[self._count] = bytes(data)
-        self._size += len(data)
-        self._add(entry, self._count)
-        self._count += 1
-        if self._size >= BATCH_BYTES:
-            async with self._contents():
-                pass
-
-    @from_any_loop
-    async def symlink(self, path: str, target: str) -> None:
-        """Put a symbolic link."""
-        self._add(Entry(normalize(path), 0, None, False, target), None)
-
-    @from_any_loop
-    async def delete(self, path: str) -> bool:
-        """Remove what is at a path; whether there was anything."""
-        key = key_of(path)
-        there = self._there[key] if key in self._there else await self._drive.exists(path)
-        self._there[key] = False
-        self._order.append((key, None, None))
-        return there
-
-    def _add(self, entry: Entry, content: int | None) -> None:
-        key = FILES + entry.path.encode()
-        self._there[key] = True
-        self._order.append((key, entry, content))
-
-    @asynccontextmanager
-    async def _contents(self) -> AsyncIterator["asyncio.Future[int] | None"]:
-        """Write the contents that wait; gives the append of the last of them, which ends with this context."""
-        if not self._waiting:
-            yield None
-            return
-        blobs = await self._drive._contents()
-        async with blobs.core._log.writing:
-            waiting, self._waiting, self._size = self._waiting, {}, 0
-            try:
-                async with blobs.putting(list(waiting.values())) as (ids, written):
-                    self._ids.update(zip(waiting, ids, strict=True))
-                    yield written
-            except BaseException:
-                self._waiting = waiting | self._waiting
-                raise

@@ -15,6 +15,7 @@ from linkup_nb.hyperdrive.blobs import BlobId
 
 MAX_PATH = 4096  # bytes
 MAX_NAMED = 200  # characters of a path in a repr; a peer's may be as long as a block
+MAX_VALUE = 1024 * 1024  # bytes of an entry, which is metadata but for about 200
 FILES = b"files\x00"  # begins every key in the bee
 
 
@@ -47,17 +48,22 @@ class Entry:
             "metadata": self.metadata,
         }
         try:
-            return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
-        except (TypeError, ValueError) as error:
+            data = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+        except (TypeError, ValueError, RecursionError) as error:
             raise UsageError(f"metadata is what JSON can say: {error}") from None
+        if len(data) > MAX_VALUE:
+            raise UsageError(f"metadata has at most {MAX_VALUE} bytes, not {len(data)}; put it into a file of its own")
+        return data
 
     @classmethod
     def decode(cls, entry: bees.Entry) -> "Entry":
         """Read an entry of the bee. Raises `DecodeError`."""
+        if len(entry.value or b"") > MAX_VALUE:
+            raise DecodeError(f"an entry of over {MAX_VALUE} bytes")
         try:
             value = msgspec.json.decode(entry.value or b"")
             path = entry.key.removeprefix(FILES).decode()
-        except (ValueError, RecursionError) as error:
+        except (ValueError, RecursionError, msgspec.DecodeError) as error:
             raise DecodeError(f"an entry that is not one of a drive: {error}") from None
         if not isinstance(value, dict):
             raise DecodeError("an entry that is not one of a drive")

@@ -56,8 +56,8 @@ class DriveFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no ty
         self, fs: "DriveFileSystem", path: str, mode: str = "rb", *, cache_type: str = ReadOn.name, **options: Any
     ) -> None:
         if mode == "rb":
-            self._drive, self._entry, about = sync(fs.loop, fs._opened, path)
-            self._details, options["size"] = about, self._entry.size
+            self._drive, self._entry, self._details = sync(fs.loop, fs._opened, path)
+            options["size"] = self._details["size"]
         else:
             sync(fs.loop, fs._writable, path, create=mode == "xb")
         super().__init__(fs, path, mode, cache_type=cache_type, **options)

@@ -105,8 +105,8 @@ class DriveFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec has no t
 
     @_said
     async def _cat_file(self, path: str, start: int | None = None, end: int | None = None, **_: Any) -> bytes:
-        drive, entry = await self._file(path)
-        first, last, _step = slice(start, end).indices(entry.size)
+        drive, entry, size = await self._file(path)
+        first, last, _step = slice(start, end).indices(size)
         return await place.read(drive, entry, first, last)
 
     @_said
@@ -114,8 +114,8 @@ class DriveFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec has no t
         if await self._isdir(rpath):
             await asyncio.to_thread(os.makedirs, lpath, exist_ok=True)
             return
-        drive, entry = await self._file(rpath)
-        callback.set_size(entry.size)
+        drive, entry, size = await self._file(rpath)
+        callback.set_size(size)
         target = Path(lpath)
         await asyncio.to_thread(target.parent.mkdir, parents=True, exist_ok=True)
         with await asyncio.to_thread(target.open, "wb") as file:
@@ -172,7 +172,7 @@ class DriveFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec has no t
     async def _cp_file(self, path1: str, path2: str, **_: Any) -> None:
         if await self._isdir(path1):
             return
-        source, entry = await self._file(path1)
+        source, entry, _size = await self._file(path1)
         drive, address = await self._writable(path2)
         await drive.put_stream(address.path, source.stream(entry), executable=entry.executable, metadata=entry.metadata)
 
@@ -203,14 +203,14 @@ class DriveFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec has no t
             raise UsageError(f"the event loop of {store!r} does not run, so nothing can be read from it")
         return await place.open_drive(store, address, self._encryption_key, self._timeout), address
 
-    async def _file(self, path: str) -> tuple[Drive, Entry]:
+    async def _file(self, path: str) -> tuple[Drive, Entry, int]:
         drive, address = await self._reach(path)
-        entry = await place.find_file(drive, address.path)
-        if entry is None:
+        found = await place.find_file(drive, address.path)
+        if found is None:
             if (await place.describe(drive, address) or {}).get("type") == "directory":
                 raise IsADirectoryError(f"{address} is a folder")
             raise address.not_found()
-        return drive, entry
+        return drive, *found
 
     @_said
     async def _writable(self, path: str, *, create: bool = False) -> tuple[Drive, Address]:
@@ -226,8 +226,8 @@ class DriveFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec has no t
     @_said
     async def _opened(self, path: str) -> tuple[Drive, Entry, dict[str, Any]]:
         """A file that is being opened: whatever the drive's author does, it stays this version of it."""
-        drive, entry = await self._file(path)
-        return drive, entry, await self._info(path)
+        drive, entry, size = await self._file(path)
+        return drive, entry, await self._info(path) | {"size": size, "version": entry.version}
 
     @_said
     async def _read(self, drive: Drive, entry: Entry, start: int, end: int) -> bytes:

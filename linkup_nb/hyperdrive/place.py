@@ -5,7 +5,6 @@ import errno
 import os
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary
 
 from linkup_nb.errors import NotAvailable, UsageError
 from linkup_nb.hypercore.corestore import Corestore, open_stores, parse_key
@@ -14,9 +13,20 @@ from linkup_nb.hyperdrive.entry import FILES, Entry, folder_of, normalize
 from linkup_nb.loops import from_any_loop
 
 PAGE = 256  # entries of a folder that are read together, at most
+HEAD_TIMEOUT = 2.0  # seconds that a copy waits for peers to tell whether there is a newer version
+SILENCE = 30.0  # seconds for which peers that did not tell are not waited for again
 
-_Opening = tuple[bytes, bytes | None, float | None]
-_drives: WeakKeyDictionary[Corestore, dict[_Opening, Drive]] = WeakKeyDictionary()
+
+class _Open:
+    """The drives of one store that were opened here, by key, encryption key and timeout."""
+
+    def __init__(self) -> None:
+        self.turn = asyncio.Lock()
+        self.drives: dict[tuple[bytes, bytes | None, float | None], Drive] = {}
+        self.silent: dict[Drive, float] = {}
+
+
+_open: dict[Corestore, _Open] = {}
 
 
 class Address(NamedTuple):
@@ -67,13 +77,17 @@ async def open_drive(store: Corestore, address: Address, encryption_key: bytes |
 
     Raises `NotAvailable` after `timeout` seconds if nobody has sent its beginning.
     """
-    drives = _drives.setdefault(store, {})
-    opening = (address.key, encryption_key, timeout)
-    drive = drives.get(opening)
-    if drive is None or drive._core.closed:
-        drive = drives[opening] = await Drive.open(store, address.key, encryption_key=encryption_key, timeout=timeout)
+    for closed in [other for other in list(_open) if other.closed]:
+        _open.pop(closed, None)
+    here = _open.setdefault(store, _Open())
+    wanted = (address.key, encryption_key, timeout)
+    async with here.turn:
+        drive = here.drives.get(wanted)
+        if drive is None or drive._core.closed:
+            drive = await Drive.open(store, address.key, encryption_key=encryption_key, timeout=timeout)
+            here.drives[wanted] = drive
     if not drive.writable and (address.version is None or address.version > drive.version):
-        await _renew(drive, timeout)
+        await _renew(here, drive, timeout)
     if address.version is None:
         return drive
     if address.version > drive.version:
@@ -81,16 +95,20 @@ async def open_drive(store: Corestore, address: Address, encryption_key: bytes |
     return drive.checkout(address.version)
 
 
-async def _renew(drive: Drive, timeout: float | None) -> None:
-    try:
-        if drive.version:
-            await drive.update()
-            return
-        async with asyncio.timeout(timeout):
-            await drive._core._grown(0)
-    except TimeoutError:
-        if not drive.version:
+async def _renew(here: _Open, drive: Drive, timeout: float | None) -> None:
+    now = asyncio.get_running_loop().time()
+    if not drive.version:
+        try:
+            async with asyncio.timeout(timeout):
+                await drive._core._grown(0)
+        except TimeoutError:
             raise NotAvailable(f"no peer sent anything of it within {timeout} s") from None
+    elif here.silent.get(drive, now) <= now:
+        try:
+            async with asyncio.timeout(HEAD_TIMEOUT):
+                await drive.update()
+        except TimeoutError:
+            here.silent[drive] = now + SILENCE
 
 
 @from_any_loop
@@ -148,7 +166,7 @@ def _can_be_named(path: str) -> bool:
 async def _describe_entry(drive: Drive, root: str, entry: Entry) -> dict[str, Any]:
     about = {
         "name": root + entry.path,
-        "size": entry.size,
+        "size": await drive.size(entry),
         "type": "file",
         "version": entry.version,
         "executable": entry.executable,
@@ -157,15 +175,15 @@ async def _describe_entry(drive: Drive, root: str, entry: Entry) -> dict[str, An
     if entry.linkname is not None:
         target = await drive.entry(entry.path, follow=True)
         about |= {"islink": True, "destination": entry.linkname}
-        about |= {"size": target.size, "version": target.version} if target else {"type": "link"}
+        about |= {"size": await drive.size(target), "version": target.version} if target else {"type": "link"}
     return about
 
 
 @from_any_loop
-async def find_file(drive: Drive, path: str) -> Entry | None:
-    """The file at a path, through symbolic links; `None` if there is none."""
+async def find_file(drive: Drive, path: str) -> tuple[Entry, int] | None:
+    """The file at a path, through symbolic links, and how many bytes it has; `None` if there is none."""
     entry = await drive.entry(path, follow=True) if path else None
-    return entry if entry and entry.blob else None
+    return (entry, await drive.size(entry)) if entry and entry.blob else None
 
 
 @from_any_loop

@@ -5,10 +5,13 @@ import hmac
 import html
 import mimetypes
 import os
+import re
 import secrets
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
+from functools import lru_cache
 from importlib.util import find_spec
+from pathlib import PurePosixPath
 from typing import NamedTuple, cast
 from urllib.parse import parse_qs, quote, unquote_to_bytes, urlencode
 
@@ -20,6 +23,7 @@ from tornado.web import Application, HTTPError, RequestHandler
 
 from linkup_nb.errors import NotAvailable, PeerError, UsageError
 from linkup_nb.hypercore.corestore import parse_key
+from linkup_nb.hyperdrive.blobs import BLOCK_SIZE
 from linkup_nb.hyperdrive.drive import Drive
 from linkup_nb.hyperdrive.entry import Entry, folder_of
 from linkup_nb.loops import from_any_loop
@@ -137,7 +141,7 @@ class _Handler(RequestHandler):
     def initialize(self) -> None:
         self._site: _Site = self.settings["site"]
         self._query: dict[str, list[str]] = {}
-        self._work: asyncio.Task[None] | None = None
+        self._scope: asyncio.Timeout | None = None
 
     def set_default_headers(self) -> None:
         # What peers put into drives runs in no page: not as script, not as a type that it was not named. Behind a proxy
@@ -183,23 +187,31 @@ class _Handler(RequestHandler):
             self.set_status(503)
             return
         async with self._site.turns:
-            self._work = asyncio.create_task(self._answer(path))
             try:
-                await self._work
-            except asyncio.CancelledError:
-                return  # whoever asked has hung up
+                async with asyncio.timeout(self._site.timeout) as self._scope:
+                    await self._answer(path)
             except StreamClosedError:
                 return
             except (NotAvailable, TimeoutError):
-                self._fail(504, "No peer sent it in time")
+                if not self._stream.closed():
+                    self._fail(504, "No peer sent it in time")
             except PeerError:
                 self._fail(502, "The drive is damaged")
+            finally:
+                self._scope = None
 
     head = get
 
     def on_connection_close(self) -> None:
-        if self._work:
-            self._work.cancel()
+        self._allow(0)
+
+    def _allow(self, seconds: float) -> None:
+        """From now on so long, and no longer."""
+        if self._scope:
+            self._scope.reschedule(asyncio.get_running_loop().time() + seconds)
+
+    def compute_etag(self) -> str | None:
+        return None  # tornado's is a hash of what it sends; a file has its own
 
     def _fail(self, status: int, reason: str) -> None:
         """Say what went wrong; when a part of the file is on its way, only a cut tells that the rest will not come."""
@@ -212,15 +224,14 @@ class _Handler(RequestHandler):
         return cast(HTTP1Connection, self.request.connection).stream
 
     async def _answer(self, path: str) -> None:
-        async with asyncio.timeout(self._site.timeout):
-            drive = await self._choose()
-            entry = None if path.endswith("/") else await self._entry(drive, path)
-            if entry is None:
-                await self._list(drive, path)
-                return
-        if entry.blob is None:
+        drive = await self._choose()
+        entry = None if path.endswith("/") else await self._entry(drive, path)
+        if entry is None:
+            await self._list(drive, path)
+        elif entry.blob is None:
             raise HTTPError(404)
-        await self._send(drive, entry)
+        else:
+            await self._send(drive, entry)
 
     async def _choose(self) -> Drive:
         drive: Drive | None = self._site.drive
@@ -249,11 +260,10 @@ class _Handler(RequestHandler):
 
     async def _send(self, drive: Drive, entry: Entry) -> None:
         assert entry.blob
-        size = entry.blob.byte_length
+        size = await drive.size(entry)
         # After a fork, a version may be another than it was.
         tag = f'"{drive.key.hex()[:16]}-{drive.bee.core.fork}-{entry.version}"'
-        kind = mimetypes.guess_type(entry.path)[0] or "application/octet-stream"
-        self.set_header("Content-Type", f"{kind}; charset=utf-8" if kind.startswith("text/") else kind)
+        self.set_header("Content-Type", _type(PurePosixPath(entry.path).suffix))
         self.set_header("Accept-Ranges", "bytes")
         self.set_header("ETag", tag)
         self.set_header("Cache-Control", "private, no-cache")
@@ -276,10 +286,12 @@ class _Handler(RequestHandler):
         self.set_header("Content-Length", str(end - start))
         if self.request.method == "HEAD":
             return
-        async for piece in _within(self._site.timeout, drive.stream(entry, start, end)):
+        async for piece in drive.stream(entry, start, end):
             self.write(piece)
-            async with asyncio.timeout(IDLE_TIMEOUT):
+            if end - start > BLOCK_SIZE:
+                self._allow(IDLE_TIMEOUT)
                 await self.flush()
+                self._allow(self._site.timeout)
 
     async def _list(self, drive: Drive, path: str) -> None:
         folder = folder_of(path)
@@ -305,26 +317,23 @@ def _shown(name: str) -> str:
     return "".join(sign if sign.isprintable() else f"\\u{ord(sign):04x}" for sign in name)
 
 
-async def _within(seconds: float, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The pieces, each of which has to come within so many seconds. Raises `TimeoutError`."""
-    while True:
-        async with asyncio.timeout(seconds):
-            piece = await anext(pieces, None)
-        if piece is None:
-            return
-        yield piece
+@lru_cache(maxsize=256)
+def _type(suffix: str) -> str:
+    """The type of a file by the end of its name; of what is packed, only that its bytes are some."""
+    kind, packed = mimetypes.guess_type(f"name{suffix}")
+    if kind is None or packed:
+        return "application/octet-stream"
+    return f"{kind}; charset=utf-8" if kind.startswith("text/") else kind
 
 
 _UNSATISFIABLE = (-1, -1)
+_NO_ESCAPE = re.compile("%(?![0-9a-fA-F]{2})")
 
 
 def _path(raw: str) -> str:
     """The path of an address. Raises 400 for an escape that is none, or that is not UTF-8."""
-    for at, sign in enumerate(raw):
-        if sign == "%" and not (
-            len(raw) >= at + 3 and all(c in "0123456789abcdefABCDEF" for c in raw[at + 1 : at + 3])
-        ):
-            raise HTTPError(400, reason="Bad escape")
+    if _NO_ESCAPE.search(raw):
+        raise HTTPError(400, reason="Bad escape")
     try:
         return unquote_to_bytes(raw).decode()
     except UnicodeDecodeError:

@@ -1,7 +1,7 @@
-"""Writers and readers that are killed at random moments, many of them forked from one process that has everything loaded.
+"""Writers and readers that are killed at random moments, forked from one process that has everything loaded.
 
-`python -m tests.hypercore.killed author FOLDER KILLS SEED` runs and kills so many, one after the other, on one store that
-is made anew now and then; it fails at the first store that has lost something that was announced.
+`python -m tests.hypercore.killed author FOLDER KILLS SEED` runs and kills so many, one after the other, on one store
+that is made anew now and then; it fails at the first store that has lost something that was announced.
 """
 
 import asyncio
@@ -17,7 +17,8 @@ from pathlib import Path
 from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.hyperdrive.drive import Drive
 from linkup_nb.hyperdrive.entry import Entry
-from linkup_nb.swarm.connection import connect, listen
+from linkup_nb.swarm.connection import connect
+from linkup_nb.swarm.server import listen
 
 LIFE = 0.04  # seconds that a process lives on average once its store is open
 LONGEST = 0.3  # seconds
@@ -177,9 +178,8 @@ def first_line(out: int) -> str:
 def main(kind: str, folder: Path, kills: int, seed: int) -> None:
     """Kill and check."""
     rolls = random.Random(seed)
-    work, check = {"author": (author, check_author), "drive": (drive, check_drive), "reader": (reader, check_reader)}[
-        kind
-    ]
+    works = {"author": (author, check_author), "drive": (drive, check_drive), "reader": (reader, check_reader)}
+    work, check = works[kind]
     server = forked(serve, folder / "served", 0) if kind == "reader" else None
     if server:
         os.environ["CORE"], os.environ["PORT"] = first_line(server[1]).split()
@@ -189,10 +189,13 @@ def main(kind: str, folder: Path, kills: int, seed: int) -> None:
         pid, out = forked(work, store, rolls.randrange(2**32))
         lines = [first_line(out)]
         time.sleep(min(rolls.expovariate(1 / LIFE), LONGEST))
+        last = number % FRESH == FRESH - 1
+        if last and server:
+            lines.append(first_line(out))  # the copy is whole in the end
         lines += ended(pid, out)
         said += len(lines)
         asyncio.run(check(store, [[int(word) for word in line.split()] for line in lines]))
-        if number % FRESH == FRESH - 1:
+        if last:
             shutil.rmtree(store)
     if server:
         ended(*server)

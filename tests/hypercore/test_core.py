@@ -3,7 +3,7 @@
 import asyncio
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from linkup_nb.errors import InvalidProof, NodeClosed, NotAvailable, NotWritable, StoreError, UsageError
 from linkup_nb.hypercore.core import Core
 from linkup_nb.hypercore.corestore import Corestore
-from linkup_nb.hypercore.log import MAX_BLOCK, Evidence
+from linkup_nb.hypercore.evidence import Evidence
+from linkup_nb.hypercore.log import MAX_BLOCK
 
 SECRET = b"\x04" * 32
 
@@ -290,8 +291,10 @@ operations = st.lists(
     st.tuples(st.just("append"), st.lists(st.binary(max_size=6), min_size=1, max_size=7))
     | st.tuples(st.just("truncate"), st.integers(0, 30))
     | st.tuples(st.just("clear"), st.integers(0, 30))
+    | st.tuples(st.just("snapshot"), st.none())
+    | st.tuples(st.just("checkout"), st.integers(0, 30))
     | st.tuples(st.just("reopen"), st.none()),
-    max_size=14,
+    max_size=16,
 )
 
 
@@ -304,6 +307,7 @@ def test_any_operations_equal_those_on_a_plain_list(all_operations: list[tuple[s
 
 async def _compare(folder: Path, all_operations: list[tuple[str, Any]], secret: bytes | None) -> None:
     plain: list[bytes | None] = []
+    views: list[_View] = []
     forks = 0
     store = Corestore(folder, b"\x09" * 32)
     await store.open()
@@ -316,15 +320,47 @@ async def _compare(folder: Path, all_operations: list[tuple[str, Any]], secret: 
             await core.truncate(argument)
             del plain[argument:]
             forks += 1
+            views = [view._replace(common=min(view.common, argument)) for view in views]
         elif name == "clear" and argument < len(plain):
             await core.clear(argument)
             plain[argument] = None
+        elif name == "snapshot" or (name == "checkout" and argument <= len(plain)):
+            length = len(plain) if argument is None else argument
+            past = await (core.snapshot() if argument is None else core.checkout(argument))
+            views.append(_View(past, length, sum(len(block or b"") for block in plain[:length]), forks, length))
         elif name == "reopen":
             await store.close()
             await store.open()
             core = await store.core(name="log", encryption_key=secret)
+            views = []
         await _check(core, plain, forks)
+        for view in views:
+            await _check_view(view, plain)
     await store.close()
+
+
+class _View(NamedTuple):
+    """A view of the past, what it was, and how much of it has not been cut off since."""
+
+    core: Core
+    length: int
+    byte_length: int
+    fork: int
+    common: int
+
+
+async def _check_view(view: _View, plain: list[bytes | None]) -> None:
+    core = view.core
+    assert (core.length, core.fork, core.writable) == (view.length, view.fork, False)
+    assert core.byte_length == view.byte_length
+    for index in range(view.length):
+        if index >= view.common:
+            with pytest.raises(UsageError, match="cut off since"):
+                await core.get(index)
+        elif plain[index] is not None:
+            assert await core.get(index) == plain[index]
+        else:
+            assert not await core.has(index)
 
 
 async def _check(core: Core, plain: list[bytes | None], forks: int) -> None:

@@ -3,10 +3,12 @@
 import asyncio
 import os
 import stat
+import threading
 from pathlib import Path
 
 import pytest
 
+from linkup_nb.channels import Channels
 from linkup_nb.errors import NodeClosed, StoreError, StoreInUse, UsageError
 from linkup_nb.hypercore.corestore import Corestore, Namespace, open_stores
 from linkup_nb.swarm.connection import connect
@@ -183,3 +185,37 @@ def test_a_store_whose_loop_has_ended_is_open_no_more(tmp_path: Path) -> None:
     store = asyncio.run(forget())
 
     assert (store.closed, open_stores()) == (False, others)
+
+
+async def test_opening_and_closing_leaves_nothing_behind(tmp_path: Path) -> None:
+    async with Corestore(tmp_path / "a") as there:
+        other = await there.core(name="log")
+        await other.append([b"x"] * 20)
+        server = await listen("127.0.0.1", 0, there.replicate)
+        connection = await connect("127.0.0.1", server.port)
+        store = Corestore(tmp_path / "b")
+
+        async def use() -> tuple[int, int, int, int]:
+            await store.open()
+            store.replicate(connection)
+            for number in range(5):
+                async with await store.core(name=str(number)) as core:
+                    await core.append(b"x")
+            async with await store.core(key=other.key) as copy:
+                await copy.clear(0, copy.length)
+                assert await copy.get(7, timeout=5) == b"x"
+                await (await copy.download()).done(timeout=5)
+            await store.close()
+            mux = Channels.of(connection)._mux
+            return len(os.listdir("/dev/fd")), len(asyncio.all_tasks()), threading.active_count(), len(mux._channels)
+
+        await use()
+        before = await use()
+        for _ in range(10):
+            after = await use()
+
+        assert after == before
+        assert after[3] == 0
+        assert not store._open_logs
+        await connection.close()
+        await server.close()

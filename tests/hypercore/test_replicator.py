@@ -2,7 +2,6 @@
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -11,67 +10,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linkup_nb.errors import (
-    DecodeError,
-    HandshakeError,
     InvalidProof,
     NotAvailable,
     NotWritable,
-    PeerError,
-    PeerRefused,
     ProtocolError,
+    UsageError,
 )
 from linkup_nb.hypercore import messages as msg
 from linkup_nb.hypercore import peer, replicator
 from linkup_nb.hypercore.core import Core
 from linkup_nb.hypercore.corestore import Corestore
-from linkup_nb.hypercore.manifest import Manifest
-from linkup_nb.hypercore.merkle import Node
-from linkup_nb.hypercore.peer import MAX_BACKLOG, MAX_INVALID, SEGMENT
-from linkup_nb.hypercore.proof import BlockProof, Proof, UpgradeProof, Wanted, prove
-from linkup_nb.hypercore.storage import MAX_LENGTH
-from linkup_nb.swarm.connection import Connection, connect
+from linkup_nb.hypercore.proof import Proof, UpgradeProof, Wanted, prove
+from linkup_nb.swarm.connection import connect
 from linkup_nb.swarm.server import Server, listen
 from tests.hypercore.javascript import at_rest
-from tests.hypercore.liar import Liar, Lie
+from tests.hypercore.liar import HONEST, Victim, cut_off
 from tests.hypercore.vectors import KEY, KEY_PAIR, Log
-
-HONEST = Log([b"block %d" % index for index in range(40)])
-
-
-class Victim:
-    """A store that takes connections, and the core that it copies."""
-
-    def __init__(self, store: Corestore, core: Core, server: Server, connections: "asyncio.Queue[Connection]") -> None:
-        self.store = store
-        self.core = core
-        self.server = server
-        self.connections = connections
-
-    async def meets(self, log: Log, lie: Lie = lambda data: data, **options: Any) -> tuple[Liar, Connection]:
-        """A liar dials; what it is, and our end of the connection."""
-        liar = Liar(await connect("127.0.0.1", self.server.port), log, lie, **options)
-        return liar, await self.connections.get()
-
-
-@pytest.fixture
-async def victim(tmp_path: Path) -> AsyncIterator[Victim]:
-    async with Corestore(tmp_path / "victim") as store:
-        connections: asyncio.Queue[Connection] = asyncio.Queue()
-
-        def take(connection: Connection) -> None:
-            store.replicate(connection)
-            connections.put_nowait(connection)
-
-        server = await listen("127.0.0.1", 0, take)
-        yield Victim(store, await store.core(key=KEY), server, connections)
-        await server.close()
-
-
-async def cut_off(connection: Connection, kind: type[PeerError], text: str) -> None:
-    """The connection ends, with this as the reason."""
-    await asyncio.wait_for(connection.wait_closed(), 5)
-    assert isinstance(connection.close_reason, kind), connection.close_reason
-    assert text in str(connection.close_reason)
 
 
 async def test_an_honest_peer_is_copied_from(victim: Victim) -> None:
@@ -82,148 +36,6 @@ async def test_an_honest_peer_is_copied_from(victim: Victim) -> None:
 
     assert (await victim.core.audit()).clean
     assert not connection.closed
-
-
-def _block(data: msg.Data, **changes: Any) -> msg.Data:
-    if not data.proof.block:
-        return data
-    return data._replace(proof=data.proof._replace(block=data.proof.block._replace(**changes)))
-
-
-def _upgrade(data: msg.Data, **changes: Any) -> msg.Data:
-    if not data.proof.upgrade:
-        return data
-    return data._replace(proof=data.proof._replace(upgrade=data.proof.upgrade._replace(**changes)))
-
-
-def _nodes(data: msg.Data) -> list[Node]:
-    return [node._replace(hash=bytes(32)) for node in data.proof.block.nodes] if data.proof.block else []
-
-
-def _manifest(data: msg.Data) -> msg.Data:
-    return data._replace(manifest=Manifest.of(b"x" * 32) if data.manifest else None)
-
-
-@pytest.mark.parametrize(
-    ("lie", "text"),
-    [
-        (lambda data: _block(data, value=b"forged"), "does not have the hash"),
-        (lambda data: _block(data, nodes=_nodes(data)), "does not have the hash"),
-        (
-            lambda data: _block(
-                data, nodes=[*data.proof.block.nodes, Node(1, 1, bytes(32))] if data.proof.block else 0
-            ),
-            "path",
-        ),
-        (lambda data: _block(data, index=3), "asked for 7, got 3"),
-        (lambda data: _block(data, index=2**53 - 1), "asked for 7, got 9007199254740991"),
-        (lambda data: data._replace(fork=5), "fork 5"),
-        (lambda data: _upgrade(data, start=2**53 - 1), "asked for an upgrade"),
-        (lambda data: _upgrade(data, length=41), "asked for an upgrade"),
-        (lambda data: _upgrade(data, nodes=[]), "ends at length 0"),
-        (
-            lambda data: _upgrade(data, nodes=[Node(31, 2**53 - 1, bytes(32)), Node(71, 1, bytes(32))]),
-            "not its author's",
-        ),
-        (lambda data: _upgrade(data, signature=bytes(68)), "where 1 must sign"),
-        (lambda data: _upgrade(data, signature=b"\x01\x00" + bytes(66)), "not its author's"),
-        (_manifest, "not that of this log's key"),
-        (lambda data: data._replace(request=data.request + 1000), "which was not made"),
-    ],
-)
-async def test_a_false_answer_is_not_kept_and_its_peer_is_cut_off(victim: Victim, lie: Lie, text: str) -> None:
-    _, connection = await victim.meets(HONEST, lie)
-    asked = asyncio.create_task(victim.core.get(7, timeout=5))
-
-    await cut_off(connection, PeerError, text)
-
-    assert not await victim.core.has(7)
-    _, honest = await victim.meets(HONEST)
-    assert await asked == b"block 7"
-    assert (await victim.core.audit()).clean
-    assert not honest.closed
-
-
-@pytest.mark.parametrize(
-    ("message", "kind", "text"),
-    [
-        (msg.Sync(0, 2**53 - 1, 0), PeerRefused, "at most 2147483648 blocks, not 9007199254740991"),
-        (msg.Range(0, 2**53 - 1), PeerRefused, "blocks up to"),
-        (msg.Range(MAX_LENGTH, 1), PeerRefused, "blocks up to"),
-        (msg.Range(2**53 - 1, 1, drop=True), PeerRefused, "blocks up to"),
-        (msg.Bitfield(0, bytes(SEGMENT // 8 + 4)), PeerRefused, "at most 2097152 blocks"),
-        (msg.Bitfield(MAX_LENGTH, bytes(4)), PeerRefused, "beyond"),
-        (msg.Bitfield(7, bytes(4)), ProtocolError, "no multiple of 32"),
-        (msg.Want(0, 2**22), ProtocolError, "power of two"),
-        (msg.Want(32, 33), ProtocolError, "power of two"),
-        (msg.Want(33, 32), ProtocolError, "power of two"),
-        (msg.NoData(999), ProtocolError, "request 999"),
-    ],
-    ids=str,
-)
-async def test_an_impossible_message_cuts_its_peer_off(
-    victim: Victim, message: msg.Message, kind: type[PeerError], text: str
-) -> None:
-    liar, connection = await victim.meets(HONEST)
-
-    liar.send(message)
-
-    await cut_off(connection, kind, text)
-
-
-@pytest.mark.parametrize(("type", "payload", "kind"), [(77, b"", ProtocolError), (3, b"\x01", DecodeError)])
-async def test_bytes_that_are_no_message_cut_their_peer_off(
-    victim: Victim, type: int, payload: bytes, kind: type[PeerError]
-) -> None:
-    liar, connection = await victim.meets(HONEST)
-
-    liar.send_raw(type, payload)
-
-    await cut_off(connection, kind, "")
-
-
-async def test_who_does_not_know_the_key_learns_nothing(victim: Victim) -> None:
-    liar, connection = await victim.meets(HONEST, secret=b"guess" * 6 + b"..")
-
-    await cut_off(connection, HandshakeError, "does not know the key")
-    assert liar.heard == []
-
-
-async def test_requests_for_what_is_not_here_are_refused(victim: Victim) -> None:
-    liar, connection = await victim.meets(HONEST)
-    await victim.core.get(3, timeout=5)
-
-    liar.send(msg.Request(1, 0, Wanted(block=(4, 0))))
-    assert await liar.hears(msg.NoData) == msg.NoData(1, msg.Refusal.NOT_AVAILABLE)
-    liar.send(msg.Request(2, 9, Wanted(upgrade=(0, 3))))
-    assert await liar.hears(msg.NoData) == msg.NoData(2, msg.Refusal.NOT_AVAILABLE)
-    liar.send(msg.Request(3, 0, Wanted(upgrade=(0, 2**53 - 1))))
-    assert await liar.hears(msg.NoData) == msg.NoData(3, msg.Refusal.INVALID_REQUEST)
-    assert not connection.closed
-
-
-async def test_who_only_asks_the_impossible_is_cut_off(victim: Victim) -> None:
-    liar, connection = await victim.meets(HONEST)
-    await victim.core.get(3, timeout=5)
-
-    for number in range(1, MAX_INVALID + 2):
-        liar.send(msg.Request(number, 0, Wanted(upgrade=(0, 2**40))))
-
-    await cut_off(connection, PeerRefused, "over 64 requests that no log can answer")
-
-
-async def test_who_asks_without_end_and_reads_nothing_is_cut_off(victim: Victim) -> None:
-    author = await victim.store.core(key_pair=KEY_PAIR)
-    await author.append([bytes(100_000)] * 10)
-    liar, connection = await victim.meets(Log([]))
-    await liar.hears(msg.Sync)
-    reader = liar._channels.connection
-    reader._transport.pause_reading()  # type: ignore[attr-defined]
-
-    for number in range(1, 2 * MAX_BACKLOG):
-        liar.send(msg.Request(number, 0, Wanted(block=(number % 10, 0))))
-
-    await cut_off(connection, PeerRefused, "over 4096 requests")
 
 
 async def test_a_peer_that_promises_and_does_not_send_is_replaced(
@@ -327,6 +139,24 @@ async def test_a_byte_is_found_by_one_request(victim: Victim) -> None:
     assert sum(isinstance(heard, msg.Request) and bool(heard.wanted.hash) for heard in liar.heard) == len(seeks)
 
 
+async def test_a_byte_of_the_past_is_found_though_its_tree_is_not_here(victim: Victim) -> None:
+    large = Log([b"%d" % index * 7 for index in range(3000)])
+    _, connection = await victim.meets(large)
+    await victim.core.update(timeout=5)
+    sizes = [len(block) for block in large.blocks]
+
+    async with await victim.core.checkout(1001) as past:
+        with pytest.raises(NotAvailable, match="to tell its size"):
+            _ = past.byte_length
+        assert await past.seek(sum(sizes[:1000]) + 1, timeout=5) == (1000, 1)
+        assert past.byte_length == sum(sizes[:1001])
+        assert await past.seek(past.byte_length) == (1001, 0)
+        with pytest.raises(UsageError, match="byte"):
+            await past.seek(sum(sizes))
+
+    assert not connection.closed
+
+
 async def test_a_core_that_nobody_uses_is_put_away_and_opened_again_on_demand(tmp_path: Path) -> None:
     async with Corestore(tmp_path / "a") as here, Corestore(tmp_path / "b") as there:
         author, reader, server = await _copied(here, there, 100)
@@ -381,6 +211,43 @@ async def test_two_signed_histories_freeze_the_core_and_are_its_evidence(victim:
         assert (await store.core(key=KEY)).conflict == (ours, theirs)
 
 
+async def test_two_histories_of_one_author_freeze_both_who_have_one(tmp_path: Path) -> None:
+    async with Corestore(tmp_path / "a", bytes(32)) as here, Corestore(tmp_path / "b", bytes(32)) as there:
+        server = await listen("127.0.0.1", 0, here.replicate)
+        cores = [await store.core(name="log") for store in (here, there)]
+        conflicts: asyncio.Queue[Any] = asyncio.Queue()
+        for number, core in enumerate(cores):
+            core.on("conflict", lambda *_: conflicts.put_nowait(None))
+            await core.append([b"%d of %d" % (index, number) for index in range(3 + number)])
+        there.replicate(await connect("127.0.0.1", server.port))
+
+        for _ in cores:
+            await asyncio.wait_for(conflicts.get(), 5)
+
+        assert [core.conflict is not None for core in cores] == [True, True]
+        await server.close()
+
+
+async def test_an_author_whose_store_was_put_back_gets_his_own_blocks_from_peers(tmp_path: Path) -> None:
+    async with Corestore(tmp_path / "a", bytes(32)) as here, Corestore(tmp_path / "b") as there:
+        author, reader, server = await _copied(here, there, 10)
+        key = author.key
+        await server.close()
+    async with Corestore(tmp_path / "restored", bytes(32)) as here, Corestore(tmp_path / "b") as there:
+        server = await listen("127.0.0.1", 0, here.replicate)
+        author, reader = await here.core(name="log"), await there.core(key=key)
+        assert (author.key, author.writable) == (key, True)
+        there.replicate(await connect("127.0.0.1", server.port))
+        await _follows(reader, author)
+
+        assert await author.get(9, timeout=5) == b"9"
+        await author.append(b"10")
+
+        assert await reader.get(10, timeout=5) == b"10"
+        assert (author.fork, reader.conflict, author.conflict) == (0, None, None)
+        await server.close()
+
+
 async def test_an_author_whose_core_is_frozen_appends_no_more(victim: Victim) -> None:
     author = await victim.store.core(key_pair=KEY_PAIR)
     await author.append([b"one", b"two"])
@@ -393,17 +260,6 @@ async def test_an_author_whose_core_is_frozen_appends_no_more(victim: Victim) ->
 
     with pytest.raises(NotWritable, match="two histories"):
         await author.append(b"three")
-
-
-async def test_what_was_not_asked_for_is_not_taken(victim: Victim) -> None:
-    def more(data: msg.Data) -> msg.Data:
-        if data.proof.hash or data.proof.block:
-            return data
-        return data._replace(proof=data.proof._replace(block=BlockProof(0, b"block 0", [])))
-
-    _, connection = await victim.meets(HONEST, more)
-
-    await cut_off(connection, InvalidProof, "asked for nothing, got 0")
 
 
 async def _copied(here: Corestore, there: Corestore, blocks: int) -> tuple[Core, Core, Server]:

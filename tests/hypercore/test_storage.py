@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from linkup_nb.errors import StoreError, StoreInUse, StoreVersion
+from linkup_nb.hypercore import writer
 from linkup_nb.hypercore.merkle import Node
 from linkup_nb.hypercore.storage import PENDING_HIGH_WATER, VERSION, Store
 from linkup_nb.hypercore.writer import Head
@@ -92,6 +93,27 @@ async def test_commits_that_overlap_are_all_written(folder: Path) -> None:
     for future in written:
         await future
     assert store.blocks(core, 0, 50) == [b"%d" % index for index in range(50)]
+    await store.close()
+
+
+async def test_the_log_of_writes_does_not_grow_without_end(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "CHECKPOINT", 256 * 1024)
+    monkeypatch.setattr(writer, "BULK_CHECKPOINT", 1024 * 1024)
+    monkeypatch.setattr(writer, "MAX_LOG", 4 * 1024 * 1024)
+    store = Store.open(folder)
+    core = (await store.add_core(b"d", b"k")).id
+    log = folder / "logs.sqlite3-wal"
+
+    for index in range(40):
+        store.put_blocks(core, index, [bytes([index]) * 500_000])
+        await store.commit()
+        assert log.stat().st_size < writer.MAX_LOG + 1024 * 1024
+    for index in range(40, 200):
+        store.put_blocks(core, index, [bytes([index]) * 5_000])
+        await store.commit(durable=True)
+
+    assert log.stat().st_size < writer.BULK_CHECKPOINT
+    assert [store.block(core, index) for index in range(40)] == [bytes([index]) * 500_000 for index in range(40)]
     await store.close()
 
 

@@ -20,7 +20,8 @@ import pytest
 from linkup_nb.errors import StoreError
 from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.hyperdrive.drive import Drive
-from linkup_nb.swarm.connection import connect, listen
+from linkup_nb.swarm.connection import connect
+from linkup_nb.swarm.server import listen
 
 DISK = 6 * 1024 * 1024  # bytes
 TOO_MUCH = 2 * DISK  # bytes
@@ -55,8 +56,15 @@ class Mounted:
         yield
         self._mount("-o", "remount,rw")
 
+    @contextmanager
+    def locked_file(self, file: Path) -> Iterator[None]:
+        subprocess.run(["mount", "--bind", file, file], check=True)
+        subprocess.run(["mount", "-o", "remount,bind,ro", file], check=True)
+        yield
+        subprocess.run(["umount", file], check=True)
+
     def _mount(self, *options: str) -> None:
-        subprocess.run(["mount", *options, str(self.folder)], check=True)
+        subprocess.run(["mount", *options, self.folder], check=True)
 
 
 class Limited:
@@ -77,9 +85,21 @@ class Limited:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        was = {path: path.stat().st_mode for path in (self.folder, *self.folder.rglob("*"))}
-        for path in was:
-            path.chmod(0o555 if path.is_dir() else 0o444)
+        paths = [self.folder, *self.folder.rglob("*")]
+        with self._modes({path: 0o555 if path.is_dir() else 0o444 for path in paths}):
+            yield
+
+    @contextmanager
+    def locked_file(self, file: Path) -> Iterator[None]:
+        paths = [self.folder, *self.folder.rglob("*")]
+        with self._modes(dict.fromkeys(paths, 0o777) | {file: 0o444}):
+            yield
+
+    @contextmanager
+    def _modes(self, modes: dict[Path, int]) -> Iterator[None]:
+        was = {path: path.stat().st_mode for path in modes}
+        for path, mode in modes.items():
+            path.chmod(mode)
         user = os.geteuid()
         if user == 0:
             os.seteuid(NOBODY)
@@ -198,8 +218,11 @@ async def a_folder_that_cannot_be_written_is_refused(disk: Disk) -> None:
     async with Corestore(disk.folder / "store") as store:
         await (await Drive.open(store)).put("/kept", b"kept")
     with disk.locked():
-        await refused(Corestore(disk.folder / "store").open(), "cannot be")
+        await refused(Corestore(disk.folder / "store").open(), "cannot be opened")
         await refused(Corestore(disk.folder / "new").open(), "cannot be opened")
+    with disk.locked_file(disk.folder / "store" / "logs.sqlite3"):
+        async with Corestore(disk.folder / "store") as store:
+            await refused(Drive.open(store), "cannot be written; check its permissions")
     async with Corestore(disk.folder / "store") as store:
         drive = await Drive.open(store)
         assert await files(drive) == {"/kept": b"kept"}

@@ -46,7 +46,9 @@ async def test_tables_are_compared_by_rows(
     assert (comparison.removed, comparison.added, comparison.lines) == (removed, added, ())
 
 
-@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"x" * (MAX_COMPARED + 1)], ids=["bytes", "too large"])
+@pytest.mark.parametrize(
+    "content", [b"\xff\xfe", b"\0\0\0", b"x" * (MAX_COMPARED + 1)], ids=["bytes", "zeros", "too large"]
+)
 async def test_the_rest_is_compared_by_size_and_hash(drive: Drive, content: bytes) -> None:
     await drive.put("/file", b"short")
     await drive.put("/file", content)

@@ -309,36 +309,92 @@ async def test_metadata_that_json_cannot_say_is_refused(drive: Drive, metadata: 
 
 
 paths = st.sampled_from(["/a", "/b", "/a/b", "/a/c", "/a/c/d", "/z"])
+contents = st.binary(max_size=20)
 steps = st.lists(
-    st.tuples(st.just("put"), paths, st.binary(max_size=20)) | st.tuples(st.just("delete"), paths, st.just(b"")),
+    st.tuples(st.just("put"), paths, contents)
+    | st.tuples(st.just("link"), paths, paths)
+    | st.tuples(st.sampled_from(["delete", "clear", "reopen"]), paths, st.just(b""))
+    | st.tuples(st.just("batch"), st.just(""), st.lists(st.tuples(paths, st.none() | contents), max_size=12)),
     max_size=20,
 )
 
 
 @given(steps)
-@settings(deadline=None, max_examples=25)
-def test_any_changes_equal_those_of_a_dictionary(all_steps: list[tuple[str, str, bytes]]) -> None:
+@settings(deadline=None, max_examples=30)
+def test_any_changes_equal_those_of_a_dictionary(all_steps: list[tuple[str, str, Any]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(_compare(Path(folder), all_steps))
 
 
-async def _compare(folder: Path, all_steps: list[tuple[str, str, bytes]]) -> None:
-    files: dict[str, bytes] = {}
-    history: dict[int, dict[str, bytes]] = {}
-    async with Corestore(folder, PRIMARY) as store:
-        drive = await Drive.open(store)
-        for step, path, data in all_steps:
-            if step == "put":
-                await drive.put(path, data)
-                files[path] = data
-            else:
-                assert await drive.delete(path) == (files.pop(path, None) is not None)
-            history[drive.version] = dict(files)
-        for version, then in history.items():
-            past = drive[version]
-            assert {entry.path: await past.get(entry.path) async for entry in past.list()} == then
-            names = {posixpath.relpath(path, "/").split("/")[0] for path in then}
-            assert {name async for name in past.readdir()} == names
+Plain = dict[str, tuple[str, int] | str]  # a link is its target; a file is the number of its content
+Contents = list[bytes | None]
+
+
+async def _compare(folder: Path, all_steps: list[tuple[str, str, Any]]) -> None:
+    files: Plain = {}
+    contents: Contents = []
+    history: dict[int, Plain] = {0: {}, 1: {}}
+
+    def put(path: str, data: bytes) -> None:
+        contents.append(data)
+        files[path] = ("file", len(contents) - 1)
+
+    store = Corestore(folder, PRIMARY)
+    await store.open()
+    drive = await Drive.open(store, timeout=0.01)
+    for step, path, argument in all_steps:
+        if step == "put":
+            await drive.put(path, argument)
+            put(path, argument)
+        elif step == "link":
+            await drive.symlink(path, argument)
+            files[path] = argument
+        elif step == "delete":
+            assert await drive.delete(path) == (files.pop(path, None) is not None)
+        elif step == "clear":
+            there = files.get(path)
+            assert await drive.clear(path) == isinstance(there, tuple)
+            if isinstance(there, tuple) and contents[there[1]]:
+                contents[there[1]] = None
+        elif step == "reopen":
+            await store.close()
+            await store.open()
+            drive = await Drive.open(store, timeout=0.01)
+        else:
+            version = max(drive.version, 1)
+            async with drive.batch() as batch:
+                for one, data in argument:
+                    if data is not None:
+                        await batch.put(one, data)
+                        put(one, data)
+                    elif await batch.delete(one):
+                        del files[one]
+                    else:
+                        continue
+                    version += 1
+                    history[version] = dict(files)
+        history[drive.version] = dict(files)
+    for version in range(drive.version + 1):
+        await _check(drive[version], history[version], contents)
+    for version, then in history.items():
+        expected = {path for path in then.keys() | files.keys() if then.get(path) != files.get(path)}
+        assert {change.path async for change in drive.diff(version)} >= expected
+    await store.close()
+
+
+async def _check(past: Drive, then: Plain, contents: Contents) -> None:
+    found = {entry.path: entry async for entry in past.list()}
+    assert found.keys() == then.keys()
+    for path, plain in then.items():
+        if isinstance(plain, str):
+            assert found[path].linkname == plain
+        elif contents[plain[1]] is None:
+            with pytest.raises(NotAvailable):
+                await past.get(path)
+        else:
+            assert await past.get(path) == contents[plain[1]]
+    names = {posixpath.relpath(path, "/").split("/")[0] for path in then}
+    assert {name async for name in past.readdir()} == names
 
 
 async def test_two_who_have_the_same_drive_open_may_write_at_once(store: Corestore) -> None:

@@ -5,7 +5,9 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,77 +16,18 @@ import fsspec
 import pandas as pd
 import pytest
 
-from linkup_nb.errors import DriveUnreachable, NotWritable, UsageError
+from linkup_nb.errors import DriveUnreachable, NodeClosed, NotWritable, UsageError
 from linkup_nb.hypercore.corestore import Corestore
-from linkup_nb.hyperdrive.blobs import BLOCK_SIZE, BlobId
+from linkup_nb.hyperdrive import place
 from linkup_nb.hyperdrive.drive import Drive
-from linkup_nb.hyperdrive.entry import FILES, Entry
-from linkup_nb.hyperdrive.file import MAX_AHEAD, MAX_SPOOL
+from linkup_nb.hyperdrive.entry import FILES
+from linkup_nb.hyperdrive.file import MAX_SPOOL
 from linkup_nb.hyperdrive.filesystem import DriveFileSystem
-from linkup_nb.swarm.connection import connect, listen
 from linkup_nb.wire.keys import z32encode
-from tests.hyperdrive.threads import LoopThread, loop_thread
+from tests.hyperdrive.conftest import BIG, OpenStore, meet
+from tests.hyperdrive.threads import LoopThread
 
 NOBODY = z32encode(b"\x07" * 32)
-BIG = bytes(range(256)) * 256 * 160  # 160 blocks
-
-OpenStore = Callable[..., Corestore]
-
-
-@pytest.fixture(scope="module")
-def thread() -> Iterator[LoopThread]:
-    with loop_thread() as thread:
-        yield thread
-
-
-@pytest.fixture
-def open_store(thread: LoopThread, tmp_path: Path) -> Iterator[OpenStore]:
-    opened: list[Corestore] = []
-
-    def open_one(name: str = "mine") -> Corestore:
-        async def make() -> Corestore:
-            store = Corestore(tmp_path / name)
-            await store.open()
-            return store
-
-        opened.append(thread.call(make()))
-        return opened[-1]
-
-    yield open_one
-    for store in opened:
-        thread.call(store.close())
-
-
-@pytest.fixture
-def drive(open_store: OpenStore, thread: LoopThread) -> Drive:
-    return thread.call(Drive.open(open_store()))
-
-
-@pytest.fixture
-def url(drive: Drive) -> str:
-    return f"linkup://{drive.id}"
-
-
-@pytest.fixture
-def fs(drive: Drive) -> DriveFileSystem:
-    return fsspec.filesystem("linkup")  # type: ignore[no-any-return]
-
-
-async def meet(a: Corestore, b: Corestore) -> None:
-    """Connect two stores over TCP."""
-    server = await listen("127.0.0.1", 0, a.replicate)
-    b.replicate(await connect("127.0.0.1", server.port))
-
-
-def downloaded(thread: LoopThread, store: Corestore, drive: Drive) -> list[int]:
-    """Which blocks of a drive's contents a store has."""
-
-    async def count() -> list[int]:
-        core = (await (await Drive.open(store, drive.key))._contents()).core
-        return [index for index in range(core.length) if core._log.blocks.has(index)]
-
-    return thread.call(count())
-
 
 # What users type
 
@@ -169,6 +112,17 @@ def test_a_store_that_was_closed_and_opened_again_is_used_again(
     assert fs.cat(f"{url}/a") == b"x"
 
 
+def test_closed_stores_are_forgotten(open_store: OpenStore, thread: LoopThread) -> None:
+    fs = fsspec.filesystem("linkup")
+    first = open_store("first")
+    fs.ls(thread.call(Drive.open(first)).id)
+    assert first in place._open
+    thread.call(first.close())
+    second = open_store("second")
+    fs.ls(thread.call(Drive.open(second)).id)
+    assert list(place._open) == [second]
+
+
 def test_an_encrypted_drive_needs_its_key(open_store: OpenStore, thread: LoopThread) -> None:
     store = open_store()
     drive = thread.call(Drive.open(store, encryption_key=b"k" * 32))
@@ -215,159 +169,42 @@ async def test_a_store_on_another_thread_is_read_inside_of_async_code(url: str, 
     ]
 
 
-# Reading from peers
+def test_many_threads_read_and_write_at_once(url: str, drive: Drive) -> None:
+    def work(number: int) -> bytes:
+        fs = fsspec.filesystem("linkup")
+        for turn in range(5):
+            fs.pipe(f"{url}/{number}", b"%d %d" % (number, turn) * 20_000)
+        with fs.open(f"{url}/{number}") as file:
+            return bytes(file.read())
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(work, range(16))) == [b"%d 4" % number * 20_000 for number in range(16)]
+    assert drive.version == 1 + 16 * 5
 
 
-@pytest.fixture
-def far(drive: Drive, open_store: OpenStore, thread: LoopThread) -> Corestore:
-    """A store connected to that of the drive, which has a large file."""
-    thread.call(drive.put("/big", BIG))
-    store = open_store("far")
-    thread.call(meet(drive._source.store, store))
-    return store
-
-
-def test_a_range_fetches_only_its_blocks(drive: Drive, far: Corestore, thread: LoopThread) -> None:
-    fs = fsspec.filesystem("linkup", store=far)
-    path = f"{drive.id}/big"
-    assert fs.size(path) == len(BIG)
-    assert downloaded(thread, far, drive) == []
-
-    start = 50 * BLOCK_SIZE + 10
-    assert fs.cat_file(path, start, start + 100) == BIG[start : start + 100]
-    assert downloaded(thread, far, drive) == [50]
-    assert fs.cat_file(path, -5) == BIG[-5:]
-    assert downloaded(thread, far, drive) == [50, 159]
-    starts, ends = [0, BLOCK_SIZE - 1, 100 * BLOCK_SIZE], [1, BLOCK_SIZE + 1, 102 * BLOCK_SIZE]
-    ranges = [BIG[start:end] for start, end in zip(starts, ends, strict=True)]
-    assert fs.cat_ranges([path] * 3, starts, ends) == ranges
-    assert downloaded(thread, far, drive) == [0, 1, 50, 100, 101, 159]
-
-
-def test_an_open_file_fetches_what_is_read_and_ahead_only_for_who_reads_on(
-    drive: Drive, far: Corestore, thread: LoopThread
-) -> None:
-    fs = fsspec.filesystem("linkup", store=far)
-    with fs.open(f"{drive.id}/big") as file:
-        for block in (90, 20, 140):
-            file.seek(block * BLOCK_SIZE)
-            assert file.read(1000) == BIG[block * BLOCK_SIZE :][:1000]
-        assert downloaded(thread, far, drive) == [20, 90, 140]
-
-        file.seek(0)
-        assert file.read(BLOCK_SIZE) == BIG[:BLOCK_SIZE]
-        assert downloaded(thread, far, drive) == [0, 20, 90, 140]
-        assert file.read(BLOCK_SIZE) == BIG[BLOCK_SIZE : 2 * BLOCK_SIZE]
-        assert downloaded(thread, far, drive) == [0, 1, 2, 20, 90, 140]
-        assert file.read() == BIG[2 * BLOCK_SIZE :]
-        assert len(downloaded(thread, far, drive)) == 160
-
-
-def test_reading_ahead_has_a_bound(fs: DriveFileSystem, url: str) -> None:
-    fs.pipe(f"{url}/big", BIG * 3)
-    asked: list[int] = []
-    with fs.open(f"{url}/big") as file:
-        fetch = file.cache.fetcher
-
-        def told(start: int, end: int) -> bytes:
-            asked.append(end - start)
-            return bytes(fetch(start, end))
-
-        file.cache.fetcher = told
-        while file.read(BLOCK_SIZE):
-            assert len(file.cache._held) <= MAX_AHEAD + BLOCK_SIZE
-    assert sum(asked) == 3 * len(BIG)
-    assert max(asked) > MAX_AHEAD // 2
-
-
-def test_blocks_that_javascript_cut_at_will_are_found_too(drive: Drive, far: Corestore, thread: LoopThread) -> None:
-    """JavaScript's `createWriteStream` makes a block of each piece that it is given."""
-    pieces = [b"a" * 10, b"b" * BLOCK_SIZE, b"c" * 5, b"d" * 60_000]
-    whole = b"".join(pieces)
-
-    async def write() -> None:
-        core = (await drive._contents()).core
-        blob = BlobId(core.length, len(pieces), core.byte_length, len(whole))
-        await core.append(pieces)
-        await core.append([b"z" * 10] * 5)
-        await drive.bee.put(FILES + b"/odd", Entry("/odd", 0, blob).encode())
-        odd = blob._replace(block_length=2, byte_length=10 + BLOCK_SIZE)  # as many as there would be of full ones
-        await drive.bee.put(FILES + b"/even", Entry("/even", 0, odd).encode())
-        await _arrived(far, drive)
-
-    thread.call(write())
-    fs = fsspec.filesystem("linkup", store=far)
-    for name, data in (("odd", whole), ("even", whole[: 10 + BLOCK_SIZE])):
-        assert fs.cat(f"{drive.id}/{name}") == data
-        for start in (0, 5, 10, 11, 100, BLOCK_SIZE, BLOCK_SIZE + 9, len(data) - 1):
-            assert fs.cat_file(f"{drive.id}/{name}", start, start + 20) == data[start : start + 20]
-
-
-def test_each_call_sees_the_newest_version_and_an_open_file_stays_as_it_was(
-    drive: Drive, far: Corestore, thread: LoopThread
-) -> None:
-    fs = fsspec.filesystem("linkup", store=far)
-    for n in range(5):
-        thread.call(drive.put("/n", b"%d" % n))
-        thread.call(_arrived(far, drive))
-        with fs.open(f"{drive.id}/n") as file:
-            thread.call(drive.put("/n", b"later and longer"))
-            thread.call(_arrived(far, drive))
-            assert file.read() == b"%d" % n
-        assert fs.cat(f"{drive.id}/n") == b"later and longer"
-    thread.call(drive.delete("/n"))
-    thread.call(_arrived(far, drive))
-    assert not fs.exists(f"{drive.id}/n")
-    assert fs.ls(drive.id, detail=False) == [f"{drive.id}/big"]
-
-
-async def _arrived(store: Corestore, drive: Drive) -> None:
-    copy = await Drive.open(store, drive.key)
-    while copy.version < drive.version:
-        await copy._core._log.changed()
-
-
-@pytest.mark.parametrize(
-    "ask",
-    [
-        lambda fs, url: fs.cat(f"{url}/a"),
-        lambda fs, url: fs.ls(url),
-        lambda fs, url: fs.exists(f"{url}/a"),
-        lambda fs, url: fs.isfile(f"{url}/a"),
-        lambda fs, url: fs.isdir(f"{url}/a"),
-        lambda fs, url: fs.glob(f"{url}/*"),
-        lambda fs, url: list(fs.walk(url)),
-        lambda fs, url: fs.open(f"{url}/a"),
-        lambda fs, url: fs.open(f"{url}/a", "wb"),
-        lambda fs, url: pd.read_csv(f"{url}/a", storage_options={"timeout": 0.1}),
-    ],
-)
-def test_a_drive_that_nobody_has_is_said_to_be_so_and_not_to_be_empty(
-    open_store: OpenStore, ask: Callable[[DriveFileSystem, str], object]
-) -> None:
-    open_store()
-    with pytest.raises(DriveUnreachable, match=r"no peer sent anything of it within 0.1 s; is anybody online"):
-        ask(fsspec.filesystem("linkup", timeout=0.1), f"linkup://{NOBODY}")
-
-
-def test_contents_that_nobody_has_are_said_to_be_missing(
-    drive: Drive, far: Corestore, thread: LoopThread, tmp_path: Path
-) -> None:
+def test_a_read_ends_when_its_store_is_closed_meanwhile(drive: Drive, far: Corestore, thread: LoopThread) -> None:
     thread.call(drive.clear("/big"))
-    fs = fsspec.filesystem("linkup", store=far, timeout=0.3)
+    fs = fsspec.filesystem("linkup", store=far, timeout=20)
     assert fs.size(f"{drive.id}/big") == len(BIG)
-    with pytest.raises(DriveUnreachable, match="no peer sent block 0"):
-        fs.cat(f"{drive.id}/big")
-    with fs.open(f"{drive.id}/big") as file, pytest.raises(DriveUnreachable, match="no peer sent block"):
-        file.read(10)
 
+    asked = threading.Event()
 
-def test_a_peer_that_has_left_does_not_take_its_drive_along(drive: Drive, far: Corestore, thread: LoopThread) -> None:
-    fs = fsspec.filesystem("linkup", store=far, timeout=5)
-    assert fs.cat_file(f"{drive.id}/big", 0, 10) == BIG[:10]
-    thread.call(drive._source.store.close())
-    assert fs.cat_file(f"{drive.id}/big", 0, 10) == BIG[:10]
-    assert fs.ls(drive.id, detail=False) == [f"{drive.id}/big"]
+    class Listener:
+        def told(self, event: str, *_: object) -> None:
+            if event == "want":
+                asked.set()
+
+    async def listen() -> None:
+        core = (await (await Drive.open(far, drive.key))._contents()).core
+        core._log.listeners.add(Listener())
+
+    thread.call(listen())
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(fs.cat, f"{drive.id}/big")
+        assert asked.wait(5)
+        thread.call(far.close())
+        with pytest.raises(NodeClosed, match="the store was closed"):
+            reading.result(5)
 
 
 # Writing

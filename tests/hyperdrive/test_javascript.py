@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pytest
 
 from linkup_nb.hypercore.corestore import Corestore
@@ -89,6 +90,36 @@ async def test_they_read_our_drive(pair: Pair) -> None:
         assert await pair.peer.call("read", handle="b", path=path) == data.hex()
     assert await pair.peer.call("read", handle="b", path="/gone", version=7) == "00"
     assert await pair.peer.call("readdir", handle="b", folder="/") == [name async for name in drive.readdir("/")]
+
+
+@pytest.mark.parametrize("dedup", [False, True])
+async def test_we_read_what_they_cut_and_deduplicate(pair: Pair, tmp_path: Path, dedup: bool) -> None:
+    """JavaScript's `createWriteStream` makes a block of each piece, and with `dedup` a map of earlier ones too."""
+    pieces = [bytes([n % 7]) * (10 + n * 997 % 70_000) for n in range(30)]
+    first, second = b"".join(pieces), b"".join(pieces[::-1])
+    key = (await pair.peer.call("drive", handle="a"))["key"]
+    for path, order in (("/a", pieces), ("/a", pieces[::-1]), ("/b", [b"x" * 10, b"y" * 65_536])):
+        options = {"dedup": dedup}
+        await pair.peer.call("write", handle="a", path=path, pieces=[p.hex() for p in order], options=options)
+    drive = await theirs(pair, key, 4)
+
+    assert (await drive.get("/a"), await drive[2].get("/a")) == (second, first)
+    entry = await drive.entry("/a")
+    assert entry
+    assert entry.blob
+    assert (entry.blob.mapped, await drive.size(entry)) == (dedup, len(second))
+    for path, data in (("/a", second), ("/b", b"x" * 10 + b"y" * 65_536)):
+        for start, end in ((0, 5), (9, 11), (10, 65_546), (65_540, 65_546), (100, 101), (len(data) - 1, len(data))):
+            assert b"".join([piece async for piece in drive.stream(path, start, end)]) == data[start:end]
+    for download in await drive.download():
+        await download.done(timeout=10)
+    await pair.peer.call("disconnect")
+    await drive.mirror_to(tmp_path / "here")
+    assert (tmp_path / "here" / "a").read_bytes() == second
+    assert await drive.mirror_to(tmp_path / "here", dry_run=True) == []
+    fs = fsspec.filesystem("linkup", asynchronous=True, store=pair.store)
+    assert (await fs._info(f"{drive.id}/a"))["size"] == len(second)
+    assert await fs._cat_file(f"{drive.id}/a", -10) == second[-10:]
 
 
 async def test_a_large_file_both_ways(pair: Pair) -> None:

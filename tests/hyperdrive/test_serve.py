@@ -8,7 +8,7 @@ import re
 import sys
 import tracemalloc
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urljoin, urlsplit
@@ -18,8 +18,9 @@ import pytest
 from linkup_nb.errors import UsageError
 from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.hyperdrive.drive import Drive
-from linkup_nb.hyperdrive.serve import MAX_ANSWERS, MAX_PARAMETERS, DriveServer, serve
-from linkup_nb.swarm.connection import Connection, Server, connect, listen
+from linkup_nb.hyperdrive.serve import MAX_ANSWERS, MAX_BODY, MAX_HEADER, MAX_PARAMETERS, DriveServer, serve
+from linkup_nb.swarm.connection import Connection, connect
+from linkup_nb.swarm.server import Server, listen
 from tests.hypercore.javascript import javascript
 
 DATA = bytes(range(256)) * 1000
@@ -340,6 +341,71 @@ async def test_over_the_bound_of_answers_one_is_told_to_come_again(far: Far) -> 
     assert [answer.status for answer in answers].count(504) == MAX_ANSWERS
     assert {a.headers["retry-after"] for a in answers if a.status == 503} == {"1"}
     assert (await ask(far.server, "/?token={token}")).status == 200
+
+
+async def test_who_reads_nothing_is_cut_off(drive: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("linkup_nb.hyperdrive.serve.IDLE_TIMEOUT", 0.2)
+    monkeypatch.setattr("linkup_nb.hyperdrive.serve.MAX_ANSWERS", 1)
+    await drive.put("/big", BIG * 4)
+    server = await serve(drive)
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1000)
+    writer.write(f"GET /big?token={server.token} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    await asyncio.wait_for(reader.readexactly(1000), 10)
+
+    assert (await ask(server, "/noext?token={token}")).status == 503
+    async with asyncio.timeout(PATIENCE):
+        while (await ask(server, "/noext?token={token}")).status == 503:
+            continue
+    read = 1000
+    with suppress(ConnectionError):
+        while piece := await asyncio.wait_for(reader.read(2**20), 10):
+            read += len(piece)
+    assert read < 4 * len(BIG)
+    writer.close()
+    await server.close()
+
+
+async def test_a_connection_without_a_request_is_closed(drive: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("linkup_nb.hyperdrive.serve.IDLE_TIMEOUT", 0.2)
+    server = await serve(drive)
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+
+    assert await asyncio.wait_for(reader.read(), 10) == b""
+    writer.close()
+    await server.close()
+
+
+async def test_a_request_that_is_too_large_is_not_read(server: DriveServer) -> None:
+    for headers in ({"X": "y" * 2 * MAX_HEADER}, {"Content_Length": str(MAX_BODY + 1)}):
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
+        writer.write(f"GET / HTTP/1.1\r\nHost: localhost\r\n{lines}\r\n".encode())
+        assert b"200 OK" not in await asyncio.wait_for(reader.read(), 10)
+        writer.close()
+
+
+async def test_a_folder_shows_so_many_names_and_no_more(drive: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("linkup_nb.hyperdrive.serve.MAX_LISTED", 3)
+    server = await serve(drive)
+
+    assert (await ask(server, "/?token={token}")).body.count(b"<li>") == 3
+    await server.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("a.tar.gz", "application/octet-stream"),
+        ("a.PNG", "image/png"),
+        ("a.json", "application/json"),
+        ("a.", "application/octet-stream"),
+        ("svg", "application/octet-stream"),
+    ],
+)
+async def test_a_type_is_what_the_name_says(server: DriveServer, drive: Drive, name: str, kind: str) -> None:
+    await drive.put(f"/types/{name}", b"x")
+
+    assert (await ask(server, f"/types/{name}?token={{token}}")).headers["content-type"] == kind
 
 
 async def test_who_hangs_up_midway_leaves_nothing_behind(
