@@ -162,7 +162,7 @@ def _report(report: Report) -> str:
     worst = report.worst
     title = f"{worst.name}: {worst.outcome.value}" if worst else "All is well"
     header = ("looked at", "", "what was seen", "why", "what to try")
-    return _titled(title, str(worst or "")) + _table(header, rows, MAX_CHECKS, MAX_SENTENCES, _SENTENCES)
+    return _titled(title, worst.seen if worst else "") + _table(header, rows, MAX_CHECKS, MAX_SENTENCES, _SENTENCES)
 
 
 def _dht(view: DhtView) -> str:

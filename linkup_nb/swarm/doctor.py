@@ -83,12 +83,11 @@ def _listening(swarm: Swarm) -> Check:
 def _udp(found: Sequence[Check]) -> Check:
     knocks = [check for check in found if isinstance(check, Bootstrap) and check.outcome is not Outcome.OFF]
     replies = sum(check.rtt is not None for check in knocks)
-    nodes = count(len(knocks), "bootstrap node")
     if not knocks:
         return Check("UDP out", Outcome.OFF, "No node was asked over UDP.")
     if replies:
-        return Check("UDP out", Outcome.OK, f"{replies} of {nodes} replied.")
-    seen = f"{replies} of {nodes} replied."
+        return Check("UDP out", Outcome.OK, f"{replies} of {count(len(knocks), 'bootstrap node')} replied.")
+    seen = "No bootstrap node replied."
     if on_binder():
         return Check("UDP out", Outcome.FAILED, seen, _BINDER_IS_CLOSED, _OWN_MACHINE)
     cause = "A firewall keeps UDP in, or all of these nodes are down."
