@@ -96,7 +96,7 @@ class DhtIo:
 
     def open(self, host: str, port: int) -> None:
         """Bind the socket; port 0 takes a free one. Raises `OSError`."""
-        self.socket = UdxSocket(host, port, on_event=lambda event: self.on_event(event), on_datagram=self._on_datagram)
+        self.socket = UdxSocket(host, port, on_event=lambda event: self.on_event(event), on_datagram=self.receive)
         self.address = self.socket.address
 
     def close(self) -> None:
@@ -122,7 +122,8 @@ class DhtIo:
         """Ask a node; `done` is called with its answer, or with `None` when none came in time."""
         full = len(self._asked) >= MAX_IN_FLIGHT
         if full or self._closed or not self._may_send(to):
-            self.counters["requests not sent: too many in flight"] += full
+            if full:
+                self.counters["requests not sent: too many in flight"] += 1
             self._loop.call_soon(done, None)
             return
         tid = randbits(16)
@@ -163,11 +164,11 @@ class DhtIo:
     def _on_proof(self, address: Address, answer: Answer | None) -> None:
         self._proving.discard(address)
         held = self._held.pop(address, [])
-        if answer is None:
-            self.counters["replies dropped: the asker's address was not proven"] += len(held)
-            return
         for data in held:
-            self.socket.send_datagram(data, address)
+            if answer is not None:
+                self.socket.send_datagram(data, address)
+            else:
+                self.counters["replies dropped: the asker's address was not proven"] += 1
 
     def _is_proven(self, address: Address) -> bool:
         return self._proven.get(address, 0.0) > monotonic() - PROVEN_FOR
@@ -179,7 +180,8 @@ class DhtIo:
         self.counters["datagrams not sent: address not allowed"] += 1
         return False
 
-    def _on_datagram(self, data: bytes, sender: Address) -> None:
+    def receive(self, data: bytes, sender: Address) -> None:
+        """Take a datagram that is not UDX."""
         if len(data) == 1:
             self.on_probe(sender)
             return
