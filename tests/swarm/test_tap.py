@@ -15,6 +15,7 @@ from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.swarm.frames import MAX_PARTS
 from linkup_nb.swarm.tap import MAX_FRAMES, Direction, Frame, Tap
 from linkup_nb.wire.secret_stream import Frame as Kind
+from tests.swarm.udx_pair import open_both, shaken, udx_sides
 from tests.test_channels import opens
 
 PATIENCE = 10.0  # seconds
@@ -69,6 +70,17 @@ async def test_the_end_of_a_handshake_is_seen() -> None:
     assert (sent, received) == ([Kind.HANDSHAKE, Kind.ID], [Kind.ID])
     await connection.close()
     await server.close()
+
+
+async def test_over_udx_where_the_handshake_was_elsewhere() -> None:
+    async with udx_sides() as (one, other):
+        calls, answers = shaken()
+        ours, theirs = one.connect(calls, other), other.connect(answers, one)
+        tap = ours.tap()
+        await open_both(ours, theirs)
+        await ours.write(b"hello")
+        assert [frame.kind for frame in tap.frames if frame.direction is Direction.SENT] == [Kind.ID, Kind.MESSAGE]
+        assert [frame.kind for frame in tap.frames if frame.direction is Direction.RECEIVED] == [Kind.ID]
 
 
 async def test_an_empty_message_is_a_keep_alive(pair: Pair) -> None:
