@@ -348,9 +348,11 @@ class DhtNode(Events, DhtClient):
         return await self._find_neighbours()
 
     async def _find_neighbours(self) -> bool:
-        replied = False
-        async for _ in self.query(Internal.FIND_NODE, self._table.own_id, internal=True):
-            replied = True
+        replied, place = False, None
+        while place != self._table.own_id:  # which may become another on the way
+            place = self._table.own_id
+            async for _ in self.query(Internal.FIND_NODE, place, internal=True):
+                replied = True
         return replied
 
     async def _resolve(self) -> None:
@@ -360,22 +362,23 @@ class DhtNode(Events, DhtClient):
         self._entries = list(dict.fromkeys([*self._entries, *chain.from_iterable(found)]))
         self._resolved.set()
 
-    def _settle(self) -> None:
-        """Take the place in the network that belongs to our address, and serve others from there."""
+    def _settle(self) -> bool:
+        """Take the place in the network that belongs to our address, to serve others; false if it is ours already."""
         address = self.public_address
         if address is None or self.id == node_id(address):
-            return
+            return False
         self._io.id = node_id(address)
         self._table.recentre(self._io.id)
-        self._tasks.start(self._find_neighbours(), "DHT: new neighbours")
         self.emit("persistent")
+        return True
 
     async def _review(self) -> None:
         """See where others see us, and whether we can serve them."""
         self._reviewed_at, before = monotonic(), self._reviewed_as
         self._reviewed_as = self._nat.sample.address
         if self._declared:
-            self._settle()
+            if self._settle():
+                await self._find_neighbours()
             return
         nodes = [contact.address for contact in self._table.oldest()[::-1]] or self._entries
         self._nat.open = self._reviewed_as is not None and await is_reachable(self._io, nodes)
@@ -386,8 +389,9 @@ class DhtNode(Events, DhtClient):
                 self.emit("ephemeral")
         elif self._reachable_since is None or self._reviewed_as != before:
             self._reachable_since = monotonic()
-        if self._reachable_since is not None and monotonic() - self._reachable_since >= STABLE_AFTER:
-            self._settle()
+        stable = self._reachable_since is not None and monotonic() - self._reachable_since >= STABLE_AFTER
+        if stable and self._settle():
+            await self._find_neighbours()
 
     async def _keep(self) -> None:
         """Look after the table, what is stored, and our own place."""
