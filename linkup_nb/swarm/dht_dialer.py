@@ -221,7 +221,17 @@ class _Attempts:
             except LinkupError as error:
                 self._failure = error
             else:
-                settle(self._answered, call)
+                self._take(call)
+
+    def _take(self, call: Call) -> None:
+        """Whatever the peer itself has answered ends the search for it."""
+        if not self._answered.done():
+            try:
+                _check(call.payload)
+            except LinkupError as error:
+                self._answered.set_exception(error)
+            else:
+                self._answered.set_result(call)
 
     async def _ask(self, relay: Address) -> Call:
         value = bytes(dht_connect.Handshake(Mode.FROM_CLIENT, self._noise))
@@ -234,7 +244,6 @@ class _Attempts:
             raise ProtocolError("a node answered a handshake with something else")
         handshake = copy(self._handshake)  # a node may have made the answer up; then others still have their chance
         payload = HandshakePayload.decode(handshake.receive(reply.noise))
-        _check(payload)
         server = reply.peer_address or relay
         return Call(handshake, payload, relay, server, answer.reply.to, reply.peer_address is not None)
 

@@ -181,7 +181,6 @@ class Puncher:
         if self._found is not None:
             self._found((udx, address))
             return
-        self._stream.await_at(udx)
         udx.send_probe(address)
 
     @property
@@ -258,6 +257,8 @@ class Puncher:
                 self._sockets.append(self._stream.open_socket(self.on_probe))
             except OSError:  # so many files may not be open; fewer sockets have a smaller chance
                 break
+            if self._found is None:
+                self._stream.await_at(self._sockets[-1])
             self._sockets[-1].send_probe(address, ttl=LOW_TTL)
             await asyncio.sleep(0)
         for number in range(RANDOM_PROBES):
