@@ -2,6 +2,7 @@
 
 import asyncio
 import atexit
+import logging
 import os
 import socket
 from collections.abc import Callable, Coroutine
@@ -48,7 +49,16 @@ class Nodes:
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
+        self.loop.set_exception_handler(lambda loop, context: self._failed.append(str(context)))
+        self._failed: list[str] = []
+        log = logging.getLogger("linkup_nb")
+        log.addFilter(self._is_fine)
         self.run(self._open())
+
+    def _is_fine(self, record: logging.LogRecord) -> bool:
+        if record.levelno >= logging.ERROR:
+            self._failed.append(f"{record.getMessage()}: {record.exc_info}")
+        return True
 
     async def _open(self) -> None:
         self._stranger = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -62,9 +72,10 @@ class Nodes:
         await self.listener.open()
 
     def run(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do this, and what it has set off."""
+        """Do this, and what it has set off; raises AssertionError if anything failed, be it in a task or a callback."""
         self.loop.run_until_complete(work)
         self.loop.run_until_complete(asyncio.sleep(0))
+        assert not self._failed, self._failed
 
     def close(self) -> None:
         """Give everything back."""
