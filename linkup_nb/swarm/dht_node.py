@@ -300,7 +300,7 @@ class DhtNode(Events, DhtClient):
 
     def _on_answer(self, answer: Answer) -> None:
         host, port = answer.reply.to
-        if port and scope(host):
+        if port and scope(host) is scope(answer.sender[0]):  # else it lies, or sees us by a way that no other node has
             self._nat.add(answer.sender, (host, port))
         self._upkeep.answered(answer)
         if self._declared and self.id is None:
@@ -321,9 +321,10 @@ class DhtNode(Events, DhtClient):
         if not self._entries and not len(self._table) and self.bootstrap:
             await self._resolved.wait()
         nearest = self._table.closest(target)
-        if len(nearest) < K:
-            nearest += [node for node in self._entries if node not in nearest and not self._upkeep.is_silent(node)]
-        return nearest
+        if len(nearest) >= K:
+            return nearest
+        entries = [node for node in self._entries if not self._upkeep.is_silent(node)]
+        return [*nearest, *entries] or self._entries
 
     def _enter(self) -> None:
         if self._entering is None or self._entering.done():

@@ -3,7 +3,7 @@
 import asyncio
 from bisect import insort
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from heapq import heappop, heappush
@@ -17,7 +17,7 @@ ALPHA = 10  # nodes asked at a time, not counting those that are slow to reply
 MIN_PATIENCE = 0.15  # seconds until a node without a reply no longer holds up a query
 MAX_PATIENCE = 0.5  # seconds; also the patience before the first reply
 PATIENCE_FACTOR = 4  # in between: this many times the slowest reply of the query so far
-LONG_PATIENCE = 1.0  # seconds, if there are fewer than `K` replies and nobody else to ask: meanwhile it is asked again
+LONG_PATIENCE = 1.0  # seconds for one that was there before, if there are few replies and nobody else to ask
 STALL = 0.05  # seconds by which our own loop may be late before the nodes get their time anew
 MAX_ASKED = 200  # nodes asked in one query
 MAX_NAMED = 2000  # nodes named in one query
@@ -166,14 +166,17 @@ class Query:
 
     def _waiting(self) -> int:
         """How many of those that we have asked may well answer yet."""
-        horizon = monotonic() - self._patience
-        return sum(since > horizon for since in self._awaited.values())
+        now = monotonic()
+        return sum(due > now for due in self._due_times())
 
-    @property
-    def _patience(self) -> float:
-        if not self._candidates and len(self._closest) < K:
-            return LONG_PATIENCE
-        return min(MAX_PATIENCE, max(MIN_PATIENCE, PATIENCE_FACTOR * self._slowest)) if self._replied else MAX_PATIENCE
+    def _due_times(self) -> Iterator[float]:
+        """Until when each of those that we have asked may take its time, so that others are not asked instead."""
+        patience = MAX_PATIENCE
+        if self._replied:
+            patience = min(MAX_PATIENCE, max(MIN_PATIENCE, PATIENCE_FACTOR * self._slowest))
+        few = not self._candidates and len(self._closest) < K
+        for asked, since in self._awaited.items():
+            yield since + (LONG_PATIENCE if few and asked.named_by is None else patience)
 
     def _is_near(self, away: int) -> bool:
         return len(self._closest) < K or away < self._closest[-1][0]
@@ -208,26 +211,26 @@ class Query:
             self._dead(asked.address, asked.named_by)
 
     def _watch(self) -> None:
-        now, patience = monotonic(), self._patience
-        due = next((since + patience for since in self._awaited.values() if since + patience > now), None)
+        now = monotonic()
+        due = min((due for due in self._due_times() if due > now), default=None)
         if due is not None and (self._timer is None or due < self._due):
             self._stop_timer()
             self._due = due
-            self._timer = asyncio.get_running_loop().call_later(due - now, self._pass_over, patience)
+            self._timer = asyncio.get_running_loop().call_later(due - now, self._pass_over)
 
     def _stop_timer(self) -> None:
         if self._timer:
             self._timer.cancel()
             self._timer = None
 
-    def _pass_over(self, patience: float) -> None:
+    def _pass_over(self) -> None:
         self._timer = None
         now = monotonic()
         late = now - self._due > STALL
-        for asked, since in self._awaited.items():
+        for asked, due in list(zip(self._awaited, self._due_times(), strict=True)):
             if late:
                 self._awaited[asked] = now  # it was we who were slow; their replies may wait to be read
-            elif not asked.slow and since <= now - patience:
+            elif not asked.slow and due <= now:
                 asked.slow = True
                 if asked.named_by is not None:
                     self._dead_names[asked.named_by] += 1

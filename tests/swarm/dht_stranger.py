@@ -6,8 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar, cast
 
 from linkup_nb.wire.dht_rpc import Address, Reply, Request, decode, node_id
-
-PATIENCE = 20.0  # seconds until a test that still waits has failed
+from tests.swarm.dht_network import PATIENCE
 
 Packet = TypeVar("Packet", Request, Reply)
 

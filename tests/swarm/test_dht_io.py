@@ -11,7 +11,8 @@ from linkup_nb.swarm import dht_io
 from linkup_nb.swarm.dht_io import AMPLIFICATION, MAX_HELD_EACH, Answer, DhtIo
 from linkup_nb.wire.dht_rpc import MAX_DATAGRAM, Address, Internal, Reply, Request, node_id
 from linkup_nb.wire.rate_limit import Rate
-from tests.swarm.dht_stranger import PATIENCE, Stranger, stranger
+from tests.swarm.dht_network import PATIENCE
+from tests.swarm.dht_stranger import Stranger, stranger
 
 TARGET = b"\1" * 32
 

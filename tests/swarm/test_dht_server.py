@@ -33,8 +33,8 @@ from linkup_nb.wire.dht_rpc import (
     node_id,
 )
 from linkup_nb.wire.keys import KeyPair, blake2b_256
-from tests.swarm.dht_network import network, start
-from tests.swarm.dht_stranger import PATIENCE, Stranger, stranger
+from tests.swarm.dht_network import PATIENCE, network, start
+from tests.swarm.dht_stranger import Stranger, stranger
 
 TOPIC = b"\x42" * 32
 KEYS = KeyPair.from_seed(b"\x07" * 32)

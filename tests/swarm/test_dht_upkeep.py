@@ -1,7 +1,7 @@
 """Who is in the table, who is asked whether he lives, and who is believed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -10,8 +10,8 @@ from linkup_nb.swarm.dht_node import DhtNode
 from linkup_nb.wire.compact import Encoder
 from linkup_nb.wire.dht_rpc import Address, Internal, Reply, Request
 from linkup_nb.wire.dht_table import K
-from tests.swarm.dht_network import network, start
-from tests.swarm.dht_stranger import PATIENCE, Stranger, stranger
+from tests.swarm.dht_network import PATIENCE, network, start, until
+from tests.swarm.dht_stranger import Stranger, stranger
 
 TARGET = b"\x42" * 32
 
@@ -31,12 +31,6 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def known(node: DhtNode) -> set[Address]:
     return {each.address for each in node.view().nodes}
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not condition():
-            await asyncio.wait_for(asyncio.sleep(0.005), PATIENCE)
 
 
 def hint(dead: Address) -> bytes:
