@@ -3,20 +3,22 @@
 // on each connection, then each message on all of them, one JSON object a write.
 'use strict'
 
+const { createHash } = require('crypto')
 const readline = require('readline')
 const Hyperswarm = require('hyperswarm')
 const DHT = require('hyperdht')
 const createTestnet = require('hyperdht/testnet')
 
 const HOST = '127.0.0.1'
-const LONG = 1000 // characters of a field above which only their number is told
+const LONG = 1000 // characters of a field above which only their hash is told
 const swarms = new Map()
 const tell = (event) => process.stdout.write(JSON.stringify(event) + '\n')
 const bytes = (hex) => Buffer.from(hex, 'hex')
 
 function shorten (message) {
+  const hash = (text) => createHash('sha256').update(text).digest('hex')
   const entries = Object.entries(message)
-  return Object.fromEntries(entries.map(([key, value]) => [key, value.length > LONG ? value.length : value]))
+  return Object.fromEntries(entries.map(([key, value]) => [key, value.length > LONG ? hash(value) : value]))
 }
 
 function use (connection, number, greeting) {
