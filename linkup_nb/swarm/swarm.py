@@ -12,7 +12,7 @@ import asyncio
 import os
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from ipaddress import ip_address
@@ -52,7 +52,8 @@ class Swarm(Events):
     """Connections to the peers on the topics that were joined.
 
     Emits `connection` and `disconnection` (the Connection, a PeerInfo), `topic` (a public key, a topic) when a peer
-    becomes known on a topic, and `update` when `peers` has changed. `discovery` is by default `[Local()]`.
+    becomes known on a topic, and `update` when `peers` has changed. `discovery` is by default `[Local()]`. `firewall`
+    is asked with a peer's key before a connection costs anything, and refuses it by `True`.
     """
 
     def __init__(
@@ -61,11 +62,13 @@ class Swarm(Events):
         *,
         discovery: Sequence[Discovery] | None = None,
         host: str | None = None,
+        firewall: Callable[[bytes], bool] = lambda public_key: False,
     ) -> None:
         super().__init__(asyncio.get_running_loop())
         self.key_pair = key_pair or KeyPair.from_seed(os.urandom(32))
         self.public_key = self.key_pair.public_key
         self.discovery: tuple[Discovery, ...] = (Local(),) if discovery is None else tuple(discovery)
+        self._firewall = firewall
         self._host = host or self._default_host()
         self._announcer = Announcer(self.key_pair, admit=self._admit, refuses=self._refuses)
         self._server: Server | None = None
@@ -287,7 +290,9 @@ class Swarm(Events):
         """Whether to dial a peer."""
         if self._closed or self._suspended or peer.connection or peer.pending or not (peer.addresses or peer.reaches):
             return False
-        return any(self._topics[topic].client for topic in peer.topics) and not self._is_full()
+        if self._is_full() or self._firewall(peer.public_key):
+            return False
+        return any(self._topics[topic].client for topic in peer.topics)
 
     def _is_full(self) -> bool:
         return sum(1 for peer in self._peers.values() if peer.connection or peer.pending) >= MAX_PEERS
@@ -326,6 +331,8 @@ class Swarm(Events):
         peer = self._peers.get(public_key)
         if public_key == self.public_key:
             return "our own key"
+        if self._firewall(public_key):
+            return "the firewall does not let them pass"
         if self._closed or self._suspended:
             return "the swarm is closing" if self._closed else "the swarm is suspended"
         if not (peer and peer.topics) and self._loop.time() - self._left.get(public_key, float("-inf")) < PARTED:
