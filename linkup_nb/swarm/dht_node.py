@@ -199,6 +199,29 @@ class DhtNode(Events, DhtClient):
         self._resolved.set()
         await self._save()
 
+    def ask(
+        self,
+        to: Address,
+        command: int,
+        *,
+        internal: bool = False,
+        target: bytes | None = None,
+        value: bytes | None = None,
+        token: bytes | None = None,
+        retries: int = RETRIES,
+    ) -> "asyncio.Future[Answer | None]":
+        """Ask one node, without waiting; the future gets its answer, or `None` when none came in time."""
+        future: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()
+
+        def on_answer(answer: Answer | None) -> None:
+            if not future.done():
+                future.set_result(answer)
+
+        self._io.ask(
+            to, command, on_answer, internal=internal, target=target, value=value, token=token, retries=retries
+        )
+        return future
+
     async def request(
         self,
         to: Address,
@@ -211,23 +234,9 @@ class DhtNode(Events, DhtClient):
         retries: int = RETRIES,
     ) -> Answer:
         """Ask one node; raises `PeerTimeout`. Look at `reply.error` of the answer."""
-        done: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()
-
-        def on_answer(answer: Answer | None) -> None:
-            if not done.done():
-                done.set_result(answer)
-
-        self._io.ask(
-            to,
-            command,
-            on_answer,
-            internal=internal,
-            target=target,
-            value=value,
-            token=token,
-            retries=retries,
+        answer = await self.ask(
+            to, command, internal=internal, target=target, value=value, token=token, retries=retries
         )
-        answer = await done
         if answer is None:
             raise PeerTimeout(f"no reply from the node at {to[0]}:{to[1]}")
         return answer

@@ -42,8 +42,8 @@ async def network(count: int) -> AsyncIterator[list[DhtNode]]:
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for what no event tells of."""
     async with asyncio.timeout(PATIENCE):
-        while not condition():
-            await asyncio.wait_for(asyncio.sleep(0.005), PATIENCE)
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
 
 
 def by_distance(addresses: Sequence[Address], target: bytes) -> list[Address]:

@@ -11,7 +11,7 @@ from linkup_nb.swarm import dht_io
 from linkup_nb.swarm.dht_io import AMPLIFICATION, MAX_HELD_EACH, Answer, DhtIo
 from linkup_nb.wire.dht_rpc import MAX_DATAGRAM, Address, Internal, Reply, Request, node_id
 from linkup_nb.wire.rate_limit import Rate
-from tests.swarm.dht_network import PATIENCE
+from tests.swarm.dht_network import PATIENCE, until
 from tests.swarm.dht_stranger import Stranger, stranger
 
 TARGET = b"\1" * 32
@@ -38,9 +38,7 @@ class Asker(DhtIo):
         return answer
 
     async def until_counted(self, reason: str, count: int = 1) -> None:
-        async with asyncio.timeout(PATIENCE):
-            while self.counters[reason] < count:
-                await asyncio.wait_for(asyncio.sleep(0.001), PATIENCE)
+        await until(lambda: self.counters[reason] >= count)
 
 
 @pytest.fixture
