@@ -4,7 +4,7 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 
@@ -186,3 +186,22 @@ async def test_who_has_dialled_us_in_silence_is_looked_up_to_know_on_which_topic
         await only_client.join(other, server=False)
         await ours.until(lambda: only_client.key in ours.came)
         assert ours.info(only_client.key).topics == frozenset()
+
+
+async def test_a_crowd_of_both_kinds_that_joins_at_once_loses_no_message_of_ours() -> None:
+    topic = os.urandom(32)
+    async with AsyncExitStack() as stack:
+        ports = await stack.enter_async_context(network_of("python"))
+        process = await stack.enter_async_context(javascript())
+        theirs = [await make_peer(process, ports, greeting=GREETING) for _ in range(6)]
+        ours = [member(ports, topic) for _ in range(6)]
+        for one in theirs:
+            one.order("join", topic=topic.hex(), server=True, client=True)
+        await asyncio.gather(*(stack.enter_async_context(each) for each in ours))
+        keys = {each.key for each in ours} | {one.key for one in theirs}
+        await asyncio.gather(*(each.hears(len(keys) - 1) for each in ours))
+        for each in ours:
+            assert sorted(key for key, _ in each.heard) == sorted(keys - {each.key})
+            assert (sorted(each.came), each.went) == (sorted(keys - {each.key}), [])
+        for one in theirs:  # among themselves, those who all look first meet 10 minutes later
+            await one.tells("heard", lambda told: told["message"] == {"from": "Python"}, times=len(ours))
