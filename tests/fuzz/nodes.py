@@ -6,13 +6,16 @@ import logging
 import os
 import socket
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
 from nacl.bindings import crypto_secretbox
 
-from linkup_nb.errors import PeerError
+from linkup_nb.errors import LinkupError, PeerError
+from linkup_nb.swarm import dht_dialer
 from linkup_nb.swarm.connection import Connection
+from linkup_nb.swarm.dht_dialer import DhtDialer
 from linkup_nb.swarm.dht_listener import DhtListener
 from linkup_nb.swarm.dht_node import DhtNode
 from linkup_nb.swarm.holepunch import Punchers
@@ -24,19 +27,22 @@ from linkup_nb.wire.dht_connect import (
     Holepunch,
     HolepunchPayload,
     Mode,
+    Relay,
     handshake_prologue,
     holepunch_secret,
 )
+from linkup_nb.wire.dht_nat import MIN_SAMPLES
 from linkup_nb.wire.dht_records import Announcement, Command, MutableValue, PeerRecord, encode_least_seq
 from linkup_nb.wire.dht_rpc import Address, Internal, Reply, Request, decode
 from linkup_nb.wire.keys import KeyPair, blake2b_256
 from linkup_nb.wire.noise import IK, Handshake
-from tests.fuzz.target import Target, any_of, chosen
+from tests.fuzz.target import Target, any_of, chosen, joined, pieces
 
 HOST = "127.0.0.1"
 OURS, THEIRS = KeyPair.from_seed(b"o" * 32), KeyPair.from_seed(b"t" * 32)
 TOPIC = bytes(range(32))
 TARGET = blake2b_256(OURS.public_key)
+MAX_STEPS = 8  # turns of the loop until we have asked for the next thing
 SOMEWHERE: Address = (HOST, 1)
 
 
@@ -68,7 +74,12 @@ class Nodes:
         self.called = DhtNode((), host=HOST, port=0, ephemeral=True)
         for node in (self.server, self.called):
             await node.open()
-        self.listener = DhtListener(self.called, OURS, Punchers(self.called), lambda key: None, _nobody)
+        for port in range(1, 1 + MIN_SAMPLES):
+            self.called._nat.add((HOST, port), self.called.address)  # so that it knows what is before it
+        dht_dialer.SECOND_LOOK = 0.0
+        punchers = Punchers(self.called)
+        self.listener = DhtListener(self.called, OURS, punchers, lambda key: None, _nobody)
+        self.dialer = DhtDialer(self.called, OURS, punchers)
         await self.listener.open()
 
     def run(self, work: Coroutine[Any, Any, None]) -> None:
@@ -126,11 +137,50 @@ class Nodes:
         assert called
         handshake, session = called
         assert handshake.result
-        nonce = bytes(NONCE_SIZE)
-        sealed = nonce + crypto_secretbox(payload, nonce, holepunch_secret(handshake.result.hash))
+        sealed = _sealed(payload, holepunch_secret(handshake.result.hash))
         value = bytes(Holepunch(Mode.FROM_RELAY, session, sealed, self.stranger))
         request = Request(1, self.called.address, Command.PEER_HOLEPUNCH, target=TARGET, value=value)
         self.called._on_request(request, self.stranger, 1000)
+
+    async def answer(self, data: bytes) -> None:
+        """We call somebody who answers all that we ask with these pieces: a handshake, then hole punching."""
+        dial = asyncio.ensure_future(self.dialer.dial(THEIRS.public_key, [self.stranger]))
+        answers = pieces(data)
+        secret = b""
+        while not dial.done():
+            for _ in range(MAX_STEPS):
+                await asyncio.sleep(0)
+            asked = [asked for asked in self.called._io._asked.values() if asked.to == self.stranger]
+            piece = next(answers, None)
+            if not asked or piece is None:
+                break
+            request = decode(asked[0].datagram)
+            assert isinstance(request, Request)
+            value = b""
+            if not request.internal and request.command == Command.PEER_HANDSHAKE:
+                value, secret = _shaken(request.value or b"", piece)
+            elif not request.internal and request.command == Command.PEER_HOLEPUNCH:
+                value = bytes(Holepunch(Mode.REPLY, 0, _sealed(piece, secret), self.stranger))
+            self.called._io.receive(bytes(Reply(request.tid, self.called.address, value=value)), self.stranger)
+        dial.cancel()
+        with suppress(asyncio.CancelledError, LinkupError):
+            await (await dial).close()
+
+
+def _shaken(value: bytes, payload: bytes) -> tuple[bytes, bytes]:
+    """The answer to a handshake with anything in it, and the secret that both have then."""
+    ephemeral = KeyPair.from_seed(os.urandom(32))
+    handshake = Handshake(False, THEIRS, ephemeral, pattern=IK, prologue=handshake_prologue())
+    handshake.receive(dht_connect.Handshake.decode(value).noise)
+    noise = handshake.send(payload)
+    assert handshake.result
+    secret = holepunch_secret(handshake.result.hash)
+    return bytes(dht_connect.Handshake(Mode.REPLY, noise, SOMEWHERE if len(payload) % 4 else None)), secret
+
+
+def _sealed(payload: bytes, secret: bytes) -> bytes:
+    nonce = bytes(NONCE_SIZE)
+    return nonce + crypto_secretbox(payload, nonce, secret)
 
 
 @cache
@@ -157,6 +207,7 @@ DHT_NODE = Target(
         _does(lambda these, data: these.ask(these.called, data)),
         _does(lambda these, data: these.shake(data)),
         _does(lambda these, data: these.punch(data)),
+        _does(lambda these, data: these.answer(data)),
     ),
     [
         *chosen(
@@ -190,6 +241,19 @@ DHT_NODE = Target(
                 bytes(HolepunchPayload(Firewall.UNKNOWN, 0)),
                 bytes(HolepunchPayload(Firewall.CONSISTENT, 1, 0, True, True, (SOMEWHERE,), SOMEWHERE, TOPIC, TOPIC)),
                 bytes(HolepunchPayload(Firewall.RANDOM, 1, 0, False, True, (SOMEWHERE,))),
+            ],
+        ),
+        *chosen(
+            4,
+            [
+                joined(
+                    [
+                        bytes(HandshakePayload(holepunch_id=1, relays=(Relay(SOMEWHERE, SOMEWHERE),), udx_id=1)),
+                        bytes(HolepunchPayload(Firewall.CONSISTENT, 0, addresses=(SOMEWHERE,), token=TOPIC)),
+                        bytes(HolepunchPayload(Firewall.CONSISTENT, 1, punching=True, addresses=(SOMEWHERE,))),
+                    ]
+                ),
+                joined([bytes(HandshakePayload(Firewall.OPEN, udx_id=1, addresses4=(SOMEWHERE,)))]),
             ],
         ),
     ],
