@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 from random import Random
-from time import monotonic
+from time import monotonic, time
 
 import pytest
 
@@ -341,3 +341,50 @@ async def test_who_answers_nonsense_to_everything_does_no_harm() -> None:
             assert await peer.immutable_get(bytes(32)) is None
         assert peer.public_address == peer.address
         await peer.close()
+
+
+async def test_a_node_looks_after_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("REFRESH_EVERY", "SWEEP_EVERY", "SAVE_EVERY"):
+        monkeypatch.setattr(dht_node, name, 0.0)
+    monkeypatch.setattr(dht_node, "TICK", 0.01)
+    async with stranger() as contact:
+        targets: set[bytes | None] = set()
+
+        def answer(request: Request, sender: Address) -> None:
+            targets.add(request.target)
+            contact.reply(request, sender, id=contact.id)
+
+        contact.on_request = answer
+        file = tmp_path / "dht.json"
+        node = await start([contact.address], state=file)
+        node.store.announce(TOPIC, PeerRecord(KEYS.public_key), (HOST, 9), monotonic() - 3600)
+        await until(lambda: len(targets) > 5 and not node.store.counts["announcements"])
+        await until(lambda: load_nodes(file, node.bootstrap) == [contact.address])
+        await node.close()
+
+
+async def test_after_a_sleep_everybody_is_asked_again_and_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dht_node, "TICK", 0.01)
+    async with network(2) as nodes:
+        peer = await start([nodes[0].address], ephemeral=True)
+        woken = asyncio.Event()
+        peer.on("wakeup", woken.set)
+        monkeypatch.setattr(dht_node, "time", lambda: time() + 3600)
+        await asyncio.wait_for(woken.wait(), PATIENCE)
+        assert peer.public_address == peer.address
+        await peer.close()
+
+
+async def test_who_was_cut_off_finds_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module, name in ((dht_io, "FIRST_TIMEOUT"), (dht_io, "TIMEOUT"), (dht_node, "FIRST_RETRY"), (dht_node, "TICK")):
+        monkeypatch.setattr(module, name, 0.02)
+    first = await start()
+    peer = await start([first.address], ephemeral=True)
+    await first.close()
+    await peer.query(Internal.FIND_NODE, TOPIC, internal=True).finished()
+    await until(lambda: not peer.view().nodes)
+    again = DhtNode((), host=HOST, port=first.address[1], ephemeral=False)
+    await again.open()
+    await until(lambda: [each.address for each in peer.view().nodes] == [again.address])
+    await peer.close()
+    await again.close()

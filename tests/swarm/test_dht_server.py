@@ -213,7 +213,7 @@ async def test_values_that_are_not_signed_or_hashed_as_they_say_are_refused(node
         (Command.MUTABLE_PUT, TARGET, given, forged.encode_put()),
         (Command.MUTABLE_PUT, TOPIC, given, good.encode_put()),
         (Command.MUTABLE_PUT, TARGET, None, good.encode_put()),
-        (Command.MUTABLE_PUT, TARGET, given, MutableValue.sign(KEYS, 1, b"").encode_put()),
+        (Command.MUTABLE_PUT, TARGET, given, MutableValue(KEYS.public_key, 1, b"", bytes(64)).encode_put()),
         (Command.IMMUTABLE_PUT, TOPIC, given, b"value"),
         (Command.IMMUTABLE_PUT, blake2b_256(b"value"), None, b"value"),
         (Command.IMMUTABLE_PUT, blake2b_256(bytes(1001)), given, bytes(1001)),
