@@ -147,12 +147,15 @@ class UdxSocket:
         self._transmit()
 
     def _receive(self, size: int, segment: int, address: Address, now: float) -> None:
-        receive = self.endpoint.receive_datagram
+        endpoint, start = self.endpoint, 0
         with memoryview(self._buffer) as view:
-            for start in range(0, size, segment or 1):
-                datagram = view[start : min(start + segment, size)]
-                if not receive(datagram, address, now):
-                    self._tell(self._on_datagram, bytes(datagram), address)
+            while start < size:
+                start += endpoint.receive_run(view[start:size], segment, address, now)
+                if start < size:
+                    datagram = view[start : min(start + segment, size)]
+                    start += segment
+                    if not endpoint.receive_datagram(datagram, address, now):
+                        self._tell(self._on_datagram, bytes(datagram), address)
 
     def _transmit(self) -> None:
         self._transmitting = False

@@ -8,7 +8,7 @@ from collections import Counter, deque
 
 from linkup_nb.errors import DecodeError, UsageError
 from linkup_nb.wire.udx_events import Address, AddressSeen, Datagrams, Event, MessageReceived
-from linkup_nb.wire.udx_packet import decode, is_udx
+from linkup_nb.wire.udx_packet import HEADER, HEADER_SIZE, decode, is_udx
 from linkup_nb.wire.udx_stream import IDLE_TIMEOUT, Stream, StreamState
 
 MAX_STREAMS = 4096  # on one endpoint, those that linger included
@@ -64,6 +64,17 @@ class Endpoint:
         else:
             stream.receive(packet, address, now)
         return True
+
+    def receive_run(self, batch: memoryview, size: int, address: Address, now: float) -> int:
+        """Take those datagrams at the beginning of a batch that are the next data of one stream, as most are.
+
+        All datagrams have `size` bytes, but the last may be smaller. Returns how many bytes of the batch it took; the
+        next datagram is one for `receive_datagram`.
+        """
+        if len(batch) <= HEADER_SIZE:
+            return 0
+        stream = self._streams.get(HEADER.unpack_from(batch)[3])
+        return stream.receive_run(batch, size, address, now) if stream is not None else 0
 
     def datagrams_to_send(self, now: float) -> list[Datagrams]:
         """What is to be sent now, in this order."""

@@ -24,6 +24,7 @@ from linkup_nb.wire.udx_packet import (
     DESTROY,
     END,
     HEADER,
+    HEADER_SIZE,
     HEARTBEAT,
     MAGIC,
     MESSAGE,
@@ -180,6 +181,34 @@ class Stream:
         else:
             self._take_put_off()
             self._take(packet, address, now)
+
+    def receive_run(self, batch: memoryview, size: int, address: Address, now: float) -> int:
+        """See `Endpoint.receive_run`."""
+        receiver = self.receiver
+        if self.state is not StreamState.CONNECTED or address != self.remote or not receiver.takes_run(len(batch)):
+            return 0
+        self._take_put_off()
+        sender, local_id, unpack = self.sender, self.local_id, HEADER.unpack_from
+        window, unacked, expected = sender.window, sender.flight.unacked % NUMBERS, receiver.ack % NUMBERS
+        payloads: list[memoryview] = []
+        start, end = 0, len(batch)
+        while start + HEADER_SIZE < end:
+            if unpack(batch, start) != (MAGIC, DATA, 0, local_id, window, expected, unacked):
+                break
+            payloads.append(batch[start + HEADER_SIZE : start + size])
+            expected = (expected + 1) % NUMBERS
+            start += size
+        if not payloads:
+            return 0
+        if not receiver.readable:
+            self._emit(DataReceived(local_id))
+        receiver.receive_run(payloads)
+        sender.proven = self._ack_due = True
+        self._heard_at = now
+        self._heartbeats = 0
+        self.untouched = False
+        self.wake_at = NOW
+        return min(start, end)
 
     def _put_off(self, packet: Packet, now: float) -> None:
         """Keep an acknowledgement until something is to be sent: many come at a time, and the last one says it all."""
