@@ -61,11 +61,11 @@ def _forgiving(found: list[Check]) -> list[Check]:
 
 
 def _network() -> Check:
+    if on_binder():
+        return Check("network", Outcome.WARNING, "This kernel runs on Binder.", _BINDER_IS_CLOSED, _OWN_MACHINE)
     if offline():
         advice = "To meet people elsewhere, unset it and restart the kernel."
         return Check("network", Outcome.OFF, "LINKUP_OFFLINE keeps every packet on this machine.", advice=advice)
-    if on_binder():
-        return Check("network", Outcome.WARNING, "This kernel runs on Binder.", _BINDER_IS_CLOSED, _OWN_MACHINE)
     addresses = lan_addresses()
     if not addresses:
         seen = "This machine has no network address but its own loopback."

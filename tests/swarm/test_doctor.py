@@ -132,8 +132,11 @@ async def test_udp_that_does_not_get_out(make_swarm: MakeSwarm, monkeypatch: pyt
     assert "UDP is closed there" in named(await examine(swarm), "UDP out").cause
 
 
-async def test_on_binder_it_says_that_udp_is_closed(make_swarm: MakeSwarm, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LINKUP_OFFLINE", "0")
+@pytest.mark.parametrize("offline", ["0", "1"])
+async def test_on_binder_it_says_that_udp_is_closed(
+    make_swarm: MakeSwarm, monkeypatch: pytest.MonkeyPatch, offline: str
+) -> None:
+    monkeypatch.setenv("LINKUP_OFFLINE", offline)
     monkeypatch.setenv("BINDER_REPO_URL", "https://github.com/someone/something")
     network = (await examine(make_swarm(Pointer()))).checks[0]
     assert (network.name, network.outcome) == ("network", Outcome.WARNING)
