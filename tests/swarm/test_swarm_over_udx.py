@@ -9,7 +9,7 @@ from itertools import permutations
 import pytest
 
 from linkup_nb.errors import PeerTimeout
-from linkup_nb.swarm import swarm
+from linkup_nb.swarm import choice
 from linkup_nb.swarm.connection import Connection
 from linkup_nb.swarm.discovery import FoundPeer, PeerStatus
 from linkup_nb.swarm.swarm import Swarm
@@ -36,7 +36,7 @@ async def test_two_kinds_of_peers_that_dial_at_once_agree_on_one_connection(larg
             loop.call_later(chance.uniform(0, 2 * DELAY), javascript.dial, meeting.place)
             loop.call_later(chance.uniform(0, 2 * DELAY), meeting.point, TOPIC, javascript.place)
             await member.hears(1)
-            await asyncio.sleep(1.2 * swarm.DUPLICATE_GRACE)  # after it, nothing changes any more
+            await asyncio.sleep(1.2 * choice.DUPLICATE_GRACE)  # after it, nothing changes any more
             assert member.heard == [(javascript.key, b"from javascript")]
             assert javascript.heard == [b"from python"]
             assert (member.came, member.went) == ([javascript.key], [])
