@@ -144,7 +144,7 @@ async def test_a_python_peer_that_was_killed_is_met_again_when_it_is_back(larger
 
 async def test_topics_change_while_both_stay() -> None:
     one, two = os.urandom(32), os.urandom(32)
-    async with network_of("javascript") as ports, member(ports, one) as ours, javascript() as process:
+    async with network_of("javascript") as ports, javascript() as process, member(ports, one) as ours:
         theirs = await make_peer(process, ports, greeting=GREETING)
         await theirs.join(two)
         await theirs.join(one)
@@ -164,7 +164,7 @@ async def test_topics_change_while_both_stay() -> None:
 
 
 async def test_a_suspended_swarm_meets_javascript_again_when_it_is_resumed() -> None:
-    async with network_of("javascript") as ports, member(ports) as ours, javascript() as process:
+    async with network_of("javascript") as ports, javascript() as process, member(ports) as ours:
         theirs = await make_peer(process, ports, greeting=GREETING)
         await theirs.join(ours.topic)
         await ours.hears(1)
@@ -176,7 +176,7 @@ async def test_a_suspended_swarm_meets_javascript_again_when_it_is_resumed() -> 
 
 
 async def test_who_has_dialled_us_in_silence_is_looked_up_to_know_on_which_topic() -> None:
-    async with network_of("javascript") as ports, member(ports) as ours, javascript() as process:
+    async with network_of("javascript") as ports, javascript() as process, member(ports) as ours:
         await ours.swarm.join(other := os.urandom(32))
         theirs = await make_peer(process, ports)
         await theirs.join(ours.topic)
