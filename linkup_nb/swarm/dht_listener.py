@@ -195,7 +195,7 @@ class DhtListener:
         is_relay = self.announcement.is_relay(sender)
         if payload.round >= session.round:
             session.round = payload.round
-            puncher.expected.add(peer)
+            puncher.expected.append(peer)
             puncher.remote.update(payload, peer[0] if is_relay and payload.remote_token == token else None)
         nat = self._node.nat
         if is_consistent(nat.firewall) and payload.remote_address in (our_addresses(nat) or ()):

@@ -85,7 +85,7 @@ class Stream:
         self._emit = emit
         self._count = count
         self._idle_timeout = idle_timeout
-        self._heard_at = now
+        self.heard_at = now  # when the peer's last packet came
         self._heartbeats = 0
         self._linger_until = 0.0
         self._seen: Address | None = None
@@ -113,12 +113,14 @@ class Stream:
 
     def connect(self, remote_id: int, address: Address, now: float) -> None:
         """Say which stream of the peer's this one belongs to, and where it is; data can be written before."""
+        if not 0 <= remote_id < NUMBERS:
+            raise UsageError(f"a stream's id has 32 bits, {remote_id} has not")
         if self.state is not StreamState.WAITING:
             raise UsageError("a stream is connected once; change_remote is for a peer that has moved")
         self.remote_id, self.remote = remote_id, address
         self.state = StreamState.CONNECTED
         self.sender.proven = address == self._seen
-        self._heard_at = now
+        self.heard_at = now
         self.wake_at = NOW
 
     def change_remote(self, address: Address) -> None:
@@ -204,7 +206,7 @@ class Stream:
             self._emit(DataReceived(local_id))
         receiver.receive_run(payloads)
         sender.proven = self._ack_due = True
-        self._heard_at = now
+        self.heard_at = now
         self._heartbeats = 0
         self.untouched = False
         self.wake_at = NOW
@@ -236,7 +238,7 @@ class Stream:
             sender.proven = True
         else:
             self._notice(address)
-        self._heard_at = now
+        self.heard_at = now
         self._heartbeats = 0
         self.untouched = False
         self.wake_at = NOW
@@ -350,8 +352,8 @@ class Stream:
         if self._idle_timeout is None:
             return None
         if self.state is StreamState.WAITING or self.untouched:
-            return self._heard_at + self._idle_timeout
-        return self._heard_at + self._idle_timeout * (self._heartbeats + 1) / (HEARTBEATS + 1)
+            return self.heard_at + self._idle_timeout
+        return self.heard_at + self._idle_timeout * (self._heartbeats + 1) / (HEARTBEATS + 1)
 
     def _packet(self, kinds: int, payload: bytes = b"") -> Packet:
         receiver = self.receiver

@@ -2,11 +2,13 @@
 
 import asyncio
 import os
+from typing import Any
 
 import pytest
 
 from linkup_nb.errors import HandshakeError, NotReachable, PeerTimeout
 from linkup_nb.swarm import dht_dialer
+from linkup_nb.swarm.dht_io import Answer
 from linkup_nb.wire import dht_connect
 from linkup_nb.wire.dht_connect import HandshakePayload, Mode, Refusal, handshake_prologue
 from linkup_nb.wire.dht_records import Command
@@ -14,7 +16,7 @@ from linkup_nb.wire.dht_rpc import Reply, Request
 from linkup_nb.wire.keys import KeyPair
 from linkup_nb.wire.noise import IK, Handshake
 from linkup_nb.wire.udx_events import Address
-from tests.swarm.dht_peers import Peer, opened, peers, until
+from tests.swarm.dht_peers import PATIENCE, Peer, opened, peers, until
 
 
 @pytest.mark.parametrize("hidden", [(), (0,), (1,), (0, 1)], ids=["both open", "server", "client", "both firewalled"])
@@ -52,11 +54,11 @@ async def test_nodes_that_are_said_to_know_the_peer_are_asked_first() -> None:
         asked: list[Address] = []
         request = client.node.request
 
-        async def watched(to: Address, command: int, **more: object) -> object:
+        async def watched(to: Address, *rest: Any, **more: Any) -> Answer:
             asked.append(to)
-            return await request(to, command, **more)  # type: ignore[arg-type]
+            return await request(to, *rest, **more)
 
-        client.node.request = watched  # type: ignore[assignment, method-assign]
+        client.node.request = watched  # type: ignore[method-assign]
         relay = server.listener.announcement.addresses[0]
         await client.dialer.dial(server.key, [("127.0.0.1", 1), relay])
         assert set(asked) == {("127.0.0.1", 1), relay}
@@ -67,6 +69,30 @@ async def test_a_peer_at_its_own_address_is_called_directly() -> None:
         ours = await client.dialer.dial(server.key, [server.node.address])
         assert ours.address == server.node.address
         await opened(ours, server)
+
+
+async def test_who_sends_first_goes_by_what_the_peer_was_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dht_dialer, "PASSIVE_TIMEOUT", 10 * PATIENCE)
+    async with peers() as (server, client):
+        server.hide()
+        client.hide()
+        request = client.node.request
+
+        async def and_then_reachable(*asked: Any, **more: Any) -> Answer:
+            answer = await request(*asked, **more)
+            client.node._nat.open = True
+            return answer
+
+        client.node.request = and_then_reachable  # type: ignore[method-assign]
+        async with asyncio.timeout(PATIENCE):
+            await opened(await client.dialer.dial(server.key), server)
+
+
+async def test_a_node_that_is_not_the_peer_does_not_answer_for_it() -> None:
+    async with peers() as (server, client):
+        with pytest.raises(NotReachable, match=r"do not know where it is|no node"):
+            await client.dialer.dial(client.key, [server.node.address])
+        assert server.came.empty()
 
 
 async def test_a_peer_that_is_not_there_is_named() -> None:

@@ -179,6 +179,16 @@ async def test_a_probe_is_for_the_puncher_that_knows_its_sender(sides: tuple[Sid
     await stranger.close()
 
 
+@between(Firewall.CONSISTENT, Firewall.CONSISTENT)
+async def test_a_relay_names_only_so_many_addresses_that_count(sides: tuple[Side, Side]) -> None:
+    puncher = sides[0].puncher
+    for port in range(1, 100):
+        puncher.expected.append((HOST, port))
+    assert not puncher.knows((HOST, 1))
+    assert puncher.knows((HOST, 99))
+    assert sum(puncher.knows((HOST, port)) for port in range(1, 100)) == holepunch.MAX_EXPECTED
+
+
 async def test_turns_are_apart() -> None:
     turn = RandomTurn()
     turn.take()
