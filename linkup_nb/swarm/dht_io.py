@@ -80,7 +80,7 @@ class DhtIo:
         self.address: Address
         self._loop = asyncio.get_running_loop()
         self._offline = offline()
-        self._closed = False
+        self._opened = self._closed = False
         self._asked: dict[int, _Asked] = {}
         self._window = 0
         self._waiting: deque[_Asked] = deque()
@@ -98,11 +98,13 @@ class DhtIo:
         """Bind the socket; port 0 takes a free one. Raises `OSError`."""
         self.socket = UdxSocket(host, port, on_event=lambda event: self.on_event(event), on_datagram=self.receive)
         self.address = self.socket.address
+        self._opened = True
 
     def close(self) -> None:
         """Close the socket; requests that still wait are given up."""
+        if self._opened and not self._closed:
+            self.socket.close()
         self._closed = True
-        self.socket.close()
         self._waiting.clear()
         for asked in list(self._asked.values()):
             self._settle(asked, None)
@@ -234,7 +236,8 @@ class DhtIo:
         self._leave_window(asked)
         if asked.sent > asked.retries:
             self._settle(asked, None)
-            self.on_silence(asked.to)
+            if asked.retries:  # a single datagram may have been lost
+                self.on_silence(asked.to)
         else:
             self._send_in_turn(asked)
 

@@ -25,7 +25,7 @@ from linkup_nb.swarm.dht_state import load_nodes, save_nodes
 from linkup_nb.swarm.dht_upkeep import Upkeep
 from linkup_nb.swarm.dht_view import DhtView, KnownNode, QueryView
 from linkup_nb.swarm.udx_socket import UdxSocket
-from linkup_nb.wire.dht_nat import NatSample, NatSampler
+from linkup_nb.wire.dht_nat import MIN_SAMPLES, NatSample, NatSampler
 from linkup_nb.wire.dht_records import Command, PeerRecord
 from linkup_nb.wire.dht_rpc import ID_SIZE, Address, Internal, Reply, Request, distance, node_id
 from linkup_nb.wire.dht_scope import scope
@@ -127,9 +127,10 @@ class DhtNode(Events, DhtClient):
     @property
     def public_address(self) -> Address | None:
         """Where others see us, if they agree."""
-        if (seen_as := self._nat.sample.address) is not None:
-            return seen_as
-        return self.address if self._declared and self._host != "0.0.0.0" else None
+        sample = self._nat.sample
+        if self._declared and self._host != "0.0.0.0" and (sample.address is None or sample.seen_by < MIN_SAMPLES):
+            return self.address
+        return sample.address
 
     @property
     def counters(self) -> Counter[str]:

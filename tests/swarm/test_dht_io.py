@@ -31,7 +31,7 @@ class Asker(DhtIo):
         self.open("127.0.0.1", 0)
 
     def ask_for(
-        self, to: Address, command: int = Internal.PING, **fields: bytes | None
+        self, to: Address, command: int = Internal.PING, **fields: bytes | int | None
     ) -> "asyncio.Future[Answer | None]":
         answer: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()
         self.ask(to, command, answer.set_result, internal=True, **fields)  # type: ignore[arg-type]
@@ -83,6 +83,11 @@ async def test_a_request_that_is_lost_is_sent_again(io: Asker, other: Stranger, 
     assert first == again
     other.reply(again, io.address)
     assert await asyncio.wait_for(future, PATIENCE)
+    assert io.silent == []
+
+
+async def test_one_lost_datagram_does_not_make_a_node_silent(io: Asker, other: Stranger, impatient: None) -> None:
+    assert await asyncio.wait_for(io.ask_for(other.address, retries=0), PATIENCE) is None
     assert io.silent == []
 
 

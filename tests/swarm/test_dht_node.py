@@ -181,6 +181,14 @@ async def test_a_lone_node_on_all_addresses_learns_its_own_from_the_first_who_as
     await first.close()
 
 
+async def test_one_liar_does_not_move_a_node_that_says_where_it_is() -> None:
+    async with stranger() as liar:
+        liar.on_request = lambda request, sender: liar.send(Reply(request.tid, ("127.0.0.9", 1), liar.id), sender)
+        node = await start([liar.address])
+        assert (node.id, node.public_address) == (node_id(node.address), node.address)
+        await node.close()
+
+
 async def test_the_nodes_known_last_time_are_a_way_back_in(tmp_path: Path) -> None:
     file = tmp_path / "dht.json"
     async with network(4) as nodes:
@@ -261,8 +269,10 @@ async def test_who_waits_for_a_network_is_told_that_the_node_was_closed() -> Non
 
 async def test_a_port_that_is_taken_is_said_in_words_and_the_usual_one_is_only_preferred() -> None:
     first = await start()
+    second = DhtNode((), host=HOST, port=first.address[1])
     with pytest.raises(UsageError, match=rf"UDP port {first.address[1]} of {HOST} cannot be had .*choose another"):
-        await DhtNode((), host=HOST, port=first.address[1]).open()
+        await second.open()
+    await second.close()
     await first.close()
     usual = [DhtNode((), host=HOST) for _ in range(2)]
     for node in usual:
