@@ -71,6 +71,7 @@ class Stream:
         local_id: int,
         emit: Callable[[Event], bool],
         count: Callable[[str], None],
+        woken: Callable[["Stream"], None],
         now: float,
         idle_timeout: float | None,
     ) -> None:
@@ -79,7 +80,8 @@ class Stream:
         self.remote: Address | None = None
         self.state = StreamState.WAITING
         self.untouched = True  # nothing was sent, and nothing has come
-        self.wake_at: float | None = None  # when `datagrams_to_send` may have something
+        self._woken = woken
+        self._wake_at: float | None = None
         self.sender = Sender(local_id)
         self.receiver = Receiver()
         self._emit = emit
@@ -100,6 +102,17 @@ class Stream:
 
     def __repr__(self) -> str:
         return f"Stream({self.local_id}, {self.state.value}, {self.remote})"
+
+    @property
+    def wake_at(self) -> float | None:
+        """When `datagrams_to_send` may have something."""
+        return self._wake_at
+
+    @wake_at.setter
+    def wake_at(self, when: float | None) -> None:
+        self._wake_at = when
+        if when == NOW:
+            self._woken(self)
 
     @property
     def buffered(self) -> int:

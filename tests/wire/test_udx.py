@@ -174,3 +174,22 @@ def test_a_batch_is_taken_as_its_datagrams_would_be(name: str, remote: tuple[str
         for end in ends
     )
     assert one == other
+
+
+def test_of_many_streams_only_those_are_looked_at_that_have_something_to_do() -> None:
+    endpoint = Endpoint()
+    streams = [endpoint.open_stream(number, 0.0, idle_timeout=10.0 + number) for number in range(100)]
+    endpoint.datagrams_to_send(0.0)
+    assert endpoint.get_timer() == 10.0
+    streams[50].connect(1, OTHER, 1.0)
+    streams[50].write(b"data")
+    assert endpoint.get_timer() == 0.0
+    assert [batch.address for batch in endpoint.datagrams_to_send(1.0)] == [OTHER]
+    assert endpoint.get_timer() == 2.0  # to send it again
+    times = []
+    while (at := endpoint.get_timer()) is not None:
+        times.append(at)
+        endpoint.datagrams_to_send(at)
+    assert endpoint.streams == ()
+    assert times == sorted(times)
+    assert len(times) < 150
