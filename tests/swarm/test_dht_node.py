@@ -146,7 +146,6 @@ async def test_a_node_that_cannot_be_reached_by_strangers_keeps_nothing(monkeypa
 
 async def test_a_node_that_can_no_longer_be_reached_keeps_nothing_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dht_node, "STABLE_AFTER", 0.0)
-    monkeypatch.setattr(dht_reach, "PATIENCE", 0.05)
     async with stranger() as contact:
         open_ = True
 
@@ -160,6 +159,7 @@ async def test_a_node_that_can_no_longer_be_reached_keeps_nothing_any_more(monke
         peer = await start([contact.address], ephemeral=None)
         assert peer.id == node_id(peer.address)
         open_ = False
+        monkeypatch.setattr(dht_reach, "PATIENCE", 0.05)
         gone = asyncio.Event()
         peer.on("ephemeral", gone.set)
         await peer.rejoin()
