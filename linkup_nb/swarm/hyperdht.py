@@ -105,6 +105,9 @@ class HyperDHT:
         except UsageError as error:
             self._trouble = str(error).rstrip(".")
             raise
+        except asyncio.CancelledError:
+            await node.close()
+            raise
         self._node = node
         self._announcer = announcer
         punchers = Punchers(node)
