@@ -10,7 +10,7 @@ from linkup_nb.notebook.teller import Shown
 from linkup_nb.swarm.check import Outcome
 
 FIRST_LOOK = 6.0  # seconds after which most of those who can be found have been found
-NEXT_LOOK = 30.0  # seconds
+NEXT_LOOK = 60.0  # seconds
 
 
 class Diagnosis:

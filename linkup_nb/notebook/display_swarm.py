@@ -116,7 +116,7 @@ def _report(report: Report) -> str:
     worst = report.worst
     title = f"{worst.name}: {worst.outcome.value}" if worst else "All is well"
     header = ("looked at", "", "what was seen", "why", "what to try")
-    return titled(title, str(worst or "")) + table(header, rows, most=MAX_CHECKS, width=MAX_SENTENCES)
+    return titled(title, worst.seen if worst else "") + table(header, rows, most=MAX_CHECKS, width=MAX_SENTENCES)
 
 
 def _dht(view: DhtView) -> str:

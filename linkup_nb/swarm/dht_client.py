@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterable
 from time import monotonic
 
-from linkup_nb.errors import DecodeError, NotAvailable, PeerTimeout, UsageError
+from linkup_nb.errors import DecodeError, NotAvailable, UsageError
 from linkup_nb.swarm.dht_io import RETRIES, Answer
 from linkup_nb.swarm.dht_query import Query
 from linkup_nb.wire.dht_records import (
@@ -36,7 +36,7 @@ class DhtClient(ABC):
         """Our own id, if we keep things for others."""
 
     @abstractmethod
-    async def request(
+    def ask(
         self,
         to: Address,
         command: int,
@@ -46,8 +46,8 @@ class DhtClient(ABC):
         value: bytes | None = None,
         token: bytes | None = None,
         retries: int = RETRIES,
-    ) -> Answer:
-        """Ask one node; raises `PeerTimeout`. Look at `reply.error` of the answer."""
+    ) -> "asyncio.Future[Answer | None]":
+        """Ask one node, without waiting; the future gets its answer, or `None` when none came in time."""
 
     @abstractmethod
     def query(self, command: int, target: bytes, value: bytes | None = None, *, internal: bool = False) -> Query:
@@ -112,7 +112,7 @@ class DhtClient(ABC):
                 if any(record.public_key == key_pair.public_key for record in _records(answer))
             ]
         else:
-            asked = (self._ask_again(node, topic) for node in nodes)
+            asked = [self.ask(node, Command.FIND_PEER, target=topic) for node in nodes]
             holders = [answer for answer in await asyncio.gather(*asked) if answer is not None]
         await self._commit(Command.UNANNOUNCE, topic, key_pair, holders, ())
 
@@ -166,26 +166,15 @@ class DhtClient(ABC):
             token, id_ = node.reply.token, node.reply.id
             if token is not None and id_ is not None:
                 signed = Announcement.sign(command, key_pair, topic, id_, token, relays)
-                done.append(self._write(node, command, topic, bytes(signed)))
+                done.append(self.ask(node.sender, command, target=topic, value=bytes(signed), token=token))
         answers = await asyncio.gather(*done)
         return tuple(answer for answer in answers if answer is not None and answer.reply.error == Failure.NONE)
 
     async def _put(self, command: Command, target: bytes, value: bytes, nodes: Iterable[Answer]) -> list[int]:
         """The error in the reply of each node that has replied."""
-        answers = await asyncio.gather(*(self._write(node, command, target, value) for node in nodes))
+        asked = [self.ask(node.sender, command, target=target, value=value, token=node.reply.token) for node in nodes]
+        answers = await asyncio.gather(*asked)
         return [answer.reply.error for answer in answers if answer is not None]
-
-    async def _write(self, node: Answer, command: Command, target: bytes, value: bytes) -> Answer | None:
-        try:
-            return await self.request(node.sender, command, target=target, value=value, token=node.reply.token)
-        except PeerTimeout:
-            return None
-
-    async def _ask_again(self, node: Address, topic: bytes) -> Answer | None:
-        try:
-            return await self.request(node, Command.FIND_PEER, target=topic)
-        except PeerTimeout:
-            return None
 
 
 def _records(answer: Answer) -> list[PeerRecord]:

@@ -49,7 +49,10 @@ _UNPUNCHABLE = "each of the two firewalls shows another port to everyone, so no 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A peer that has answered: what it said, through which node, and where that node sees it and us."""
+    """A peer that has answered: what it said, through which node, and where that node sees it and us.
+
+    `passive` if we have told it that everyone reaches us, so that it is to send first.
+    """
 
     handshake: Handshake
     payload: HandshakePayload
@@ -57,6 +60,7 @@ class Call:
     server_address: Address
     client_address: Address
     relayed: bool
+    passive: bool
 
 
 def local_addresses(node: DhtNode) -> tuple[Address, ...]:
@@ -114,11 +118,12 @@ class DhtDialer:
             prologue=handshake_prologue(),
             remote_public_key=public_key,
         )
-        firewall = Firewall.OPEN if is_open(self._node) else Firewall.UNKNOWN
+        passive = is_open(self._node)
+        firewall = Firewall.OPEN if passive else Firewall.UNKNOWN
         payload = HandshakePayload(firewall, addresses4=named_addresses(self._node), udx_id=stream_id)
         noise = handshake.send(bytes(payload))
         answered: asyncio.Future[Call] = asyncio.get_running_loop().create_future()
-        attempts = _Attempts(self._node, public_key, noise, handshake, answered)
+        attempts = _Attempts(self._node, public_key, noise, handshake, answered, passive)
         search = asyncio.create_task(attempts.run(relays))
         try:
             async with asyncio.timeout(CALL_TIMEOUT):
@@ -138,7 +143,7 @@ class DhtDialer:
         if payload.firewall == Firewall.OPEN or not payload.relays:
             public = (address for address in payload.addresses4 if scope(address[0]) is Scope.WORLD)
             return here, next(filter(lambda address: may_dial(*address), public), call.server_address)
-        if is_open(self._node):
+        if call.passive:
             with suppress(TimeoutError):
                 return await asyncio.wait_for(asyncio.shield(found), PASSIVE_TIMEOUT)
             raise NotReachable(f"the peer was to send first, and did not within {PASSIVE_TIMEOUT:g} s")
@@ -182,13 +187,20 @@ class _Attempts:
     """Calls one peer through several nodes, until one of them brings its answer."""
 
     def __init__(
-        self, node: DhtNode, public_key: bytes, noise: bytes, handshake: Handshake, answered: asyncio.Future[Call]
+        self,
+        node: DhtNode,
+        public_key: bytes,
+        noise: bytes,
+        handshake: Handshake,
+        answered: asyncio.Future[Call],
+        passive: bool,
     ) -> None:
         self._node = node
         self._public_key = public_key
         self._noise = noise
         self._handshake = handshake
         self._answered = answered
+        self._passive = passive
         self._tried: set[Address] = set()
         self._slots = asyncio.Semaphore(MAX_ATTEMPTS)
         self._failure: LinkupError = NotReachable("no node of the network knows this peer: it is not there at present")
@@ -221,7 +233,17 @@ class _Attempts:
             except LinkupError as error:
                 self._failure = error
             else:
-                settle(self._answered, call)
+                self._take(call)
+
+    def _take(self, call: Call) -> None:
+        """Whatever the peer itself has answered ends the search for it."""
+        if not self._answered.done():
+            try:
+                _check(call.payload)
+            except LinkupError as error:
+                self._answered.set_exception(error)
+            else:
+                self._answered.set_result(call)
 
     async def _ask(self, relay: Address) -> Call:
         value = bytes(dht_connect.Handshake(Mode.FROM_CLIENT, self._noise))
@@ -234,9 +256,9 @@ class _Attempts:
             raise ProtocolError("a node answered a handshake with something else")
         handshake = copy(self._handshake)  # a node may have made the answer up; then others still have their chance
         payload = HandshakePayload.decode(handshake.receive(reply.noise))
-        _check(payload)
         server = reply.peer_address or relay
-        return Call(handshake, payload, relay, server, answer.reply.to, reply.peer_address is not None)
+        relayed = reply.peer_address is not None
+        return Call(handshake, payload, relay, server, answer.reply.to, relayed, self._passive)
 
 
 def settle(future: asyncio.Future[T], result: T) -> None:
@@ -342,7 +364,7 @@ class _HolePunch:
         echoed = token is not None and payload.remote_token == token
         self._puncher.remote.update(payload, relay.peer_address[0] if echoed else None)
         if reply.peer_address is not None:
-            self._puncher.expected.add(reply.peer_address)
+            self._puncher.expected.append(reply.peer_address)
             if relay.relay_address == call.relay and reply.peer_address != self._server_address:
                 self._server_address = reply.peer_address  # it now sends from another socket
                 self._puncher.unlock(reply.peer_address)

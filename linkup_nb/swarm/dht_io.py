@@ -80,7 +80,7 @@ class DhtIo:
         self.address: Address
         self._loop = asyncio.get_running_loop()
         self._offline = offline()
-        self._closed = False
+        self._opened = self._closed = False
         self._asked: dict[int, _Asked] = {}
         self._window = 0
         self._waiting: deque[_Asked] = deque()
@@ -96,13 +96,15 @@ class DhtIo:
 
     def open(self, host: str, port: int) -> None:
         """Bind the socket; port 0 takes a free one. Raises `OSError`."""
-        self.socket = UdxSocket(host, port, on_event=lambda event: self.on_event(event), on_datagram=self._on_datagram)
+        self.socket = UdxSocket(host, port, on_event=lambda event: self.on_event(event), on_datagram=self.receive)
         self.address = self.socket.address
+        self._opened = True
 
     def close(self) -> None:
         """Close the socket; requests that still wait are given up."""
+        if self._opened and not self._closed:
+            self.socket.close()
         self._closed = True
-        self.socket.close()
         self._waiting.clear()
         for asked in list(self._asked.values()):
             self._settle(asked, None)
@@ -122,7 +124,8 @@ class DhtIo:
         """Ask a node; `done` is called with its answer, or with `None` when none came in time."""
         full = len(self._asked) >= MAX_IN_FLIGHT
         if full or self._closed or not self._may_send(to):
-            self.counters["requests not sent: too many in flight"] += full
+            if full:
+                self.counters["requests not sent: too many in flight"] += 1
             self._loop.call_soon(done, None)
             return
         tid = randbits(16)
@@ -163,11 +166,11 @@ class DhtIo:
     def _on_proof(self, address: Address, answer: Answer | None) -> None:
         self._proving.discard(address)
         held = self._held.pop(address, [])
-        if answer is None:
-            self.counters["replies dropped: the asker's address was not proven"] += len(held)
-            return
         for data in held:
-            self.socket.send_datagram(data, address)
+            if answer is not None:
+                self.socket.send_datagram(data, address)
+            else:
+                self.counters["replies dropped: the asker's address was not proven"] += 1
 
     def _is_proven(self, address: Address) -> bool:
         return self._proven.get(address, 0.0) > monotonic() - PROVEN_FOR
@@ -179,7 +182,8 @@ class DhtIo:
         self.counters["datagrams not sent: address not allowed"] += 1
         return False
 
-    def _on_datagram(self, data: bytes, sender: Address) -> None:
+    def receive(self, data: bytes, sender: Address) -> None:
+        """Take a datagram that is not UDX."""
         if len(data) == 1:
             self.on_probe(sender)
             return
@@ -232,7 +236,8 @@ class DhtIo:
         self._leave_window(asked)
         if asked.sent > asked.retries:
             self._settle(asked, None)
-            self.on_silence(asked.to)
+            if asked.retries:  # a single datagram may have been lost
+                self.on_silence(asked.to)
         else:
             self._send_in_turn(asked)
 

@@ -195,7 +195,7 @@ class DhtListener:
         is_relay = self.announcement.is_relay(sender)
         if payload.round >= session.round:
             session.round = payload.round
-            puncher.expected.add(peer)
+            puncher.expected.append(peer)
             puncher.remote.update(payload, peer[0] if is_relay and payload.remote_token == token else None)
         nat = self._node.nat
         if is_consistent(nat.firewall) and payload.remote_address in (our_addresses(nat) or ()):
@@ -240,12 +240,13 @@ class DhtListener:
         session = self._sessions.pop(noise)
         del self._by_id[session.id]
         self._stop_punching(session)
-        if session.stream is not None:
-            session.stream.give_up()
+        if session.stream is None:
+            return
         if session.connection is None:
-            self.counters["calls never finished"] += session.stream is not None
+            self.counters["calls never finished"] += 1
+            session.stream.give_up()
         elif not session.connection.remote_public_key:
-            self._tasks.start(session.connection.close(), "the end of an unfinished call")
+            session.stream.abort()
 
     async def _sweep(self) -> None:
         while True:

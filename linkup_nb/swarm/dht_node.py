@@ -25,7 +25,7 @@ from linkup_nb.swarm.dht_state import load_nodes, save_nodes
 from linkup_nb.swarm.dht_upkeep import Upkeep
 from linkup_nb.swarm.dht_view import DhtView, KnownNode, QueryView
 from linkup_nb.swarm.udx_socket import UdxSocket
-from linkup_nb.wire.dht_nat import NatSample, NatSampler
+from linkup_nb.wire.dht_nat import MIN_SAMPLES, NatSample, NatSampler
 from linkup_nb.wire.dht_records import Command, PeerRecord
 from linkup_nb.wire.dht_rpc import ID_SIZE, Address, Internal, Reply, Request, distance, node_id
 from linkup_nb.wire.dht_scope import scope
@@ -127,9 +127,10 @@ class DhtNode(Events, DhtClient):
     @property
     def public_address(self) -> Address | None:
         """Where others see us, if they agree."""
-        if (seen_as := self._nat.sample.address) is not None:
-            return seen_as
-        return self.address if self._declared and self._host != "0.0.0.0" else None
+        sample = self._nat.sample
+        if self._declared and self._host != "0.0.0.0" and (sample.address is None or sample.seen_by < MIN_SAMPLES):
+            return self.address
+        return sample.address
 
     @property
     def counters(self) -> Counter[str]:
@@ -199,6 +200,29 @@ class DhtNode(Events, DhtClient):
         self._resolved.set()
         await self._save()
 
+    def ask(
+        self,
+        to: Address,
+        command: int,
+        *,
+        internal: bool = False,
+        target: bytes | None = None,
+        value: bytes | None = None,
+        token: bytes | None = None,
+        retries: int = RETRIES,
+    ) -> "asyncio.Future[Answer | None]":
+        """Ask one node, without waiting; the future gets its answer, or `None` when none came in time."""
+        future: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()
+
+        def on_answer(answer: Answer | None) -> None:
+            if not future.done():
+                future.set_result(answer)
+
+        self._io.ask(
+            to, command, on_answer, internal=internal, target=target, value=value, token=token, retries=retries
+        )
+        return future
+
     async def request(
         self,
         to: Address,
@@ -211,23 +235,9 @@ class DhtNode(Events, DhtClient):
         retries: int = RETRIES,
     ) -> Answer:
         """Ask one node; raises `PeerTimeout`. Look at `reply.error` of the answer."""
-        done: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()
-
-        def on_answer(answer: Answer | None) -> None:
-            if not done.done():
-                done.set_result(answer)
-
-        self._io.ask(
-            to,
-            command,
-            on_answer,
-            internal=internal,
-            target=target,
-            value=value,
-            token=token,
-            retries=retries,
+        answer = await self.ask(
+            to, command, internal=internal, target=target, value=value, token=token, retries=retries
         )
-        answer = await done
         if answer is None:
             raise PeerTimeout(f"no reply from the node at {to[0]}:{to[1]}")
         return answer
@@ -300,7 +310,7 @@ class DhtNode(Events, DhtClient):
 
     def _on_answer(self, answer: Answer) -> None:
         host, port = answer.reply.to
-        if port and scope(host):
+        if port and scope(host) is scope(answer.sender[0]):  # else it lies, or sees us by a way that no other node has
             self._nat.add(answer.sender, (host, port))
         self._upkeep.answered(answer)
         if self._declared and self.id is None:
@@ -321,9 +331,10 @@ class DhtNode(Events, DhtClient):
         if not self._entries and not len(self._table) and self.bootstrap:
             await self._resolved.wait()
         nearest = self._table.closest(target)
-        if len(nearest) < K:
-            nearest += [node for node in self._entries if node not in nearest and not self._upkeep.is_silent(node)]
-        return nearest
+        if len(nearest) >= K:
+            return nearest
+        entries = [node for node in self._entries if not self._upkeep.is_silent(node)]
+        return [*nearest, *entries] or self._entries
 
     def _enter(self) -> None:
         if self._entering is None or self._entering.done():
@@ -348,9 +359,11 @@ class DhtNode(Events, DhtClient):
         return await self._find_neighbours()
 
     async def _find_neighbours(self) -> bool:
-        replied = False
-        async for _ in self.query(Internal.FIND_NODE, self._table.own_id, internal=True):
-            replied = True
+        replied, place = False, None
+        while place != self._table.own_id:  # which may become another on the way
+            place = self._table.own_id
+            async for _ in self.query(Internal.FIND_NODE, place, internal=True):
+                replied = True
         return replied
 
     async def _resolve(self) -> None:
@@ -360,22 +373,23 @@ class DhtNode(Events, DhtClient):
         self._entries = list(dict.fromkeys([*self._entries, *chain.from_iterable(found)]))
         self._resolved.set()
 
-    def _settle(self) -> None:
-        """Take the place in the network that belongs to our address, and serve others from there."""
+    def _settle(self) -> bool:
+        """Take the place in the network that belongs to our address, to serve others; false if it is ours already."""
         address = self.public_address
         if address is None or self.id == node_id(address):
-            return
+            return False
         self._io.id = node_id(address)
         self._table.recentre(self._io.id)
-        self._tasks.start(self._find_neighbours(), "DHT: new neighbours")
         self.emit("persistent")
+        return True
 
     async def _review(self) -> None:
         """See where others see us, and whether we can serve them."""
         self._reviewed_at, before = monotonic(), self._reviewed_as
         self._reviewed_as = self._nat.sample.address
         if self._declared:
-            self._settle()
+            if self._settle():
+                await self._find_neighbours()
             return
         nodes = [contact.address for contact in self._table.oldest()[::-1]] or self._entries
         self._nat.open = self._reviewed_as is not None and await is_reachable(self._io, nodes)
@@ -386,8 +400,9 @@ class DhtNode(Events, DhtClient):
                 self.emit("ephemeral")
         elif self._reachable_since is None or self._reviewed_as != before:
             self._reachable_since = monotonic()
-        if self._reachable_since is not None and monotonic() - self._reachable_since >= STABLE_AFTER:
-            self._settle()
+        stable = self._reachable_since is not None and monotonic() - self._reachable_since >= STABLE_AFTER
+        if stable and self._settle():
+            await self._find_neighbours()
 
     async def _keep(self) -> None:
         """Look after the table, what is stored, and our own place."""

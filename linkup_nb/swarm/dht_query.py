@@ -17,8 +17,8 @@ ALPHA = 10  # nodes asked at a time, not counting those that are slow to reply
 MIN_PATIENCE = 0.15  # seconds until a node without a reply no longer holds up a query
 MAX_PATIENCE = 0.5  # seconds; also the patience before the first reply
 PATIENCE_FACTOR = 4  # in between: this many times the slowest reply of the query so far
-LONG_PATIENCE = 1.0  # seconds, if there are fewer than `K` replies and nobody else to ask: meanwhile it is asked again
-STALL = 0.05  # seconds by which our own loop may be late before the nodes get their time anew
+LONG_PATIENCE = 1.0  # seconds for one that was there before, if there are few replies and nobody else to ask
+WATCH_EVERY = 0.05  # seconds; if our own loop is late by as much, the nodes get their time anew
 MAX_ASKED = 200  # nodes asked in one query
 MAX_NAMED = 2000  # nodes named in one query
 MAX_DEAD_NAMES = 8  # nodes without a reply that one node may name before the others that it names are passed over
@@ -82,10 +82,10 @@ class Query:
         self._closest: list[tuple[int, Answer]] = []
         self._answers: deque[Answer] = deque()
         self._news = asyncio.Event()
+        self._slow = 0
         self._replied = False
         self._slowest = 0.0
         self._timer: asyncio.TimerHandle | None = None
-        self._due = 0.0  # when the timer fires
         self._over = False
 
     @property
@@ -132,12 +132,14 @@ class Query:
         self._over = True
         self._candidates.clear()
         self._news.set()
-        self._stop_timer()
+        if self._timer:
+            self._timer.cancel()
 
     async def _begin(self) -> None:
         self._began = monotonic()
         for address in await self._start():
             self._add(address, None)
+        self._watch()
         self._go_on()
 
     def _add(self, address: Address, named_by: Address | None) -> None:
@@ -146,40 +148,35 @@ class Query:
             heappush(self._candidates, (distance(node_id(address), self.target), address))
 
     def _go_on(self) -> None:
-        waiting = self._waiting()
-        while waiting < ALPHA and self._candidates:
+        while len(self._awaited) - self._slow < ALPHA and self._candidates:
             away, address = heappop(self._candidates)
             if not self._is_near(away) or len(self._asked) >= MAX_ASKED:
                 self._candidates.clear()
                 break
             named_by = self._named[address]
             if named_by is None or self._dead_names[named_by] < MAX_DEAD_NAMES:
-                waiting += 1
                 asked = _Asked(address, away, named_by, monotonic())
                 self._asked.append(asked)
                 self._awaited[asked] = asked.at
                 self._ask(address, partial(self._on_answer, asked))
-        if not self._candidates and (not self._awaited or (self._replied and not self._waiting())):
+        if not self._candidates and (not self._awaited or (self._replied and self._is_vain())):
             self.close()
-        else:
-            self._watch()
 
-    def _waiting(self) -> int:
-        """How many of those that we have asked may well answer yet."""
-        horizon = monotonic() - self._patience
-        return sum(since > horizon for since in self._awaited.values())
-
-    @property
-    def _patience(self) -> float:
-        if not self._candidates and len(self._closest) < K:
-            return LONG_PATIENCE
-        return min(MAX_PATIENCE, max(MIN_PATIENCE, PATIENCE_FACTOR * self._slowest)) if self._replied else MAX_PATIENCE
+    def _is_vain(self) -> bool:
+        """Whether there is little hope for an answer of those that were asked."""
+        horizon = monotonic() - LONG_PATIENCE
+        enough = len(self._closest) >= K
+        return all(
+            asked.slow and (enough or asked.named_by is not None or since <= horizon)
+            for asked, since in self._awaited.items()
+        )
 
     def _is_near(self, away: int) -> bool:
         return len(self._closest) < K or away < self._closest[-1][0]
 
     def _on_answer(self, asked: _Asked, answer: Answer | None) -> None:
-        self._awaited.pop(asked, None)
+        del self._awaited[asked]
+        self._slow -= asked.slow
         asked.answer = answer
         if answer is None:
             self._blame(asked)
@@ -208,27 +205,23 @@ class Query:
             self._dead(asked.address, asked.named_by)
 
     def _watch(self) -> None:
-        now, patience = monotonic(), self._patience
-        due = next((since + patience for since in self._awaited.values() if since + patience > now), None)
-        if due is not None and (self._timer is None or due < self._due):
-            self._stop_timer()
-            self._due = due
-            self._timer = asyncio.get_running_loop().call_later(due - now, self._pass_over, patience)
+        due = monotonic() + WATCH_EVERY
+        self._timer = asyncio.get_running_loop().call_later(WATCH_EVERY, self._pass_over, due)
 
-    def _stop_timer(self) -> None:
-        if self._timer:
-            self._timer.cancel()
-            self._timer = None
-
-    def _pass_over(self, patience: float) -> None:
-        self._timer = None
+    def _pass_over(self, due: float) -> None:
+        """Let the slow leave their places to others."""
         now = monotonic()
-        late = now - self._due > STALL
+        late = now - due > WATCH_EVERY
+        patience = MAX_PATIENCE
+        if self._replied:
+            patience = min(MAX_PATIENCE, max(MIN_PATIENCE, PATIENCE_FACTOR * self._slowest))
         for asked, since in self._awaited.items():
             if late:
                 self._awaited[asked] = now  # it was we who were slow; their replies may wait to be read
             elif not asked.slow and since <= now - patience:
                 asked.slow = True
+                self._slow += 1
                 if asked.named_by is not None:
                     self._dead_names[asked.named_by] += 1
+        self._watch()
         self._go_on()

@@ -32,7 +32,7 @@ from linkup_nb.wire.dht_rpc import (
     decode_delay,
     decode_port,
 )
-from linkup_nb.wire.dht_scope import may_follow
+from linkup_nb.wire.dht_scope import may_follow, scope
 from linkup_nb.wire.dht_store import Store
 from linkup_nb.wire.dht_table import Table
 from linkup_nb.wire.keys import blake2b_256
@@ -129,7 +129,8 @@ class DhtServer:
         self._io.answer(Reply(request.tid, to, self._io.id, token, closer, error, value), to, room)
 
     def _nodes(self, target: bytes, asker: Address) -> list[Address]:
-        return [node for node in self._table.closest(target) if node != asker and may_follow(node, asker)]
+        reaches = scope(asker[0])
+        return [node for node in self._table.closest(target) if node != asker and scope(node[0]) >= reaches]
 
     def _read(self, request: Request, sender: Address, room: int, value: bytes | None) -> None:
         self._reply(request, sender, room, value, token=self._tokens.issue(sender[0]), nodes=True)

@@ -61,11 +61,11 @@ def _forgiving(found: list[Check]) -> list[Check]:
 
 
 def _network() -> Check:
+    if on_binder():
+        return Check("network", Outcome.WARNING, "This kernel runs on Binder.", _BINDER_IS_CLOSED, _OWN_MACHINE)
     if offline():
         advice = "To meet people elsewhere, unset it and restart the kernel."
         return Check("network", Outcome.OFF, "LINKUP_OFFLINE keeps every packet on this machine.", advice=advice)
-    if on_binder():
-        return Check("network", Outcome.WARNING, "This kernel runs on Binder.", _BINDER_IS_CLOSED, _OWN_MACHINE)
     addresses = lan_addresses()
     if not addresses:
         seen = "This machine has no network address but its own loopback."
@@ -83,12 +83,11 @@ def _listening(swarm: Swarm) -> Check:
 def _udp(found: Sequence[Check]) -> Check:
     knocks = [check for check in found if isinstance(check, Bootstrap) and check.outcome is not Outcome.OFF]
     replies = sum(check.rtt is not None for check in knocks)
-    nodes = count(len(knocks), "bootstrap node")
     if not knocks:
         return Check("UDP out", Outcome.OFF, "No node was asked over UDP.")
     if replies:
-        return Check("UDP out", Outcome.OK, f"{replies} of {nodes} replied.")
-    seen = f"{replies} of {nodes} replied."
+        return Check("UDP out", Outcome.OK, f"{replies} of {count(len(knocks), 'bootstrap node')} replied.")
+    seen = "No bootstrap node replied."
     if on_binder():
         return Check("UDP out", Outcome.FAILED, seen, _BINDER_IS_CLOSED, _OWN_MACHINE)
     cause = "A firewall keeps UDP in, or all of these nodes are down."
@@ -116,19 +115,20 @@ def _peers(peers: Sequence[PeerInfo]) -> tuple[Check, ...]:
         )
     sources = Counter(source for peer in peers for source in peer.sources)
     by_source = "".join(f", {number} by {source}" for source, number in sorted(sources.items()))
-    return Check("peers found", Outcome.OK, f"{count(len(peers), 'peer')}{by_source}."), _connected(peers)
+    return Check("peers found", Outcome.OK, f"{count(len(peers), 'peer')}{by_source}."), _dialled(peers)
 
 
-def _connected(peers: Sequence[PeerInfo]) -> Check:
-    name, connected = "peers connected", sum(peer.status is PeerStatus.CONNECTED for peer in peers)
+def _dialled(peers: Sequence[PeerInfo]) -> Check:
+    stages = Counter(peer.status for peer in peers)
+    seen = f"{', '.join(f'{stages[status]} {status.value}' for status in PeerStatus if stages[status])}."
     lost = [peer for peer in peers if peer.status in (PeerStatus.WAITING, PeerStatus.FAILED) and peer.last_error]
     if not lost:
-        return Check(name, Outcome.OK, f"{connected} of {len(peers)}.")
+        return Check("peers dialled", Outcome.OK, seen)
     reasons = [f"{peer.public_key.hex()[:8]} ({peer.last_error})" for peer in lost[:MAX_NAMED]]
     cause = f"Could not be reached: {_listed(reasons, len(lost))}."
     advice = "They are dialled again; if they are gone, they will soon be forgotten."
-    outcome = Outcome.WARNING if connected else Outcome.FAILED
-    return Check(name, outcome, f"{connected} of {len(peers)}.", cause, advice)
+    outcome = Outcome.WARNING if stages[PeerStatus.CONNECTED] else Outcome.FAILED
+    return Check("peers dialled", outcome, seen, cause, advice)
 
 
 def _listed(named: Sequence[str], total: int) -> str:

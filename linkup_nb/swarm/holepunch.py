@@ -6,6 +6,7 @@ another port to everyone is met by chance: the peer behind it sends from many so
 
 import asyncio
 import random
+from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ BIRTHDAY_SOCKETS = 256  # sockets from which a peer behind a random NAT sends
 RANDOM_PROBES = 1750  # datagrams of a random punch, about 35 s
 PROBE_INTERVAL = 0.02  # seconds between them
 RANDOM_PAUSE = 20.0  # seconds between two random punches, of which there is one at a time
+MAX_EXPECTED = 8  # addresses at which relaying nodes say that they see a peer
 PORTS = (1000, 65535)  # of a random NAT
 
 
@@ -108,7 +110,7 @@ class Puncher:
         found: Callable[[Way], object] | None = None,
     ) -> None:
         self.remote = Remote()
-        self.expected = {expected}
+        self.expected = deque([expected], MAX_EXPECTED)
         self._node = node
         self._stream = stream
         self._secret = secret
@@ -181,7 +183,6 @@ class Puncher:
         if self._found is not None:
             self._found((udx, address))
             return
-        self._stream.await_at(udx)
         udx.send_probe(address)
 
     @property
@@ -258,6 +259,8 @@ class Puncher:
                 self._sockets.append(self._stream.open_socket(self.on_probe))
             except OSError:  # so many files may not be open; fewer sockets have a smaller chance
                 break
+            if self._found is None:
+                self._stream.await_at(self._sockets[-1])
             self._sockets[-1].send_probe(address, ttl=LOW_TTL)
             await asyncio.sleep(0)
         for number in range(RANDOM_PROBES):

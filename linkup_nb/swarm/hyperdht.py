@@ -74,6 +74,7 @@ class HyperDHT:
         self._topics: dict[bytes, _Topic] = {}
         self._tasks = Tasks()
         self._at_once = asyncio.Semaphore(MAX_AT_ONCE)
+        self._entered = asyncio.Event()
         self._trouble = "the search has not started"
 
     def __repr__(self) -> str:
@@ -104,12 +105,16 @@ class HyperDHT:
         except UsageError as error:
             self._trouble = str(error).rstrip(".")
             raise
+        except asyncio.CancelledError:
+            await node.close()
+            raise
         self._node = node
         self._announcer = announcer
         punchers = Punchers(node)
         self._dialer = DhtDialer(node, announcer.key_pair, punchers)
         self._listener = DhtListener(node, announcer.key_pair, punchers, self._refuses, self._admit)
         node.on("wakeup", self._wake_up)
+        self._tasks.start(self._enter(), "hyperdht: entering the network")
 
     async def join(self, topic: bytes, *, server: bool, client: bool, found: Callable[[FoundPeer], None]) -> None:
         """See `Discovery`; while the network cannot be entered, it returns all the same and announces when it can."""
@@ -117,7 +122,7 @@ class HyperDHT:
         joined.server, joined.client, joined.found = server, client, found
         with suppress(TimeoutError):
             async with asyncio.timeout(ENTER_TIMEOUT):
-                await self.node.ready()
+                await self._entered.wait()
         if not server:
             await self._withdraw(joined)
         await self._look(joined)
@@ -177,6 +182,12 @@ class HyperDHT:
     def _admit(self, connection: Connection) -> None:
         self._announcer.admit(connection)
 
+    async def _enter(self) -> None:
+        await self.node.ready()
+        early = list(self._topics.values())
+        self._entered.set()
+        await every([self._look(topic) for topic in early if topic.task is not None])
+
     def _wake_up(self) -> None:
         self._tasks.start(self._announce_anew(), "hyperdht: announcing after sleep")
 
@@ -198,7 +209,7 @@ class HyperDHT:
 
     async def _look(self, topic: _Topic) -> None:
         async with topic.turn, self._at_once:
-            if topic.left:
+            if topic.left or not self._entered.is_set():
                 return
             if not topic.server:
                 await self._look_up(topic)

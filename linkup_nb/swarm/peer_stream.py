@@ -11,6 +11,8 @@ from linkup_nb.wire.noise import Handshake
 from linkup_nb.wire.udx_events import Address, AddressSeen, Event
 from linkup_nb.wire.udx_stream import LINGER, Stream
 
+WAITING_TIMEOUT = 60.0  # seconds for the peer to come; connections notice sooner that a peer is silent
+
 Way = tuple[UdxSocket, Address]
 """How to send to a peer: from one of our sockets, to one of its addresses."""
 
@@ -27,7 +29,7 @@ class PeerStream:
         self._loop = asyncio.get_running_loop()
         self._transport: UdxTransport | None = None
         self.carrier: UdxSocket | None = None  # the socket by which it is connected
-        stream = node.socket.open_stream()
+        stream = node.socket.open_stream(idle_timeout=WAITING_TIMEOUT)
         self.id = stream.local_id
         self._waiting: dict[UdxSocket, Stream] = {node.socket: stream}
         node.streams[self.id] = lambda event: self._on_event(node.socket, event)
@@ -50,7 +52,7 @@ class PeerStream:
     def await_at(self, udx: UdxSocket) -> None:
         """Let the peer come to this socket too."""
         if self._transport is None and udx not in self._waiting:
-            self._waiting[udx] = udx.open_stream(self.id)
+            self._waiting[udx] = udx.open_stream(self.id, idle_timeout=WAITING_TIMEOUT)
 
     def connect(self, way: Way, remote_id: int, handshake: Handshake, *, show: bool = False) -> Connection:
         """The connection to the peer, whose stream has this id; with `show` it is sent a packet that says nothing."""
@@ -70,6 +72,12 @@ class PeerStream:
             stream.destroy()
             udx.transmit_soon()
         self._waiting.clear()
+
+    def abort(self) -> None:
+        """End it, connected or not, and whatever was said."""
+        self.give_up()
+        if self._transport is not None:
+            self._transport.abort()
 
     def _on_event(self, udx: UdxSocket, event: Event) -> None:
         if self._transport is not None:

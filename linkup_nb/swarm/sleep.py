@@ -8,13 +8,13 @@ LOOK_EVERY = 2.0  # seconds between looks at the clock
 JUMP = 10.0  # seconds between two looks, above the pause, that mean sleep; a busy machine is hardly ever as late
 
 
-async def wakings() -> AsyncIterator[None]:
-    """Go on with each time that the machine has woken, or its clock was put forward.
+async def wakings() -> AsyncIterator[float]:
+    """Goes on each time that the machine has woken, or its clock was put forward: the seconds that it has missed.
 
     It compares with the clock on the wall: on some systems the monotonic one stands still during sleep, on others not.
     """
     while True:
         before = time()
         await asyncio.sleep(LOOK_EVERY)
-        if time() - before - LOOK_EVERY > JUMP:
-            yield
+        if (missed := time() - before - LOOK_EVERY) > JUMP:
+            yield missed

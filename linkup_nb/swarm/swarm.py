@@ -1,26 +1,19 @@
-"""Who else is on our topics: found, dialled, and held by exactly one connection each.
-
-Both ends of a pair may dial at once, so the end with the larger public key decides. It confirms one connection, the
-first whose handshake ends there; the other end confirms all of them and uses the one that opens. No message is lost by
-it, for only a connection that both have confirmed carries any.
-
-The npm package `hyperswarm` confirms each at once, and of two keeps the one that the larger key has dialled. So over
-UDX, where its peers are met, the larger key that is dialling lets those who come wait until it knows how that ends.
-"""
+"""Who else is on our topics: found, dialled, and held by exactly one connection each."""
 
 import asyncio
 import os
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
-from linkup_nb.errors import InvalidTopic, NodeClosed, PeerRefused, UsageError
+from linkup_nb.errors import InvalidTopic, NodeClosed, PeerRefused, PeerTimeout, UsageError
 from linkup_nb.loops import Events, Tasks, every, from_any_loop
 from linkup_nb.swarm.addresses import MAX_ADDRESSES, lan_addresses, may_dial, offline
+from linkup_nb.swarm.choice import Choice
 from linkup_nb.swarm.connection import Connection
 from linkup_nb.swarm.dialer import Dialer
 from linkup_nb.swarm.discovery import Announcer, Discovery, FoundPeer, OnDht, PeerInfo
@@ -38,21 +31,20 @@ if TYPE_CHECKING:
 MAX_PEERS = 64  # connections
 MAX_KNOWN_PEERS = 256  # peers kept on one topic
 MAX_FOUND_ADDRESSES = 32  # addresses that are looked at each time a peer is found
-DUPLICATE_GRACE = 1.0  # seconds that a second connection of a peer waits, at least, for the first one or our dial
-GRACE_ROUND_TRIPS = 4  # round trips of the first connection that it waits, at least
 LASTING = 15.0  # seconds of connection after which earlier failures are forgiven
 PARTED = 120.0  # seconds for which those whom we left are not let in again without a topic; their retries end sooner
 FORGET_AFTER = 60.0  # seconds for which a peer is kept that is neither connected nor found
 HOUSEKEEPING = 15.0  # seconds between looks at what to forget and at our own network addresses
-
-REPLACED = "replaced by a newer connection"
+GIVEN_UP = 30.0  # seconds of sleep after which no peer has kept its connection to us
+CATCH_UP = 1.0  # seconds after shorter sleep to read what has come meanwhile, which is no sign of life now
 
 
 class Swarm(Events):
     """Connections to the peers on the topics that were joined.
 
     Emits `connection` and `disconnection` (the Connection, a PeerInfo), `topic` (a public key, a topic) when a peer
-    becomes known on a topic, and `update` when `peers` has changed. `discovery` is by default `[Local()]`.
+    becomes known on a topic, and `update` when `peers` has changed. `discovery` is by default `[Local()]`. `firewall`
+    is asked with a peer's key before a connection costs anything, and refuses it by `True`.
     """
 
     def __init__(
@@ -61,11 +53,13 @@ class Swarm(Events):
         *,
         discovery: Sequence[Discovery] | None = None,
         host: str | None = None,
+        firewall: Callable[[bytes], bool] = lambda public_key: False,
     ) -> None:
         super().__init__(asyncio.get_running_loop())
         self.key_pair = key_pair or KeyPair.from_seed(os.urandom(32))
         self.public_key = self.key_pair.public_key
         self.discovery: tuple[Discovery, ...] = (Local(),) if discovery is None else tuple(discovery)
+        self._firewall = firewall
         self._host = host or self._default_host()
         self._announcer = Announcer(self.key_pair, admit=self._admit, refuses=self._refuses)
         self._server: Server | None = None
@@ -76,8 +70,10 @@ class Swarm(Events):
         self._left: dict[bytes, float] = {}  # loop time of leaving the last topic shared with a peer
         self._counters: Counter[str] = Counter()
         self._tasks = Tasks()
-        self._closers = Tasks()
         self._dialer = Dialer(self.key_pair, self._admit, self._wants, self._touch, self._dial_failed)
+        self._choice = Choice(
+            self.public_key, chosen=self._dialer.stop, opened=self._opened, ended=self._ended, lost=self._lost
+        )
         self._update_due = False
         self._suspended = False
         self._closed = False
@@ -211,7 +207,7 @@ class Swarm(Events):
         await self._tasks.cancel()
         await self._withdraw()
         self._topics.clear()
-        await self._closers.wait()
+        await self._choice.finished()
         # Only now, for they may carry connections on which last words were still to be sent.
         await every(
             [discovery.close() for discovery in self.discovery] + ([self._server.close()] if self._server else [])
@@ -287,13 +283,15 @@ class Swarm(Events):
         """Whether to dial a peer."""
         if self._closed or self._suspended or peer.connection or peer.pending or not (peer.addresses or peer.reaches):
             return False
-        return any(self._topics[topic].client for topic in peer.topics) and not self._is_full()
+        if self._is_full() or self._firewall(peer.public_key):
+            return False
+        return any(self._topics[topic].client for topic in peer.topics)
+
+    def _busy(self) -> int:
+        return sum(1 for peer in self._peers.values() if peer.connection or peer.pending)
 
     def _is_full(self) -> bool:
-        return sum(1 for peer in self._peers.values() if peer.connection or peer.pending) >= MAX_PEERS
-
-    def _we_decide(self, peer: Peer) -> bool:
-        return self.public_key > peer.public_key
+        return self._busy() >= MAX_PEERS
 
     def _admit(self, connection: Connection) -> None:
         """A peer has proven its key, on a connection that we made or accepted: confirm it, hold it, or close it."""
@@ -301,24 +299,12 @@ class Swarm(Events):
             return
         if refusal := self._refuses(connection.remote_public_key):
             self.count(f"connections refused: {refusal}")
-            self._end(connection, PeerRefused(refusal))
+            self._choice.end(connection, PeerRefused(refusal))
             return
         peer = self._peers.setdefault(connection.remote_public_key, Peer(connection.remote_public_key))
         if self._is_full() and not (peer.connection or peer.pending) and (stranger := self._stranger()):
-            self._replace(stranger, "made room for a peer on one of our topics")
-        if not connection.initiator:
-            self._end_pending(peer, [other for other in peer.pending if not other.initiator])
-        peer.pending.append(connection)
-        connection.on("open", partial(self._opened, peer, connection))
-        connection.on("close", partial(self._lost, peer, connection))
-        if peer.connection and peer.connection.closed:
-            self._detach(peer, peer.connection.close_reason)
-        if not self._we_decide(peer):
-            connection.confirm()
-        elif peer.connection or (peer.dial and connection.transport == "udx" and not connection.initiator):
-            self._give_grace(peer)
-        else:
-            self._choose(peer, connection)
+            self._choice.drop(stranger, PeerRefused("made room for a peer on one of our topics"))
+        self._choice.add(peer, connection)
         self._touch()
 
     def _refuses(self, public_key: bytes) -> str | None:
@@ -326,6 +312,8 @@ class Swarm(Events):
         peer = self._peers.get(public_key)
         if public_key == self.public_key:
             return "our own key"
+        if self._firewall(public_key):
+            return "the firewall does not let them pass"
         if self._closed or self._suspended:
             return "the swarm is closing" if self._closed else "the swarm is suspended"
         if not (peer and peer.topics) and self._loop.time() - self._left.get(public_key, float("-inf")) < PARTED:
@@ -337,107 +325,39 @@ class Swarm(Events):
     def _stranger(self) -> Peer | None:
         return next((peer for peer in self._peers.values() if peer.connection and not peer.topics), None)
 
-    def _choose(self, peer: Peer, connection: Connection) -> None:
-        """The one that we confirm of all the connections to a peer with a smaller key."""
-        self._end_grace(peer)
-        peer.pending.remove(connection)
-        peer.connection = connection
-        if not connection.initiator:
-            self._dialer.stop(peer)
-        connection.confirm()
-
-    def _give_grace(self, peer: Peer) -> None:
-        """Let a newcomer wait until it, or the connection or dial that was there before, has ended, or for a while."""
-        if peer.pending and (peer.open or not peer.connection):
-            self._end_grace(peer)
-            # If the old connection lives, its peer closes the newcomer as soon as it has heard of the old one.
-            rtt = peer.connection.rtt if peer.connection else None
-            grace = max(DUPLICATE_GRACE, GRACE_ROUND_TRIPS * (rtt or 0))
-            peer.grace = self._loop.call_later(grace, self._grace_is_over, peer)
-
-    def _grace_is_over(self, peer: Peer) -> None:
-        peer.grace = None
-        if newcomer := peer.newcomer:
-            self._replace(peer, REPLACED)
-            self._choose(peer, newcomer)
-
     def _dial_failed(self, peer: Peer) -> None:
-        if not self._choose_next(peer):
+        if not self._choice.confirm_next(peer):
             self._dialer.lost(peer)
         self._touch()
 
-    def _choose_next(self, peer: Peer) -> bool:
-        if (newcomer := peer.newcomer) and not peer.connection and self._we_decide(peer):
-            self._choose(peer, newcomer)
-            return True
-        return False
-
-    def _end_grace(self, peer: Peer) -> None:
-        if peer.grace:
-            peer.grace.cancel()
-            peer.grace = None
-
     def _opened(self, peer: Peer, connection: Connection) -> None:
-        if connection in peer.pending:  # the peer decides, and has decided
-            peer.pending.remove(connection)
-            if peer.connection:
-                self._replace(peer, REPLACED)
-            peer.connection = connection
-            self._end_pending(peer, list(peer.pending))
-        if peer.connection is not connection:
-            return
-        self._dialer.stop(peer)
         if not peer.topics:
             self._hurry(self._topics)  # whoever comes has found us on one of them, and can soon be found there too
         peer.last_error = None
         self.emit("connection", connection, peer.info())
         self._touch()
 
-    def _lost(self, peer: Peer, connection: Connection, reason: Exception | None) -> None:
-        was_full = self._is_full()
-        if connection in peer.pending:
-            peer.pending.remove(connection)
-        elif peer.connection is connection:
-            self._detach(peer, reason)
-        else:
-            return  # replaced, and already reported so
-        if not peer.pending or not peer.connection:
-            self._end_grace(peer)
-        if not self._choose_next(peer) and not peer.pending and not peer.connection:
+    def _ended(self, peer: Peer, connection: Connection, reason: Exception | None) -> None:
+        if time.time() - connection.opened_at >= LASTING:
+            peer.attempts = 0
+        peer.last_error = str(reason) if reason else None
+        self._hurry(topic for topic in peer.topics if self._misses(topic))
+        self.emit("disconnection", connection, peer.info())
+
+    def _lost(self, peer: Peer) -> None:
+        if not peer.pending and not peer.connection:
             self._dialer.lost(peer)
-        for other in list(self._peers.values()) if was_full else ():
-            self._dialer.found(other, new_address=False)
+            if self._busy() == MAX_PEERS - 1:  # there is room for another again
+                for other in list(self._peers.values()):
+                    self._dialer.found(other, new_address=False)
         self._forget([peer])
         self._touch()
-
-    def _detach(self, peer: Peer, reason: Exception | None) -> None:
-        connection, peer.connection = peer.connection, None
-        if connection and connection.opened_at:
-            if time.time() - connection.opened_at >= LASTING:
-                peer.attempts = 0
-            peer.last_error = str(reason) if reason else None
-            self._hurry(topic for topic in peer.topics if self._misses(topic))
-            self.emit("disconnection", connection, peer.info())
 
     def _hurry(self, topics: Iterable[bytes]) -> None:
         for topic in topics:
             joined = self._topics.get(topic)
             if joined and joined.search:
                 joined.search.hurry()
-
-    def _replace(self, peer: Peer, why: str) -> None:
-        connection, reason = peer.connection, PeerRefused(why)
-        self._detach(peer, reason)
-        if connection:
-            self._end(connection, reason)
-
-    def _end_pending(self, peer: Peer, connections: list[Connection]) -> None:
-        for connection in connections:
-            peer.pending.remove(connection)
-            self._end(connection, PeerRefused(REPLACED))
-
-    def _end(self, connection: Connection, reason: Exception) -> None:
-        self._closers.start(connection.close(reason), "closing a connection")
 
     def _forget(self, peers: Iterable[Peer]) -> None:
         """Drop those of these peers that are neither connected, nor about to be, nor announced any more."""
@@ -458,13 +378,17 @@ class Swarm(Events):
                 self._touch()
 
     async def _watch_the_clock(self) -> None:
-        async for _ in wakings():
+        async for missed in wakings():
             if self._server:
                 self._announce_address(self._server)
-            for peer in self._peers.values():
-                if peer.connection:
-                    peer.connection.suspect()
+            if missed > GIVEN_UP:
+                slept = PeerTimeout(f"this machine has slept for {missed:.0f} s, and its peers have given it up")
+                for peer in list(self._peers.values()):
+                    self._choice.drop(peer, slept)
             self._seek_everybody()
+            await asyncio.sleep(CATCH_UP)
+            for connection in self.connections:
+                connection.suspect()
 
     def _seek_everybody(self) -> None:
         """Look for all at once, the known ones and others: the network may be another, or we were away for long."""

@@ -31,7 +31,7 @@ class Direction(StrEnum):
     RECEIVED = "received"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Frame:
     """One frame: its place among those seen by the tap, when it passed (unix seconds), and its bytes on the wire.
 
@@ -45,6 +45,9 @@ class Frame:
     size: int
     parts: tuple[Part, ...] = ()
     omitted: int = 0
+
+    def __repr__(self) -> str:
+        return f"<Frame {self.number}: {self.kind.value} {self.direction.value}, {self.size} bytes>"
 
 
 class Tap:

@@ -12,6 +12,7 @@ import sys
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from math import inf
 from secrets import randbits
 from time import monotonic
 from typing import ParamSpec
@@ -66,6 +67,7 @@ class UdxSocket:
         self._on_datagram = on_datagram
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = inf
         self._transmitting = False  # in this turn of the loop, or in the next
         self._unsent: deque[Datagrams] = deque()  # what the system had no room for
         self._buffer = bytearray(MAX_DATAGRAM)
@@ -144,15 +146,19 @@ class UdxSocket:
                 if level == _SOL_UDP and kind == _UDP_GRO:
                     (segment,) = _received_size.unpack(data)
             self._receive(size, segment, address, now)
-        self._transmit()
+        self._tell_events()
+        self.transmit_soon()  # what is answered until then takes the acknowledgement with it
 
     def _receive(self, size: int, segment: int, address: Address, now: float) -> None:
-        receive = self.endpoint.receive_datagram
+        endpoint, start = self.endpoint, 0
         with memoryview(self._buffer) as view:
-            for start in range(0, size, segment or 1):
-                datagram = view[start : min(start + segment, size)]
-                if not receive(datagram, address, now):
-                    self._tell(self._on_datagram, bytes(datagram), address)
+            while start < size:
+                start += endpoint.receive_run(view[start:size], segment, address, now)
+                if start < size:
+                    datagram = view[start : min(start + segment, size)]
+                    start += segment
+                    if not endpoint.receive_datagram(datagram, address, now):
+                        self._tell(self._on_datagram, bytes(datagram), address)
 
     def _transmit(self) -> None:
         self._transmitting = False
@@ -162,12 +168,20 @@ class UdxSocket:
         if not self._unsent:
             self._send(deque(self.endpoint.datagrams_to_send(monotonic())))
             self._tell_events()
+        due = self.endpoint.get_timer()
+        if due is not None and not self._unsent and not self._transmitting and due < self._timer_at:
+            self._set_timer(due)
+
+    def _set_timer(self, due: float) -> None:
+        """Wake up then; a timer that turns out to be early only looks for the next one."""
         if self._timer:
             self._timer.cancel()
-            self._timer = None
-        due = self.endpoint.get_timer()
-        if due is not None and not self._unsent and not self._transmitting:
-            self._timer = self._loop.call_later(max(0.0, due - monotonic()), self._transmit)
+        self._timer_at = due
+        self._timer = self._loop.call_later(max(0.0, due - monotonic()), self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer, self._timer_at = None, inf
+        self._transmit()
 
     def _tell_events(self) -> None:
         while (event := self.endpoint.next_event()) is not None:

@@ -4,6 +4,7 @@ import asyncio
 import errno
 import os
 from collections.abc import Callable
+from time import monotonic
 
 from linkup_nb.errors import UsageError
 from linkup_nb.swarm.udx_socket import UdxSocket
@@ -18,6 +19,8 @@ from linkup_nb.wire.udx_events import (
     StreamClosed,
 )
 from linkup_nb.wire.udx_stream import HIGH_MARK, Stream, StreamState
+
+SILENCE = 0.5  # seconds after our end, in which a peer that is there has said that it got it
 
 
 class UdxTransport(asyncio.Transport):
@@ -40,6 +43,7 @@ class UdxTransport(asyncio.Transport):
         self._writing_paused = False
         self._eof_received = False
         self._eof_written = False
+        self._ended_at: float | None = None
         self._end_delivered = False
         self._closing = False
         self._closed: StreamClosed | None = None
@@ -106,12 +110,16 @@ class UdxTransport(asyncio.Transport):
             self.abort()
         elif not (self._closed or self._eof_written):
             self._eof_written = True
+            self._ended_at = monotonic()
             self._stream.end()
             self._udx.transmit_soon()
 
     def close(self) -> None:
-        """Send what was written, and leave as soon as it has arrived."""
+        """Send what was written, and leave as soon as it has arrived, or at once if the peer no longer acknowledges."""
         self._closing = True
+        if self._ended_at is not None and self._stream.heard_at < self._ended_at < monotonic() - SILENCE:
+            self.abort()
+            return
         self.write_eof()
         self._leave_if_done()
 

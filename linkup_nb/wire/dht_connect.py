@@ -21,6 +21,7 @@ from linkup_nb.wire.keys import KEY_SIZE, blake2b_256
 
 VERSION = 1  # of the payload of a handshake
 MAX_ADDRESSES = 16  # of one kind in one payload; those beyond are ignored
+MAX_UDX_NUMBER = 2**32 - 1  # ids of streams, and numbers of packets
 NONCE_SIZE = 24  # random bytes before an encrypted payload
 
 
@@ -158,6 +159,8 @@ class HandshakePayload:
         udx_id, udx_seq, features = None, 0, 0
         if flags & 8:
             _, features, udx_id, udx_seq = (decoder.uint() for _ in range(4))
+            if max(udx_id, udx_seq) > MAX_UDX_NUMBER:
+                raise DecodeError(f"a UDX stream has 32-bit numbers, got {udx_id} and {udx_seq}")
         if flags & 16:
             decoder.uint()  # the version of the secret stream; there is one
         relay_through = None

@@ -196,9 +196,9 @@ def decode_least_seq(data: bytes) -> int:
 
 
 def check_value(value: bytes) -> None:
-    """Raises `UsageError` for a value too long to be stored; an immutable one is stored at its `blake2b_256`."""
-    if len(value) > MAX_VALUE:
-        raise UsageError(f"the network stores values of at most {MAX_VALUE} bytes, this one has {len(value)}")
+    """Raises `UsageError` for a value that cannot be stored; an immutable one is stored at its `blake2b_256`."""
+    if not 0 < len(value) <= MAX_VALUE:
+        raise UsageError(f"the network stores values of 1 to {MAX_VALUE} bytes, this one has {len(value)}")
 
 
 def _mutable_signed(seq: int, value: bytes) -> bytes:

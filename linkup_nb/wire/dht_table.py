@@ -4,10 +4,11 @@ As in the Kademlia paper (Maymounkov and Mazières 2002), with the sizes of the 
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 
-from linkup_nb.wire.dht_rpc import Address, node_id
+from linkup_nb.wire.dht_rpc import ID_SIZE, Address, node_id
 from linkup_nb.wire.dht_scope import Scope, scope
 
 K = 20  # nodes in a bucket, and nodes that store a record
@@ -90,8 +91,19 @@ class Table:
     def closest(self, target: bytes, count: int = K) -> list[Address]:
         """Exactly the `count` closest to a 32-byte target of all contacts, closest first."""
         goal = int.from_bytes(target, "big")
-        nearest = sorted(self._contacts.values(), key=lambda contact: contact.number ^ goal)
+        nearest: list[Contact] = []
+        for group in self._groups((self._number ^ goal).bit_length()):
+            nearest += sorted(group, key=lambda contact: contact.number ^ goal)
+            if len(nearest) >= count:
+                break
         return [contact.address for contact in nearest[:count]]
+
+    def _groups(self, bucket: int) -> Iterator[Iterable[Contact]]:
+        """All contacts; those in one group are nearer to any target in this bucket than those in the next."""
+        yield self._buckets.get(bucket, {}).values()
+        yield chain.from_iterable(each.values() for at, each in self._buckets.items() if at < bucket)
+        for at in range(bucket + 1, 8 * ID_SIZE + 1):
+            yield self._buckets.get(at, {}).values()
 
     def oldest(self) -> list[Contact]:
         """All contacts, those first that have not been asked for longest."""

@@ -5,11 +5,13 @@ elsewhere, for instance in the messages of a Noise handshake. Nothing is authent
 """
 
 from collections import Counter, deque
+from heapq import heappop, heappush
+from math import inf
 
 from linkup_nb.errors import DecodeError, UsageError
 from linkup_nb.wire.udx_events import Address, AddressSeen, Datagrams, Event, MessageReceived
-from linkup_nb.wire.udx_packet import decode, is_udx
-from linkup_nb.wire.udx_stream import IDLE_TIMEOUT, Stream, StreamState
+from linkup_nb.wire.udx_packet import HEADER, HEADER_SIZE, decode, is_udx
+from linkup_nb.wire.udx_stream import IDLE_TIMEOUT, NOW, Stream, StreamState
 
 MAX_STREAMS = 4096  # on one endpoint, those that linger included
 MAX_EVENTS = 1024  # that wait to be taken; over it, messages and notices of strange addresses are dropped
@@ -26,6 +28,9 @@ class Endpoint:
         self.dropped: Counter[str] = Counter()  # packets, by reason
         self._streams: dict[int, Stream] = {}
         self._events: deque[Event] = deque()
+        self._awake: dict[int, Stream] = {}  # those that may have something to send at once
+        self._timers: list[tuple[float, int]] = []  # a heap; an entry counts if it is the one in `_timer_of`
+        self._timer_of: dict[int, float] = {}  # for each stream the next time to look at it, never too late
 
     @property
     def streams(self) -> tuple[Stream, ...]:
@@ -41,9 +46,9 @@ class Endpoint:
             raise UsageError(f"this endpoint has a stream {local_id}; choose another id")
         if len(self._streams) >= MAX_STREAMS:
             raise UsageError(f"an endpoint has at most {MAX_STREAMS} streams; close some, or open another socket")
-        stream = Stream(local_id, self._emit, self._count, now, idle_timeout)
-        stream.wake_at = now
+        stream = Stream(local_id, self._emit, self._count, self._wake, now, idle_timeout)
         self._streams[local_id] = stream
+        self._wake(stream)
         return stream
 
     def receive_datagram(self, data: bytes | memoryview, address: Address, now: float) -> bool:
@@ -65,23 +70,60 @@ class Endpoint:
             stream.receive(packet, address, now)
         return True
 
+    def receive_run(self, batch: memoryview, size: int, address: Address, now: float) -> int:
+        """Take those datagrams at the beginning of a batch that are the next data of one stream, as most are.
+
+        All datagrams have `size` bytes, but the last may be smaller. Returns how many bytes of the batch it took; the
+        next datagram is one for `receive_datagram`.
+        """
+        if len(batch) <= HEADER_SIZE:
+            return 0
+        stream = self._streams.get(HEADER.unpack_from(batch)[3])
+        return stream.receive_run(batch, size, address, now) if stream is not None else 0
+
     def datagrams_to_send(self, now: float) -> list[Datagrams]:
         """What is to be sent now, in this order."""
         out: list[Datagrams] = []
-        due = [stream for stream in self._streams.values() if stream.wake_at is not None and stream.wake_at <= now]
-        for stream in due:
+        while (at := self._next_timer()) is not None and at <= now:
+            _, local_id = heappop(self._timers)
+            del self._timer_of[local_id]
+            self._wake(self._streams[local_id])
+        due, self._awake = self._awake, {}
+        for stream in due.values():
+            if stream.wake_at is not None and stream.wake_at > now:
+                self._set_timer(stream.local_id, stream.wake_at)
+                continue
             out += stream.datagrams_to_send(now)
+            self._awake.pop(stream.local_id, None)
             if stream.state is StreamState.CLOSED:
                 del self._streams[stream.local_id]
+                self._timer_of.pop(stream.local_id, None)
+            elif stream.wake_at is not None:
+                self._set_timer(stream.local_id, stream.wake_at)
         return out
 
     def get_timer(self) -> float | None:
         """When `datagrams_to_send` is to be called at the latest; `None` if only calls of yours change anything."""
-        return min((stream.wake_at for stream in self._streams.values() if stream.wake_at is not None), default=None)
+        return NOW if self._awake else self._next_timer()
 
     def next_event(self) -> Event | None:
         """The oldest event that was not taken yet."""
         return self._events.popleft() if self._events else None
+
+    def _next_timer(self) -> float | None:
+        timers = self._timers
+        while timers and self._timer_of.get(timers[0][1]) != timers[0][0]:
+            heappop(timers)
+        return timers[0][0] if timers else None
+
+    def _wake(self, stream: Stream) -> None:
+        self._awake[stream.local_id] = stream
+
+    def _set_timer(self, local_id: int, at: float) -> None:
+        """Look at a stream then, or before: most timers are put off many times before they end."""
+        if at < self._timer_of.get(local_id, inf):
+            self._timer_of[local_id] = at
+            heappush(self._timers, (at, local_id))
 
     def _emit(self, event: Event) -> bool:
         if isinstance(event, (MessageReceived, AddressSeen)) and len(self._events) >= MAX_EVENTS:

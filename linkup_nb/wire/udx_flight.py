@@ -10,7 +10,7 @@ from heapq import heappop, heappush
 from math import inf
 
 from linkup_nb.wire.udx_bbr import Sample
-from linkup_nb.wire.udx_packet import HEADER_SIZE, MAX_SACKS, NUMBERS, unwrap
+from linkup_nb.wire.udx_packet import DATA, HEADER_SIZE, MAX_SACKS, NUMBERS, unwrap
 
 MAX_REORDERING = 8  # quarters of a round trip by which packets may overtake each other before they count as lost
 
@@ -89,6 +89,24 @@ class Flight:
         self.data_bytes += len(payload)
         self._transmit(sent, now)
         return sent
+
+    def add_run(self, payloads: list[memoryview], now: float) -> list[Sent]:
+        """Send full packets of data for the first time."""
+        if not self._in_flight:
+            self._first_sent_at = self._delivered_at = now
+        seq, size = self.next_seq, HEADER_SIZE + len(payloads[0])
+        since = (self.delivered, self._delivered_at, self._first_sent_at, self.delivered <= self._app_limited_until)
+        run = [
+            Sent(number, DATA, payload, 0, size, 1, False, False, now, *since)
+            for number, payload in enumerate(payloads, seq)
+        ]
+        sent = dict(enumerate(run, seq))
+        self._packets.update(sent)
+        self._in_flight.update(sent)
+        self.next_seq += len(run)
+        self.data_bytes += len(run) * len(payloads[0])
+        self.bytes += len(run) * size
+        return run
 
     def next_lost(self) -> Sent | None:
         """The first of the lost packets, which `send_again` would send."""

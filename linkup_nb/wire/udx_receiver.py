@@ -85,6 +85,17 @@ class Receiver:
         self._add_to_ranges(seq)
         return True
 
+    def takes_run(self, size: int) -> bool:
+        """Whether packets of so many bytes can be taken by `receive_run`, if they come in order."""
+        return not (self.ended or self._starts) and self._unread_bytes + size <= RECEIVE_WINDOW
+
+    def receive_run(self, payloads: list[memoryview]) -> None:
+        """Take packets that are the next ones, of data only."""
+        data = b"".join(payloads)
+        self.ack += len(payloads)
+        self._unread.append(data)
+        self._unread_bytes += len(data)
+
     def _take(self, payload: bytes, last: bool) -> None:
         self.ack += 1
         if payload:

@@ -229,6 +229,9 @@ class Sender:
             if not self.may_prove(HEADER_SIZE + size):
                 break
             padding = mtu.begin_probe() if size == mtu.payload_size and flight.delivered else 0
+            if not padding and (run := self._full_packets(limit)) > 1:
+                self._send_run(run, now, out)
+                continue
             payload = self._take(size)
             kinds = DATA if payload else 0
             if self._end_queued and not self._queued:
@@ -238,6 +241,25 @@ class Sender:
             self._tokens -= sent.size
             out.append(sent)
         return True
+
+    def _full_packets(self, limit: int) -> int:
+        """How many full packets of the first data in the queue may go out now."""
+        if not (self.proven and self._queue):
+            return 0
+        size = self.mtu.payload_size
+        room = min(self.window - self.flight.data_bytes, len(self._queue[0]), self._queued - 1) // size
+        return int(min(room, (limit - self.flight.bytes) // (HEADER_SIZE + size), self._tokens // (HEADER_SIZE + size)))
+
+    def _send_run(self, count: int, now: float, out: list[Sent]) -> None:
+        size, first = self.mtu.payload_size, self._queue[0]
+        end = count * size
+        out += self.flight.add_run([first[start : start + size] for start in range(0, end, size)], now)
+        if end < len(first):
+            self._queue[0] = first[end:]
+        else:
+            self._queue.popleft()
+        self._queued -= end
+        self._tokens -= count * (HEADER_SIZE + size)
 
     def may_prove(self, size: int) -> bool:
         """Whether this much may go to the peer's address, which may be that of someone who wants nothing from us."""

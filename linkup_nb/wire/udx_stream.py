@@ -24,6 +24,7 @@ from linkup_nb.wire.udx_packet import (
     DESTROY,
     END,
     HEADER,
+    HEADER_SIZE,
     HEARTBEAT,
     MAGIC,
     MESSAGE,
@@ -70,6 +71,7 @@ class Stream:
         local_id: int,
         emit: Callable[[Event], bool],
         count: Callable[[str], None],
+        woken: Callable[["Stream"], None],
         now: float,
         idle_timeout: float | None,
     ) -> None:
@@ -78,13 +80,14 @@ class Stream:
         self.remote: Address | None = None
         self.state = StreamState.WAITING
         self.untouched = True  # nothing was sent, and nothing has come
-        self.wake_at: float | None = None  # when `datagrams_to_send` may have something
+        self._woken = woken
+        self._wake_at: float | None = None
         self.sender = Sender(local_id)
         self.receiver = Receiver()
         self._emit = emit
         self._count = count
         self._idle_timeout = idle_timeout
-        self._heard_at = now
+        self.heard_at = now  # when the peer's last packet came
         self._heartbeats = 0
         self._linger_until = 0.0
         self._seen: Address | None = None
@@ -101,6 +104,17 @@ class Stream:
         return f"Stream({self.local_id}, {self.state.value}, {self.remote})"
 
     @property
+    def wake_at(self) -> float | None:
+        """When `datagrams_to_send` may have something."""
+        return self._wake_at
+
+    @wake_at.setter
+    def wake_at(self, when: float | None) -> None:
+        self._wake_at = when
+        if when == NOW:
+            self._woken(self)
+
+    @property
     def buffered(self) -> int:
         """Bytes written that the peer has not acknowledged."""
         return self.sender.buffered
@@ -112,12 +126,14 @@ class Stream:
 
     def connect(self, remote_id: int, address: Address, now: float) -> None:
         """Say which stream of the peer's this one belongs to, and where it is; data can be written before."""
+        if not 0 <= remote_id < NUMBERS:
+            raise UsageError(f"a stream's id has 32 bits, {remote_id} has not")
         if self.state is not StreamState.WAITING:
             raise UsageError("a stream is connected once; change_remote is for a peer that has moved")
         self.remote_id, self.remote = remote_id, address
         self.state = StreamState.CONNECTED
         self.sender.proven = address == self._seen
-        self._heard_at = now
+        self.heard_at = now
         self.wake_at = NOW
 
     def change_remote(self, address: Address) -> None:
@@ -181,6 +197,34 @@ class Stream:
             self._take_put_off()
             self._take(packet, address, now)
 
+    def receive_run(self, batch: memoryview, size: int, address: Address, now: float) -> int:
+        """See `Endpoint.receive_run`."""
+        receiver = self.receiver
+        if self.state is not StreamState.CONNECTED or address != self.remote or not receiver.takes_run(len(batch)):
+            return 0
+        self._take_put_off()
+        sender, local_id, unpack = self.sender, self.local_id, HEADER.unpack_from
+        window, unacked, expected = sender.window, sender.flight.unacked % NUMBERS, receiver.ack % NUMBERS
+        payloads: list[memoryview] = []
+        start, end = 0, len(batch)
+        while start + HEADER_SIZE < end:
+            if unpack(batch, start) != (MAGIC, DATA, 0, local_id, window, expected, unacked):
+                break
+            payloads.append(batch[start + HEADER_SIZE : start + size])
+            expected = (expected + 1) % NUMBERS
+            start += size
+        if not payloads:
+            return 0
+        if not receiver.readable:
+            self._emit(DataReceived(local_id))
+        receiver.receive_run(payloads)
+        sender.proven = self._ack_due = True
+        self.heard_at = now
+        self._heartbeats = 0
+        self.untouched = False
+        self.wake_at = NOW
+        return min(start, end)
+
     def _put_off(self, packet: Packet, now: float) -> None:
         """Keep an acknowledgement until something is to be sent: many come at a time, and the last one says it all."""
         before = self._put_off_ack
@@ -207,7 +251,7 @@ class Stream:
             sender.proven = True
         else:
             self._notice(address)
-        self._heard_at = now
+        self.heard_at = now
         self._heartbeats = 0
         self.untouched = False
         self.wake_at = NOW
@@ -321,8 +365,8 @@ class Stream:
         if self._idle_timeout is None:
             return None
         if self.state is StreamState.WAITING or self.untouched:
-            return self._heard_at + self._idle_timeout
-        return self._heard_at + self._idle_timeout * (self._heartbeats + 1) / (HEARTBEATS + 1)
+            return self.heard_at + self._idle_timeout
+        return self.heard_at + self._idle_timeout * (self._heartbeats + 1) / (HEARTBEATS + 1)
 
     def _packet(self, kinds: int, payload: bytes = b"") -> Packet:
         receiver = self.receiver

@@ -1,8 +1,8 @@
 """From joining a topic to a connection, two fresh processes on one machine: `python -m tests.bench.join`.
 
-Python peers find each other through `Local`, as two notebooks do; Hyperswarm through a DHT of its own on loopback, the
-nearest that it has: two of them that join at once often look before either is announced, and then look again after 10
-minutes. Runs of both take turns, for the machine's speed drifts.
+Python peers find each other through `Local`, as two notebooks on one machine do, or through a HyperDHT network of
+JavaScript nodes on loopback, as Hyperswarm's peers do: two of those that join at once often look before either is
+announced, and then look again after 10 minutes. Runs of all take turns, for the machine's speed drifts.
 """
 
 import asyncio
@@ -83,7 +83,12 @@ async def both_at_once(command: Sequence[str]) -> float:
 
 async def main() -> None:
     async with started([*JAVASCRIPT, "testnet"]) as testnet:
-        kinds = {"Python": PYTHON_PEER, "JavaScript": [*JAVASCRIPT, "peer", *await testnet.says("bootstrap")]}
+        nodes = await testnet.says("bootstrap")
+        kinds = {
+            "Python, Local": PYTHON_PEER,
+            "Python, HyperDHT": [*PYTHON_PEER, *nodes],
+            "JavaScript, HyperDHT": [*JAVASCRIPT, "peer", *nodes],
+        }
         rows = []
         for name, measure in (("join a topic that somebody is on", one_by_one), ("both join at once", both_at_once)):
             times: dict[str, list[float]] = {kind: [] for kind in kinds}

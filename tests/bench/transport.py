@@ -1,4 +1,4 @@
-"""Two processes over one TCP connection, in Python and in JavaScript, side by side: `python -m tests.bench.transport`.
+"""Two processes over one connection, in Python and in JavaScript, side by side: `python -m tests.bench.transport`.
 
 Both ends of a pair are of one kind. The kinds take turns, so that a machine that slows down slows all of them; each
 figure is the median of the runs. `tests/interop` needs its `npm ci` first.
@@ -20,16 +20,22 @@ PINGS = 5000
 MESSAGES = 100_000
 MEGABYTES = 500
 
+PYTHON = [sys.executable, "-m", "tests.bench.transport_peer"]
+JAVASCRIPT = ["node", "tests/interop/transport_peer.js"]
 KINDS = {
-    "uvloop": [sys.executable, "-m", "tests.bench.transport_peer", "uvloop"],
-    "asyncio": [sys.executable, "-m", "tests.bench.transport_peer", "asyncio"],
-    "JavaScript": ["node", "tests/interop/transport_peer.js"],
+    "TCP, asyncio": [*PYTHON, "asyncio"],
+    "TCP, uvloop": [*PYTHON, "uvloop"],
+    "TCP, JavaScript": [*JAVASCRIPT, "tcp"],
+    "UDX, uvloop": [*PYTHON, "udx"],
+    "UDX, JavaScript": [*JAVASCRIPT, "udx"],
 }
 OURS, THEIRS = "uvloop", "JavaScript"
 
+WAYS = ["TCP", "UDX"]
+
 # What a peer calls it, what the table calls it, and whether more is better.
 FIGURES = [
-    ("handshake", "TCP and handshake, ms", False),
+    ("handshake", "connecting, ms", False),
     ("rtt_p50", "round trip p50, ms", False),
     ("rtt_p99", "round trip p99, ms", False),
     ("messages", "chat messages a second", True),
@@ -63,9 +69,10 @@ def main() -> None:
     rows = []
     for name, label, more_is_better in FIGURES:
         medians = {kind: median(figures[name] for figures in runs[kind]) for kind in KINDS}
-        ratio = medians[OURS] / medians[THEIRS]
-        rows.append([label, *map(format_value, medians.values()), f"{ratio if more_is_better else 1 / ratio:.2f}"])
-    print_table([f"medians of {RUNS} runs", *KINDS, f"{OURS} is better than {THEIRS} by"], rows)
+        ratios = [medians[f"{way}, {OURS}"] / medians[f"{way}, {THEIRS}"] for way in WAYS]
+        better = (f"{ratio if more_is_better else 1 / ratio:.2f}" for ratio in ratios)
+        rows.append([label, *map(format_value, medians.values()), *better])
+    print_table([f"medians of {RUNS} runs", *KINDS, *(f"{way}: {OURS} is better by" for way in WAYS)], rows)
 
 
 if __name__ == "__main__":

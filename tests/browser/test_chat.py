@@ -206,6 +206,8 @@ def test_commands_are_completed_and_answered(pair: Pair) -> None:
     expect(chat.row("otter").last).to_have_attribute("data-kind", "notice")
     chat.say("~ping")
     expect(chat.row(re.compile(r"otter.*ms")).last).to_be_visible()
+    chat.say("~doctor")
+    expect(chat.row("registry, ok")).to_contain_text("peers dialled, ok: 1 connected.")
     chat.say("~name harrier")
     expect(pair.otter.chat.hook("status")).to_have_text("Connected to harrier")
     chat.say("~clear")

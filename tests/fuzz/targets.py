@@ -1,11 +1,12 @@
 """Every decoder by the name that `python -m tests.fuzz` knows it by."""
 
-from tests.fuzz import datagrams, messages
+from tests.fuzz import datagrams, messages, nodes
 from tests.fuzz.target import Target
 
 TARGETS: dict[str, Target] = {
     "compact": messages.COMPACT,
     "config": messages.CONFIG,
+    "dht_node": nodes.DHT_NODE,
     "dht_rpc": datagrams.DHT_RPC,
     "frames": messages.FRAMES,
     "handshake_payloads": datagrams.HANDSHAKE_PAYLOADS,

@@ -1,68 +1,71 @@
 // Real Hyperswarm peers on loopback, driven by lines of JSON on stdin; what happens goes to stdout the same way.
-// Messages go as LinkUp sends them: to every connection, one JSON object a write.
+// One process holds as many swarms as are made, by their number. Like LinkUp, a swarm writes its greeting first of all
+// on each connection, then each message on all of them, one JSON object a write.
 'use strict'
 
+const { createHash } = require('crypto')
 const readline = require('readline')
 const Hyperswarm = require('hyperswarm')
 const DHT = require('hyperdht')
 const createTestnet = require('hyperdht/testnet')
 
 const HOST = '127.0.0.1'
-const LONG = 1000 // bytes of a field above which only its size is told
-const tell = (event) => console.log(JSON.stringify(event))
+const LONG = 1000 // characters of a field above which only their hash is told
+const swarms = new Map()
+const tell = (event) => process.stdout.write(JSON.stringify(event) + '\n')
 const bytes = (hex) => Buffer.from(hex, 'hex')
 
-let swarm = null
-let greeting = null
-
 function shorten (message) {
+  const hash = (text) => createHash('sha256').update(text).digest('hex')
   const entries = Object.entries(message)
-  return Object.fromEntries(entries.map(([key, value]) => [key, value.length > LONG ? value.length : value]))
+  return Object.fromEntries(entries.map(([key, value]) => [key, value.length > LONG ? hash(value) : value]))
 }
 
-function use (connection) {
+function use (connection, number, greeting) {
   const key = connection.remotePublicKey.toString('hex')
-  tell({ connection: { key, initiator: connection.isInitiator } })
+  const hash = connection.handshakeHash.toString('hex')
+  tell({ event: 'connection', number, key, hash, initiator: connection.isInitiator })
   connection.on('error', () => {})
-  connection.on('data', (data) => tell({ heard: { key, message: shorten(JSON.parse(data)) } }))
-  connection.on('close', () => tell({ close: key }))
+  connection.on('data', (data) => tell({ event: 'heard', number, key, message: shorten(JSON.parse(data)) }))
+  connection.on('close', () => tell({ event: 'close', number, key, hash }))
   if (greeting) connection.write(JSON.stringify(greeting))
 }
 
 const commands = {
-  async testnet (count) {
-    const testnet = await createTestnet(count, { host: HOST })
-    tell({ nodes: testnet.nodes.map((node) => node.address().port) })
+  async testnet ({ size }) {
+    const testnet = await createTestnet(size, { host: HOST })
+    tell({ event: 'testnet', ports: testnet.nodes.map((node) => node.address().port) })
   },
-  // `greet` is what is written to each connection first; the others are options of the DHT node.
-  async swarm ({ bootstrap, seed, greet, ...options }) {
-    greeting = greet
+  // What is not named here are options of the DHT node.
+  async swarm ({ number, bootstrap, seed, greeting, ...options }) {
     const dht = new DHT({ bootstrap: bootstrap.map((port) => ({ host: HOST, port })), host: HOST, ...options })
-    swarm = new Hyperswarm({ dht, seed: seed && bytes(seed) })
-    swarm.on('connection', use)
+    const swarm = new Hyperswarm({ dht, seed: seed && bytes(seed) })
+    swarms.set(number, swarm)
+    swarm.on('connection', (connection) => use(connection, number, greeting))
     await dht.fullyBootstrapped()
-    tell({ ready: swarm.keyPair.publicKey.toString('hex') })
+    tell({ event: 'ready', number, key: swarm.keyPair.publicKey.toString('hex') })
   },
-  async join ({ topic, ...options }) {
-    await swarm.join(bytes(topic), options).flushed()
-    tell({ flushed: true })
+  async join ({ number, topic, ...options }) {
+    await swarms.get(number).join(bytes(topic), options).flushed()
+    tell({ event: 'flushed', number })
   },
-  async leave (topic) {
-    await swarm.leave(bytes(topic))
-    tell({ left: true })
+  async leave ({ number, topic }) {
+    await swarms.get(number).leave(bytes(topic))
+    tell({ event: 'left', number })
   },
-  write (message) {
-    for (const connection of swarm.connections) connection.write(JSON.stringify(message))
+  write ({ number, message }) {
+    for (const connection of swarms.get(number).connections) connection.write(JSON.stringify(message))
   },
-  async destroy () {
-    await swarm.destroy()
-    tell({ destroyed: true })
+  async destroy ({ number }) {
+    await swarms.get(number).destroy()
+    tell({ event: 'destroyed', number })
   }
 }
 
 readline
   .createInterface({ input: process.stdin })
   .on('line', (line) => {
-    for (const [name, argument] of Object.entries(JSON.parse(line))) commands[name](argument)
+    const { command, ...options } = JSON.parse(line)
+    commands[command](options)
   })
   .on('close', () => process.exit())

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from linkup_nb.swarm.dht_node import DhtNode
+from linkup_nb.wire.dht_connect import Firewall
 from linkup_nb.wire.dht_records import Command, PeerRecord
 from linkup_nb.wire.dht_rpc import Address
 from linkup_nb.wire.keys import KeyPair, blake2b_256
@@ -59,6 +60,19 @@ async def mixed(python: int, theirs: int, *, python_first: bool) -> AsyncIterato
             yield nodes, peer
             for node in nodes:
                 await node.close()
+
+
+async def test_each_side_learns_from_the_other_where_it_is_and_that_it_can_be_reached() -> None:
+    async with javascript() as peer:
+        async with network(30) as nodes:  # in a small one theirs may be done with its search before it knows
+            peer.command(asker={"bootstrap": named([nodes[0].address])})
+            seen = await peer.tells("asker")
+            assert (seen["firewalled"], seen["host"], bool(seen["port"])) == (False, "127.0.0.1", True)
+        peer.command(nodes={"count": 3, "bootstrap": []})
+        theirs = await peer.tells("nodes")
+        ours = await start([(theirs[0]["host"], theirs[0]["port"])], ephemeral=None)
+        assert (ours.nat.firewall, ours.public_address, ours.id) == (Firewall.OPEN, ours.address, None)
+        await ours.close()
 
 
 NETWORKS = pytest.mark.parametrize(

@@ -1,8 +1,9 @@
-// One JavaScript peer of the transport bench; tests/bench/transport_peer.py says what it does.
+// One JavaScript peer of the transport bench; tests/bench/transport_peer.py says what it does. The kinds are tcp and udx.
 'use strict'
 
 const net = require('net')
 const SecretStream = require('@hyperswarm/secret-stream')
+const DHT = require('hyperdht')
 
 const HOST = '127.0.0.1'
 const CHUNK = 64 * 1024 // bytes
@@ -27,19 +28,30 @@ function percentile (values, percent) {
 
 function secretStream (initiator, socket) {
   socket.setNoDelay(true)
-  const stream = new SecretStream(initiator, socket)
+  return polite(new SecretStream(initiator, socket))
+}
+
+function polite (stream) {
   stream.on('error', () => {})
   stream.on('end', () => stream.end())
   return stream
 }
 
-function serve () {
-  const server = net.createServer((socket) => {
-    const stream = secretStream(false, socket)
-    stream.once('data', (first) => answer(stream, JSON.parse(first)))
-  })
-  server.listen(0, HOST, () => console.log(server.address().port))
+function take (stream) {
+  stream.once('data', (first) => answer(stream, JSON.parse(first)))
+}
+
+async function serve () {
   process.stdin.on('end', () => process.exit()).resume()
+  if (kind === 'udx') {
+    const node = new DHT({ bootstrap: [], host: HOST, port: 0, ephemeral: false, firewalled: false })
+    const server = node.createServer((stream) => take(polite(stream)))
+    await server.listen()
+    console.log(`${node.address().port}:${server.publicKey.toString('hex')}`)
+    return
+  }
+  const server = net.createServer((socket) => take(secretStream(false, socket)))
+  server.listen(0, HOST, () => console.log(server.address().port))
 }
 
 function answer (stream, { job, count }) {
@@ -71,8 +83,21 @@ async function drive (port, handshakes, pings, messages, megabytes) {
   process.exit()
 }
 
+let caller = null
+
+async function dial (where) {
+  if (kind === 'tcp') return secretStream(true, net.connect(where, HOST))
+  const [port, key] = where.split(':')
+  const relayAddresses = [{ host: HOST, port: Number(port) }]
+  if (caller === null) {
+    caller = new DHT({ bootstrap: relayAddresses, host: HOST, port: 0 })
+    await caller.fullyBootstrapped()
+  }
+  return polite(caller.connect(Buffer.from(key, 'hex'), { relayAddresses }))
+}
+
 async function open (port) {
-  const stream = secretStream(true, net.connect(port, HOST))
+  const stream = await dial(port)
   await new Promise((resolve) => stream.once('open', resolve))
   return stream
 }
@@ -133,6 +158,6 @@ async function timeBytes (port, count) {
   return now() - begin
 }
 
-const [role, ...numbers] = process.argv.slice(2)
+const [kind, role, where, ...numbers] = process.argv.slice(2)
 if (role === 'serve') serve()
-else drive(...numbers.map(Number))
+else drive(where, ...numbers.map(Number))

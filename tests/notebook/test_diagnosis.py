@@ -22,7 +22,7 @@ def test_it_names_the_worst_until_somebody_is_there(
     state = page.state(lambda state: "bootstrap" in state["status"]["text"])
     assert state["status"] == {
         "level": "waiting",
-        "text": "Nobody else is in lobby yet. 0 of 1 bootstrap node replied. "
+        "text": "Nobody else is in lobby yet. No bootstrap node replied. "
         "A firewall keeps UDP in, or all of these nodes are down. Type ~doctor for more.",
     }
     monkeypatch.delenv("LINKUP_BOOTSTRAP")

@@ -1,18 +1,26 @@
 """Networks of DHT nodes on loopback."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from linkup_nb.swarm.dht_node import DhtNode
 from linkup_nb.wire.dht_rpc import Address, distance, node_id
 
 HOST = "127.0.0.1"
+PATIENCE = 20.0  # seconds until a test that still waits has failed
 
 
-async def start(bootstrap: Sequence[Address] = (), *, ephemeral: bool | None = False, host: str = HOST) -> DhtNode:
+async def start(
+    bootstrap: Sequence[Address] = (),
+    *,
+    ephemeral: bool | None = False,
+    host: str = HOST,
+    state: Path | None = None,
+) -> DhtNode:
     """A node that has entered the network."""
-    node = DhtNode(bootstrap, host=host, port=0, ephemeral=ephemeral)
+    node = DhtNode(bootstrap, host=host, port=0, ephemeral=ephemeral, state=state)
     await node.open()
     await node.ready()
     return node
@@ -29,6 +37,13 @@ async def network(count: int) -> AsyncIterator[list[DhtNode]]:
         yield nodes
     finally:
         await asyncio.gather(*(node.close() for node in nodes))
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for what no event tells of."""
+    async with asyncio.timeout(PATIENCE):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
 
 
 def by_distance(addresses: Sequence[Address], target: bytes) -> list[Address]:

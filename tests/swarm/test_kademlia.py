@@ -15,7 +15,7 @@ from linkup_nb.swarm.discovery import Announcer, FoundPeer
 from linkup_nb.swarm.kademlia import Kademlia, parse_peer, run_bootstrap
 from linkup_nb.swarm.swarm import Swarm
 from linkup_nb.wire.keys import KeyPair, discovery_key
-from tests.swarm.kademlia_network import TIMEOUT, stranger, watch_datagrams
+from tests.swarm.kademlia_network import TIMEOUT, Stranger, stranger, watch_datagrams
 
 TOPIC = b"the secret topic of our class ..."[:32]
 
@@ -233,21 +233,35 @@ async def test_a_bootstrap_node_that_has_lost_everything_is_told_again(monkeypat
                 await ben.discovery.refresh(TOPIC)
 
 
+def keeping(keeper: Stranger) -> asyncio.Queue[bytes]:
+    """Let a stranger be a node that takes announcements; they go into the queue."""
+    announced: asyncio.Queue[bytes] = asyncio.Queue()
+
+    def answer(name: str, arguments: list[bytes], asker: Address) -> object:
+        if name == "announce":
+            announced.put_nowait(arguments[2])
+        return {"ping": [], "lookup": [b"token...", bytes(6), b"", []], "announce": [True]}[name]
+
+    keeper.reply_to_all(answer)
+    return announced
+
+
 async def test_announcements_are_renewed_and_lookups_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kademlia, "LOOK_EVERY", 0.05)
     monkeypatch.setattr(kademlia, "ANNOUNCE_EVERY", 0.05)
     async with stranger() as keeper, Peer("anna", [keeper.address]) as anna:
-        announced: asyncio.Queue[bytes] = asyncio.Queue()
-
-        def answer(name: str, arguments: list[bytes], asker: Address) -> object:
-            if name == "announce":
-                announced.put_nowait(arguments[2])
-            return {"ping": [], "lookup": [b"token...", bytes(6), b"", []], "announce": [True]}[name]
-
-        keeper.reply_to_all(answer)
+        announced = keeping(keeper)
         await anna.join()
         renewals = [await asyncio.wait_for(announced.get(), TIMEOUT) for _ in range(3)]
         assert len(set(renewals)) == 3
+
+
+async def test_a_refresh_announces_anew_though_it_is_not_due() -> None:
+    async with stranger() as keeper, Peer("anna", [keeper.address]) as anna:
+        announced = keeping(keeper)
+        await anna.join()
+        await anna.discovery.refresh(TOPIC)
+        assert announced.qsize() == 2
 
 
 async def test_a_new_address_is_announced_at_the_next_lookup() -> None:

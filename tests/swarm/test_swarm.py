@@ -431,6 +431,18 @@ async def test_a_suspended_swarm_is_gone_for_others_and_comes_back_by_itself_whe
         await member.swarm.close()
 
 
+async def test_a_machine_that_has_slept_for_long_makes_all_connections_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    ahead = 0.0
+    monkeypatch.setattr(sleep, "LOOK_EVERY", 0.05)
+    async with Member(TOPIC) as member, Member(TOPIC) as other:
+        member.finds(other)
+        await member.until(lambda: member.came)
+        monkeypatch.setattr(sleep, "time", lambda: time.time() + ahead)
+        ahead = 3600.0
+        await member.until(lambda: len(member.came) == 2)
+        assert (member.went, member.swarm.peers[0].status) == ([other.key], PeerStatus.CONNECTED)
+
+
 async def test_a_machine_that_has_slept_looks_anew_and_drops_the_peers_that_are_gone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -450,7 +462,7 @@ async def test_a_machine_that_has_slept_looks_anew_and_drops_the_peers_that_are_
                     break
         link.die()
         looks = len(member.pointer.refreshed)
-        ahead = 3600.0
+        ahead = 20.0
         await member.until(lambda: member.went == [gone.key])
         assert "the peer has been silent" in str(member.info(gone).last_error)
         assert member.pointer.refreshed[looks:] == [TOPIC]

@@ -9,9 +9,11 @@ from itertools import permutations
 import pytest
 
 from linkup_nb.errors import PeerTimeout
-from linkup_nb.swarm import swarm
+from linkup_nb.swarm import choice
 from linkup_nb.swarm.connection import Connection
 from linkup_nb.swarm.discovery import FoundPeer, PeerStatus
+from linkup_nb.swarm.swarm import Swarm
+from linkup_nb.wire.keys import KeyPair
 from tests.swarm.links import Link, Member
 from tests.swarm.test_swarm import seeds_in_order
 from tests.swarm.udx_meeting import JavaScriptRules, UdxMeeting
@@ -34,7 +36,7 @@ async def test_two_kinds_of_peers_that_dial_at_once_agree_on_one_connection(larg
             loop.call_later(chance.uniform(0, 2 * DELAY), javascript.dial, meeting.place)
             loop.call_later(chance.uniform(0, 2 * DELAY), meeting.point, TOPIC, javascript.place)
             await member.hears(1)
-            await asyncio.sleep(1.2 * swarm.DUPLICATE_GRACE)  # after it, nothing changes any more
+            await asyncio.sleep(1.2 * choice.DUPLICATE_GRACE)  # after it, nothing changes any more
             assert member.heard == [(javascript.key, b"from javascript")]
             assert javascript.heard == [b"from python"]
             assert (member.came, member.went) == ([javascript.key], [])
@@ -118,3 +120,25 @@ async def test_who_is_refused_costs_no_connection() -> None:
         await ann.until(lambda: ann.went)
         await ann.until(lambda: ann.info(bob).last_error == "not over TCP: there was no answer")
         assert bob.came == [ann.key]
+
+
+async def test_the_firewall_refuses_a_key_each_way_and_on_every_transport() -> None:
+    unwanted, welcome = seeds_in_order()
+    keys = [KeyPair.from_seed(seed).public_key for seed in (unwanted, welcome)]
+    meetings = [UdxMeeting() for _ in range(3)]
+    guarded = Swarm(discovery=[meetings[0]], firewall=lambda key: key == keys[0])
+    async with (
+        Member(TOPIC, unwanted, discovery=meetings[1]) as one,
+        Member(TOPIC, welcome, discovery=meetings[2]) as two,
+    ):
+        await (await guarded.join(TOPIC)).flushed()
+        meetings[0].point(TOPIC, meetings[1].place)
+        tcp = ("127.0.0.1", meetings[0].announcer.port)
+        meetings[1].point(TOPIC, meetings[0].place, tcp)
+        await one.until(lambda: one.info(guarded.public_key).last_error == "not over TCP: there was no answer")
+        meetings[2].point(TOPIC, meetings[0].place, tcp)
+        await two.until(lambda: two.came)
+        assert [info.public_key for info in guarded.peers if info.since] == [keys[1]]
+        assert guarded.counters["connections refused: the firewall does not let them pass"] > 0
+        assert (one.came, meetings[0].place.calls) == ([], 0)
+    await guarded.close()

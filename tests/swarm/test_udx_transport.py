@@ -222,6 +222,16 @@ async def test_closing_does_not_wait_long_for_a_peer_that_stays(monkeypatch: pyt
         await theirs.wait_closed()
 
 
+async def test_closing_does_not_wait_for_a_peer_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "CLOSE_TIMEOUT", 10 * PATIENCE)
+    async with udx_sides() as (one, other):
+        ours, _ = await opened((one, other))
+        other.be_deaf()
+        await ours.write(b"last")
+        await ours.close()
+        assert ours.close_reason is None
+
+
 async def test_a_stream_that_is_not_connected_carries_nothing() -> None:
     async with udx_sides() as (one, _):
         with pytest.raises(UsageError, match="once it is connected"):

@@ -44,6 +44,10 @@ class UdxSide:
         self._on_event = self._pass_on
         return adopt(self.transport, handshake)
 
+    def be_deaf(self) -> None:
+        """Take no more datagrams, as a process that was killed."""
+        asyncio.get_running_loop().remove_reader(self.socket._socket)
+
     def _pass_on(self, event: Event) -> None:
         if not isinstance(event, AddressSeen):
             self.transport.on_event(event)

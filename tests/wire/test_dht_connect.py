@@ -95,6 +95,12 @@ def test_a_payload_of_another_version_says_nothing_else() -> None:
     assert HandshakePayload.decode(b"\2\xff") == HandshakePayload(version=2, secret_stream=False)
 
 
+@pytest.mark.parametrize("numbers", [{"udx_id": 2**32}, {"udx_id": 1, "udx_seq": 2**32}])
+def test_a_stream_that_udx_cannot_have_is_refused(numbers: dict[str, Any]) -> None:
+    with pytest.raises(DecodeError, match="32-bit"):
+        HandshakePayload.decode(bytes(HandshakePayload(**numbers)))
+
+
 def test_only_so_many_addresses_are_taken() -> None:
     addresses = tuple((f"10.0.0.{number}", 1) for number in range(MAX_ADDRESSES + 3))
     relays = tuple(Relay(address, address) for address in addresses)
@@ -119,7 +125,7 @@ def test_only_so_many_addresses_are_taken() -> None:
         relays=st.lists(st.builds(Relay, ADDRESSES, ADDRESSES), max_size=3).map(tuple),
         addresses4=MANY,
         udx_id=st.integers(0, 2**32 - 1),
-        udx_seq=NUMBERS,
+        udx_seq=st.integers(0, 2**32 - 1),
         reusable_socket=st.booleans(),
         secret_stream=st.booleans(),
         relay_through=st.none() | st.tuples(BYTES32, BYTES32),

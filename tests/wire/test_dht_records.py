@@ -97,12 +97,14 @@ def test_mutable_values_are_those_of_javascript() -> None:
     assert not MutableValue(value.public_key, value.seq + 1, value.value, value.signature).valid
 
 
-def test_values_over_the_limit_are_refused() -> None:
-    check_value(bytes(MAX_VALUE))
-    with pytest.raises(UsageError, match=f"at most {MAX_VALUE} bytes"):
-        check_value(bytes(MAX_VALUE + 1))
-    with pytest.raises(UsageError, match=f"at most {MAX_VALUE} bytes"):
-        MutableValue.sign(KEYS, 1, bytes(MAX_VALUE + 1))
+def test_values_that_are_too_long_or_nothing_are_refused() -> None:
+    for size in (1, MAX_VALUE):
+        check_value(bytes(size))
+    for size in (0, MAX_VALUE + 1):
+        with pytest.raises(UsageError, match=f"1 to {MAX_VALUE} bytes"):
+            check_value(bytes(size))
+        with pytest.raises(UsageError, match=f"1 to {MAX_VALUE} bytes"):
+            MutableValue.sign(KEYS, 1, bytes(size))
     theirs = MutableValue(KEYS.public_key, 1, bytes(MAX_VALUE + 1), b"s" * 64)
     with pytest.raises(DecodeError, match=f"at most {MAX_VALUE} bytes"):
         MutableValue.decode_put(theirs.encode_put())

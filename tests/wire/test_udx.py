@@ -6,7 +6,7 @@ from linkup_nb.errors import UsageError
 from linkup_nb.wire import udx
 from linkup_nb.wire.udx import MAX_STREAMS, Endpoint
 from linkup_nb.wire.udx_events import StreamClosed
-from linkup_nb.wire.udx_packet import MESSAGE, Packet, encode
+from linkup_nb.wire.udx_packet import DATA, END, MESSAGE, Packet, encode
 from linkup_nb.wire.udx_receiver import MAX_EARLY, RECEIVE_WINDOW
 from linkup_nb.wire.udx_stream import Stream, StreamState
 from tests.wire.udx_wire import ONE, OTHER
@@ -128,3 +128,68 @@ def test_any_bytes_may_come(rest: bytes, kinds: int) -> None:
     endpoint.receive_datagram(header + rest, OTHER, 0.0)
     endpoint.datagrams_to_send(0.0)
     assert stream.state in StreamState
+
+
+BATCHES = {
+    "data in order": [(DATA, 7, seq, 0) for seq in range(5)],
+    "from the middle on": [(DATA, 7, seq, 0) for seq in (0, 1, 3, 2, 4, 5)],
+    "again": [(DATA, 7, seq, 0) for seq in (0, 1, 1, 0, 2)],
+    "of two streams": [(DATA, 7, 0, 0), (DATA, 8, 0, 0), (DATA, 7, 1, 0), (DATA, 9, 0, 0)],
+    "with an end": [(DATA, 7, 0, 0), (DATA | END, 7, 1, 0), (DATA, 7, 2, 0)],
+    "with an acknowledgement": [(DATA, 7, 0, 0), (DATA, 7, 1, 1), (DATA, 7, 2, 1), (DATA, 7, 3, 99)],
+    "that are empty": [(DATA, 7, 0, 0), (DATA, 7, 1, 0), (0, 7, 2, 0)],
+}
+
+
+@pytest.mark.parametrize("name", BATCHES)
+@pytest.mark.parametrize("remote", [OTHER, ONE])
+def test_a_batch_is_taken_as_its_datagrams_would_be(name: str, remote: tuple[str, int]) -> None:
+    packets = [
+        encode(Packet(kinds, stream, 1000, seq, ack, (), bytes([seq]) * 100))
+        for kinds, stream, seq, ack in BATCHES[name]
+    ]
+    packets[-1] = packets[-1][: 20 if "empty" in name else 60]
+    ends = [Endpoint(), Endpoint()]
+    for end in ends:
+        for local_id in (7, 8):
+            stream = end.open_stream(local_id, 0.0)
+            stream.connect(1, remote, 0.0)
+            stream.write(b"unacknowledged")
+        end.datagrams_to_send(0.0)
+    for packet in packets:
+        ends[0].receive_datagram(packet, OTHER, 1.0)
+    batch, start = memoryview(b"".join(packets)), 0
+    while start < len(batch):
+        start += ends[1].receive_run(batch[start:], 120, OTHER, 1.0)
+        if start < len(batch):
+            ends[1].receive_datagram(batch[start : start + 120], OTHER, 1.0)
+            start += 120
+    one, other = (
+        (
+            [stream.read() for stream in end.streams],
+            list(iter(end.next_event, None)),
+            end.datagrams_to_send(1.0),
+            end.dropped,
+        )
+        for end in ends
+    )
+    assert one == other
+
+
+def test_of_many_streams_only_those_are_looked_at_that_have_something_to_do() -> None:
+    endpoint = Endpoint()
+    streams = [endpoint.open_stream(number, 0.0, idle_timeout=10.0 + number) for number in range(100)]
+    endpoint.datagrams_to_send(0.0)
+    assert endpoint.get_timer() == 10.0
+    streams[50].connect(1, OTHER, 1.0)
+    streams[50].write(b"data")
+    assert endpoint.get_timer() == 0.0
+    assert [batch.address for batch in endpoint.datagrams_to_send(1.0)] == [OTHER]
+    assert endpoint.get_timer() == 2.0  # to send it again
+    times = []
+    while (at := endpoint.get_timer()) is not None:
+        times.append(at)
+        endpoint.datagrams_to_send(at)
+    assert endpoint.streams == ()
+    assert times == sorted(times)
+    assert len(times) < 150

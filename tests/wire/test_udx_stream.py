@@ -64,6 +64,12 @@ def test_packets_are_those_of_javascript() -> None:
     assert receive(DATA, 5, b"padded", padding=4) == captured[8:9]
 
 
+def test_an_id_that_no_packet_can_carry_is_refused() -> None:
+    stream = Wire().add(ONE).open_stream(1, 0.0)
+    with pytest.raises(UsageError, match="32 bits"):
+        stream.connect(1 << 32, OTHER, 0.0)
+
+
 def test_a_destroyed_stream_says_so_as_javascript_does() -> None:
     wire = Wire()
     stream = wire.add(ONE).open_stream(333, wire.now)

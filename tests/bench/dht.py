@@ -1,0 +1,54 @@
+"""Looking up and announcing among 100 nodes of the DHT in one process, ours and theirs: `python -m tests.bench.dht`."""
+
+import asyncio
+import json
+import os
+import statistics
+import sys
+from asyncio.subprocess import PIPE, Process
+from pathlib import Path
+from typing import Any
+
+from tests.bench.table import format_value, print_table
+
+NODES = 100
+ROUNDS = 6  # turns of each, for the machine's speed drifts; the first is for warming up
+EACH = 20  # topics a round
+ROOT = Path(__file__).parents[2]
+COMMANDS = {
+    "Python": [sys.executable, "-m", "tests.bench.dht_peer", str(NODES)],
+    "JavaScript": ["node", "tests/interop/dht_bench.js", str(NODES)],
+}
+
+
+async def read(process: Process) -> Any:
+    assert process.stdout
+    return json.loads(await process.stdout.readline())
+
+
+async def main() -> None:
+    rows = []
+    processes = {}
+    times: dict[tuple[str, str], list[float]] = {}
+    for kind, command in COMMANDS.items():
+        processes[kind] = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, cwd=ROOT)
+        times["start", kind] = [(await read(processes[kind]))["ready"]]
+    for turn in range(ROUNDS):
+        for kind, process in processes.items():
+            assert process.stdin
+            process.stdin.write(f"{EACH}\n".encode())
+            for what, values in (await read(process)).items():
+                if turn:
+                    times.setdefault((what, kind), []).extend(values)
+    for process in processes.values():
+        assert process.stdin
+        process.stdin.close()
+        await process.wait()
+    for (what, kind), values in sorted(times.items()):
+        rows.append([f"{what}, {kind}", *map(format_value, (statistics.median(values), min(values), max(values)))])
+    print_table([f"milliseconds, {NODES} nodes", "median", "least", "most"], rows)
+
+
+if __name__ == "__main__":
+    os.environ["LINKUP_OFFLINE"] = "1"
+    asyncio.run(main())

@@ -1,0 +1,93 @@
+"""Real Hyperswarm peers, run by `hyperswarm_peer.js`."""
+
+import asyncio
+import json
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+HOST = "127.0.0.1"
+PATIENCE = 30.0  # seconds until a test that still waits has failed
+PEER = Path(__file__).with_name("hyperswarm_peer.js")
+MAX_LINE = 32 * 1024 * 1024  # bytes
+
+Event = dict[str, Any]
+
+
+class JavaScript:
+    """A process in which swarms are made; `events` is all that they have told."""
+
+    def __init__(self, process: Process) -> None:
+        self.process = process
+        self.events: list[Event] = []
+        self._told = asyncio.Event()
+        self._reading = asyncio.get_running_loop().create_task(self._read())
+
+    def order(self, command: str, **options: object) -> None:
+        assert self.process.stdin
+        self.process.stdin.write(json.dumps({"command": command, **options}).encode() + b"\n")
+
+    async def tells(self, event: str, where: Callable[[Event], object] = lambda told: True, times: int = 1) -> Event:
+        """The latest event of a kind, once there have been so many."""
+        async with asyncio.timeout(PATIENCE):
+            while len(found := [told for told in self.events if told["event"] == event and where(told)]) < times:
+                self._told.clear()
+                await self._told.wait()
+        return found[-1]
+
+    async def end(self) -> None:
+        assert self.process.stdin
+        self.process.stdin.close()
+        await self.process.wait()
+        await self._reading
+
+    async def _read(self) -> None:
+        assert self.process.stdout
+        async for line in self.process.stdout:
+            self.events.append(json.loads(line))
+            self._told.set()
+
+
+class Peer:
+    """One swarm in JavaScript."""
+
+    def __init__(self, javascript: JavaScript, number: int, key: str) -> None:
+        self.javascript = javascript
+        self.number = number
+        self.key = bytes.fromhex(key)
+
+    def order(self, command: str, **options: object) -> None:
+        self.javascript.order(command, number=self.number, **options)
+
+    async def join(self, topic: bytes, *, server: bool = True, client: bool = True) -> None:
+        """Returns when it is announced and has looked."""
+        times = len(self.told("flushed")) + 1
+        self.order("join", topic=topic.hex(), server=server, client=client)
+        await self.tells("flushed", times=times)
+
+    def told(self, event: str) -> list[Event]:
+        return [told for told in self.javascript.events if told["event"] == event and told["number"] == self.number]
+
+    async def tells(self, event: str, where: Callable[[Event], object] = lambda told: True, times: int = 1) -> Event:
+        """The latest event of a kind, once there have been so many."""
+        return await self.javascript.tells(event, lambda told: told["number"] == self.number and where(told), times)
+
+
+@asynccontextmanager
+async def javascript() -> AsyncIterator[JavaScript]:
+    process = await asyncio.create_subprocess_exec("node", PEER, stdin=PIPE, stdout=PIPE, limit=MAX_LINE)
+    ours = JavaScript(process)
+    try:
+        yield ours
+    finally:
+        await ours.end()
+
+
+async def make_peer(javascript: JavaScript, ports: list[int], **options: object) -> Peer:
+    """A swarm on the network of the nodes at these ports."""
+    number = 1 + max((told["number"] for told in javascript.events if told["event"] == "ready"), default=-1)
+    javascript.order("swarm", number=number, bootstrap=ports, **options)
+    ready = await javascript.tells("ready", lambda told: told["number"] == number)
+    return Peer(javascript, number, ready["key"])
