@@ -127,7 +127,7 @@ def _comparison(comparison: Comparison) -> str:
     if comparison.same:
         return f"{title}: the same</p>"
     removed, added = comparison.counts
-    title += f": {removed:,} {_what(comparison)} removed, {added:,} added</p>" if removed or added else "</p>"
+    title += f": {removed:,} {_what(comparison, removed)} removed, {added:,} added</p>" if removed or added else "</p>"
     if comparison.lines:
         return title + _diff(comparison.lines[2:])
     if removed or added:
@@ -136,8 +136,8 @@ def _comparison(comparison: Comparison) -> str:
     return title + table(("", "bytes", "SHA-256"), sides)
 
 
-def _what(comparison: Comparison) -> str:
-    return "lines" if comparison.lines else "rows"
+def _what(comparison: Comparison, count: int) -> str:
+    return f"{'line' if comparison.lines else 'row'}{'' if count == 1 else 's'}"
 
 
 def _diff(lines: Sequence[str]) -> str:

@@ -165,7 +165,7 @@ async def test_a_text_shows_the_lines_that_differ(shell: InteractiveShell, opene
 
     html = drawn(shell, await opened.drive.compare("/a.txt", 2, 3))
 
-    assert "1 lines removed, 41 added" in html
+    assert "1 line removed, 41 added" in html
     assert ">-\ttwo</del>" in html
     assert ">+\t2</ins>" in html
     assert f"… and {1 + 1 + 2 + MAX_LINES - MAX_LINES} more" in html
@@ -182,7 +182,7 @@ async def test_a_table_shows_the_rows_that_differ_under_their_columns(shell: Int
         drawn(shell, await opened.drive.compare("/t.csv", 2, 3)),
         drawn(shell, await opened.drive.compare("/t.jsonl", 4, 5)),
     ):
-        assert "1 rows removed, 1 added" in html
+        assert "1 row removed, 1 added" in html
         assert ">city</th>" in html
         assert html.count("Ulm") == 2
         assert html.count("<tr") == 3
