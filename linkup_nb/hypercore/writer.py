@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -159,7 +160,7 @@ class Writer:
         try:
             for table, first, end in batch.deleted:
                 run(f"DELETE FROM {table} WHERE place >= ? AND place < ?", (first, end))
-            self._insert("node", sorted(batch.nodes.values()))  # in the order in which the table keeps them
+            self._insert("node", [batch.nodes[place] for place in sorted(batch.nodes)])  # as the table keeps them
             self._insert("block", list(batch.blocks.values()))
             for core, head in batch.heads.items():
                 run("UPDATE core SET fork = ?, length = ?, signature = ?, contiguous = ? WHERE id = ?", (*head, core))
@@ -181,7 +182,7 @@ class Writer:
         for size in _CHUNKS:
             statement = _INSERTS[table][size]
             while len(rows) - at >= size:
-                self.connection.execute(statement, [value for row in rows[at : at + size] for value in row])
+                self.connection.execute(statement, list(chain.from_iterable(rows[at : at + size])))
                 at += size
 
 
