@@ -316,3 +316,11 @@ async def test_a_forged_sender_gets_at_most_three_times_what_was_sent_in_his_nam
                 assert len(ping) + len(answer) <= AMPLIFICATION * len(forged)
                 assert len(answer) <= MAX_DATAGRAM
         assert len(answer) > MAX_DATAGRAM - 150  # an honest asker gets a datagram full
+
+
+async def test_so_many_silent_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kademlia_node, "MAX_SILENT", 2)
+    async with network(1) as [node], contextlib.AsyncExitStack() as stack:
+        mutes = [(await stack.enter_async_context(stranger())).address for _ in range(4)]
+        assert not await node.join(mutes)
+        assert len(set(mutes) & set(node._silent)) == 2

@@ -170,3 +170,23 @@ async def test_closing_while_it_starts_is_clean() -> None:
     await seeker.join(TOPIC)
     async with asyncio.timeout(PATIENCE):
         await seeker.discovery.close()
+
+
+async def test_a_goodbye_takes_so_long_and_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    seeker, other = Seeker(Mdns(), 1), Seeker(Mdns(), 2)
+    await seeker.join(TOPIC)
+    await other.join(TOPIC)
+    await seeker.finds(other.key)
+    held: list[AsyncZeroconf] = []
+
+    async def never(zeroconf: AsyncZeroconf) -> None:
+        held.append(zeroconf)
+        await asyncio.Event().wait()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(mdns, "CLOSE_TIMEOUT", 0.05)
+        patch.setattr(AsyncZeroconf, "async_close", never)
+        await asyncio.wait_for(seeker.discovery.close(), PATIENCE)
+    assert len(held) == 1
+    await held[0].async_close()
+    await other.discovery.close()

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from linkup_nb.errors import InvalidTopic, LinkupError, NodeClosed, UsageError
-from linkup_nb.swarm import connection, dialer, sleep, swarm
+from linkup_nb.swarm import choice, connection, dialer, sleep, swarm
 from linkup_nb.swarm.connection import Connection, connect
 from linkup_nb.swarm.discovery import Announcer, PeerStatus
 from linkup_nb.swarm.swarm import Swarm
@@ -476,3 +476,17 @@ async def test_a_topic_is_looked_up_at_once_for_a_stranger_and_when_the_last_pee
         member.swarm.learn_topic(stranger.public_key, TOPIC)
         await stranger.close()
         await member.until(lambda: len(member.pointer.refreshed) == 2)
+
+
+async def test_over_a_slow_path_the_grace_is_so_many_round_trips(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choice, "DUPLICATE_GRACE", 0.01)
+    monkeypatch.setattr(choice, "GRACE_ROUND_TRIPS", 1e9)
+    small, large = seeds_in_order()
+    async with Member(TOPIC, large) as member:
+        old = await connect(*member.address, KeyPair.from_seed(small))
+        await member.until(lambda: member.came)
+        new = await connect(*member.address, KeyPair.from_seed(small), confirm=False)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(old.wait_closed(), 0.3)
+        await old.close()
+        await new.close()

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Callable
+from itertools import pairwise
 from random import Random
 from time import monotonic
 from typing import Any
@@ -189,3 +190,18 @@ async def test_offline_only_loopback_is_bound(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("LINKUP_OFFLINE", "1")
     with pytest.raises(UsageError, match="only an address 127"):
         UdxSocket("0.0.0.0", 0, on_event=lambda event: None, on_datagram=lambda data, address: None)
+
+
+async def test_a_flood_is_taken_so_much_at_a_time(ends: tuple[End, End], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(udx_socket, "MAX_READS", 2)
+    one, _ = ends
+    senders = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(7)]
+    for sender in senders:  # one each, as the system hands on together what one has sent
+        sender.sendto(b"hello", one.socket.address)
+        sender.close()
+    seen = [0]
+    async with asyncio.timeout(PATIENCE):
+        while seen[-1] < len(senders):
+            await asyncio.sleep(0)
+            seen.append(len(one.datagrams))
+    assert all(later - earlier <= 2 for earlier, later in pairwise(seen))
