@@ -15,7 +15,7 @@ from linkup_nb.chat.profile import Profile
 from linkup_nb.chat.room import Room
 from linkup_nb.chat.status import Status
 from linkup_nb.chat.topic import TOPIC_BYTES, parse_topic, short_topic
-from linkup_nb.errors import InvalidImage, NodeClosed, UnknownRoom
+from linkup_nb.errors import InvalidImage, NodeClosed, StoreError, UnknownRoom
 from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.loops import Events, from_any_loop
 from linkup_nb.swarm.addresses import offline
@@ -50,6 +50,7 @@ class Node(Events):
         self._swarm: Swarm | None = None
         self._lobby: Lobby | None = None
         self._store: Corestore | None = None
+        self._store_fault: StoreError | None = None
         self._changing = asyncio.Lock()
 
     def __repr__(self) -> str:
@@ -75,8 +76,12 @@ class Node(Events):
         if self._name and self._name != self.profile.name:
             self.profile.name = self._name
             await asyncio.to_thread(self.profile.save)
-        self._store = Corestore(self.path / "store", self.profile.primary_key)
-        await self._store.open()
+        store = Corestore(self.path / "store", self.profile.primary_key)
+        try:
+            await store.open()
+            self._store, self._store_fault = store, None
+        except StoreError as error:
+            self._store_fault = error  # who chats does not need it; who asks for it is told
         self._swarm = Swarm(self.profile.key_pair, discovery=self._discoveries())
         self._swarm.on("update", partial(self.emit, "update"))
         self._lobby = Lobby(self.profile, self._swarm)
@@ -139,8 +144,11 @@ class Node(Events):
     def store(self) -> Corestore:
         """Your logs and drives, kept in the directory of this node.
 
-        The connections of LinkUp rooms carry messages only: `replicate` copies the store over one of your own.
+        The connections of LinkUp rooms carry messages only: `replicate` copies the store over one of your own. Raises
+        `StoreError` if it could not be opened; the chat goes on without it.
         """
+        if self._lobby and self._store_fault:
+            raise self._store_fault
         if not self._store:
             raise _closed()
         return self._store

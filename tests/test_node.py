@@ -13,7 +13,7 @@ from PIL import Image
 
 import linkup_nb as lu
 from linkup_nb.chat.status import Level
-from linkup_nb.errors import InvalidImage, InvalidName, InvalidTopic, NodeClosed, ProfileInUse, UnknownRoom
+from linkup_nb.errors import InvalidImage, InvalidName, InvalidTopic, NodeClosed, ProfileInUse, StoreError, UnknownRoom
 from linkup_nb.swarm.discovery import Announcer, FoundPeer
 from linkup_nb.swarm.kademlia import Kademlia
 from tests.chat.nodes import until
@@ -332,3 +332,19 @@ async def test_the_doctor_looks_at_an_open_node_from_any_loop(tmp_path: Path) ->
         assert report.worst.name == "peers found"
     with pytest.raises(NodeClosed):
         await node.doctor()
+
+
+async def test_a_store_that_cannot_be_opened_leaves_the_chat(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.mkdir()
+    (path / "store").write_text("not a folder")
+    async with node_at(path) as node:
+        room = await node.create_room("lobby", linkup=True)
+        await room.send("hello")
+        assert len(room) == 1
+        with pytest.raises(StoreError, match="cannot be opened"):
+            _ = node.store
+        await node.close()
+        (path / "store").unlink()
+        await node.open()
+        assert node.store.cores == ()

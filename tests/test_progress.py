@@ -90,6 +90,10 @@ async def test_a_drive_counts_what_is_put_and_mirrored(tmp_path: Path, capfd: py
         assert "2.00k/2.00k" in capfd.readouterr().err
         await drive.mirror_from(tmp_path / "folder", to="/copy", progress=True)
         assert "2.00k/2.00k" in capfd.readouterr().err
+        await drive.put("/b", bytes(3000), progress=True)
+        assert "3.00k/3.00k" in capfd.readouterr().err
+        await (await drive.download()).done(progress=True)
+        assert "3/3" in capfd.readouterr().err
         core = await store.core(name="log")
         await core.append([b"1", b"2"])
         await (await core.download()).done(progress=True)

@@ -1,15 +1,17 @@
 """Cores: append-only logs, signed by their author, that anybody who knows the key can copy and check."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from linkup_nb.arguments import content, number
 from linkup_nb.errors import InvalidProof, NodeClosed, NotAvailable, UsageError
 from linkup_nb.hypercore import flat
 from linkup_nb.hypercore.encryption import PADDING, BlockCipher
 from linkup_nb.hypercore.evidence import Evidence
 from linkup_nb.hypercore.log import Audit, Log
+from linkup_nb.hypercore.storage import MAX_LENGTH
 from linkup_nb.loops import Events, from_any_loop
 from linkup_nb.wire.keys import KeyPair, z32encode
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 GET_TIMEOUT = 30.0  # seconds to wait for a peer that has a block
 READ_AHEAD = 64  # blocks that a stream reads or asks for at a time
+_NUMBER = "the number of a block"
 
 __all__ = ["Audit", "Core", "CoreInfo", "Evidence", "KeyPair"]
 
@@ -173,7 +176,9 @@ class Core(Events):
         Raises `NotWritable`, `UsageError` for a block over 15 MiB, `StoreError` when the disk refuses; nothing is added
         then.
         """
-        return await self._append([blocks] if isinstance(blocks, bytes) else blocks)
+        if isinstance(blocks, Iterable) and not isinstance(blocks, bytes | bytearray | memoryview | str):
+            return await self._append(list(blocks))
+        return await self._append([content(blocks, "a block")])
 
     async def _append(
         self, blocks: Sequence[bytes], *, durable: bool = True, after: "asyncio.Future[int] | None" = None
@@ -182,7 +187,8 @@ class Core(Events):
         if self._at:
             raise UsageError("a snapshot is the past, which cannot be appended to")
         encode = self._cipher.encrypt if self._cipher else None
-        return await self._log.append([bytes(block) for block in blocks], encode, durable=durable, after=after)
+        stored = [block if type(block) is bytes else content(block, "a block") for block in blocks]
+        return await self._log.append(stored, encode, durable=durable, after=after)
 
     @from_any_loop
     async def truncate(self, length: int, fork: int | None = None) -> None:
@@ -190,16 +196,14 @@ class Core(Events):
         self._check_open()
         if self._at:
             raise UsageError("a snapshot is the past, which cannot be cut")
-        await self._log.truncate(length, fork)
+        new_fork = None if fork is None else number(fork, "a fork")
+        await self._log.truncate(number(length, "a length"), new_fork)
 
     @from_any_loop
     async def clear(self, start: int, end: int | None = None) -> None:
         """Forget the blocks from `start` to before `end` here, to make room. A `get` fetches them from peers again."""
         self._check_open()
-        end = start + 1 if end is None else end
-        if not 0 <= start <= end <= self.length:
-            raise UsageError(f"blocks {start} to {end} of a core of {self.length}")
-        await self._log.clear(start, end)
+        await self._log.clear(*self._span(start, end, self.length))
 
     # Reading
 
@@ -209,6 +213,7 @@ class Core(Events):
 
         Waits for a block that its author has not appended yet. Raises `NotAvailable` after `timeout` seconds.
         """
+        index = number(index, _NUMBER)
         if index < 0:
             index += self.length
         block = self._here(index)
@@ -230,7 +235,7 @@ class Core(Events):
     def _here(self, index: int) -> bytes | None:
         self._check_open()
         log = self._log
-        if index < 0 or (self._at and index >= self._at[0]):
+        if not 0 <= index < MAX_LENGTH or (self._at and index >= self._at[0]):
             raise UsageError(f"block {index} of a core of {self.length} blocks")
         if self._at and log.fork != self._at[1] and index >= self._replicator.common_since(self._at[1]):
             raise UsageError(f"block {index} of this snapshot was cut off since")
@@ -243,7 +248,7 @@ class Core(Events):
     async def has(self, start: int, end: int | None = None) -> bool:
         """Whether the block `start`, or all to before `end`, are here."""
         self._check_open()
-        end = start + 1 if end is None else end
+        start, end = self._span(start, end, MAX_LENGTH)
         return end <= self.length and next(self._log.blocks.missing(start, end), None) is None
 
     async def read_stream(
@@ -254,7 +259,10 @@ class Core(Events):
         Raises `NotAvailable` when a block that exists does not come within `timeout` seconds.
         """
         stop = self.length if end is None and not live else end
-        index = start
+        index = number(start, _NUMBER)
+        stop = None if stop is None else number(stop, _NUMBER)
+        if index < 0:
+            raise UsageError(f"block {index} of a core of {self.length} blocks")
         while stop is None or index < stop:
             ahead = min(index + READ_AHEAD, self.length if stop is None else stop)
             for block in await self._read(index, ahead, timeout):
@@ -285,6 +293,7 @@ class Core(Events):
     async def seek(self, byte_offset: int, *, timeout: float | None = GET_TIMEOUT) -> tuple[int, int]:
         """The block in which a byte lies, and where in the block. Raises `UsageError` past the end."""
         self._check_open()
+        byte_offset = number(byte_offset, "the number of a byte")
         total = self._total()
         if byte_offset < 0 or (total is not None and byte_offset > total):
             raise UsageError(f"byte {byte_offset} of a core of {total} bytes")
@@ -355,7 +364,15 @@ class Core(Events):
         Without `end`, all blocks there are now. The result tells `downloaded` and `total`, and can be cancelled.
         """
         self._check_open()
-        return self._replicator.download(start, self.length if end is None else end)
+        return self._replicator.download(*self._span(start, self.length if end is None else end, MAX_LENGTH))
+
+    def _span(self, start: int, end: int | None, most: int) -> tuple[int, int]:
+        """The blocks from `start` to before `end`, by default one of them."""
+        start = number(start, _NUMBER)
+        end = start + 1 if end is None else number(end, _NUMBER)
+        if not 0 <= start <= end <= most:
+            raise UsageError(f"blocks {start} to {end} of a core of {self.length} blocks")
+        return start, end
 
     # The past, and proofs
 
@@ -367,6 +384,7 @@ class Core(Events):
     @from_any_loop
     async def checkout(self, length: int) -> "Core":
         """This core as it was at a length; close it too."""
+        length = number(length, "a length")
         if not 0 <= length <= self.length:
             raise UsageError(f"this core has {self.length} blocks, and had never {length}")
         return self._view(length)
@@ -379,12 +397,12 @@ class Core(Events):
     async def proof(self, index: int) -> Evidence:
         """The block `index` with the signed head over it; anybody who knows the key can check it with `verify`."""
         self._check_open()
-        return self._log.evidence(index)
+        return self._log.evidence(number(index, _NUMBER))
 
     @from_any_loop
     async def verify(self, proof: Evidence | bytes) -> bytes:
         """The block that a proof, or its `encode()`, shows. Raises `InvalidProof` if it is not one of this core."""
-        evidence = Evidence.decode(proof) if isinstance(proof, bytes) else proof
+        evidence = proof if isinstance(proof, Evidence) else Evidence.decode(content(proof, "a proof"))
         if evidence.key != self.key:
             raise InvalidProof("this proof is of another core")
         evidence.check()

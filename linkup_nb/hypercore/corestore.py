@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from linkup_nb.arguments import secret, text
 from linkup_nb.channels import Channels, Connection
 from linkup_nb.errors import NodeClosed, StoreError, UsageError
 from linkup_nb.hypercore.core import Core
@@ -43,11 +44,11 @@ class Corestore(Events):
 
     def __init__(self, path: Path | str, primary_key: bytes | None = None) -> None:
         super().__init__(asyncio.get_running_loop())
-        if primary_key is not None and len(primary_key) != KEY_SIZE:
-            raise UsageError(f"a primary key is {KEY_SIZE} bytes, not {len(primary_key)}")
+        if not isinstance(path, str | os.PathLike):
+            raise UsageError(f"a store is kept in a folder, named by a path, not {type(path).__name__}")
         self.path = Path(path)
         self.closed = True
-        self._primary_key = primary_key or b""
+        self._primary_key = b"" if primary_key is None else secret(primary_key, "a primary key")
         self._store: Store
         self._open_logs: dict[bytes, tuple[Log, Replicator]] = {}
         self._opening = asyncio.Lock()
@@ -92,7 +93,7 @@ class Corestore(Events):
 
     def namespace(self, name: str) -> "Namespace":
         """A part of this store in which the same names give other keys."""
-        return Namespace(self, blake2b_256(_NO_NAMESPACE + name.encode()))
+        return Namespace(self, blake2b_256(_NO_NAMESPACE + text(name, "a namespace").encode()))
 
     def replicate(self, connection: Connection) -> None:
         """Copy over this connection, both ways, each core that is open here, now or later, and that the peer knows.
@@ -100,6 +101,8 @@ class Corestore(Events):
         The connection may live on another loop than the store.
         """
         self._check_open()
+        if not hasattr(connection, "remote_public_key"):
+            raise UsageError(f"a store is copied over a connection, not {type(connection).__name__}")
         if asyncio.get_running_loop() is not self._loop:
             self._loop.call_soon_threadsafe(self.replicate, connection)
             return
@@ -176,7 +179,11 @@ class Corestore(Events):
 
     def key_pair(self, name: str, names: bytes = _NO_NAMESPACE) -> KeyPair:
         """The key pair of a name, as JavaScript's Corestore makes it from the same primary key."""
-        return KeyPair.from_seed(blake2b_256(_NAMES + names + name.encode(), key=self._primary_key))
+        if not self._primary_key:
+            self._check_open()
+        return KeyPair.from_seed(
+            blake2b_256(_NAMES + names + text(name, "the name of a core").encode(), key=self._primary_key)
+        )
 
     async def _core(
         self,
@@ -190,11 +197,15 @@ class Corestore(Events):
         self._check_open()
         if sum(given is not None for given in (name, key, key_pair)) != 1:
             raise UsageError("a core is opened by one of name, key and key_pair")
+        if encryption_key is not None:
+            secret(encryption_key, "an encryption key")
+        if not isinstance(key_pair, KeyPair | None) or not isinstance(manifest, Manifest | None):
+            raise UsageError("key_pair is a KeyPair, and manifest a Manifest that it signs for")
         if name is not None:
             key_pair = self.key_pair(name, names)
         if key_pair and not manifest:
             manifest = Manifest.of(key_pair.public_key)
-        core_key = manifest.key if manifest else parse_key(key or b"")
+        core_key = manifest.key if manifest else parse_key(b"" if key is None else key)
         async with self._opening:
             log, replicator = await self._log(core_key, manifest, key_pair, (names, name) if name is not None else None)
         core = Core(log, replicator, encryption_key)
@@ -268,7 +279,7 @@ class Namespace:
 
     def namespace(self, name: str) -> "Namespace":
         """A part of this part."""
-        return Namespace(self._store, blake2b_256(self._names + name.encode()))
+        return Namespace(self._store, blake2b_256(self._names + text(name, "a namespace").encode()))
 
     def key_pair(self, name: str) -> KeyPair:
         """The key pair of a name in this part."""
@@ -300,7 +311,7 @@ def parse_key(key: bytes | str) -> bytes:
             key = bytes.fromhex(key) if len(key) == 2 * KEY_SIZE else z32decode(key)
     except Exception:  # noqa: BLE001  # whatever is wrong with it, it is no key
         key = b""
-    if len(key) != KEY_SIZE:
+    if not isinstance(key, bytes) or len(key) != KEY_SIZE:
         raise UsageError("a key is 32 bytes, 64 hexadecimal digits, or 52 letters and digits")
     return key
 

@@ -8,6 +8,42 @@ from linkup_nb.loops import from_any_loop
 from linkup_nb.progress import shown
 
 
+class Downloads(tuple["Download", ...]):
+    """Downloads that belong together; `await downloads.done()`, or watch `downloaded` of `total`."""
+
+    def __repr__(self) -> str:
+        return f"Downloads({len(self)} ranges, {self.downloaded} of {self.total} blocks)"
+
+    @property
+    def downloaded(self) -> int:
+        """How many blocks of all ranges are here."""
+        return sum(one.downloaded for one in self)
+
+    @property
+    def total(self) -> int:
+        """How many blocks there are in all ranges."""
+        return sum(one.total for one in self)
+
+    @property
+    def finished(self) -> bool:
+        """Whether all blocks are here."""
+        return all(one.finished for one in self)
+
+    async def done(self, *, progress: bool | None = None, timeout: float | None = None) -> None:
+        """Wait for all, with one bar for the whole; see `Download.done`."""
+        await shown(self._done(timeout), lambda: (self.downloaded, self.total), "block", progress)
+
+    async def _done(self, timeout: float | None) -> None:
+        async with asyncio.timeout(timeout):
+            for one in self:
+                await one._done(None)
+
+    def cancel(self) -> None:
+        """Fetch no more of any."""
+        for one in self:
+            one.cancel()
+
+
 class Download:
     """The fetching of a range of blocks; `await download.done()`, or watch `downloaded` of `total`."""
 
@@ -17,9 +53,9 @@ class Download:
         self.total = end - start
         self.cancelled = False
         self.cursors: dict[object, int] = {}
-        self._log = log
         self._stopped = stopped
-        self._left = end - start - log.blocks.count(start, end)
+        self._log = log
+        self.recount()
         self._loop = asyncio.get_running_loop()
         self._finished = self._loop.create_future()
         self._finished.add_done_callback(lambda finished: finished.cancelled() or finished.exception())
@@ -72,7 +108,8 @@ class Download:
 
     def recount(self) -> None:
         """Blocks have gone away, or the end has been cut off."""
-        self._left = self.total - self._log.blocks.count(self.start, self.end)
+        end = max(self.start, min(self.end, self._log.length))
+        self._left = self.total - self._log.blocks.count(self.start, end)
         self.cursors.clear()
 
     def count(self) -> None:

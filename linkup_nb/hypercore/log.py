@@ -19,6 +19,7 @@ from linkup_nb.hypercore.storage import MAX_LENGTH, CoreRow, Store
 from linkup_nb.hypercore.writer import Head
 from linkup_nb.wire.keys import KeyPair
 
+MAX_FORK = 2**53  # as far as JavaScript counts
 MAX_BLOCK = 15 * 1024 * 1024  # bytes; a block and its proof have to fit one frame of a secret stream
 
 _AUDIT_STRIDE = 256  # blocks checked before others may run
@@ -201,7 +202,7 @@ class Log:
             new_fork = self.fork + 1 if fork is None else fork
             if not 0 <= length <= self.length:
                 raise UsageError(f"a log of {self.length} blocks cannot be cut to {length}")
-            if new_fork <= self.fork:
+            if not self.fork < new_fork < MAX_FORK:
                 raise UsageError(f"a new fork of this log is at least {self.fork + 1}, not {new_fork}")
             peaks = Peaks([self._own(index) for index in flat.roots(length)])
             self._delete_from(length)
@@ -351,7 +352,7 @@ class Log:
             raise UsageError("an empty log proves nothing")
         if not self.manifest:
             raise UsageError("a log without a manifest, as the oldest are, has no proofs to pass on")
-        if index is not None and not self.blocks.has(index):
+        if index is not None and not (0 <= index < self.length and self.blocks.has(index)):
             raise UsageError(f"block {index} is not here; get it first")
         block = None if index is None else (index, 0)
         return Evidence(self.key, self.fork, self.manifest, self.prove(Wanted(block=block, upgrade=(0, self.length))))

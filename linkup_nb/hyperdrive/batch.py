@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from linkup_nb.arguments import content, text
 from linkup_nb.errors import UsageError
 from linkup_nb.hyperdrive.blobs import BlobId
 from linkup_nb.hyperdrive.entry import FILES, Entry, key_of, normalize
@@ -23,6 +24,7 @@ class DriveBatch:
     def __init__(self, drive: "Drive") -> None:
         self._drive = drive
         self._loop = drive._loop
+        self._open = False
         self._count = 0
         self._waiting: dict[int, bytes] = {}
         self._size = 0
@@ -31,10 +33,12 @@ class DriveBatch:
         self._ids: dict[int, BlobId] = {}
 
     async def __aenter__(self) -> "DriveBatch":
+        self._open = True
         return self
 
     @from_any_loop
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._open = False
         if kind is not None or not self._order:
             return
         async with self._contents() as written, self._drive._bee.batch(after=written) as batch:
@@ -49,12 +53,11 @@ class DriveBatch:
     @from_any_loop
     async def put(self, path: str, data: bytes, *, executable: bool = False, metadata: Any = None) -> None:
         """Set the content of a file."""
-        if not isinstance(data, bytes | bytearray | memoryview):
-            raise UsageError(f"a file holds bytes, not {type(data).__name__}; encode text first")
+        self._check_open()
         entry = Entry(normalize(path), 0, None, executable, None, metadata)
         entry.encode()
-        self._waiting[self._count] = bytes(data)
-        self._size += len(data)
+        self._waiting[self._count] = content(data, "a file's content")
+        self._size += len(self._waiting[self._count])
         self._add(entry, self._count)
         self._count += 1
         if self._size >= BATCH_BYTES:
@@ -64,16 +67,22 @@ class DriveBatch:
     @from_any_loop
     async def symlink(self, path: str, target: str) -> None:
         """Put a symbolic link."""
-        self._add(Entry(normalize(path), 0, None, False, target), None)
+        self._check_open()
+        self._add(Entry(normalize(path), 0, None, False, text(target, "what a link points at")), None)
 
     @from_any_loop
     async def delete(self, path: str) -> bool:
         """Remove what is at a path; whether there was anything."""
+        self._check_open()
         key = key_of(path)
         there = self._there[key] if key in self._there else await self._drive.exists(path)
         self._there[key] = False
         self._order.append((key, None, None))
         return there
+
+    def _check_open(self) -> None:
+        if not self._open:
+            raise UsageError("a batch is used inside of `async with drive.batch() as batch`")
 
     def _add(self, entry: Entry, content: int | None) -> None:
         key = FILES + entry.path.encode()

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import NamedTuple
 
+from linkup_nb.arguments import content, number
 from linkup_nb.errors import DecodeError, UsageError
 from linkup_nb.hypercore.core import GET_TIMEOUT, Core
 from linkup_nb.hyperdrive.protobuf import field, fields
@@ -21,6 +22,8 @@ MAX_CACHED_BYTES = 64 * 1024 * 1024  # of them
 MAX_CACHED_NODES = 65536  # tree nodes in memory, of one version
 
 _PROTOCOL, _METADATA, _CONTENT_FEED = 1, 2, 1
+_KEY = "a key"
+_NUMBER = "the number of a block"
 _NAME = b"hyperbee"
 
 
@@ -77,6 +80,7 @@ class Bee:
     @from_any_loop
     async def get(self, key: bytes) -> Entry | None:
         """The entry of a key."""
+        key = content(key, _KEY)
         tree = await self._open(self.version)
         seq = await tree.find(key) if tree else None
         return _entry(await self._load(seq)) if seq is not None else None
@@ -92,7 +96,8 @@ class Bee:
         reverse: bool = False,
     ) -> AsyncIterator[Entry]:
         """The entries of a range of keys in order, at most `limit`, of the version there is when this begins."""
-        bounds = Bounds(gt, gte, lt, lte)
+        bounds = Bounds(*(None if key is None else content(key, _KEY) for key in (gt, gte, lt, lte)))
+        limit = None if limit is None else number(limit, "a limit")
         version, left, more = self.version, limit, True
         while more and (left is None or left > 0):
             page, more = await self._page(version, bounds, PAGE if left is None else min(left, PAGE), reverse)
@@ -115,7 +120,8 @@ class Bee:
 
     async def history(self, start: int = 1, end: int | None = None, *, reverse: bool = False) -> AsyncIterator[Entry]:
         """Every change from block `start` to before `end`, oldest first, or newest; deletions have no value."""
-        stop = self.version if end is None else min(end, self.version)
+        start = number(start, _NUMBER)
+        stop = self.version if end is None else min(number(end, _NUMBER), self.version)
         for seq in range(stop - 1, max(start, 1) - 1, -1) if reverse else range(max(start, 1), stop):
             yield await self._change(seq)
 
@@ -125,7 +131,8 @@ class Bee:
 
     async def diff(self, version: int, *, prefix: bytes = b"") -> AsyncIterator[Difference]:
         """What has changed from an earlier or later version to this one, in the order of the keys."""
-        for difference in await self._differences(version, prefix):
+        version = self._check(version, max(self.core.length, 1))
+        for difference in await self._differences(version, content(prefix, "a prefix")):
             yield difference
 
     @from_any_loop
@@ -145,11 +152,15 @@ class Bee:
 
     def checkout(self, version: int) -> "Bee":
         """This bee as it was at a version. Raises `UsageError` for one that never was."""
-        if not 0 <= version <= self.version:
-            raise UsageError(f"this bee has version {self.version}, and had never {version}")
+        version = self._check(version, self.version)
         past = Bee(self.core, version=version, timeout=self._timeout)
         past._blocks = self._blocks
         return past
+
+    def _check(self, version: int, newest: int) -> int:
+        if not 0 <= number(version, "a version") <= newest:
+            raise UsageError(f"this bee has version {newest}, and had never {version}")
+        return version
 
     def snapshot(self) -> "Bee":
         """This bee as it is now, whatever is put later."""
@@ -246,6 +257,7 @@ class Batch:
         self._changes: list[Change] = []
         self._tree: Tree | None = None
         self._start = 0
+        self._open = False
 
     @from_any_loop
     async def __aenter__(self) -> "Batch":
@@ -254,6 +266,7 @@ class Batch:
             self._bee.core._check_open()
             self._start = max(self._bee.version, 1)
             self._tree = await self._bee._take_writing()
+            self._open = True
         except BaseException:
             self._bee._turn.release()
             raise
@@ -261,6 +274,7 @@ class Batch:
 
     @from_any_loop
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._open = False
         try:
             if kind is None and self._changes:
                 await self._write()
@@ -270,6 +284,7 @@ class Batch:
     @from_any_loop
     async def get(self, key: bytes) -> Entry | None:
         """The entry of a key, with the changes of this batch."""
+        key = self._key(key)
         seq = await self._tree.find(key) if self._tree else None
         if seq is None:
             return None
@@ -281,6 +296,7 @@ class Batch:
     @from_any_loop
     async def put(self, key: bytes, value: bytes = b"") -> None:
         """Set the value of a key."""
+        key, value = self._key(key), content(value, "a value")
         seq = self._start + len(self._changes)
         if self._tree is None:
             self._tree = Tree(TreeNode([], [], []), self._load)
@@ -290,10 +306,16 @@ class Batch:
     @from_any_loop
     async def delete(self, key: bytes) -> bool:
         """Remove a key; whether it was there."""
+        key = self._key(key)
         if not self._tree or not await self._tree.delete(key):
             return False
         self._changes.append(Change(self._start + len(self._changes), key, None, self._tree.root))
         return True
+
+    def _key(self, key: bytes) -> bytes:
+        if not self._open:
+            raise UsageError("a batch is used inside of `async with bee.batch() as batch`")
+        return content(key, _KEY)
 
     async def _load(self, seq: int) -> Block:
         return await self._bee._load(seq)

@@ -9,13 +9,17 @@ from contextlib import asynccontextmanager
 from io import BytesIO
 from typing import Any, NamedTuple
 
+from linkup_nb.arguments import content
 from linkup_nb.errors import DecodeError, NotAvailable, UsageError
 from linkup_nb.hypercore.core import GET_TIMEOUT, Core
+from linkup_nb.hypercore.download import Downloads
+from linkup_nb.hypercore.storage import MAX_LENGTH
 from linkup_nb.wire.compact import Decoder
 
 BLOCK_SIZE = 64 * 1024  # bytes
 MAX_MAP_BLOCKS = 64  # in which a file's blocks are listed
 MAX_MAPPED = 8192  # blocks that one of those lists
+MAX_MAPPED_BYTES = 256 * 1024 * 1024  # of a mapped file in memory: a list of one block may repeat it without end
 _WRITE_SIZE = 4 * 1024 * 1024  # bytes appended together
 _READ_BLOCKS = 32  # blocks read together
 
@@ -36,7 +40,10 @@ class BlobId(NamedTuple):
         numbers = [value.get(name) if isinstance(value, dict) else None for name in names]
         if not all(isinstance(number, int) and 0 <= number < 2**53 for number in numbers):
             raise DecodeError("an entry whose blob is not a place in a core")
-        return cls._make([*numbers, value.get("blockMap") is True])
+        blob = cls._make([*numbers, value.get("blockMap") is True])
+        if blob.block_offset + blob.block_length > MAX_LENGTH:
+            raise DecodeError(f"an entry whose blob is not a place in a core of at most {MAX_LENGTH} blocks")
+        return blob
 
     def to_json(self) -> dict[str, int]:
         """As a drive's entry says it, in the order of JavaScript."""
@@ -84,7 +91,7 @@ class Blobs:
         rest = bytearray()
         async with _Appending(self.core) as appending:
             async for piece in pieces:
-                view = memoryview(piece)
+                view = memoryview(content(piece, "a piece of a file"))
                 at = min(BLOCK_SIZE - len(rest), len(view)) if rest else 0
                 rest += view[:at]
                 if len(rest) == BLOCK_SIZE:
@@ -100,7 +107,9 @@ class Blobs:
         return BlobId(offset, core.length - offset, byte_offset, core.byte_length - byte_offset)
 
     async def get(self, blob: BlobId) -> bytes:
-        """The whole blob."""
+        """The whole blob. Raises `UsageError` for a mapped one over `MAX_MAPPED_BYTES`, which `stream` reads."""
+        if blob.mapped:
+            check_mapped(await self.size(blob))
         if blob.block_length == 1 and not blob.mapped:
             block = self.core._here(blob.block_offset)
             if block is not None and len(block) == blob.byte_length:
@@ -125,7 +134,22 @@ class Blobs:
             if version or count > MAX_MAPPED:
                 raise DecodeError(f"a map of a file's blocks of version {version}, with {count} blocks")
             found += [(source.uint(), source.uint()) for _ in range(count)]
+        if any(index >= MAX_LENGTH for index, _ in found):
+            raise DecodeError("a map of a file's blocks with one that no core can have")
         return found
+
+    async def download(self, blobs: Sequence[BlobId]) -> Downloads:
+        """Begin to fetch all of these."""
+        ranges = [(blob.block_offset, blob.block_offset + blob.block_length) for blob in blobs]
+        for blob in blobs:
+            ranges += [(index, index + 1) for index, _ in await self.map(blob)] if blob.mapped else []
+        spans: list[list[int]] = []
+        for start, end in sorted(ranges):
+            if spans and start <= spans[-1][1]:
+                spans[-1][1] = max(spans[-1][1], end)
+            else:
+                spans.append([start, end])
+        return Downloads([await self.core.download(start, end) for start, end in spans])
 
     async def _stream_mapped(self, blob: BlobId, start: int, end: int | None) -> AsyncIterator[bytes]:
         at = 0
@@ -182,6 +206,12 @@ class Blobs:
         if not blob.block_offset <= index <= blob.block_offset + blob.block_length:
             raise DecodeError(f"byte {offset} of a file is in block {index}, which is not one of it")
         return index, skip
+
+
+def check_mapped(size: int) -> None:
+    """Raises `UsageError` for so many bytes of a mapped blob at once."""
+    if size > MAX_MAPPED_BYTES:
+        raise UsageError(f"{size} bytes of a file that may repeat itself, over {MAX_MAPPED_BYTES}: read it as a stream")
 
 
 def _cut_as_usual(blob: BlobId) -> bool:

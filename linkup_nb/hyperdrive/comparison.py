@@ -63,6 +63,8 @@ class Comparison(NamedTuple):
         return f"Comparison({self.path!r}, versions {self.before.version} and {self.after.version}: {what})"
 
     def __str__(self) -> str:
+        if self.before.size is None and self.after.size is None:
+            return f"there is no {self.path} in versions {self.before.version} and {self.after.version}"
         if self.same:
             return f"{self.path} is the same in versions {self.before.version} and {self.after.version}"
         if self.lines:

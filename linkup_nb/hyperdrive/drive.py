@@ -9,11 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from linkup_nb.errors import NotAvailable, UsageError
+from linkup_nb.arguments import content, number
+from linkup_nb.errors import NotAvailable, NotWritable, UsageError
 from linkup_nb.hypercore.core import GET_TIMEOUT, Core
 from linkup_nb.hypercore.corestore import Corestore, Namespace
-from linkup_nb.hypercore.download import Download
-from linkup_nb.hyperdrive.batch import DriveBatch
+from linkup_nb.hypercore.download import Downloads
+from linkup_nb.hyperdrive.batch import BATCH_BYTES, DriveBatch
 from linkup_nb.hyperdrive.bee import Bee
 from linkup_nb.hyperdrive.blobs import Blobs
 from linkup_nb.hyperdrive.entry import FILES, Entry, folder_of, key_of, named, normalize, sizes
@@ -95,6 +96,8 @@ class Drive:
 
         `timeout` is how many seconds its methods wait for a peer that has what they need.
         """
+        if not isinstance(store, Corestore | Namespace):
+            raise UsageError(f"a drive is opened in a store, not in {type(store).__name__}: Drive.open(store, key)")
         return await _open(store, cls, key, encryption_key, timeout)
 
     def __repr__(self) -> str:
@@ -178,6 +181,10 @@ class Drive:
 
         An `Entry` of this drive saves looking up its path.
         """
+        start = number(start, "the number of a byte")
+        end = None if end is None else number(end, "the number of a byte")
+        if start < 0 or (end is not None and end < 0):
+            raise UsageError(f"bytes {start} to {end} of a file")
         entry = path if isinstance(path, Entry) else await self.entry(path, follow=True)
         if entry is None or entry.blob is None:
             raise UsageError(f"there is no file {path} in version {self.version}")
@@ -204,6 +211,11 @@ class Drive:
 
     async def readdir(self, folder: str = "/") -> AsyncIterator[str]:
         """The names in a folder, of files and of folders, in order; what is in the folders is skipped, not read."""
+        async for name, _ in self._names(folder):
+            yield name
+
+    async def _names(self, folder: str) -> AsyncIterator[tuple[str, bool]]:
+        """The names in a folder, and whether each is that of a folder."""
         prefix = FILES + folder_of(folder).encode()
         after = prefix
         while True:
@@ -211,14 +223,36 @@ class Drive:
             if not page:
                 return
             name, inside, _ = page[0].key[len(prefix) :].partition(b"/")
-            yield name.decode(errors="replace")
+            yield name.decode(errors="replace"), bool(inside)
             after = prefix + name + (b"0" if inside else b"\x00")
 
     # Writing
 
+    async def put(
+        self,
+        path: str,
+        data: bytes,
+        *,
+        executable: bool = False,
+        metadata: Any = None,
+        progress: bool | None = None,
+    ) -> None:
+        """Set the content of a file; on disk when this returns. `metadata` is anything that JSON can say.
+
+        See `put_stream` for `progress`.
+        """
+        data = content(data, "a file's content")
+        size = len(data)
+        work = self._put(path, data, executable, metadata)
+        if not self.writable or (size < BATCH_BYTES and not progress):
+            await work
+            return
+        core = (await self._contents_anywhere()).core
+        before = core.byte_length
+        await shown(work, lambda: (min(core.byte_length - before, size), size), "B", progress)
+
     @from_any_loop
-    async def put(self, path: str, data: bytes, *, executable: bool = False, metadata: Any = None) -> None:
-        """Set the content of a file; on disk when this returns. `metadata` is anything that JSON can say."""
+    async def _put(self, path: str, data: bytes, executable: bool, metadata: Any) -> None:
         async with self.batch() as batch:
             await batch.put(path, data, executable=executable, metadata=metadata)
 
@@ -236,6 +270,11 @@ class Drive:
         With `progress` a bar counts the bytes; without, only in a notebook, when it takes over a second.
         """
         entry = Entry(normalize(path), 0, None, executable, None, metadata)
+        entry.encode()
+        if not isinstance(pieces, AsyncIterable):
+            raise UsageError(f"the pieces come from `async for`, not from {type(pieces).__name__}; put takes bytes")
+        if not self.writable:
+            raise NotWritable(f"{self!r} cannot be changed: {'it is the past' if self._at else 'only its author can'}")
         tally = Tally()
         work = self._put_stream(key_of(path), entry, tally.count(pieces))
         await shown(work, lambda: (tally.done, tally.total), "B", progress)
@@ -324,6 +363,9 @@ class Drive:
 
     async def watch(self, folder: str = "/") -> AsyncIterator[tuple["Drive", "Drive"]]:
         """From now on, the drive before and after each change in a folder; changes that come together are one."""
+        if self._at is not None:
+            raise UsageError("the past of a drive does not change; watch the drive itself")
+        folder_of(folder)
         before = self.version
         while True:
             await self._core._grown(before)
@@ -333,26 +375,15 @@ class Drive:
             before = after
 
     @from_any_loop
-    async def download(self, folder: str = "/") -> Sequence[Download]:
-        """Begin to fetch the contents of all files in a folder; wait for each one's `done()`."""
+    async def download(self, folder: str = "/") -> Downloads:
+        """Begin to fetch the contents of all files in a folder; `await` the result's `done()`."""
         # A whole drive needs every block of the bee: fetching them in a row is quicker than along the tree.
         with self._core._replicator.ahead(0, self.version if folder_of(folder) == "/" else 0):
             entries = [entry async for entry in self.list(folder)]
         blobs = [entry.blob for entry in entries if entry.blob and entry.blob.block_length]
         if not blobs:
-            return []
-        contents = await self._contents()
-        core = contents.core
-        ranges = [(blob.block_offset, blob.block_offset + blob.block_length) for blob in blobs]
-        for blob in blobs:
-            ranges += [(index, index + 1) for index, _ in await contents.map(blob)] if blob.mapped else []
-        spans: list[list[int]] = []
-        for start, end in sorted(ranges):
-            if spans and start <= spans[-1][1]:
-                spans[-1][1] = max(spans[-1][1], end)
-            else:
-                spans.append([start, end])
-        return [await core.download(start, end) for start, end in spans]
+            return Downloads()
+        return await (await self._contents()).download(blobs)
 
     async def mirror_to(
         self,
@@ -364,10 +395,10 @@ class Drive:
         progress: bool | None = None,
     ) -> "Sequence[Step]":
         """Make a local folder like a folder of this drive; see `hyperdrive.mirror`, and `put_stream` for `progress`."""
-        from linkup_nb.hyperdrive.mirror import mirror_to
+        from linkup_nb.hyperdrive.mirror import local, mirror_to
 
         tally = Tally()
-        work = self._here(mirror_to(self, Path(folder), tally, of=of, prune=prune, dry_run=dry_run))
+        work = self._here(mirror_to(self, local(folder), tally, of=of, prune=prune, dry_run=dry_run))
         return await shown(work, lambda: (tally.done, tally.total), "B", progress)
 
     async def mirror_from(
@@ -380,10 +411,10 @@ class Drive:
         progress: bool | None = None,
     ) -> "Sequence[Step]":
         """Make a folder of this drive like a local folder; see `hyperdrive.mirror`, and `put_stream` for `progress`."""
-        from linkup_nb.hyperdrive.mirror import mirror_from
+        from linkup_nb.hyperdrive.mirror import local, mirror_from
 
         tally = Tally()
-        work = self._here(mirror_from(self, Path(folder), tally, to=to, prune=prune, dry_run=dry_run))
+        work = self._here(mirror_from(self, local(folder), tally, to=to, prune=prune, dry_run=dry_run))
         return await shown(work, lambda: (tally.done, tally.total), "B", progress)
 
     @from_any_loop

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from linkup_nb.arguments import text
 from linkup_nb.errors import DecodeError, UsageError
 from linkup_nb.hyperdrive import bee as bees
 from linkup_nb.hyperdrive.blobs import BlobId
@@ -94,7 +95,7 @@ def sizes(before: int | None, after: int | None) -> str:
 def normalize(path: str) -> str:
     """The path as drives write it: from the root, with `/`, without `.` and `..`. Raises `UsageError` for the root."""
     parts: list[str] = []
-    for part in path.replace("\\", "/").split("/"):
+    for part in text(path, "a path in a drive").replace("\\", "/").split("/"):
         if part == "..":
             parts[-1:] = []
         elif part not in ("", "."):
@@ -102,7 +103,11 @@ def normalize(path: str) -> str:
     if not parts:
         raise UsageError("a path names a file; '/' is the folder of all")
     normal = "/" + "/".join(parts)
-    if len(normal.encode(errors="surrogateescape")) > MAX_PATH:
+    try:
+        size = len(normal.encode())
+    except UnicodeEncodeError:
+        raise UsageError(f"{normal!r} is no text that can be written as UTF-8, as paths in a drive are") from None
+    if size > MAX_PATH:
         raise UsageError(f"a path has at most {MAX_PATH} bytes")
     return normal
 
@@ -114,4 +119,4 @@ def key_of(path: str) -> bytes:
 
 def folder_of(path: str) -> str:
     """The beginning of all paths in a folder; `/` for the folder of all."""
-    return "/" if path.strip("/.") == "" else normalize(path) + "/"
+    return "/" if text(path, "a folder of a drive").strip("/.") == "" else normalize(path) + "/"

@@ -150,6 +150,16 @@ class DriveFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec has no t
         await drive.put(address.path, value)
 
     @_said
+    async def _pipe(self, path: Any, value: Any = None, mode: str = "overwrite", **_: Any) -> None:
+        """All files of one drive are written at once, or none of them."""
+        drives: dict[str, tuple[Drive, list[tuple[Address, bytes]]]] = {}
+        for name, data in (path if isinstance(path, dict) else {path: value}).items():
+            drive, address = await self._writable(name, create=mode == "create")
+            drives.setdefault(address.root, (drive, []))[1].append((address, data))
+        for drive, files in drives.values():
+            await place.put(drive, files)
+
+    @_said
     async def _put_file(
         self, lpath: str, rpath: str, mode: str = "overwrite", callback: Any = DEFAULT_CALLBACK, **_: Any
     ) -> None:

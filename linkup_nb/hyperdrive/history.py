@@ -7,6 +7,7 @@ from enum import Enum
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
+from linkup_nb.arguments import number
 from linkup_nb.errors import UsageError
 from linkup_nb.hyperdrive import bee as bees
 from linkup_nb.hyperdrive.blobs import BlobId
@@ -73,8 +74,9 @@ class History(_Reading[Event]):
         self._drive = drive
         self._path = path
         self._newest_first = newest_first
-        self._exact = FILES + normalize(path).encode() if path.strip("/.") else b""
-        self._prefix = FILES + folder_of(path).encode()
+        folder = folder_of(path)
+        self._exact = b"" if folder == "/" else FILES + normalize(path).encode()
+        self._prefix = FILES + folder.encode()
 
     def __repr__(self) -> str:
         return f"History({named(self._path)} of {self._drive!r})"
@@ -162,7 +164,9 @@ async def bisect(
 
     The predicate must go on to hold once it does. It is asked about few versions: 14 of 10,000.
     """
-    low, high = start, drive.version if end is None else end
+    low, high = number(start, "a version"), drive.version if end is None else number(end, "a version")
+    if not callable(predicate):
+        raise UsageError("bisect asks a function, which takes a drive and says whether it is so")
 
     async def holds(version: int) -> bool:
         answer = predicate(drive[version])

@@ -31,6 +31,13 @@ class Step(NamedTuple):
     size: int
 
 
+def local(folder: Path | str) -> Path:
+    """A folder of this computer. Raises `UsageError`."""
+    if not isinstance(folder, str | os.PathLike):
+        raise UsageError(f"a folder of this computer is named by a path, not {type(folder).__name__}")
+    return Path(folder)
+
+
 async def mirror_to(
     drive: Drive, folder: Path, tally: Tally, *, of: str = "/", prune: bool = True, dry_run: bool = False
 ) -> list[Step]:

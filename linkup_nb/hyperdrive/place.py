@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from linkup_nb.errors import NotAvailable, UsageError
 from linkup_nb.hypercore.corestore import Corestore, open_stores, parse_key
+from linkup_nb.hyperdrive.blobs import check_mapped
 from linkup_nb.hyperdrive.drive import Drive
 from linkup_nb.hyperdrive.entry import FILES, Entry, folder_of, normalize
 from linkup_nb.loops import from_any_loop
@@ -187,9 +188,19 @@ async def find_file(drive: Drive, path: str) -> tuple[Entry, int] | None:
 
 
 @from_any_loop
-async def read(drive: Drive, entry: Entry, start: int = 0, end: int | None = None) -> bytes:
+async def read(drive: Drive, entry: Entry, start: int, end: int) -> bytes:
     """The bytes of a file from `start` to before `end`; only their blocks are fetched."""
+    if entry.blob and entry.blob.mapped:
+        check_mapped(end - start)
     return b"".join([piece async for piece in drive.stream(entry, start, end)])
+
+
+@from_any_loop
+async def put(drive: Drive, files: Sequence[tuple[Address, bytes]]) -> None:
+    """Set the contents of all files at once, or of none."""
+    async with drive.batch() as batch:
+        for address, data in files:
+            await batch.put(address.path, data)
 
 
 @from_any_loop

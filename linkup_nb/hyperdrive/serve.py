@@ -296,8 +296,8 @@ class _Handler(RequestHandler):
     async def _list(self, drive: Drive, path: str) -> None:
         folder = folder_of(path)
         names: list[str] = []
-        async for name in drive.readdir(folder):
-            names.append(name)
+        async for name, inside in drive._names(folder):
+            names.append(name + "/" * inside)
             if len(names) == MAX_LISTED:
                 break
         if not names and folder != "/":

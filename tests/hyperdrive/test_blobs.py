@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from linkup_nb.errors import DecodeError
+from linkup_nb.errors import DecodeError, UsageError
 from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.hyperdrive.blobs import MAX_MAP_BLOCKS, MAX_MAPPED, BlobId, Blobs
 from linkup_nb.wire.compact import Encoder
@@ -70,3 +70,17 @@ async def test_a_map_has_a_bound(blobs: Blobs) -> None:
     assert await blobs.get(await mapped(blobs, *most)) == b"abc" * MAX_MAP_BLOCKS
     with pytest.raises(DecodeError, match=f"at most {MAX_MAP_BLOCKS} blocks"):
         await blobs.size(await mapped(blobs, *most, most[0]))
+
+
+async def test_a_file_that_repeats_itself_is_not_held_in_memory(blobs: Blobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("linkup_nb.hyperdrive.blobs.MAX_MAPPED_BYTES", 9)
+    assert await blobs.get(await mapped(blobs, block_map(*[(0, 3)] * 3))) == b"abc" * 3
+    bomb = await mapped(blobs, block_map(*[(0, 3)] * 4))
+    with pytest.raises(UsageError, match="read it as a stream"):
+        await blobs.get(bomb)
+    assert b"".join([piece async for piece in blobs.stream(bomb)]) == b"abc" * 4
+
+
+async def test_a_map_leads_to_no_other_core(blobs: Blobs) -> None:
+    with pytest.raises(DecodeError, match="no core can have"):
+        await blobs.get(await mapped(blobs, block_map((2**42, 3))))

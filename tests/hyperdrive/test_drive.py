@@ -304,7 +304,7 @@ async def test_an_entry_that_is_none_is_the_authors_fault(drive: Drive, value: b
 async def test_metadata_that_json_cannot_say_is_refused(drive: Drive, metadata: Any) -> None:
     with pytest.raises(UsageError, match="metadata"):
         await drive.put("/a", b"", metadata=metadata)
-    with pytest.raises(UsageError, match="holds bytes, not str"):
+    with pytest.raises(UsageError, match="is bytes, not str"):
         await drive.put("/a", "text")  # type: ignore[arg-type]
 
 

@@ -201,7 +201,7 @@ ENTRIES: dict[str, tuple[Any, type[LinkupError], str | None]] = {
     "a blob at 2^53": ({"blob": BLOB | {"blockOffset": 2**53}}, DecodeError, "not a place"),
     "a blob at half a block": ({"blob": BLOB | {"blockOffset": 0.5}}, DecodeError, "not a place"),
     "a blob beyond the core": ({"blob": BLOB | {"blockOffset": 77}}, NotAvailable, "block 77"),
-    "a blob at the last block of all": ({"blob": BLOB | {"blockOffset": LAST}}, NotAvailable, f"block {LAST}"),
+    "a blob at the last block of all": ({"blob": BLOB | {"blockOffset": LAST}}, DecodeError, "not a place"),
     "a blob of too many blocks": ({"blob": BLOB | {"blockLength": LAST, "byteLength": 40}}, LinkupError, None),
     "a blob of too many bytes": ({"blob": BLOB | {"byteLength": 900}}, DecodeError, "ends before its length"),
     "a blob of all bytes": ({"blob": BLOB | {"byteLength": LAST}}, LinkupError, None),

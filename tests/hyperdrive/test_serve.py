@@ -1,17 +1,12 @@
 """A drive over HTTP: what a browser gets, and what it must not."""
 
 import asyncio
-import html
-import json
-import os
-import re
-import sys
 import tracemalloc
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -22,70 +17,16 @@ from linkup_nb.hyperdrive.serve import MAX_ANSWERS, MAX_BODY, MAX_HEADER, MAX_PA
 from linkup_nb.swarm.connection import Connection, connect
 from linkup_nb.swarm.server import Server, listen
 from tests.hypercore.javascript import javascript
+from tests.hyperdrive.browser import DATA, ask, fill, request
 
-DATA = bytes(range(256)) * 1000
 BIG = bytes(range(250)) * 16_000  # more than the buffers of a socket hold
-JUPYTER_TOKEN = "a-token-for-tests"
 PATIENCE = 60.0  # seconds
-
-
-class Answer(NamedTuple):
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-
-async def ask(server: DriveServer, target: str, method: str = "GET", **headers: str) -> Answer:
-    """One request; `{token}` in the target is the server's."""
-    return await request(server.port, target.replace("{token}", server.token or ""), method, **headers)
-
-
-async def request(port: int, target: str, method: str = "GET", **headers: str) -> Answer:
-    """One request to a port of this computer, byte for byte as given."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    given = {"Host": f"127.0.0.1:{port}", "Connection": "close"}
-    given |= {name.replace("_", "-"): value for name, value in headers.items()}
-    lines = [f"{method} {target} HTTP/1.1"]
-    lines += [f"{name}: {value}" for name, value in given.items()]
-    writer.write("\r\n".join([*lines, "", ""]).encode())
-    head, _, body = (await asyncio.wait_for(reader.read(), 10)).partition(b"\r\n\r\n")
-    writer.close()
-    status, *rest = head.decode().split("\r\n")
-    return Answer(int(status.split()[1]), {n.lower(): v for n, v in (line.split(": ", 1) for line in rest)}, body)
-
-
-@asynccontextmanager
-async def jupyter_server(folder: Path, prefix: str) -> AsyncIterator[int]:
-    """The port of a Jupyter server of its own, at this path, as a hub starts it."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "jupyter_server", "--allow-root", "--ServerApp.port=0", "--ip=127.0.0.1"),
-        *(f"--ServerApp.base_url={prefix}", "--ServerApp.allow_remote_access=True", "--no-browser"),
-        *(f"--ServerApp.root_dir={folder}", f"--IdentityProvider.token={JUPYTER_TOKEN}"),
-        *("--ServerApp.jpserver_extensions=jupyter_server_proxy=True",),
-        env={**os.environ, "HOME": str(folder), "JUPYTER_RUNTIME_DIR": str(folder), "JUPYTER_CONFIG_DIR": str(folder)},
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        assert process.stderr
-        info = folder / f"jpserver-{process.pid}.json"
-        async with asyncio.timeout(PATIENCE):
-            while not info.exists():  # it tells so after each line that it writes about its start
-                assert await process.stderr.readline(), "the server ended"
-            yield int(json.loads(info.read_text())["port"])
-    finally:
-        process.terminate()
-        await process.communicate()
 
 
 @pytest.fixture
 async def drive(tmp_path: Path) -> AsyncIterator[Drive]:
     async with Corestore(tmp_path / "store") as store, await Drive.open(store) as drive:
-        await drive.put("/page.html", b"<script>alert(1)</script>")
-        await drive.put("/folder/data.bin", DATA)
-        await drive.put("/é ü%.txt", "grüße".encode())
-        await drive.symlink("/link", "/folder/data.bin")
-        await drive.symlink("/loop", "/loop")
-        await drive.put("/noext", b"")
+        await fill(drive)
         yield drive
 
 
@@ -209,7 +150,8 @@ async def test_what_peers_put_into_pages_does_not_run(server: DriveServer, drive
 async def test_a_folder_lists_with_links_that_work(server: DriveServer) -> None:
     listing = (await ask(server, "/?token={token}")).body.decode()
 
-    assert f'href="./folder?token={server.token}"' in listing
+    assert f'<a href="./folder/?token={server.token}">folder/</a>' in listing
+    assert f'<a href="./noext?token={server.token}">noext</a>' in listing
     assert (
         f'href="./folder/data.bin?token={server.token}"' in (await ask(server, "/folder?token={token}")).body.decode()
     )
@@ -503,44 +445,3 @@ async def test_addresses_are_those_of_javascript(tmp_path: Path) -> None:
         assert server.link("/a b/é%&?#.txt", version=2).partition("/a")[2] == urls[0].partition("/a")[2]
         await server.close()
         await listener.close()
-
-
-async def test_through_a_real_jupyter_server_proxy(
-    drive: Drive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("JUPYTERHUB_SERVICE_PREFIX", "/user/me/")
-    monkeypatch.delenv("JUPYTERHUB_PUBLIC_URL", raising=False)
-    await drive.put("/folder/deep/é ü%.txt", "grüße".encode())
-    server = await serve(drive)
-    async with jupyter_server(tmp_path, "/user/me/") as jupyter:
-        me = {"Authorization": f"token {JUPYTER_TOKEN}", "Host": "hub.example.org"}
-        assert server.url.startswith(f"/user/me/proxy/{server.port}/?drive_token=")
-
-        file = await request(jupyter, server.link("/folder/data.bin"), **me)
-        assert (file.status, file.body) == (200, DATA)
-        assert file.headers["content-security-policy"].startswith("sandbox")
-        part = await request(jupyter, server.link("/folder/data.bin"), **me, Range="bytes=5-9")
-        assert (part.status, part.body) == (206, DATA[5:10])
-        assert (await request(jupyter, server.link("/folder/data.bin").split("?")[0], **me)).status == 404
-        assert (await request(jupyter, server.link("/page.html"), Host="hub.example.org")).status in (302, 403)
-        # A folder's links are followed as a browser does, down to the file.
-        address = server.url
-        for name in ("folder", "deep", "%C3%A9%20%C3%BC%25.txt"):
-            page = (await request(jupyter, address, **me)).body.decode()
-            link = next(link for link in re.findall('href="([^"]*)"', page) if link.split("?")[0].endswith(f"/{name}"))
-            address = urljoin(address, html.unescape(link))
-        assert (await request(jupyter, address, **me)).body.decode() == "grüße"
-    await server.close()
-
-
-async def test_behind_a_hub_the_public_address_is_used_where_it_is_known(
-    server: DriveServer, drive: Drive, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("JUPYTERHUB_SERVICE_PREFIX", "/user/me/")
-    monkeypatch.setenv("JUPYTERHUB_PUBLIC_URL", "https://hub.example.org/user/me/")
-
-    assert (
-        server.link("/a b") == f"https://hub.example.org/user/me/proxy/{server.port}/a%20b?drive_token={server.token}"
-    )
-    with pytest.raises(UsageError, match="with a token only"):
-        await serve(drive, token=False)
