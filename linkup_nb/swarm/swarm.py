@@ -35,7 +35,7 @@ LASTING = 15.0  # seconds of connection after which earlier failures are forgive
 PARTED = 120.0  # seconds for which those whom we left are not let in again without a topic; their retries end sooner
 FORGET_AFTER = 60.0  # seconds for which a peer is kept that is neither connected nor found
 HOUSEKEEPING = 15.0  # seconds between looks at what to forget and at our own network addresses
-GIVEN_UP = 30.0  # seconds of sleep after which no peer has kept its connection to us
+GIVEN_UP = 20.0  # seconds of sleep after which no peer has kept its connection to us, see PEER_TIMEOUT and KEEP_ALIVE
 CATCH_UP = 1.0  # seconds after shorter sleep to read what has come meanwhile, which is no sign of life now
 
 
