@@ -1,5 +1,6 @@
 """A P2P chat that lives in a Jupyter notebook: `import linkup_nb as lu; lu.chat()`."""
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -89,6 +90,8 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
     globals()[name] = value
+    if "IPython" in sys.modules:  # whoever uses a log or a drive need not start a node to see it
+        import_module(f"{__name__}.notebook.display").register()
     return value
 
 

@@ -5,9 +5,12 @@ import weakref
 from collections.abc import Callable
 from typing import Protocol
 
-from linkup_nb.errors import ConnectionClosed, PeerError
+from linkup_nb.errors import ConnectionClosed, PeerError, PeerTimeout
 from linkup_nb.loops import Tasks
-from linkup_nb.wire.protomux import Channel, Closed, Drained, Offered, Opened, Protomux, Received
+from linkup_nb.wire.protomux import Channel, Closed, Drained, Offered, Opened, Protomux, Received, State
+
+MAX_UNSENT = 64 * 1024 * 1024  # bytes for one channel that the peer does not take
+MAX_UNSENT_FRAMES = 2**18  # on one connection, likewise
 
 
 class Connection(Protocol):
@@ -67,6 +70,7 @@ class Channels:
         self._at_end: list[Callable[[], object]] = []
         self._wake = asyncio.Event()
         self._relieved = asyncio.Event()
+        self._given_up = False
         self._tasks = Tasks()
         self._tasks.start(self._read(), "reading channels")
         self._tasks.start(self._write(), "writing channels")
@@ -90,6 +94,11 @@ class Channels:
         """Call `action()` when the connection has ended."""
         self._at_end.append(action)
 
+    def off_end(self, action: Callable[[], object]) -> None:
+        """Call it no longer."""
+        if action in self._at_end:
+            self._at_end.remove(action)
+
     def open(self, protocol: str, id: bytes, handshake: bytes, handler: Handler) -> Channel:
         """Open a channel, or accept the one that the peer opened; `handler` hears of the rest."""
         channel = self._mux.open(protocol, id, handshake)
@@ -98,9 +107,15 @@ class Channels:
         return channel
 
     def send(self, channel: Channel, type: int, payload: bytes) -> bool:
-        """Queue a message; `False` asks to wait until the channel has drained."""
+        """Queue a message; `False` asks to wait until the channel has drained. Once it is closed, nothing is sent."""
+        if channel.state is State.CLOSED:  # its handler hears of that after what came before
+            return True
         self._wake.set()
-        return channel.send(type, payload)
+        ready = channel.send(type, payload)
+        if (channel.unsent > MAX_UNSENT or self._mux.unsent > MAX_UNSENT_FRAMES) and not self._given_up:
+            self._given_up = True
+            self._tasks.start(self._end(PeerTimeout("the peer does not read what it is sent")), "ending channels")
+        return ready
 
     def close(self, channel: Channel) -> None:
         """Close a channel at both ends; its handler hears nothing more."""
@@ -167,7 +182,7 @@ class Channels:
         handlers, self._handlers = self._handlers, {}
         for handler in handlers.values():
             handler.ended()
-        for action in self._at_end:
+        for action in tuple(self._at_end):
             action()
         await self.connection.close(reason)
         await self._tasks.cancel()

@@ -25,6 +25,7 @@ LinkupError
  │   ├─ ProtocolError         a message that does not belong where it came
  │   └─ InvalidProof          a block or a head that its author did not sign
  ├─ NotAvailable          a block that no peer sent in time
+ ├─ DriveUnreachable      what `linkup://` needs of a drive and no peer sent in time
  ├─ ConnectionClosed      the connection has ended; `reason` says why
  └─ NodeClosed            the node behind this object has been closed
 """
@@ -128,6 +129,13 @@ class InvalidProof(PeerError):
 
 class NotAvailable(LinkupError, TimeoutError):
     """A block, or a newer head, that no peer sent in time."""
+
+
+class DriveUnreachable(LinkupError):
+    """What `linkup://` needs of a drive and no peer sent in time.
+
+    No `TimeoutError`: fsspec takes one for an answer, that nothing is there, or loses its sentence.
+    """
 
 
 class ConnectionClosed(LinkupError):

@@ -16,6 +16,7 @@ from linkup_nb.chat.room import Room
 from linkup_nb.chat.status import Status
 from linkup_nb.chat.topic import TOPIC_BYTES, parse_topic, short_topic
 from linkup_nb.errors import InvalidImage, NodeClosed, UnknownRoom
+from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.loops import Events, from_any_loop
 from linkup_nb.swarm.addresses import offline
 from linkup_nb.swarm.check import Report
@@ -48,6 +49,7 @@ class Node(Events):
         self._bootstrap = bootstrap
         self._swarm: Swarm | None = None
         self._lobby: Lobby | None = None
+        self._store: Corestore | None = None
         self._changing = asyncio.Lock()
 
     def __repr__(self) -> str:
@@ -73,6 +75,8 @@ class Node(Events):
         if self._name and self._name != self.profile.name:
             self.profile.name = self._name
             await asyncio.to_thread(self.profile.save)
+        self._store = Corestore(self.path / "store", self.profile.primary_key)
+        await self._store.open()
         self._swarm = Swarm(self.profile.key_pair, discovery=self._discoveries())
         self._swarm.on("update", partial(self.emit, "update"))
         self._lobby = Lobby(self.profile, self._swarm)
@@ -87,15 +91,19 @@ class Node(Events):
             await self._end()
 
     async def _end(self) -> None:
-        lobby, swarm = self._lobby, self._swarm
-        self._lobby = self._swarm = None
+        lobby, swarm, store = self._lobby, self._swarm, self._store
+        self._lobby = self._swarm = self._store = None
         try:
             if lobby:
                 await lobby.close()
             if swarm:
                 await swarm.close()
         finally:
-            self.profile.close()
+            try:
+                if store:
+                    await store.close()
+            finally:
+                self.profile.close()
         self.emit("update")
 
     async def __aenter__(self) -> Self:
@@ -126,6 +134,16 @@ class Node(Events):
         if not self._swarm:
             raise _closed()
         return self._swarm
+
+    @property
+    def store(self) -> Corestore:
+        """Your logs and drives, kept in the directory of this node.
+
+        The connections of LinkUp rooms carry messages only: `replicate` copies the store over one of your own.
+        """
+        if not self._store:
+            raise _closed()
+        return self._store
 
     @property
     def rooms(self) -> tuple[Room, ...]:

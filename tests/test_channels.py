@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from linkup_nb.channels import Channels
+from linkup_nb.channels import MAX_UNSENT, MAX_UNSENT_FRAMES, Channels
 from linkup_nb.errors import ProtocolError
 from linkup_nb.swarm.connection import Connection, connect
 from linkup_nb.swarm.server import listen
@@ -127,3 +127,45 @@ async def test_a_paused_channel_waits_and_loses_nothing(ends: tuple[Channels, Ch
 
 async def test_a_connection_has_its_channels_once(ends: tuple[Channels, Channels]) -> None:
     assert Channels.of(ends[0].connection) is ends[0]
+
+
+class Answerer(Recorder):
+    """A handler that answers each message with the same."""
+
+    def __init__(self, channels: Channels) -> None:
+        super().__init__()
+        self._channels = channels
+
+    def received(self, type: int, payload: bytes) -> None:
+        self._channels.send(self.channel, type, payload)
+        super().received(type, payload)
+
+
+async def test_an_answer_to_who_has_closed_the_channel_already_goes_nowhere(ends: tuple[Channels, Channels]) -> None:
+    a, b = ends
+    here, there, other, elsewhere = opens(a, "echo"), Answerer(b), opens(a, "other"), opens(b, "other")
+    there.channel = b.open("echo", b"", b"", there)
+    assert (await here.next())[0] == (await there.next())[0] == "opened"
+
+    a.send(here.channel, 1, b"last words")
+    a.close(here.channel)
+
+    assert [await there.next() for _ in range(2)] == [("1", b"last words"), ("ended", None)]
+    assert (await other.next())[0] == (await elsewhere.next())[0] == "opened"
+    a.send(other.channel, 2, b"goes on")
+    assert await elsewhere.next() == ("2", b"goes on")
+
+
+@pytest.mark.parametrize(("size", "count"), [(1024 * 1024, MAX_UNSENT // 1024 // 1024 + 1), (0, MAX_UNSENT_FRAMES + 1)])
+async def test_a_peer_that_takes_nothing_is_left(ends: tuple[Channels, Channels], size: int, count: int) -> None:
+    a, b = ends
+    here, _ = opens(a, "chat"), opens(b, "chat")
+    assert await here.next() == ("opened", b"")
+    piece = bytes(size)
+
+    for _ in range(count):  # without a pause in which it could take any
+        a.send(here.channel, 1, piece)
+
+    assert await here.next() == ("ended", None)
+    await asyncio.wait_for(a.connection.wait_closed(), 10)  # type: ignore[attr-defined]
+    assert "does not read" in str(a.connection.close_reason)  # type: ignore[attr-defined]

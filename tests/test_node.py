@@ -296,6 +296,32 @@ async def test_a_peers_folder_is_for_its_owner_only(tmp_path: Path) -> None:
         assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o700
 
 
+async def test_a_node_keeps_logs_and_drives_that_are_its_own(tmp_path: Path) -> None:
+    async with node_at(tmp_path / "a") as node:
+        drive = await lu.Drive.open(node.store)
+        await drive.put("/a.txt", b"mine")
+        key = drive.key
+        stored = {core.name: (core.key, core.length, core.byte_length) for core in node.store.cores}
+        assert stored["db"] == (key, 2, drive._core.byte_length)
+    with pytest.raises(NodeClosed, match=r"lu\.start\(\)"):
+        _ = node.store
+
+    async with node_at(tmp_path / "a") as again, node_at(tmp_path / "b") as other:
+        assert await (await lu.Drive.open(again.store)).get("/a.txt") == b"mine"
+        assert (await lu.Drive.open(other.store)).key != key
+
+
+async def test_the_seed_alone_gives_the_same_drive(tmp_path: Path) -> None:
+    async with node_at(tmp_path / "a") as node:
+        key = (await lu.Drive.open(node.store)).key
+        assert key != node.public_key
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "seed").write_bytes((tmp_path / "a" / "seed").read_bytes())
+    async with node_at(tmp_path / "b") as twin:
+        assert (await lu.Drive.open(twin.store)).key == key
+    assert not (tmp_path / "a" / "store" / "primary-key").exists()
+
+
 async def test_the_doctor_looks_at_an_open_node_from_any_loop(tmp_path: Path) -> None:
     async with node_at(tmp_path) as node:
         await node.create_room("lobby", linkup=True)

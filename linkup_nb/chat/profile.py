@@ -14,11 +14,13 @@ from linkup_nb.chat.avatar import MAX_AVATAR, from_base64, scale_avatar, to_data
 from linkup_nb.chat.names import MAX_NAME, check_name, clean
 from linkup_nb.chat.topic import parse_topic, short_topic
 from linkup_nb.errors import InvalidName, InvalidTopic, ProfileInUse, UsageError
-from linkup_nb.wire.keys import KeyPair
+from linkup_nb.wire.keys import KeyPair, blake2b_256
 
 MAX_ROOMS = 256  # rooms of one profile
 MAX_CONFIG = 16 * 1_048_576  # bytes of config.json: a LinkUp user's file may hold a picture for everybody they met
 SEED_BYTES = 32
+
+_STORE = b"linkup_nb store"
 
 
 def profile_path(name: str = "default") -> Path:
@@ -37,6 +39,7 @@ class Profile:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
+        self._seed = b""
         self._key_pair: KeyPair | None = None
         self._config: dict[str, Any] = {}
         self._avatar: bytes | None = None
@@ -63,7 +66,8 @@ class Profile:
         try:
             _write(holder, str(os.getpid()).encode())
             self._config = _read_config(self.path / "config.json")
-            self._key_pair = KeyPair.from_seed(_read_seed(self.path / "seed"))
+            self._seed = _read_seed(self.path / "seed")
+            self._key_pair = KeyPair.from_seed(self._seed)
             self._avatar = _read_avatar(self._config.get("userAvatar"))
         except BaseException:
             self.close()
@@ -83,6 +87,13 @@ class Profile:
         if not self._key_pair:
             raise UsageError("Open this profile before you use its key.")
         return self._key_pair
+
+    @property
+    def primary_key(self) -> bytes:
+        """The secret that the keys of your logs and drives are made from."""
+        if not self._seed:
+            raise UsageError("Open this profile before you use its keys.")
+        return blake2b_256(_STORE, key=self._seed)
 
     @property
     def name(self) -> str | None:

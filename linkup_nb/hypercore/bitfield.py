@@ -17,7 +17,22 @@ class Bitfield:
     def __init__(self, contiguous: int = 0, load: Callable[[int, int], list[int]] | None = None) -> None:
         self.contiguous = contiguous
         self._load = load
-        self._pages: dict[int, bytearray] = {}
+        self._pages: dict[int, bytes | bytearray] = {}  # a `bytes` is shared by many
+
+    @property
+    def pages(self) -> int:
+        """How many pages it keeps, of 4 KiB each."""
+        return sum(isinstance(page, bytearray) for page in self._pages.values())
+
+    def count(self, start: int, end: int) -> int:
+        """How many blocks of a range are set."""
+        found = 0
+        for page, first, last in _spans(start, end):
+            if (page + 1) * PAGE <= self.contiguous:
+                found += last - first
+            elif (bits := self._bits(page)) is not _EMPTY:
+                found += (int.from_bytes(bits, "little") >> first & (1 << last - first) - 1).bit_count()
+        return found
 
     def has(self, index: int) -> bool:
         """Whether the block is set."""
@@ -26,7 +41,7 @@ class Bitfield:
         if self._load is None and index // PAGE not in self._pages:
             return False
         at = index % PAGE
-        return bool(self._page(index // PAGE)[at >> 3] >> (at & 7) & 1)
+        return bool(self._look(index // PAGE)[at >> 3] >> (at & 7) & 1)
 
     def set(self, start: int, length: int = 1) -> None:
         """Add blocks."""
@@ -37,7 +52,7 @@ class Bitfield:
             for number, first, last in _spans(start, end):
                 _fill(self._page(number), first, last, True)
         while self.has(self.contiguous):  # has to look at the pages only
-            page = self._page(self.contiguous // PAGE)
+            page = self._look(self.contiguous // PAGE)
             at = self.contiguous % PAGE
             if at == 0 and page == _FULL:
                 self.contiguous += PAGE
@@ -68,7 +83,7 @@ class Bitfield:
             if page * PAGE >= length:
                 del self._pages[page]
             else:
-                _fill(self._pages[page], length - page * PAGE, PAGE, False)
+                _fill(self._page(page), length - page * PAGE, PAGE, False)
 
     def words(self, start: int, length: int) -> bytes:
         """The bits of a range as 4-byte words; `start` and `length` are multiples of 32."""
@@ -92,39 +107,46 @@ class Bitfield:
 
     def missing(self, start: int, end: int) -> Iterator[int]:
         """The blocks of a range that are not set, in order."""
-        index = max(start, self.contiguous)
-        while index < end:
-            at = index % PAGE
-            page = self._bits(index // PAGE)
-            if at == 0 and page == _FULL:
-                index += PAGE
-            elif not at & 7 and page[at >> 3] == 0xFF:
-                index += 8
-            else:
+        for number, first, last in _spans(max(start, self.contiguous), end):
+            page = self._bits(number)
+            at = first
+            while at < last:
+                if not at & 7 and page[at >> 3] == 0xFF:
+                    at += 8
+                    continue
                 if not page[at >> 3] >> (at & 7) & 1:
-                    yield index
-                index += 1
+                    yield number * PAGE + at
+                at += 1
 
     def _bits(self, number: int) -> bytes | bytearray:
         """A page with the contiguous beginning filled in."""
         filled = self.contiguous - number * PAGE
         if filled >= PAGE:
             return _FULL
-        if self._load is None and number not in self._pages:
-            page = bytearray(_EMPTY)
-        elif filled > 0:
-            page = bytearray(self._page(number))
-        else:
-            return self._page(number)
-        _fill(page, 0, max(filled, 0), True)
+        page = self._look(number)
+        if filled > 0:
+            page = bytearray(page)
+            _fill(page, 0, filled, True)
+        return page
+
+    def _look(self, number: int) -> bytes | bytearray:
+        """A page to read."""
+        page = self._pages.get(number)
+        if page is None:
+            if self._load is None:
+                return _EMPTY
+            found = self._load(number * PAGE, (number + 1) * PAGE)
+            page = self._pages[number] = bytearray(_PAGE_BYTES) if found else _EMPTY
+            if isinstance(page, bytearray):
+                for index in found:
+                    page[(index % PAGE) >> 3] |= 1 << (index & 7)
         return page
 
     def _page(self, number: int) -> bytearray:
-        page = self._pages.get(number)
-        if page is None:
-            page = self._pages[number] = bytearray(_PAGE_BYTES)
-            for index in self._load(number * PAGE, (number + 1) * PAGE) if self._load else ():
-                page[(index % PAGE) >> 3] |= 1 << (index & 7)
+        """A page to change."""
+        page = self._look(number)
+        if not isinstance(page, bytearray):
+            page = self._pages[number] = bytearray(page)
         return page
 
     def _prune(self) -> None:

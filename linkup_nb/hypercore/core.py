@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from linkup_nb.errors import InvalidProof, NodeClosed, NotAvailable, UsageError
 from linkup_nb.hypercore import flat
 from linkup_nb.hypercore.encryption import PADDING, BlockCipher
-from linkup_nb.hypercore.log import Audit, Evidence, Log
-from linkup_nb.hypercore.merkle import Node
+from linkup_nb.hypercore.evidence import Evidence
+from linkup_nb.hypercore.log import Audit, Log
 from linkup_nb.loops import Events, from_any_loop
 from linkup_nb.wire.keys import KeyPair, z32encode
 
@@ -58,8 +58,10 @@ class Core(Events):
         self._log = log
         self._replicator = replicator
         self._encryption_key = encryption_key
-        self._cipher = BlockCipher(log.key, encryption_key) if encryption_key else None
+        self._cipher = self._make_cipher()
         self._at = at
+        # Counted once, here: only this loop's thread may ask the store, and any thread may ask how long a view is.
+        self._bytes_at = self._count_bytes(at[0]) if at else 0
         log.listeners.add(self)
 
     def __repr__(self) -> str:
@@ -96,13 +98,32 @@ class Core(Events):
 
     @property
     def byte_length(self) -> int:
-        """Bytes of all blocks, whether they are here or not."""
-        if self._at:
-            nodes = [self._log.find(index) for index in flat.roots(self.length)]
-            total = sum(node.size for node in nodes if node)
-        else:
-            total = self._log.byte_length
-        return total - self._padding * self.length
+        """Bytes of all blocks, whether they are here or not.
+
+        Raises `NotAvailable` for a view of the past if not enough of its tree is here to tell; `seek` fetches that.
+        """
+        total = self._total()
+        if total is None:
+            raise NotAvailable(f"not enough of the tree of {self!r} is here to tell its size")
+        return total
+
+    def _total(self) -> int | None:
+        """The bytes of all blocks; those of the past are kept, as their tree may be cut off."""
+        if not self._at:
+            return self._log.byte_length - self._padding * self.length
+        if self._bytes_at is None and not self._cut:
+            self._bytes_at = self._count_bytes(self.length)
+        return None if self._bytes_at is None else self._bytes_at - self._padding * self.length
+
+    def _count_bytes(self, length: int) -> int | None:
+        nodes = [self._log.find(index) for index in flat.roots(length)]
+        return None if None in nodes else sum(node.size for node in nodes if node)
+
+    @property
+    def _cut(self) -> bool:
+        """Whether some of this view of the past has been cut off since."""
+        fork = self._at[1] if self._at else self._log.fork
+        return fork != self._log.fork and self.length > self._replicator.common_since(fork)
 
     @property
     def contiguous_length(self) -> int:
@@ -154,12 +175,14 @@ class Core(Events):
         """
         return await self._append([blocks] if isinstance(blocks, bytes) else blocks)
 
-    async def _append(self, blocks: Sequence[bytes], *, durable: bool = True) -> int:
+    async def _append(
+        self, blocks: Sequence[bytes], *, durable: bool = True, after: "asyncio.Future[int] | None" = None
+    ) -> int:
         self._check_open()
         if self._at:
             raise UsageError("a snapshot is the past, which cannot be appended to")
         encode = self._cipher.encrypt if self._cipher else None
-        return await self._log.append([bytes(block) for block in blocks], encode, durable=durable)
+        return await self._log.append([bytes(block) for block in blocks], encode, durable=durable, after=after)
 
     @from_any_loop
     async def truncate(self, length: int, fork: int | None = None) -> None:
@@ -262,10 +285,13 @@ class Core(Events):
     async def seek(self, byte_offset: int, *, timeout: float | None = GET_TIMEOUT) -> tuple[int, int]:
         """The block in which a byte lies, and where in the block. Raises `UsageError` past the end."""
         self._check_open()
-        if not 0 <= byte_offset <= self.byte_length:
-            raise UsageError(f"byte {byte_offset} of a core of {self.byte_length} bytes")
-        if byte_offset == self.byte_length:
+        total = self._total()
+        if byte_offset < 0 or (total is not None and byte_offset > total):
+            raise UsageError(f"byte {byte_offset} of a core of {total} bytes")
+        if byte_offset == total:
             return self.length, 0
+        if self._cut:
+            raise UsageError("some of this snapshot was cut off since; no byte can be found in it")
         try:
             async with asyncio.timeout(timeout):
                 return await self._seek(byte_offset)
@@ -273,23 +299,42 @@ class Core(Events):
             raise NotAvailable(f"no peer helped to find byte {byte_offset} of {self!r} within {timeout} s") from None
 
     async def _seek(self, offset: int) -> tuple[int, int]:
-        for root in flat.roots(self.length):
-            size = await self._size(root)
-            if offset >= size:
-                offset -= size
-                continue
-            index = root
-            while index & 1:
-                left, right = flat.children(index)
-                size = await self._size(left)
-                index = left if offset < size else right
-                offset -= 0 if index == left else size
-            return index // 2, offset
-        raise UsageError("a byte past the end")
+        while True:
+            start, index = self._towards(offset)
+            if index is None and offset == start:
+                return self.length, 0
+            if index is None:
+                raise UsageError(f"byte {offset} of a core of {start} bytes")
+            if not index & 1 and self._log.find(index):
+                return index // 2, offset - start
+            while self._log.find(index) is None:
+                index = flat.parent(index)
+            await self._replicator.seek(index, offset, self._padding)
 
-    async def _size(self, index: int) -> int:
-        node: Node = self._log.find(index) or await self._replicator.fetch_node(index)
-        return node.size - self._padding * flat.leaves(index)
+    def _towards(self, offset: int) -> tuple[int, int | None]:
+        """The lowest node that may hold a byte, `None` if it is past the end, and how many bytes come before it."""
+        start = 0
+        for index in flat.roots(self.length):
+            size = self._size(index)
+            if size is None:
+                return start, index
+            if offset < start + size:
+                break
+            start += size
+        else:
+            return start, None
+        while index & 1:
+            left, right = flat.children(index)
+            size = self._size(left)
+            if size is None:
+                break
+            index = left if offset < start + size else right
+            start += 0 if index == left else size
+        return start, index
+
+    def _size(self, index: int) -> int | None:
+        node = self._log.find(index)
+        return node.size - self._padding * flat.leaves(index) if node else None
 
     @from_any_loop
     async def update(self, *, timeout: float | None = GET_TIMEOUT) -> bool:
@@ -358,8 +403,15 @@ class Core(Events):
 
     def told(self, event: str, *details: Any) -> None:
         """What the log under this view says; passed on as an event."""
+        if event == "append" and self._cipher and self._log.manifest is None:
+            self._cipher = self._make_cipher()
         if not self._at and event in ("append", "truncate", "download", "peer", "conflict"):
             self.emit(event, *details)
+
+    def _make_cipher(self) -> BlockCipher | None:
+        log = self._log
+        bare = log.manifest is None and log.length > 0
+        return BlockCipher(log.key, self._encryption_key, bare=bare) if self._encryption_key else None
 
     def _check_open(self) -> None:
         if self.closed:
@@ -371,6 +423,7 @@ class Core(Events):
         if not self.closed:
             self.closed = True
             self._log.listeners.discard(self)
+            self._replicator.rest()
 
     async def __aenter__(self) -> "Core":
         return self

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ from linkup_nb.hypercore.manifest import Manifest
 from linkup_nb.hypercore.peer import PROTOCOL
 from linkup_nb.hypercore.replicator import Replicator
 from linkup_nb.hypercore.storage import CoreRow, Store
-from linkup_nb.loops import Events, from_any_loop
+from linkup_nb.loops import Events, Tasks, from_any_loop
 from linkup_nb.wire.keys import KEY_SIZE, KeyPair, blake2b_256, discovery_key, namespace, z32decode
 
 (_NAMES,) = namespace("corestore", [0])
@@ -22,20 +22,23 @@ _NO_NAMESPACE = bytes(32)
 
 
 class StoredCore(NamedTuple):
-    """A core that the store knows."""
+    """A core that a store knows, at one moment; `byte_length` counts all its blocks, here or not."""
 
     key: bytes
     discovery_key: bytes
     name: str | None
     length: int
+    byte_length: int
     writable: bool
+    open: bool
 
 
 class Corestore(Events):
     """Cores in one folder. `async with Corestore(path) as store`, or `await store.open()` and `await store.close()`.
 
     The same `primary_key` (32 bytes, a secret) gives the same keys for the same names everywhere, in JavaScript too;
-    without one, the folder's own is used, made at the first opening. Emits `core` (key) for each core new to it.
+    without one, the folder's own is used, made at the first opening. Emits `core` (key) for each
+    core new to it, and `rest` (key) for each that nobody uses any more, here or over a connection.
     """
 
     def __init__(self, path: Path | str, primary_key: bytes | None = None) -> None:
@@ -48,7 +51,8 @@ class Corestore(Events):
         self._store: Store
         self._open_logs: dict[bytes, tuple[Log, Replicator]] = {}
         self._opening = asyncio.Lock()
-        self._channels: dict[Channels, bool] = {}
+        self._channels: dict[Channels, Callable[[], None]] = {}
+        self._tasks = Tasks()
 
     def __repr__(self) -> str:
         return f"Corestore({str(self.path)!r}, {'closed' if self.closed else f'{len(self._open_logs)} cores open'})"
@@ -60,6 +64,7 @@ class Corestore(Events):
             self._store = Store.open(self.path)
             self._primary_key = self._primary_key or _own_primary_key(self.path)
             self.closed = False
+            _opened.append(self)
 
     async def __aenter__(self) -> "Corestore":
         await self.open()
@@ -90,25 +95,50 @@ class Corestore(Events):
         return Namespace(self, blake2b_256(_NO_NAMESPACE + name.encode()))
 
     def replicate(self, connection: Connection) -> None:
-        """Copy over this connection, both ways, each core that is open here, now or later, and that the peer knows."""
+        """Copy over this connection, both ways, each core that is open here, now or later, and that the peer knows.
+
+        The connection may live on another loop than the store.
+        """
         self._check_open()
+        if asyncio.get_running_loop() is not self._loop:
+            self._loop.call_soon_threadsafe(self.replicate, connection)
+            return
         channels = Channels.of(connection)
         if channels in self._channels:
             return
-        self._channels[channels] = True
-        channels.accept(PROTOCOL, lambda id: self._accept(channels, id))
-        channels.on_end(lambda: self._channels.pop(channels, None))
+
+        def accept(id: bytes) -> bool:
+            return self._accept(channels, id)
+
+        def leave() -> None:
+            self._channels.pop(channels, None)
+            channels.refuse(PROTOCOL, accept)
+            channels.off_end(leave)
+
+        self._channels[channels] = leave
+        channels.accept(PROTOCOL, accept)
+        channels.on_end(leave)
         for _, replicator in self._open_logs.values():
             if not replicator.has(channels):
                 replicator.add(channels)
 
     @property
     def cores(self) -> tuple[StoredCore, ...]:
-        """Every core that the store knows, open or not."""
+        """Every core that the store knows, open or not; a snapshot, which any thread may take."""
         self._check_open()
+        logs = {key: log for key, (log, _) in self._open_logs.copy().items()}
         return tuple(
-            StoredCore(row.key, row.discovery_key, row.name, row.head.length, row.name is not None)
-            for row in self._store.cores()
+            StoredCore(
+                row.key,
+                row.discovery_key,
+                row.name,
+                log.length if log else row.head.length,
+                log.byte_length if log else byte_length,
+                log.writable if log else row.name is not None,
+                log is not None,
+            )
+            for row, byte_length in self._store.survey()
+            for log in (logs.get(row.key),)
         )
 
     async def watch(self) -> AsyncIterator[bytes]:
@@ -127,6 +157,7 @@ class Corestore(Events):
         if self.closed:
             return
         self.closed = True
+        _opened.remove(self)
         for log, replicator in self._open_logs.values():
             replicator.close()
             await log.close()
@@ -134,6 +165,9 @@ class Corestore(Events):
                 if isinstance(view, Core):
                     await view.close()
         self._open_logs.clear()
+        for leave in tuple(self._channels.values()):
+            leave()
+        await self._tasks.cancel()
         await self._store.close()
 
     def _check_open(self) -> None:
@@ -163,7 +197,9 @@ class Corestore(Events):
         core_key = manifest.key if manifest else parse_key(key or b"")
         async with self._opening:
             log, replicator = await self._log(core_key, manifest, key_pair, (names, name) if name is not None else None)
-        return Core(log, replicator, encryption_key)
+        core = Core(log, replicator, encryption_key)
+        replicator.use(self._channels)
+        return core
 
     async def _log(
         self, key: bytes, manifest: Manifest | None, key_pair: KeyPair | None, named: tuple[bytes, str] | None
@@ -190,12 +226,23 @@ class Corestore(Events):
             made = self.key_pair(row.name, row.namespace)
             key_pair = made if Manifest.of(made.public_key).key == row.key else None
         log = Log(self._store, row, key_pair)
-        replicator = Replicator(log)
+        replicator = Replicator(log, lambda: self._put_away_soon(log))
         self._open_logs[row.key] = (log, replicator)
-        for channels in self._channels:
-            if not replicator.has(channels):
-                replicator.add(channels)
         return log, replicator
+
+    def _put_away_soon(self, log: Log) -> None:
+        if not self.closed:
+            self._tasks.start(self._put_away(log), "putting a log away")
+
+    async def _put_away(self, log: Log) -> None:
+        """Forget an open log that nobody uses; it is opened again when somebody does."""
+        await log.close()
+        await self._store.flush()
+        found = self._open_logs.get(log.key)
+        if found and found[0] is log and not self._opening.locked() and found[1].resting:
+            del self._open_logs[log.key]
+            found[1].close()
+            self.emit("rest", log.key)
 
     def _accept(self, channels: Channels, id: bytes) -> bool:
         """A peer has opened the core with this discovery key: open it too, if the store has it."""
@@ -205,10 +252,9 @@ class Corestore(Events):
         if row is None:
             return False
         found = self._open_logs.get(row.key)
-        if found is None:
-            self._open_row(row, None)
-        elif not found[1].has(channels):
-            found[1].add(channels)
+        _, replicator = found or self._open_row(row, None)
+        if not replicator.has(channels):
+            replicator.add(channels)
         return True
 
 
@@ -237,6 +283,14 @@ class Namespace:
     async def core(self, *, name: str, encryption_key: bytes | None = None) -> Core:
         """The core with this name; see `Corestore.core`."""
         return await self._store._core(self._names, name, None, None, encryption_key)
+
+
+_opened: list[Corestore] = []
+
+
+def open_stores() -> tuple[Corestore, ...]:
+    """The stores that this process has open, in the order in which it opened them."""
+    return tuple(store for store in _opened if not store._loop.is_closed())
 
 
 def parse_key(key: bytes | str) -> bytes:

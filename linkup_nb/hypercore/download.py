@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable
 
 from linkup_nb.hypercore.log import Log
+from linkup_nb.loops import from_any_loop
+from linkup_nb.progress import shown
 
 
 class Download:
@@ -17,8 +19,10 @@ class Download:
         self.cursors: dict[object, int] = {}
         self._log = log
         self._stopped = stopped
-        self._left = sum(1 for _ in log.blocks.missing(start, end))
-        self._finished = asyncio.get_running_loop().create_future()
+        self._left = end - start - log.blocks.count(start, end)
+        self._loop = asyncio.get_running_loop()
+        self._finished = self._loop.create_future()
+        self._finished.add_done_callback(lambda finished: finished.cancelled() or finished.exception())
         self.count()
 
     def __repr__(self) -> str:
@@ -34,24 +38,31 @@ class Download:
         """Whether all blocks are here."""
         return self._left == 0
 
-    async def done(self, *, progress: bool = False, timeout: float | None = None) -> None:
-        """Wait until all blocks are here; `progress` shows a bar. Raises `TimeoutError` after `timeout` seconds."""
-        async with asyncio.timeout(timeout):
-            if not progress:
-                await asyncio.shield(self._finished)
-                return
-            from tqdm.auto import tqdm  # type: ignore[import-untyped]
+    async def done(self, *, progress: bool | None = None, timeout: float | None = None) -> None:
+        """Wait until all blocks are here, on disk.
 
-            with tqdm(total=self.total, unit="block") as bar:
-                while not self._finished.done():
-                    bar.update(self.downloaded - bar.n)
-                    await asyncio.wait([self._finished], timeout=0.1)
-                bar.update(self.downloaded - bar.n)
+        With `progress` a bar shows how far it is; without, only in a notebook, when it takes over a second. Raises
+        `TimeoutError` after `timeout` seconds, `StoreError` when the disk refuses the blocks.
+        """
+        await shown(self._done(timeout), lambda: (self.downloaded, self.total), "block", progress)
+
+    @from_any_loop
+    async def _done(self, timeout: float | None) -> None:
+        async with asyncio.timeout(timeout):
+            await asyncio.shield(self._finished)
+            if not self.cancelled:
+                await self._log.store.flush()
 
     def cancel(self) -> None:
         """Fetch no more of it."""
         self.cancelled = True
         self._finish()
+
+    def fail(self, error: Exception) -> None:
+        """Fetch no more of it: the disk refuses what has come."""
+        if not self._finished.done():
+            self._finished.set_exception(error)
+        self._stopped(self)
 
     def arrived(self, index: int) -> None:
         """A block of the log has come."""
@@ -61,7 +72,7 @@ class Download:
 
     def recount(self) -> None:
         """Blocks have gone away, or the end has been cut off."""
-        self._left = sum(1 for _ in self._log.blocks.missing(self.start, self.end))
+        self._left = self.total - self._log.blocks.count(self.start, self.end)
         self.cursors.clear()
 
     def count(self) -> None:

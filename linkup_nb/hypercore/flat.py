@@ -59,3 +59,19 @@ def roots(length: int) -> Iterator[int]:
         yield 2 * start + size - 1
         start += size
         length -= size
+
+
+def extension(start: int, to: int) -> Iterator[int]:
+    """The nodes that a tree of `start` leaves needs to become one of `to` leaves, left to right."""
+    for root in roots(to):
+        if right_span(root) < 2 * start:
+            continue
+        if left_span(root) >= 2 * start:
+            yield root
+            continue
+        index = 2 * start - 2  # the last leaf that is there
+        while index != root:
+            beside = sibling(index)
+            if beside > index:
+                yield beside
+            index = parent(index)

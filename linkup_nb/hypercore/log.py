@@ -4,18 +4,19 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, TypeVar
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
-from linkup_nb.errors import InvalidProof, NotWritable, StoreError, UsageError
+from linkup_nb.errors import InvalidProof, NodeClosed, NotWritable, StoreError, UsageError
 from linkup_nb.hypercore import flat
 from linkup_nb.hypercore.bitfield import Bitfield
-from linkup_nb.hypercore.manifest import Manifest
+from linkup_nb.hypercore.evidence import Evidence, decode_conflict, encode_conflict
+from linkup_nb.hypercore.manifest import Manifest, verify_bare
 from linkup_nb.hypercore.merkle import Node, Peaks, leaf_hash, parent
-from linkup_nb.hypercore.messages import Data
 from linkup_nb.hypercore.nodes import Nodes
 from linkup_nb.hypercore.proof import Proof, Verified, Wanted, prove, verify
-from linkup_nb.hypercore.storage import MAX_LENGTH, CoreRow, Head, Store
-from linkup_nb.wire.compact import Decoder, Encoder
+from linkup_nb.hypercore.storage import MAX_LENGTH, CoreRow, Store
+from linkup_nb.hypercore.writer import Head
 from linkup_nb.wire.keys import KeyPair
 
 MAX_BLOCK = 15 * 1024 * 1024  # bytes; a block and its proof have to fit one frame of a secret stream
@@ -30,41 +31,11 @@ class Listener(Protocol):
     """Somebody whom a log tells what happens to it."""
 
     def told(self, event: str, *details: Any) -> None:
-        """`append`, `truncate` (length, fork), `download` (index), `clear` (start, end), `want`, `peer`, `conflict`."""
+        """`append`, `truncate` (length, fork), `download` (index), `clear` (start, end), `want`, `peer`, `conflict`.
 
-
-class Evidence(NamedTuple):
-    """A head, and perhaps a block, that its author signed; enough for anybody who knows the log's key."""
-
-    key: bytes
-    fork: int
-    manifest: Manifest
-    proof: Proof
-
-    def check(self) -> Peaks:
-        """The tree that was signed. Raises `InvalidProof` if it was not, or not for this key."""
-        if self.manifest.key != self.key:
-            raise InvalidProof("the manifest is not that of this key")
-
-        def authenticate(peaks: Peaks, signature: bytes) -> None:
-            self.manifest.verify(signature, self.key, peaks.hash(), peaks.length, self.fork)
-
-        shown = verify(self.proof, (), lambda _: None, authenticate)
-        if shown.peaks is None:
-            raise InvalidProof("a proof without a head")
-        return shown.peaks
-
-    def encode(self) -> bytes:
-        """The key and then a `data` message of hypercore/alpha."""
-        return self.key + Data(0, self.fork, self.proof, self.manifest).encode()
-
-    @classmethod
-    def decode(cls, data: bytes) -> "Evidence":
-        """Read the bytes of `encode`; raises `DecodeError` or `InvalidProof`."""
-        message = Data.decode(data[32:])
-        if message.manifest is None:
-            raise InvalidProof("evidence without a manifest")
-        return cls(data[:32], message.fork, message.manifest, message.proof)
+        Also `unwant` when nobody waits for a block any more, and `unwritten` (error): what has come was not written,
+        and is gone again.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +52,15 @@ class Audit:
         return not self.faults
 
 
+class _Growth:
+    """What is appended together: the tree with it, the batch that has it, the head over it once that is sent."""
+
+    def __init__(self, peaks: Peaks, written: "asyncio.Future[None]") -> None:
+        self.peaks = peaks
+        self.written = written
+        self.head: Head | None = None
+
+
 class Log:
     """The state of one log, shared by all views of it and by its replication. All of it is for the store's loop."""
 
@@ -91,11 +71,14 @@ class Log:
         self.discovery_key = row.discovery_key
         self.manifest = Manifest.decode(row.manifest) if row.manifest else None
         self.key_pair = key_pair
-        self.conflict = _decode_conflict(row.conflict) if row.conflict else None
+        self.conflict = decode_conflict(row.conflict) if row.conflict else None
         self.listeners: set[Listener] = set()
-        self.wanted: dict[int, asyncio.Future[None]] = {}
+        # Held by who appends what refers to places in this log, whichever view of it they use.
+        self.writing = asyncio.Lock()
+        self.wanted: dict[int, set[asyncio.Future[None]]] = {}
         self._changes: set[asyncio.Future[None]] = set()
         self._turn = asyncio.Lock()
+        self._growth: _Growth | None = None
         self._running: set[asyncio.Task[Any]] = set()
         self._load(row.head)
 
@@ -119,6 +102,11 @@ class Log:
         """Whether this log can be appended to here."""
         return self.key_pair is not None and self.conflict is None
 
+    @property
+    def busy(self) -> bool:
+        """Whether its author is changing it: nothing that a peer says of its head is taken then."""
+        return self._growth is not None or self._turn.locked()
+
     def find(self, index: int) -> Node | None:
         """The tree node `index`."""
         return self._nodes.find(index)
@@ -130,40 +118,86 @@ class Log:
     # Changes by the author
 
     async def append(
-        self, blocks: Sequence[bytes], encode: Callable[[int, int, bytes], bytes] | None, *, durable: bool = True
+        self,
+        blocks: Sequence[bytes],
+        encode: Callable[[int, int, bytes], bytes] | None,
+        *,
+        durable: bool = True,
+        after: "asyncio.Future[int] | None" = None,
     ) -> int:
         """Add blocks at the end, at once or not at all; the length then. They are on disk when this returns.
 
-        `encode(index, fork, block)` encrypts. With `durable=False` they survive a crash but not yet a power cut.
+        What is appended while the disk is busy is signed, written and announced together. `encode(index, fork, block)`
+        encrypts. With `durable=False` they survive a crash but not yet a power cut. Nothing is added if `after`, an
+        append to another log of this store, fails.
         """
-
-        async def change() -> int:
-            start = self.length
-            if encode:
-                stored = [encode(start + offset, self.fork, block) for offset, block in enumerate(blocks)]
-            else:
-                stored = list(blocks)
-            if start + len(stored) > MAX_LENGTH:
-                raise UsageError(f"a log holds at most {MAX_LENGTH} blocks")
-            peaks = Peaks(self.roots)
-            peaks.append(stored)
-            # Not in the cache before they are on disk: the disk may refuse them.
-            self.store.put_nodes(self.id, peaks.added)
-            self.store.put_blocks(self.id, start, stored)
-            contiguous = peaks.length if self.blocks.contiguous == start else self.blocks.contiguous
-            await self._write_own(peaks, self.fork, contiguous, durable)
-            self.blocks.set(start, len(stored))
-            self._tell("append")
-            return self.length
-
         if any(len(block) > MAX_BLOCK for block in blocks):
             raise UsageError(f"a block has at most {MAX_BLOCK} bytes; split what is larger")
-        return await self._alone(change)
+        async with self._turn:
+            if after and after.done():
+                after.result()
+            growth = self._grow(blocks, encode, durable)
+            length = growth.peaks.length
+        await asyncio.shield(growth.written)
+        return length
+
+    def _grow(
+        self, blocks: Sequence[bytes], encode: Callable[[int, int, bytes], bytes] | None, durable: bool
+    ) -> "_Growth":
+        """Put blocks on their way to the disk."""
+        self._check_own()
+        growth = self._growth
+        start = growth.peaks.length if growth else self.length
+        if start + len(blocks) > MAX_LENGTH:
+            raise UsageError(f"a log holds at most {MAX_LENGTH} blocks")
+        stored = [encode(start + at, self.fork, block) for at, block in enumerate(blocks)] if encode else blocks
+        written = self.store.commit(durable=durable, failed=self._growth_failed)
+        if growth is None or growth.head:
+            growth = self._growth = _Growth(Peaks(growth.peaks.roots if growth else self.roots), written)
+            self.store.before_sending(partial(self._seal, growth))
+            written.add_done_callback(partial(self._grown, growth))
+        made = len(growth.peaks.added)
+        growth.peaks.append(stored)
+        # Not in the cache before they are on disk: the disk may refuse them.
+        self.store.put_nodes(self.id, growth.peaks.added[made:] if made else growth.peaks.added)
+        self.store.put_blocks(self.id, start, stored)
+        return growth
+
+    def _seal(self, growth: "_Growth") -> None:
+        """Sign what is about to be written."""
+        peaks = growth.peaks
+        growth.head = Head(self.fork, peaks.length, self._sign(peaks, self.fork), self._contiguous(peaks.length))
+        self.store.put_head(self.id, growth.head)
+
+    def _grown(self, growth: "_Growth", written: "asyncio.Future[None]") -> None:
+        if written.exception() or not growth.head:
+            return
+        if self._growth is growth:
+            self._growth = None
+        start = self.length
+        self._nodes.learn(growth.peaks.added)
+        self._set_head(growth.peaks, growth.head.fork, growth.head.signature)
+        self.blocks.set(start, self.length - start)
+        self._tell("append")
+
+    def _growth_failed(self, _: Exception) -> None:
+        self._growth = None
+        self._nodes.forget()
+
+    async def _settled(self) -> None:
+        """Wait until what is on its way to the disk is there, or has failed."""
+        while self._growth:
+            await asyncio.wait([self._growth.written])
+
+    def _contiguous(self, length: int) -> int:
+        """How many blocks from the first on are here, once the log has grown to a length."""
+        return length if self.blocks.contiguous == self.length else self.blocks.contiguous
 
     async def truncate(self, length: int, fork: int | None) -> None:
         """Cut the end off, which makes a new fork of the log."""
 
         async def change() -> None:
+            self._check_own()
             new_fork = self.fork + 1 if fork is None else fork
             if not 0 <= length <= self.length:
                 raise UsageError(f"a log of {self.length} blocks cannot be cut to {length}")
@@ -171,30 +205,35 @@ class Log:
                 raise UsageError(f"a new fork of this log is at least {self.fork + 1}, not {new_fork}")
             peaks = Peaks([self._own(index) for index in flat.roots(length)])
             self._delete_from(length)
-            await self._write_own(peaks, new_fork, min(self.blocks.contiguous, length), True)
+            signature = self._sign(peaks, new_fork)
+            self.store.put_head(self.id, Head(new_fork, length, signature, min(self.blocks.contiguous, length)))
+            await self.store.commit(durable=True)
+            self._nodes.forget()
+            self._set_head(peaks, new_fork, signature)
             self.blocks.truncate(length)
             self._tell("truncate", length, new_fork)
 
         await self._alone(change)
 
-    async def _write_own(self, peaks: Peaks, fork: int, contiguous: int, durable: bool) -> None:
+    def _check_own(self) -> None:
         if not self.key_pair or not self.manifest or self.conflict:
             raise NotWritable(
                 "this log is frozen: its author signed two histories"
                 if self.conflict
                 else "only its author can change a log"
             )
-        signature = self.manifest.sign(self.key_pair, self.key, peaks.hash(), peaks.length, fork)
-        self.store.put_head(self.id, Head(fork, peaks.length, signature, contiguous))
-        await self.store.commit(durable=durable)
-        self._nodes.forget()
-        self._set_head(peaks, fork, signature)
+
+    def _sign(self, peaks: Peaks, fork: int) -> bytes:
+        assert self.key_pair
+        assert self.manifest
+        return self.manifest.sign(self.key_pair, self.key, peaks.hash(), peaks.length, fork)
 
     async def _alone(self, change: Callable[[], Awaitable[R]]) -> R:
         """Make one change after the other, and to its end even if who asked for it is cancelled."""
 
         async def locked() -> R:
             async with self._turn:
+                await self._settled()
                 return await change()
 
         task = asyncio.get_running_loop().create_task(locked())
@@ -208,9 +247,10 @@ class Log:
         """What raises `InvalidProof` unless this log's author signed a tree under `fork`."""
 
         def check(peaks: Peaks, signature: bytes) -> None:
-            if self.manifest is None:
-                raise InvalidProof("a head came before the manifest that says who may sign it")
-            self.manifest.verify(signature, self.key, peaks.hash(), peaks.length, fork)
+            if self.manifest:
+                self.manifest.verify(signature, self.key, peaks.hash(), peaks.length, fork, peaks.roots)
+            else:
+                verify_bare(signature, self.key, peaks.hash(), peaks.length, fork)
 
         return check
 
@@ -246,46 +286,36 @@ class Log:
         self._commit_soon()
         if index is not None:
             self._tell("download", index)
-            waiting = self.wanted.pop(index, None)
-            if waiting and not waiting.done():
-                waiting.set_result(None)
+            for waiting in self.wanted.pop(index, ()):
+                if not waiting.done():
+                    waiting.set_result(None)
 
-    def reorganize(self, proof: Proof, fork: int) -> None:
-        """Follow the author to a later fork, of which `proof` has a whole head; what both have in common stays.
-
-        Raises `InvalidProof`, and then nothing changes.
-        """
-        if fork <= self.fork:
-            raise InvalidProof(f"fork {fork} is not later than fork {self.fork}")
-        shown = verify(Proof(upgrade=proof.upgrade), (), lambda _: None, self.authenticate(fork))
-        if not shown.peaks or not proof.upgrade or shown.peaks.length > MAX_LENGTH:
-            raise InvalidProof("a later fork without its head")
-        common = 0
-        for node in shown.nodes:
-            # A subtree that is the same in both trees, and begins where the common beginning ends so far, extends it.
-            here = flat.right_span(node.index) < 2 * self.length and flat.left_span(node.index) <= 2 * common
-            if here and self.find(node.index) == node:
-                common = max(common, flat.right_span(node.index) // 2 + 1)
+    def reorganize(self, peaks: Peaks, fork: int, signature: bytes, nodes: Sequence[Node], common: int) -> None:
+        """Follow the author to a later fork, of which `common` blocks are those of this one; see `Reorganization`."""
         self._delete_from(common)
         self.blocks.truncate(common)
-        self._set_head(shown.peaks, fork, proof.upgrade.signature)
+        self._set_head(peaks, fork, signature)
         self._nodes.forget()
-        self._nodes.put(shown.nodes)
+        self._nodes.put(nodes)
         self._put_head()
         self._commit_soon()
         self._tell("truncate", common, fork)
-        self._tell("append")
+        if peaks.length > common:
+            self._tell("append")
 
     def freeze(self, first: Evidence, second: Evidence) -> None:
         """Stop at two heads that its author signed and that disagree."""
         self.conflict = (first, second)
-        both = bytes(Encoder().buffer(first.encode()).buffer(second.encode()))
+        both = encode_conflict(first, second)
         self.store.execute("UPDATE core SET conflict = ? WHERE id = ?", (both, self.id))
         self.store.commit(durable=True)
         self._tell("conflict", first, second)
 
     def _put_head(self) -> None:
-        self.store.put_head(self.id, Head(self.fork, self.length, self.signature, self.blocks.contiguous))
+        growth = self._growth
+        head = growth.head if growth else Head(self.fork, self.length, self.signature, 0)
+        if head:
+            self.store.put_head(self.id, head._replace(contiguous=self._contiguous(head.length)))
 
     def _commit_soon(self) -> None:
         self.store.commit_soon(self._commit_failed)
@@ -296,6 +326,7 @@ class Log:
         row = self.store.core(self.discovery_key)
         assert row
         self._load(row.head)
+        self._tell("unwritten", error)
 
     def _delete_from(self, length: int) -> None:
         """Forget the blocks from `length` on, and every node over one of them."""
@@ -316,8 +347,10 @@ class Log:
 
     def evidence(self, index: int | None = None) -> Evidence:
         """The head, and the block `index` under it, for anybody who knows the key. Raises `UsageError` if not here."""
-        if not self.manifest or not self.length:
+        if not self.length:
             raise UsageError("an empty log proves nothing")
+        if not self.manifest:
+            raise UsageError("a log without a manifest, as the oldest are, has no proofs to pass on")
         if index is not None and not self.blocks.has(index):
             raise UsageError(f"block {index} is not here; get it first")
         block = None if index is None else (index, 0)
@@ -389,11 +422,18 @@ class Log:
 
     async def want(self, index: int) -> None:
         """Wait until a peer has sent the block `index`."""
-        waiting = self.wanted.get(index)
-        if waiting is None:
-            waiting = self.wanted[index] = asyncio.get_running_loop().create_future()
+        waiting = asyncio.get_running_loop().create_future()
+        all_waiting = self.wanted.setdefault(index, set())
+        all_waiting.add(waiting)
+        if len(all_waiting) == 1:
             self._tell("want")
-        await asyncio.shield(waiting)
+        try:
+            await waiting
+        finally:
+            all_waiting.discard(waiting)
+            if not all_waiting and self.wanted.get(index) is all_waiting:
+                del self.wanted[index]
+                self._tell("unwant")
 
     def _tell(self, event: str, *details: Any) -> None:
         if event in ("append", "truncate"):
@@ -404,10 +444,9 @@ class Log:
             listener.told(event, *details)
 
     async def close(self) -> None:
-        """Wait for changes under way."""
+        """Wait for changes under way; who waits for others' gets `NodeClosed`."""
+        for waiting in (*self._changes, *(one for block in self.wanted.values() for one in block)):
+            if not waiting.done():
+                waiting.set_exception(NodeClosed("the store was closed before it came"))
+        await self._settled()
         await asyncio.gather(*self._running, return_exceptions=True)
-
-
-def _decode_conflict(data: bytes) -> tuple[Evidence, Evidence]:
-    source = Decoder(data)
-    return Evidence.decode(source.buffer()), Evidence.decode(source.buffer())

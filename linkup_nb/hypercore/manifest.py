@@ -1,14 +1,16 @@
 """Manifests: who may sign a log. The hash of its manifest is a log's key.
 
 Format: hypercore 11, `lib/messages.js`. Almost every log has version 1 and one signer; other versions, several signers
-and prologues are read and verified too, patched multi-signatures are not.
+and prologues are read and verified too. The oldest logs have no manifest: their key is the public key of their author.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
 from linkup_nb.errors import DecodeError, InvalidProof
-from linkup_nb.hypercore.merkle import HASH_SIZE
+from linkup_nb.hypercore import multisig
+from linkup_nb.hypercore.merkle import HASH_SIZE, Node
 from linkup_nb.wire.compact import Decoder, Encoder
 from linkup_nb.wire.keys import KEY_SIZE, SIGNATURE_SIZE, KeyPair, blake2b_256, namespace, verify
 
@@ -139,36 +141,45 @@ class Manifest:
         # A list of (signer, signature, patch length), then a list of patch nodes.
         return b"\x01\x00" + signature + b"\x00\x00" if self.version else signature
 
-    def verify(self, signature: bytes, key: bytes, tree_hash: bytes, length: int, fork: int) -> None:
-        """Raises `InvalidProof` unless enough signers signed a tree of this hash, length and fork."""
+    def verify(
+        self, signature: bytes, key: bytes, tree_hash: bytes, length: int, fork: int, roots: Sequence[Node] = ()
+    ) -> None:
+        """Raises `InvalidProof` unless enough signers signed a tree of this hash, length and fork.
+
+        `roots` are those of the tree; some signers may have signed one that grows out of it.
+        """
         if self.prologue and length <= self.prologue.length:
             if (length, tree_hash) != (self.prologue.length, self.prologue.hash):
                 raise InvalidProof(f"a head at length {length} that is not the prologue of its log")
             return
         if not self.signers or not self.quorum:
             raise InvalidProof("a head of a log that nobody may sign")
+        nodes: dict[int, Node] = {}
         if self.version == 0 and len(self.signers) == 1 and not self.allow_patch:
-            proofs = [(0, signature)]
+            signatures = [multisig.Signature(0, signature, 0)]
         else:
-            proofs = _read_signatures(signature)[: self.quorum]
-        if len(proofs) < self.quorum or len({signer for signer, _ in proofs}) < self.quorum:
-            raise InvalidProof(f"a head signed by {len(proofs)} where {self.quorum} must sign")
-        for signer, one in proofs:
+            signatures, nodes = multisig.read(signature, self.version)
+        signatures = signatures[: self.quorum]
+        if len({one.signer for one in signatures}) < self.quorum:
+            raise InvalidProof(f"a head signed by {len(signatures)} where {self.quorum} must sign")
+        for signer, one, patch in signatures:
             if signer >= len(self.signers):
                 raise InvalidProof(f"a signature by signer {signer} of {len(self.signers)}")
-            if not verify(self.signable(key, tree_hash, length, fork, signer), one, self.signers[signer].public_key):
+            tree, signed = tree_hash, length
+            if patch:
+                if not self.allow_patch:
+                    raise InvalidProof("a patched signature, which the manifest of this log does not allow")
+                longer = multisig.patched(roots, patch, nodes)
+                tree, signed = longer.hash(), longer.length
+            if not verify(self.signable(key, tree, signed, fork, signer), one, self.signers[signer].public_key):
                 raise InvalidProof(f"the signature of the head at length {length}, fork {fork} is not its author's")
 
 
-def _read_signatures(signature: bytes) -> list[tuple[int, bytes]]:
-    source = Decoder(signature)
-    try:
-        proofs = source.array(lambda s: (s.uint(), s.fixed(SIGNATURE_SIZE), s.uint()))
-    except DecodeError as error:
-        raise InvalidProof(f"a signature that cannot be read: {error}") from None
-    if any(patch for _, _, patch in proofs):
-        raise InvalidProof("a patched multi-signature, which this program does not verify")
-    return [(signer, one) for signer, one, _ in proofs]
+def verify_bare(signature: bytes, key: bytes, tree_hash: bytes, length: int, fork: int) -> None:
+    """Raises `InvalidProof` unless the key itself, of a log without a manifest, signed a tree."""
+    signed = _TREE + tree_hash + length.to_bytes(8, "little") + fork.to_bytes(8, "little")
+    if len(signature) != SIGNATURE_SIZE or not verify(signed, signature, key):
+        raise InvalidProof("a head without the manifest that says who may sign it, and not signed by the key either")
 
 
 def _put_signer(out: Encoder, signer: Signer) -> None:

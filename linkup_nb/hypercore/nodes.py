@@ -40,6 +40,10 @@ class Nodes:
     def put(self, nodes: Sequence[Node]) -> None:
         """Keep these nodes."""
         self._store.put_nodes(self._core, nodes)
+        self.learn(nodes)
+
+    def learn(self, nodes: Sequence[Node]) -> None:
+        """These nodes are kept now."""
         windows = self._windows
         for node in nodes:
             index = node.index

@@ -1,14 +1,13 @@
 """One peer that has a log open with us: what it says it has, what we asked of it, and what it asked of us."""
 
-from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from linkup_nb.channels import Channels
 from linkup_nb.errors import HandshakeError, InvalidProof, InvalidRequest, PeerRefused, ProtocolError
 from linkup_nb.hypercore import messages as msg
-from linkup_nb.hypercore.bitfield import Bitfield
-from linkup_nb.hypercore.log import Evidence
+from linkup_nb.hypercore.bitfield import PAGE, Bitfield
+from linkup_nb.hypercore.evidence import Evidence
 from linkup_nb.hypercore.proof import Proof, Wanted
 from linkup_nb.hypercore.storage import MAX_LENGTH
 from linkup_nb.wire.keys import blake2b_256, namespace
@@ -20,7 +19,9 @@ if TYPE_CHECKING:
 PROTOCOL = "hypercore/alpha"
 SEGMENT = 2**21  # blocks about which one `want` asks
 MAX_BACKLOG = 4096  # requests of a peer that wait for it to read our answers
+MAX_PAGES = 1024  # of 32,768 blocks each, some of which the peer has and others not; 4 MiB
 MAX_INVALID = 64  # requests of a peer that no log can answer
+MAX_ABANDONED = 4096  # requests given up whose answers may still come
 MAX_REFUSALS = 256  # requests that a peer refuses in a row before it is asked no more
 
 _INITIATOR, _RESPONDER = namespace("hypercore", [1, 2])
@@ -52,18 +53,20 @@ class Peer:
         self.asked: dict[int, Asked] = {}
         self.last_answer = 0.0
         self.refusals = 0
+        self.doubted = 0  # the latest fork that it could not show
         self.suspect: InvalidProof | None = None
         self.expected: set[int] = set()
         self._replicator = replicator
         self._channels = channels
         self._said: msg.Sync | None = None
         self._next_request = 1
-        self._abandoned: set[int] = set()
-        self._backlog: deque[msg.Request] = deque()
+        self._abandoned: dict[int, None] = {}
+        self._backlog: dict[int | msg.Want, msg.Request | msg.Want] = {}
         self._full = False
         self._invalid = 0
         self._wanted_segments: set[int] = set()
         self._ended = False
+        self._rested = False  # whether it was ever told that nobody here uses the log
         handshake = msg.Handshake(capability(self.log.key, connection.handshake_hash, connection.initiator))
         self._channel = channels.open(PROTOCOL, self.log.discovery_key, handshake.encode(), self)
 
@@ -74,6 +77,11 @@ class Peer:
     def length(self) -> int:
         """Its length of our fork, as far as it said."""
         return self.heard.length if self.heard and self.heard.fork == self.log.fork else 0
+
+    @property
+    def asked_for_head(self) -> bool:
+        """Whether it is asked for a longer tree, or about a later fork."""
+        return any(asked.wanted.upgrade or asked.fork > self.log.fork for asked in self.asked.values())
 
     @property
     def answering(self) -> bool:
@@ -103,7 +111,7 @@ class Peer:
         if isinstance(message, msg.Data):
             self._on_data(message)
         elif isinstance(message, msg.Request):
-            self._on_request(message)
+            self._on_request(message.id, message)
         elif isinstance(message, msg.Sync):
             self._on_sync(message)
         elif isinstance(message, msg.Range):
@@ -115,16 +123,19 @@ class Peer:
         elif isinstance(message, msg.Want) and not isinstance(message, msg.Unwant):
             self._on_want(message)
         elif isinstance(message, msg.Cancel):
-            self._backlog = deque(request for request in self._backlog if request.id != message.request)
+            self._backlog.pop(message.request, None)
 
     def drained(self) -> None:
         self._full = False
         while self._backlog and not self._full:
-            self._answer(self._backlog.popleft())
+            self._answer(self._backlog.pop(next(iter(self._backlog))))
 
     def ended(self) -> None:
         self._ended = True
         self._replicator.left(self)
+        idle = self._rested and self.heard is not None and not self.heard.downloading
+        if idle and self._replicator.downloading and not self.connection.closed:
+            self._replicator.add(self._channels)  # it was closed as idle while it came into use again here
 
     # What we say
 
@@ -132,7 +143,11 @@ class Peer:
         """Tell our head, unless it was told."""
         log, heard = self.log, self.heard
         acknowledged = heard.length if heard and heard.fork == log.fork else 0
-        head = msg.Sync(log.fork, log.length, acknowledged, has_manifest=log.manifest is not None)
+        downloading = self._replicator.downloading
+        self._rested |= not downloading
+        head = msg.Sync(
+            log.fork, log.length, acknowledged, downloading=downloading, has_manifest=log.manifest is not None
+        )
         if head != self._said:
             self._said = head
             self._send(head)
@@ -168,10 +183,23 @@ class Peer:
 
     def abandon(self) -> list[Asked]:
         """Expect no answers any more; what they would have answered."""
-        asked = list(self.asked.values())
-        self._abandoned.update(self.asked)
-        self.expected.clear()
-        self.asked.clear()
+        return self._expect_no_more(list(self.asked))
+
+    def cancel(self, unwanted: Callable[[Asked], bool]) -> list[Asked]:
+        """Take requests back; what they asked."""
+        numbers = [number for number, asked in self.asked.items() if unwanted(asked)]
+        for number in numbers:
+            self._send(msg.Cancel(number))
+        return self._expect_no_more(numbers)
+
+    def _expect_no_more(self, numbers: Iterable[int]) -> list[Asked]:
+        """Ignore the answers to some requests, if they come."""
+        asked = [self.asked.pop(number) for number in numbers]
+        if asked:
+            self.expected.clear()
+            self._abandoned.update(dict.fromkeys(numbers))
+            while len(self._abandoned) > MAX_ABANDONED:
+                del self._abandoned[next(iter(self._abandoned))]
         return asked
 
     def _send(self, message: msg.Message) -> None:
@@ -193,10 +221,18 @@ class Peer:
     def _on_range(self, range: msg.Range) -> None:
         if range.start + range.length > MAX_LENGTH:
             raise PeerRefused(f"blocks up to {range.start + range.length} of a log of at most {MAX_LENGTH}")
+        # What lies far beyond the head that is known here is asked for once that head is.
+        end = min(range.start + range.length, self.log.length + SEGMENT)
+        if range.start >= end:
+            return
         if range.drop:
-            self.blocks.clear(range.start, range.length)
+            self._break_up(range.start)
+            self.blocks.clear(range.start, end - range.start)
         else:
-            self.blocks.set(range.start, range.length)
+            if range.start > self.blocks.contiguous and end - range.start > MAX_PAGES * PAGE:
+                raise PeerRefused(f"over {MAX_PAGES * PAGE} blocks in the middle of a log")
+            self.blocks.set(range.start, end - range.start)
+            self._check_size()
             self._replicator.has_more(self, range.start)
 
     def _on_bitfield(self, bitfield: msg.Bitfield) -> None:
@@ -206,28 +242,47 @@ class Peer:
             raise PeerRefused(f"a bitfield tells of at most {SEGMENT} blocks, not {len(bitfield.words) * 8}")
         if bitfield.start + len(bitfield.words) * 8 > MAX_LENGTH:
             raise PeerRefused(f"a bitfield of blocks beyond {MAX_LENGTH}")
-        self.blocks.set_words(bitfield.start, bitfield.words)
-        self._replicator.has_more(self, bitfield.start)
+        if bitfield.start < self.log.length + SEGMENT:
+            self._break_up(bitfield.start)
+            self.blocks.set_words(bitfield.start, bitfield.words)
+            self._check_size()
+            self._replicator.has_more(self, bitfield.start)
+
+    def _break_up(self, start: int) -> None:
+        """A hole comes into the contiguous beginning: forget what would need too many pages; it can be asked again."""
+        if self.blocks.contiguous - start > MAX_PAGES * PAGE:
+            self.blocks.truncate(start)
+            self._wanted_segments.clear()
+
+    def _check_size(self) -> None:
+        if self.blocks.pages > MAX_PAGES:
+            raise PeerRefused(f"it has blocks here and there in over {MAX_PAGES} parts of a log")
 
     def _on_no_data(self, refusal: msg.NoData) -> None:
         asked = self._take(refusal.request)
         if asked:
-            self.refusals += 1
-            if asked.wanted.block:
-                self.blocks.clear(asked.wanted.block[0], 1)
-            self._replicator.unanswered(self, [asked])
+            self._refused(asked)
+
+    def _refused(self, asked: Asked) -> None:
+        self.refusals += 1
+        if asked.wanted.block:
+            self.blocks.clear(asked.wanted.block[0], 1)
+        self._replicator.unanswered(self, [asked])
 
     def _on_data(self, data: msg.Data) -> None:
         if data.request == 0:  # the peer believes that the author signed two histories
-            self.accuse(InvalidProof("a head that contradicts nothing"))
+            self._on_conflict(data)
             return
         asked = self._take(data.request)
         if asked is None:
             return
-        self.refusals = 0
-        self._check_answer(asked, data)
         if data.manifest and self.log.manifest is None:
             self.log.set_manifest(data.manifest)
+        if not any(data.proof):
+            self._refused(asked)
+            return
+        self.refusals = 0
+        self._check_answer(asked, data)
         if asked.evidence:
             self._on_evidence(data)
         else:
@@ -236,14 +291,19 @@ class Peer:
     def _check_answer(self, asked: Asked, data: msg.Data) -> None:
         """What was not asked for is not taken, even if it is true."""
         proof, wanted = data.proof, asked.wanted
-        parts = ((proof.block, wanted.block), (proof.hash, wanted.hash))
-        for part, asked_part in parts:
-            if part and (not asked_part or part.index != asked_part[0]):
-                raise InvalidProof(f"asked for {asked_part[0] if asked_part else 'nothing'}, got {part.index}")
+        parts = (
+            (proof.block and proof.block.index, wanted.block, False),
+            (proof.hash and proof.hash.index, wanted.hash, False),
+            (proof.seek and proof.seek.bytes, wanted.seek, True),  # may be shown by the hash
+        )
+        for part, asked_part, optional in parts:
+            if part != (asked_part[0] if asked_part else None) and not (optional and part is None):
+                raise InvalidProof(f"asked for {asked_part[0] if asked_part else 'nothing'}, got {part}")
         if proof.block and wanted.block and not wanted.upgrade and len(proof.block.nodes) != wanted.block[1]:
             raise InvalidProof(f"asked for a path of {wanted.block[1]} nodes, got {len(proof.block.nodes)}")
-        if proof.upgrade and (proof.upgrade.start, proof.upgrade.length) != wanted.upgrade:
-            raise InvalidProof(f"asked for an upgrade by {wanted.upgrade}, got {proof.upgrade[:2]}")
+        upgrade = (proof.upgrade.start, proof.upgrade.length) if proof.upgrade else None
+        if upgrade != wanted.upgrade:
+            raise InvalidProof(f"asked for an upgrade by {wanted.upgrade}, got {upgrade}")
         if any(proof) and data.fork != asked.fork:
             raise InvalidProof(f"asked for fork {asked.fork}, got fork {data.fork}")
 
@@ -252,7 +312,7 @@ class Peer:
         if asked:
             self.last_answer = self._replicator.now()
         elif request in self._abandoned:
-            self._abandoned.discard(request)
+            del self._abandoned[request]
         else:
             raise ProtocolError(f"an answer to request {request}, which was not made")
         return asked
@@ -266,31 +326,57 @@ class Peer:
         self._replicator.unanswered(self, self.abandon())
         self.ask(Wanted(upgrade=(0, min(log.length, self.length))), self._replicator.now(), evidence=True)
 
+    def _on_conflict(self, data: msg.Data) -> None:
+        upgrade = data.proof.upgrade
+        if not upgrade or upgrade.start:
+            raise ProtocolError("an answer to no request")
+        self._count_invalid("heads that contradict nothing")
+        if self.log.manifest and data.fork == self.log.fork and upgrade.length <= self.log.length:
+            self._weigh(data)
+
     def _on_evidence(self, data: msg.Data) -> None:
+        if data.proof.upgrade and data.fork == self.log.fork and self._weigh(data):
+            return
+        raise self.suspect or ProtocolError("an answer to no request")
+
+    def _weigh(self, data: msg.Data) -> bool:
+        """Whether the author signed two histories, of which this is the other; nothing more is taken then."""
         log, upgrade = self.log, data.proof.upgrade
-        manifest = log.manifest or data.manifest
-        if not manifest or not upgrade or upgrade.start or data.fork != log.fork:
-            raise self.suspect or ProtocolError("an answer to no request")
-        theirs = Evidence(log.key, data.fork, manifest, Proof(upgrade=upgrade))
+        if not upgrade or not log.manifest:
+            return False
+        theirs = Evidence(log.key, data.fork, log.manifest, Proof(upgrade=upgrade))
         theirs.check()
-        if all(log.find(node.index) == node for node in upgrade.nodes):
-            raise self.suspect or ProtocolError("an answer to no request")
+        if all(log.find(node.index) in (None, node) for node in upgrade.nodes):
+            return False
         if not log.conflict:
             ours = log.evidence()
-            self._send(msg.Data(0, log.fork, ours.proof, manifest))
+            self._send(msg.Data(0, log.fork, ours.proof, log.manifest))
             log.freeze(ours, theirs)
+        return True
+
+    def _count_invalid(self, what: str) -> None:
+        self._invalid += 1
+        if self._invalid > MAX_INVALID:
+            raise PeerRefused(f"over {MAX_INVALID} {what}")
 
     # What the peer asks
 
-    def _on_request(self, request: msg.Request) -> None:
+    def _on_request(self, name: int | msg.Want, request: msg.Request | msg.Want) -> None:
         if self._full or self._backlog:
             if len(self._backlog) >= MAX_BACKLOG:
                 raise PeerRefused(f"over {MAX_BACKLOG} requests without reading the answers")
-            self._backlog.append(request)
+            self._backlog[name] = request
         else:
             self._answer(request)
 
-    def _answer(self, request: msg.Request) -> None:
+    def _answer(self, request: msg.Request | msg.Want) -> None:
+        if isinstance(request, msg.Want):
+            for message in self._told(request):
+                self._send(message)
+        else:
+            self._answer_with_data(request)
+
+    def _answer_with_data(self, request: msg.Request) -> None:
         log = self.log
         manifest = log.manifest if request.manifest else None
         wanted = request.wanted
@@ -303,9 +389,7 @@ class Peer:
         try:
             proof = log.prove(wanted)
         except InvalidRequest as error:
-            self._invalid += 1
-            if self._invalid > MAX_INVALID:
-                raise PeerRefused(f"over {MAX_INVALID} requests that no log can answer, the last for {error}") from None
+            self._count_invalid(f"requests that no log can answer, the last for {error}")
             self._send(msg.NoData(request.id, msg.Refusal.INVALID_REQUEST))
             return
         self._send(msg.Data(request.id, request.fork, proof, manifest))
@@ -317,8 +401,7 @@ class Peer:
         size = want.length
         if not 32 <= size <= SEGMENT or size & (size - 1) or want.start % size:
             raise ProtocolError(f"a want of {size} blocks from {want.start}; it is a power of two, and so is its place")
-        for message in self._told(want):
-            self._send(message)
+        self._on_request(want, want)
 
     def _told(self, want: msg.Want) -> Iterable[msg.Message]:
         log = self.log

@@ -11,6 +11,8 @@ from linkup_nb.errors import InvalidProof, InvalidRequest
 from linkup_nb.hypercore import flat
 from linkup_nb.hypercore.merkle import FindNode, Node, Peaks, leaf, parent
 
+MAX_BYTES = 2**53 - 1  # in one log; JavaScript can count no further
+
 
 class Unrooted(InvalidProof):
     """A proof that ends at a node that is not known here: it may be true."""
@@ -103,7 +105,8 @@ class _Prover:
         start, to = 0, self._head
         if wanted.upgrade:
             start, to = 2 * wanted.upgrade[0], 2 * sum(wanted.upgrade)
-            if not start < to <= self._head:
+            empty = bool(signature) and start == to == self._head == 0  # an author may sign that nothing is left
+            if not (start < to <= self._head or empty):
                 raise InvalidRequest(f"an upgrade from {start // 2} to {to // 2} of a log of {self._head // 2} blocks")
         self._aim(start, to)
         upgrade = None
@@ -174,18 +177,8 @@ class _Prover:
 
     def _extend(self, start: int, to: int) -> Iterator[Node]:
         """The nodes that lead from a tree that ends before node `start` to one that ends before `to`."""
-        for root in flat.roots(to // 2):
-            if flat.right_span(root) < start:
-                continue
-            if flat.left_span(root) >= start:
-                yield from self._list(root)
-                continue
-            index = start - 2  # the last leaf that the asker has
-            while index != root:
-                beside = flat.sibling(index)
-                if beside > index:
-                    yield from self._list(beside)
-                index = flat.parent(index)
+        for index in flat.extension(start // 2, to // 2):
+            yield from self._list(index)
 
     def _list(self, index: int) -> Iterator[Node]:
         """The node at `index`, unless the block or the seek asked for proves it."""
@@ -308,6 +301,8 @@ def _grow(upgrade: UpgradeProof, roots: Sequence[Node], subtrees: list[Node], ve
 
 
 def _push(peaks: Peaks, node: Node) -> None:
+    if peaks.byte_length + node.size > MAX_BYTES:
+        raise InvalidProof(f"a log holds at most {MAX_BYTES} bytes")
     if flat.left_span(node.index) != 2 * peaks.length:
         raise InvalidProof(f"Expected a node that starts at block {peaks.length}, got node {node.index}")
     peaks.push(node)

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,28 +12,31 @@ from linkup_nb.hypercore import flat
 from linkup_nb.hypercore import messages as msg
 from linkup_nb.hypercore.download import Download
 from linkup_nb.hypercore.log import Log
-from linkup_nb.hypercore.merkle import Node
 from linkup_nb.hypercore.peer import MAX_REFUSALS, Asked, Peer
 from linkup_nb.hypercore.proof import Unrooted, Wanted
+from linkup_nb.hypercore.reorg import Reorganization
 
 MAX_ASKED = 128  # requests under way at one peer
 ANSWER_TIMEOUT = 10.0  # seconds without any answer after which what a peer was asked is asked of others
+CANCEL_DELAY = 0.2  # seconds after which what nobody wants any more is cancelled; a stream asks on in the meantime
 ANNOUNCE_DELAY = 0.05  # seconds in which blocks that have come are gathered into few messages
 MAX_EXPECTED = 16384  # nodes that answers under way should show
 SCAN = 4096  # blocks looked at for one peer before others may run
 
 
 class Replicator:
-    """The peers of one log."""
+    """The peers of one log. `at_rest()` is called when nobody here uses it and no peer has it open."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: Log, at_rest: Callable[[], None] = lambda: None) -> None:
         self.log = log
+        self._at_rest = at_rest
         self.peers: set[Peer] = set()
         self._joining: set[Peer] = set()
         self._downloads: set[Download] = set()
         self._in_flight: dict[int, Peer] = {}
-        self._node_waits: dict[int, asyncio.Future[Node]] = {}
+        self._seeks: dict[Wanted, set[asyncio.Future[None]]] = {}
         self._upgrading: Peer | None = None
+        self._reorg: Reorganization | None = None
         self._announce: list[int] = []
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._cuts: list[tuple[int, int]] = []
@@ -56,7 +59,7 @@ class Replicator:
 
     def download(self, start: int, end: int) -> Download:
         """Fetch a range of blocks."""
-        download = Download(self.log, start, end, self._downloads.discard)
+        download = Download(self.log, start, end, self._stopped)
         if not download.finished:
             self._downloads.add(download)
             self._pump_all()
@@ -74,22 +77,68 @@ class Replicator:
     async def updated(self) -> None:
         """Wait until every peer has told its head, and the best of them is ours."""
         while any(peer.answering for peer in self._joining | self.peers) or any(
-            peer.length > self.log.length or (peer.heard and peer.heard.fork > self.log.fork and peer.heard.length)
-            for peer in self.peers
+            peer.length > self.log.length or self._ahead(peer) for peer in self.peers
         ):
             await self._progress()
 
-    async def fetch_node(self, index: int) -> Node:
-        """Wait for a tree node that is not here; its sibling and what is above come with it."""
-        waiting = self._node_waits.get(index)
-        if waiting is None:
-            waiting = self._node_waits[index] = asyncio.get_running_loop().create_future()
-            self._pump_all()
-        return await asyncio.shield(waiting)
+    def _ahead(self, peer: Peer) -> bool:
+        """Whether the peer is on a later fork, and may show it."""
+        heard = peer.heard
+        return heard is not None and heard.fork > self.log.fork and (heard.length > 0 or peer.doubted < heard.fork)
+
+    async def seek(self, top: int, offset: int, padding: int) -> None:
+        """Ask for what is under the node `top` on the way to a byte, counted without `padding` bytes in each block."""
+        wanted = Wanted(hash=(flat.left_span(top), flat.depth(top)), seek=(offset, padding))
+        waiting = asyncio.get_running_loop().create_future()
+        self._seeks.setdefault(wanted, set()).add(waiting)
+        self._pump_all()
+        try:
+            await waiting
+        finally:
+            all_waiting = self._seeks.get(wanted, set())
+            all_waiting.discard(waiting)
+            if not all_waiting:
+                self._seeks.pop(wanted, None)
 
     def common_since(self, fork: int) -> int:
         """How many blocks are still the same as they were under an earlier fork."""
         return min((length for new_fork, length in self._cuts if new_fork > fork), default=self.log.length)
+
+    # Whether anybody uses it
+
+    @property
+    def downloading(self) -> bool:
+        """Whether somebody here uses the log; a channel that neither end uses is closed."""
+        return len(self.log.listeners) > 1 or bool(self._downloads or self.log.wanted)
+
+    @property
+    def resting(self) -> bool:
+        """Whether nobody uses the log, here or elsewhere."""
+        return not (self.downloading or self.peers or self._joining)
+
+    def use(self, everybody: Iterable[Channels]) -> None:
+        """Somebody begins to use the log: open it with whom it is not open."""
+        for peer in self.peers:
+            peer.say_head()
+        for channels in everybody:
+            if not self.has(channels):
+                self.add(channels)
+
+    def rest(self) -> None:
+        """Somebody has ceased to use the log."""
+        if not self.downloading:
+            for peer in tuple(self.peers):
+                peer.say_head()
+                self._close_idle(peer)
+            if self.resting:
+                self._at_rest()
+
+    def _close_idle(self, peer: Peer) -> bool:
+        if peer.heard is None or peer.heard.downloading or peer.asked or self.downloading:
+            return False
+        peer.close()
+        self.left(peer)
+        return True
 
     # What the log says
 
@@ -99,7 +148,7 @@ class Replicator:
             for peer in self.peers:
                 peer.say_head()
             start, self._length = self._length, self.log.length
-            if self.log.writable and start < self._length:
+            if self.log.writable and start < self._length and self.log.blocks.has(start):
                 for peer in self.peers:
                     peer.say_have(start, self._length - start)
             self._pump_soon()
@@ -116,15 +165,20 @@ class Replicator:
                 peer.say_lost(start, end - start)
             for download in self._downloads:
                 download.recount()
+        elif event == "unwritten":
+            for download in tuple(self._downloads):
+                download.fail(details[0])
         elif event == "want":
             self._pump_soon()
+        elif event == "unwant":
+            self._after("cancel", CANCEL_DELAY, self._cancel_unwanted)
         elif event == "conflict":
             self.close()
 
     def _truncated(self, length: int, fork: int) -> None:
         self._cuts.append((fork, length))
         self._length = min(self._length, length)
-        self._upgrading = None
+        self._upgrading = self._reorg = None
         for peer in self.peers:
             for asked in peer.abandon():
                 self._forget(asked)
@@ -174,11 +228,13 @@ class Replicator:
         peer.abandon()
         asked = [index for index, other in self._in_flight.items() if other is peer]
         self.unanswered(peer, [Asked(Wanted(block=(index, 0)), 0, 0.0) for index in asked])
+        self.rest()
 
     def told_by(self, peer: Peer) -> None:
         """The peer has told its head."""
         self._wake()
-        self._pump(peer)
+        if not self._close_idle(peer):
+            self._pump(peer)
 
     def has_more(self, peer: Peer, start: int) -> None:
         """The peer has told of blocks, from `start` on."""
@@ -191,8 +247,12 @@ class Replicator:
         """What the peer will not answer is asked of others."""
         for asked in all_asked:
             self._forget(asked)
-        if self._upgrading is peer and not any(asked.wanted.upgrade for asked in peer.asked.values()):
-            self._upgrading = None
+            if asked.wanted.upgrade and asked.fork > self.log.fork:
+                peer.doubted = asked.fork
+        if self._upgrading is peer and not peer.asked_for_head:
+            reorg, self._upgrading, self._reorg = self._reorg, None, None
+            if reorg and peer in self.peers and not self.log.busy:
+                reorg.finish()  # what is known to be in common has to do
         self._wake()
         self._pump_soon()
 
@@ -207,39 +267,58 @@ class Replicator:
     def answered(self, peer: Peer, asked: Asked, data: msg.Data) -> None:
         """The peer has sent what it was asked for: keep it if it is true."""
         log = self.log
-        if asked.wanted.upgrade and self._upgrading is peer:
+        if self._upgrading is peer and not peer.asked_for_head:
             self._upgrading = None
         if asked.wanted.block:
             self._in_flight.pop(asked.wanted.block[0], None)
         proof = data.proof
         try:
             if asked.fork > log.fork:
-                log.reorganize(proof, asked.fork)
+                self._reorganize(peer, asked, data)
             elif asked.fork == log.fork:
-                if proof.upgrade and proof.upgrade.start != log.length:
+                if proof.upgrade and (proof.upgrade.start != log.length or log.busy):
                     proof = proof._replace(upgrade=None)  # another peer was quicker
                 if any(proof):
                     log.accept(proof)
-        except Unrooted:
+        except Unrooted as fault:
+            if asked.wanted.hash:  # it was asked from a node that is known here
+                peer.accuse(fault)
             peer.expected.clear()
             self._forget(asked)
         except InvalidProof as fault:
             peer.accuse(fault)
-        if proof.hash:
-            self._resolve_nodes()
+        for waiting in self._seeks.pop(asked.wanted, ()):
+            if not waiting.done():
+                waiting.set_result(None)
         self._wake()
         self._pump(peer)
 
-    def _resolve_nodes(self) -> None:
-        for index in list(self._node_waits):
-            node = self.log.find(index)
-            if node and not self._node_waits[index].done():
-                self._node_waits.pop(index).set_result(node)
+    def _reorganize(self, peer: Peer, asked: Asked, data: msg.Data) -> None:
+        """Follow the peer to a later fork, or ask it on."""
+        if self.log.busy:
+            self._reorg = None
+            return
+        if asked.wanted.hash:
+            reorg = self._reorg
+            if reorg is None or reorg.fork != asked.fork:
+                return
+            reorg.learn(data.proof)
+        elif data.proof.upgrade:
+            reorg = Reorganization(self.log, asked.fork, data.proof.upgrade)
+        else:
+            peer.doubted = asked.fork  # an empty log that JavaScript has cut shows nothing
+            return
+        if reorg.question:
+            self._reorg, self._upgrading = reorg, peer
+            peer.ask(reorg.question, self.now(), fork=reorg.fork)
+        else:
+            self._reorg = None
+            reorg.finish()
 
     # Asking
 
     def _pump_soon(self) -> None:
-        if "pump" not in self._timers:
+        if self.peers and "pump" not in self._timers:
             self._timers["pump"] = asyncio.get_running_loop().call_later(0, self._pump_all)
 
     def _pump_all(self) -> None:
@@ -255,7 +334,7 @@ class Replicator:
             return
         self._ask_upgrade(peer)
         if heard.fork == self.log.fork:
-            self._ask_nodes(peer)
+            self._ask_seeks(peer)
             if self.log.store.congested:
                 self._after("pump", ANNOUNCE_DELAY, self._pump_all)
             else:
@@ -265,9 +344,9 @@ class Replicator:
 
     def _ask_upgrade(self, peer: Peer) -> None:
         log, heard = self.log, peer.heard
-        if self._upgrading or not heard or not heard.length or log.writable:
+        if self._upgrading or not heard or log.busy:
             return
-        if heard.fork > log.fork:
+        if self._ahead(peer):
             start = 0
         elif (
             heard.fork == log.fork
@@ -281,13 +360,12 @@ class Replicator:
         self._upgrading = peer
         peer.ask(Wanted(upgrade=(start, heard.length - start)), self.now(), fork=heard.fork)
 
-    def _ask_nodes(self, peer: Peer) -> None:
-        if not self._node_waits:
-            return
-        asked = {a.wanted.hash[0] for other in self.peers for a in other.asked.values() if a.wanted.hash}
-        for index in self._node_waits:
-            if index not in asked and peer.length >= self.log.length:
-                peer.ask(Wanted(hash=(index, self._steps(index))), self.now())
+    def _ask_seeks(self, peer: Peer) -> None:
+        if self._seeks and peer.length >= self.log.length:
+            asked = {asked.wanted for other in self.peers for asked in other.asked.values()}
+            for wanted in self._seeks:
+                if wanted not in asked:
+                    peer.ask(wanted, self.now())
 
     def _ask_blocks(self, peer: Peer) -> None:
         room = MAX_ASKED - len(peer.asked)
@@ -344,13 +422,26 @@ class Replicator:
             steps += 1
         peer.ask(Wanted(block=(index, steps)), self.now())
 
-    def _steps(self, index: int) -> int:
-        """How far above node `index` the first node is that is known here."""
-        steps = 0
-        while self.log.find(index) is None:
-            index = flat.parent(index)
-            steps += 1
-        return steps
+    def _stopped(self, download: Download) -> None:
+        """A download has come to its end, or is given up."""
+        self._downloads.discard(download)
+        if download.cancelled:
+            self._after("cancel", CANCEL_DELAY, self._cancel_unwanted)
+        self.rest()
+
+    def _cancel_unwanted(self) -> None:
+        """Tell peers which of their answers nobody waits for."""
+        self._timers.pop("cancel", None)
+        for peer in self.peers:
+            for asked in peer.cancel(self._unwanted):
+                self._forget(asked)
+        self.rest()
+
+    def _unwanted(self, asked: Asked) -> bool:
+        if not asked.wanted.block or asked.wanted.upgrade:
+            return False
+        index = asked.wanted.block[0]
+        return index not in self.log.wanted and not any(d.start <= index < d.end for d in self._downloads)
 
     def _check_answers(self) -> None:
         """Take from silent peers what they were asked, and give it to others."""

@@ -1,43 +1,36 @@
 """Where logs are kept: one SQLite database a store, in WAL mode, which its user may query.
 
 A block and a tree node are found by their place, the number of their log times 2^42 plus their own number. Every write
-is part of a batch; a batch is one transaction, run on the store's own thread if it is large or the disk is slow, so
-that the loop is never held up, and at once if not, because changing threads takes longer than a quick disk.
-What has been put and is not on disk yet is read from the batch.
+is part of a batch, and a batch is one transaction: what is put while one is being written is written together by the
+next, with one wait for the disk. What has been put and is not on disk yet is read from the batch.
 """
 
 import asyncio
 import contextlib
 import os
-import queue
 import sqlite3
-import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from filelock import FileLock, Timeout
 
 from linkup_nb.errors import StoreError, StoreInUse, StoreVersion
+from linkup_nb.hypercore import flat
 from linkup_nb.hypercore.merkle import Node
+from linkup_nb.hypercore.writer import Batch, Head, Writer, explained
 
 VERSION = 1  # of the tables below
 MAX_LENGTH = 2**31  # blocks in one log
-QUICK_WRITE = 0.001  # seconds; while the disk is as quick as this, small batches are written without changing threads
 COMMIT_DELAY = 0.01  # seconds in which what peers send is gathered into one transaction
-SMALL_BATCH = 64 * 1024  # bytes of blocks
-CHECKPOINT = 4 * 1024 * 1024  # bytes in the write-ahead log after which it is copied into the database
-BULK_CHECKPOINT = 64 * 1024 * 1024  # bytes, while large batches come: each copying waits for the disk twice
 PENDING_HIGH_WATER = 16 * 1024 * 1024  # bytes of blocks not on disk yet, above which replicas should ask for no more
 
 _APPLICATION = 0x6C754E42
+_FILE = "logs.sqlite3"
+_PAGE = 8192  # bytes; larger ones write large blocks quicker, and make each small append write more
 _NUMBER = 2**42 - 1
 _CORE_SHIFT = 42
 _MAX_CORES = 2**20
-_ROW = 64  # bytes, about, that a node or a block adds to the write-ahead log besides its content
-_TRANSACTION = 16 * 1024  # bytes, about, that any transaction adds
-_CHUNKS = (256, 16, 1)  # rows that one statement inserts
 
 _TABLES = f"""
 CREATE TABLE core (
@@ -53,20 +46,6 @@ PRAGMA application_id = {_APPLICATION};
 PRAGMA user_version = {VERSION};
 """
 
-_INSERTS = {
-    "node": {n: f"INSERT OR REPLACE INTO node VALUES {','.join(['(?,?,?)'] * n)}" for n in _CHUNKS},
-    "block": {n: f"INSERT OR REPLACE INTO block VALUES {','.join(['(?,?)'] * n)}" for n in _CHUNKS},
-}
-
-
-class Head(NamedTuple):
-    """What the store keeps of a log besides its blocks and nodes."""
-
-    fork: int
-    length: int
-    signature: bytes
-    contiguous: int
-
 
 class CoreRow(NamedTuple):
     """A log that the store knows."""
@@ -81,46 +60,17 @@ class CoreRow(NamedTuple):
     conflict: bytes | None
 
 
-class _Batch:
-    """What one transaction will write; deletions come before insertions."""
-
-    def __init__(self) -> None:
-        self.nodes: dict[int, tuple[int, int, bytes]] = {}
-        self.blocks: dict[int, tuple[int, bytes]] = {}
-        self.block_bytes = 0
-        self.deleted: list[tuple[str, int, int]] = []
-        self.heads: dict[int, Head] = {}
-        self.statements: list[tuple[str, Sequence[Any]]] = []
-        self.durable = False
-        self.failed: set[Callable[[Exception], None]] = set()
-        self.written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.written.add_done_callback(lambda written: written.cancelled() or written.exception())
-
-    @property
-    def anything(self) -> bool:
-        """Whether there is something to write."""
-        return bool(self.nodes or self.blocks or self.deleted or self.heads or self.statements)
-
-    def hides(self, table: str, place: int) -> bool:
-        """Whether this batch deletes what the disk still has there."""
-        return any(name == table and first <= place < end for name, first, end in self.deleted)
-
-
 class Store:
     """One folder with the logs of one user; `open` it, and `close` it. All methods are for the loop that opened it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = FileLock(path / "store.lock")
-        self._writing: _Batch | None = None
-        self._work: queue.SimpleQueue[tuple[_Batch, asyncio.AbstractEventLoop] | None] = queue.SimpleQueue()
-        self._queued: _Batch
+        self._writing: Batch | None = None
+        self._queued: Batch
         self._reader: sqlite3.Connection
-        self._writer: sqlite3.Connection
-        self._thread = threading.Thread(target=self._run, name=f"linkup store {path.name}", daemon=True)
-        self._synchronous = ""
-        self._quick = False
-        self._unsaved = 0
+        self._writer: Writer
+        self._sending = False
         self._timer: asyncio.TimerHandle | None = None
 
     @classmethod
@@ -137,12 +87,11 @@ class Store:
         except OSError as error:
             raise StoreError(f"the store in {path} cannot be opened: {error.strerror or error}") from None
         try:
-            with _explained(path):
+            with explained(path):
                 store._connect()
         except BaseException:
             store._lock.release()
             raise
-        store._thread.start()
         return store
 
     def _take(self) -> None:
@@ -155,36 +104,41 @@ class Store:
         holder.write_text(str(os.getpid()))
 
     def _connect(self) -> None:
-        file = self.path / "logs.sqlite3"
-        self._writer = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
-        self._writer.execute("PRAGMA journal_mode = WAL")
-        self._writer.execute("PRAGMA wal_autocheckpoint = 0")  # `_checkpoint` does it, never on the loop
-        application = self._writer.execute("PRAGMA application_id").fetchone()[0]
-        version = self._writer.execute("PRAGMA user_version").fetchone()[0]
-        if (application, version) == (0, 0) and not self._writer.execute("SELECT 1 FROM sqlite_schema").fetchone():
-            self._writer.executescript(f"BEGIN; {_TABLES} COMMIT;")
+        file = self.path / _FILE
+        connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+        try:
+            self._check_version(connection)
+        except BaseException:
+            connection.close()
+            raise
+        self._writer = Writer(connection, file)
+        self._queued = Batch()
+        self._reader = sqlite3.connect(file, isolation_level=None)
+        self._reader.execute("PRAGMA query_only = ON")
+
+    def _check_version(self, connection: sqlite3.Connection) -> None:
+        """Make the tables, or see that they are those which this program knows."""
+        connection.execute(f"PRAGMA page_size = {_PAGE}")  # of a new file
+        connection.execute("PRAGMA journal_mode = WAL")
+        application = connection.execute("PRAGMA application_id").fetchone()[0]
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if (application, version) == (0, 0) and not connection.execute("SELECT 1 FROM sqlite_schema").fetchone():
+            connection.executescript(f"BEGIN; {_TABLES} COMMIT;")
         elif application != _APPLICATION:
-            self._writer.close()
-            raise StoreVersion(f"{file} is a database, but not one of linkup_nb's")
+            raise StoreVersion(f"{self.path / _FILE} is a database, but not one of linkup_nb's")
         elif version != VERSION:
-            self._writer.close()
             raise StoreVersion(
                 f"the store in {self.path} has version {version}, and this linkup_nb reads version {VERSION}; "
                 f"open it with the linkup_nb that wrote it"
             )
-        self._queued = _Batch()
-        self._reader = sqlite3.connect(file, isolation_level=None)
-        self._reader.execute("PRAGMA query_only = ON")
 
     async def close(self) -> None:
         """Write what is queued, and let another process have the store. Raises `StoreError` if that write fails."""
         try:
             await self.flush()
         finally:
-            self._work.put(None)
-            await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
+            await self._writer.close()
             self._reader.close()
-            self._writer.close()
             with contextlib.suppress(OSError):
                 (self.path / "store.pid").unlink()
             self._lock.release()
@@ -194,6 +148,12 @@ class Store:
     def cores(self) -> list[CoreRow]:
         """Every log that the store knows."""
         return [_row(row) for row in self._read(f"{_SELECT_CORE} ORDER BY id", ())]
+
+    def survey(self) -> list[tuple[CoreRow, int]]:
+        """Every log that is on disk, and how many bytes all its blocks have; unlike the rest, for any thread."""
+        with explained(self.path), contextlib.closing(sqlite3.connect(self.path / _FILE)) as reader:
+            rows = [_row(row) for row in reader.execute(f"{_SELECT_CORE} ORDER BY id").fetchall()]
+            return [(row, _byte_length(reader, row)) for row in rows]
 
     def core(self, discovery_key: bytes) -> CoreRow | None:
         """The log with this discovery key."""
@@ -261,7 +221,7 @@ class Store:
         return [place - base for place in places]
 
     def _read(self, statement: str, parameters: Sequence[Any]) -> list[Any]:
-        with _explained(self.path):
+        with explained(self.path):
             return self._reader.execute(statement, parameters).fetchall()
 
     # Writing
@@ -315,15 +275,26 @@ class Store:
         """Make any other change."""
         self._queued.statements.append((statement, parameters))
 
-    def commit(self, *, durable: bool = False) -> "asyncio.Future[None]":
-        """Send what was put on its way to the disk; `durable` survives a power cut, all of it survives our crash.
+    def before_sending(self, put: Callable[[], None]) -> None:
+        """Have `put` called once, when what is put now and until then is sent: it may put what depends on all of it."""
+        self._queued.sealing.append(put)
 
-        The future ends when it is written, or with a `StoreError`: then nothing of it is.
+    def commit(
+        self, *, durable: bool = False, failed: Callable[[Exception], None] | None = None
+    ) -> "asyncio.Future[None]":
+        """Send what was put on its way to the disk, together with all that is put before the loop's next turn or, while
+        something else is being written, until that is done; `durable` survives a power cut, all of it our crash.
+
+        The future ends when it is written, or with a `StoreError`: then nothing of it is, nor of what was put later;
+        `failed(error)` is called before anything else can be put.
         """
         batch = self._queued
         batch.durable |= durable
-        if self._writing is None:
-            self._send()
+        if failed:
+            batch.failed.add(failed)
+        if self._writing is None and not self._sending:
+            self._sending = True
+            asyncio.get_running_loop().call_soon(self._send_now)
         return batch.written
 
     def commit_soon(self, failed: Callable[[Exception], None]) -> None:
@@ -340,87 +311,38 @@ class Store:
         while self._queued.anything or self._writing:
             await asyncio.shield(self._writing.written if self._writing else self.commit())
 
+    def _send_now(self) -> None:
+        if self._sending:
+            self._send()
+
     def _send(self) -> None:
+        self._sending = False
+        self._stop_timer()
+        batch = self._queued
+        for put in batch.sealing:
+            put()
+        self._writing, self._queued = batch, Batch()
+        self._writer.send(batch, self._sent)
+
+    def _sent(self, batch: Batch, error: Exception | None) -> None:
+        self._writing = None
+        if error is None:
+            batch.written.set_result(None)
+            if self._queued.anything:
+                self._send()
+            return
+        # What was put meanwhile may build on what was not written.
+        later, self._queued = self._queued, Batch()
+        self._stop_timer()
+        for lost in (batch, later):
+            lost.written.set_exception(error)
+        for failed in batch.failed | later.failed:
+            failed(error)
+
+    def _stop_timer(self) -> None:
         if self._timer:
             self._timer.cancel()
             self._timer = None
-        batch = self._writing = self._queued
-        self._queued = _Batch()
-        small = batch.block_bytes < SMALL_BATCH and len(batch.nodes) < _CHUNKS[0]
-        if small and self._quick and self._unsaved < CHECKPOINT:
-            self._sent(batch, self._write(batch))
-        else:
-            self._work.put((batch, asyncio.get_running_loop()))
-
-    def _sent(self, batch: _Batch, error: Exception | None) -> None:
-        self._writing = None
-        if error:
-            batch.written.set_exception(error)
-            for failed in batch.failed:
-                failed(error)
-        else:
-            batch.written.set_result(None)
-        if self._queued.anything:
-            self._send()
-
-    def _run(self) -> None:
-        while work := self._work.get():
-            batch, loop = work
-            error = self._write(batch)
-            self._checkpoint(batch)
-            with contextlib.suppress(RuntimeError):  # the loop has ended; nobody waits
-                loop.call_soon_threadsafe(self._sent, batch, error)
-
-    def _write(self, batch: _Batch) -> Exception | None:
-        """Write a batch; its failure is returned, for who waits for it."""
-        started = time.perf_counter()
-        try:
-            with _explained(self.path):
-                self._transact(batch)
-        except Exception as error:  # noqa: BLE001
-            return error
-        finally:
-            self._quick = time.perf_counter() - started < QUICK_WRITE
-        return None
-
-    def _checkpoint(self, batch: _Batch) -> None:
-        """Copy the write-ahead log into the database when it has grown; what it holds is safe before that too."""
-        if self._unsaved > (BULK_CHECKPOINT if batch.block_bytes >= SMALL_BATCH else CHECKPOINT):
-            self._unsaved = 0
-            with contextlib.suppress(sqlite3.Error):  # a full disk: the next time may find room
-                self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)")
-
-    def _transact(self, batch: _Batch) -> None:
-        # Few statements of many rows: sqlite3 gives up the interpreter's lock for each, and may wait for it after each.
-        run = self._writer.execute
-        synchronous = "FULL" if batch.durable else "NORMAL"
-        if synchronous != self._synchronous:
-            run(f"PRAGMA synchronous = {synchronous}")
-            self._synchronous = synchronous
-        run("BEGIN IMMEDIATE")
-        try:
-            for table, first, end in batch.deleted:
-                run(f"DELETE FROM {table} WHERE place >= ? AND place < ?", (first, end))
-            self._insert("node", list(batch.nodes.values()))
-            self._insert("block", list(batch.blocks.values()))
-            for core, head in batch.heads.items():
-                run("UPDATE core SET fork = ?, length = ?, signature = ?, contiguous = ? WHERE id = ?", (*head, core))
-            for statement, parameters in batch.statements:
-                run(statement, parameters)
-            run("COMMIT")
-            self._unsaved += batch.block_bytes + _ROW * (len(batch.nodes) + len(batch.blocks)) + _TRANSACTION
-        except BaseException:
-            if self._writer.in_transaction:
-                run("ROLLBACK")
-            raise
-
-    def _insert(self, table: str, rows: list[tuple[Any, ...]]) -> None:
-        at = 0
-        for size in _CHUNKS:
-            statement = _INSERTS[table][size]
-            while len(rows) - at >= size:
-                self._writer.execute(statement, [value for row in rows[at : at + size] for value in row])
-                at += size
 
 
 _SELECT_CORE = (
@@ -432,15 +354,9 @@ def _row(row: tuple[Any, ...]) -> CoreRow:
     return CoreRow._make((*row[:6], Head._make(row[6:10]), row[10]))
 
 
-@contextlib.contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors into sentences."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        text = str(error)
-        if "full" in text:
-            raise StoreError(f"the disk of the store in {path} is full; nothing of this change was kept") from error
-        if "readonly" in text or "unable to open" in text:
-            raise StoreError(f"the store in {path} cannot be written; check its permissions") from error
-        raise StoreError(f"the store in {path} cannot be used: {text}") from error
+def _byte_length(reader: sqlite3.Connection, row: CoreRow) -> int:
+    places = [row.id << _CORE_SHIFT | root for root in flat.roots(row.head.length)]
+    marks = ",".join("?" * len(places))
+    return int(
+        reader.execute(f"SELECT coalesce(sum(size), 0) FROM node WHERE place IN ({marks})", places).fetchone()[0]
+    )

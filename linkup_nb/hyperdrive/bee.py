@@ -10,10 +10,14 @@ from typing import NamedTuple
 from linkup_nb.errors import DecodeError, UsageError
 from linkup_nb.hypercore.core import GET_TIMEOUT, Core
 from linkup_nb.hyperdrive.protobuf import field, fields
+from linkup_nb.hyperdrive.scan import PAGE, Bounds, Scan
 from linkup_nb.hyperdrive.tree import Block, Change, Tree, TreeNode
+from linkup_nb.hyperdrive.whole import whole
 from linkup_nb.loops import from_any_loop
+from linkup_nb.wire.keys import KEY_SIZE
 
 MAX_CACHED_BLOCKS = 16384  # decoded blocks in memory, of one bee
+MAX_CACHED_BYTES = 64 * 1024 * 1024  # of them
 MAX_CACHED_NODES = 65536  # tree nodes in memory, of one version
 
 _PROTOCOL, _METADATA, _CONTENT_FEED = 1, 2, 1
@@ -36,24 +40,6 @@ class Difference(NamedTuple):
     after: Entry | None
 
 
-class Bounds(NamedTuple):
-    """Which keys of a range are meant."""
-
-    gt: bytes | None = None
-    gte: bytes | None = None
-    lt: bytes | None = None
-    lte: bytes | None = None
-
-    def contain(self, key: bytes) -> bool:
-        """Whether the key lies within."""
-        return not (
-            (self.gt is not None and key <= self.gt)
-            or (self.gte is not None and key < self.gte)
-            or (self.lt is not None and key >= self.lt)
-            or (self.lte is not None and key > self.lte)
-        )
-
-
 class Bee:
     """Sorted keys and values; keys and values are bytes.
 
@@ -73,10 +59,10 @@ class Bee:
         self._metadata = metadata
         self._timeout = timeout
         self._loop = core._loop
-        self._blocks: dict[int, Block] = {}
+        self._blocks = _Cache()
         self._tree: tuple[int, int, Tree] | None = None
         self._writing: tuple[int, int, Tree] | None = None
-        self._turn = asyncio.Lock()
+        self._turn = core._log.writing
 
     def __repr__(self) -> str:
         return f"Bee({self.core.id[:8]}…, version {self.version}{', past' if self._at is not None else ''})"
@@ -107,48 +93,25 @@ class Bee:
     ) -> AsyncIterator[Entry]:
         """The entries of a range of keys in order, at most `limit`, of the version there is when this begins."""
         bounds = Bounds(gt, gte, lt, lte)
-        version, after = self.version, None
-        left = limit
-        while left is None or left > 0:
-            page = await self._page(version, bounds, _PAGE if left is None else min(left, _PAGE), reverse)
+        version, left, more = self.version, limit, True
+        while more and (left is None or left > 0):
+            page, more = await self._page(version, bounds, PAGE if left is None else min(left, PAGE), reverse)
             for entry in page:
                 yield entry
-                after = entry.key
-            if len(page) < _PAGE or after is None:
-                return
-            left = None if left is None else left - len(page)
-            bounds = bounds._replace(lt=after, lte=None) if reverse else bounds._replace(gt=after, gte=None)
+            if page:
+                after = page[-1].key
+                left = None if left is None else left - len(page)
+                bounds = bounds._replace(lt=after, lte=None) if reverse else bounds._replace(gt=after, gte=None)
 
     @from_any_loop
-    async def _page(self, version: int, bounds: Bounds, limit: int, reverse: bool) -> list[Entry]:
+    async def _page(self, version: int, bounds: Bounds, limit: int, reverse: bool) -> tuple[list[Entry], bool]:
+        """Some entries, and whether there may be more."""
         tree = await self._open(version)
-        found: list[Entry] = []
-        if tree:
-            await self._walk(tree, tree.root, bounds, limit, reverse, found)
-        return found
-
-    async def _walk(
-        self, tree: Tree, node: TreeNode, bounds: Bounds, limit: int, reverse: bool, found: list[Entry]
-    ) -> None:
-        """Collect the entries under a node that lie within the bounds."""
-        low, high = (
-            bounds.gte if bounds.gte is not None else bounds.gt,
-            bounds.lt if bounds.lt is not None else bounds.lte,
-        )
-        first = (await tree.search(node, low))[0] if low is not None else 0
-        last = (await tree.search(node, high))[0] if high is not None else len(node.seqs)
-        places = range(last, first - 1, -1) if reverse else range(first, last + 1)
-        for at in places:
-            if not reverse and node.children:
-                await self._walk(tree, await tree.child(node, at), bounds, limit, reverse, found)
-            if len(found) < limit and at < len(node.seqs):
-                block = await self._load(node.seqs[at])
-                if bounds.contain(block.key):
-                    found.append(_entry(block))
-            if reverse and node.children and len(found) < limit:
-                await self._walk(tree, await tree.child(node, at), bounds, limit, reverse, found)
-            if len(found) >= limit:
-                return
+        if tree is None:
+            return [], False
+        scan = Scan(tree, self._load, bounds, limit, reverse)
+        await scan.run()
+        return [_entry(block) for block in scan.found], scan.full
 
     async def history(self, start: int = 1, end: int | None = None, *, reverse: bool = False) -> AsyncIterator[Entry]:
         """Every change from block `start` to before `end`, oldest first, or newest; deletions have no value."""
@@ -198,7 +161,10 @@ class Bee:
         header = dict(fields(await self.core.get(0, timeout=self._timeout)))
         if header.get(_PROTOCOL) != _NAME:
             raise DecodeError(f"the core {self.core.id} is not a bee")
-        return dict(fields(header.get(_METADATA, b""))).get(_CONTENT_FEED)
+        feed = dict(fields(header.get(_METADATA, b""))).get(_CONTENT_FEED)
+        if feed and len(feed) < KEY_SIZE:
+            raise DecodeError(f"the header of {self.core.id} names a core by {len(feed)} bytes, not {KEY_SIZE}")
+        return feed
 
     # Writing
 
@@ -214,11 +180,14 @@ class Bee:
         async with self.batch() as batch:
             return await batch.delete(key)
 
-    def batch(self) -> "Batch":
-        """Many changes, written at once or not at all: `async with bee.batch() as batch: await batch.put(…)`."""
+    def batch(self, *, after: "asyncio.Future[int] | None" = None) -> "Batch":
+        """Many changes, written at once or not at all: `async with bee.batch() as batch: await batch.put(…)`.
+
+        Nothing is written if `after`, an append to another core of this store, fails.
+        """
         if self._at is not None:
             raise UsageError("the past of a bee cannot be changed")
-        return Batch(self)
+        return Batch(self, after)
 
     async def _open(self, version: int) -> Tree | None:
         """The tree of a version; the latest one stays in memory."""
@@ -229,9 +198,23 @@ class Bee:
             return self._tree[2]
         if self.core.fork and self._tree and self._tree[1] != self.core.fork:
             self._blocks.clear()
-        tree = Tree(TreeNode.of(await self._load(version - 1), 0), self._load)
+        tree = await self._read_tree(version)
         if version == self.version:
             self._tree = (*state, tree)
+        return tree
+
+    async def _read_tree(self, version: int) -> Tree:
+        """The tree of a version; inside of a batch it has no root, and is made from the one before the batch."""
+        start = await whole(version, self.core.length, self._load)
+        root = TreeNode.of(await self._load(start - 1), 0) if start > 1 else TreeNode([], [], [])
+        tree = Tree(root, self._load)
+        for seq in range(start, version):
+            block = await self._load(seq)
+            if block.value is None:
+                await tree.delete(block.key)
+            else:
+                await tree.put(seq, block.key)
+        tree.loaded += version - start
         return tree
 
     async def _take_writing(self) -> Tree | None:
@@ -240,26 +223,25 @@ class Bee:
         state = (self.version, self.core.fork)
         if written and written[:2] == state and written[2].loaded < MAX_CACHED_NODES:
             return written[2]
-        return Tree(TreeNode.of(await self._load(self.version - 1), 0), self._load) if self.version > 1 else None
+        return await self._read_tree(self.version) if self.version > 1 else None
 
     async def _load(self, seq: int) -> Block:
         block = self._blocks.get(seq)
         if block is None:
-            if len(self._blocks) >= MAX_CACHED_BLOCKS:
-                for old in list(self._blocks)[: MAX_CACHED_BLOCKS // 4]:
-                    del self._blocks[old]
             data = self.core._here(seq)
             if data is None:
                 data = await self.core.get(seq, timeout=self._timeout)
-            block = self._blocks[seq] = Block.decode(seq, data)
+            block = Block.decode(seq, data)
+            self._blocks.add(block, len(data))
         return block
 
 
 class Batch:
     """Changes of a bee that are written together."""
 
-    def __init__(self, bee: Bee) -> None:
+    def __init__(self, bee: Bee, after: "asyncio.Future[int] | None") -> None:
         self._bee = bee
+        self._after = after
         self._loop = bee._loop
         self._changes: list[Change] = []
         self._tree: Tree | None = None
@@ -324,14 +306,30 @@ class Batch:
         if bee.version == 0:
             metadata = b"" if bee._metadata is None else field(_METADATA, bee._metadata)
             blocks.insert(0, field(_PROTOCOL, _NAME) + metadata)
-        await bee.core.append(blocks)
+        await bee.core._append(blocks, after=self._after)
         assert self._tree
         self._tree.loaded += len(changes)
         bee._writing = (bee.version, bee.core.fork, self._tree)
 
 
-_PAGE = 256  # entries of a range fetched before they are given out
-
-
 def _entry(block: Block) -> Entry:
     return Entry(block.seq, block.key, block.value)
+
+
+class _Cache(dict[int, Block]):
+    """Decoded blocks; the oldest are forgotten when they become too many or too large."""
+
+    _size = 0
+
+    def add(self, block: Block, size: int) -> None:
+        """Keep a block that has this many bytes."""
+        if len(self) >= MAX_CACHED_BLOCKS or self._size + size > MAX_CACHED_BYTES:
+            self._forget()
+        if size <= MAX_CACHED_BYTES // 8:
+            self[block.seq] = block
+            self._size += size
+
+    def _forget(self) -> None:
+        for seq in list(self)[: len(self) // 2 + 1]:
+            del self[seq]
+        self._size = sum(len(block.key) + len(block.value or b"") + len(block.nodes) for block in self.values())

@@ -4,28 +4,32 @@ Format: the npm package `hyperdrive` 13: a bee of entries, and a core of file co
 """
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from linkup_nb.errors import NotAvailable, UsageError
 from linkup_nb.hypercore.core import GET_TIMEOUT, Core
 from linkup_nb.hypercore.corestore import Corestore, Namespace
 from linkup_nb.hypercore.download import Download
+from linkup_nb.hyperdrive.batch import DriveBatch
 from linkup_nb.hyperdrive.bee import Bee
-from linkup_nb.hyperdrive.blobs import BlobId, Blobs
-from linkup_nb.hyperdrive.entry import FILES, Entry, folder_of, key_of, normalize
+from linkup_nb.hyperdrive.blobs import Blobs
+from linkup_nb.hyperdrive.entry import FILES, Entry, folder_of, key_of, named, normalize, sizes
 from linkup_nb.loops import from_any_loop
+from linkup_nb.progress import Tally, shown
 from linkup_nb.wire.keys import z32encode
 
 if TYPE_CHECKING:
-    from linkup_nb.hyperdrive.history import Comparison, History
+    from linkup_nb.hyperdrive.comparison import Comparison
+    from linkup_nb.hyperdrive.history import Diff, History
     from linkup_nb.hyperdrive.mirror import Step
     from linkup_nb.hyperdrive.serve import DriveServer
 
 MAX_LINKS = 16  # symbolic links followed one after the other
-BATCH_BYTES = 8 * 1024 * 1024  # contents that a batch holds before it writes them
+
+R = TypeVar("R")
 
 
 class Change(NamedTuple):
@@ -34,6 +38,13 @@ class Change(NamedTuple):
     path: str
     before: Entry | None
     after: Entry | None
+
+    def __repr__(self) -> str:
+        if self.before is None:
+            return f"Change({named(self.path)} is new: {self.after})"
+        if self.after is None:
+            return f"Change({named(self.path)} is gone: {self.before})"
+        return f"Change({named(self.path)}: {sizes(self.before.size, self.after.size)})"
 
 
 class DriveInfo(NamedTuple):
@@ -70,7 +81,6 @@ class Drive:
         self._source = source
         self._at = version
         self._loop = core._loop
-        self._turn = asyncio.Lock()
 
     @classmethod
     async def open(
@@ -85,14 +95,7 @@ class Drive:
 
         `timeout` is how many seconds its methods wait for a peer that has what they need.
         """
-        root = store.store if isinstance(store, Namespace) else store
-        if key is None:
-            core = await store.core(name="db", encryption_key=encryption_key)
-        else:
-            core = await root.core(key=key, encryption_key=encryption_key)
-        bee = Bee(core, metadata=b"", timeout=timeout)
-        blobs: asyncio.Future[Blobs] = asyncio.get_running_loop().create_future()
-        return cls(core, bee, blobs, _Source(root, encryption_key, timeout))
+        return await _open(store, cls, key, encryption_key, timeout)
 
     def __repr__(self) -> str:
         kind = "past" if self._at is not None else "writable" if self.writable else "read-only"
@@ -170,15 +173,25 @@ class Drive:
             return b""
         return await (await self._contents()).get(entry.blob)
 
-    async def stream(self, path: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
-        """The bytes of a file from `start` to before `end`, in pieces. Raises `UsageError` if there is no such file."""
-        entry = await self.entry(path, follow=True)
+    async def stream(self, path: str | Entry, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """The bytes of a file from `start` to before `end`, in pieces. Raises `UsageError` if there is no such file.
+
+        An `Entry` of this drive saves looking up its path.
+        """
+        entry = path if isinstance(path, Entry) else await self.entry(path, follow=True)
         if entry is None or entry.blob is None:
             raise UsageError(f"there is no file {path} in version {self.version}")
         if entry.blob.block_length:
             blobs = await self._contents_anywhere()
             async for piece in blobs.stream(entry.blob, start, end):
                 yield piece
+
+    @from_any_loop
+    async def size(self, entry: Entry) -> int:
+        """Bytes of a file. For one that JavaScript put with `dedup`, `entry.size` is less, and this may ask a peer."""
+        if entry.blob is None or not entry.blob.mapped:
+            return entry.size
+        return await (await self._contents()).size(entry.blob)
 
     async def list(self, folder: str = "/", *, recursive: bool = True) -> AsyncIterator[Entry]:
         """The entries in a folder and, unless told not to, in the folders in it, in the order of their paths."""
@@ -209,31 +222,30 @@ class Drive:
         async with self.batch() as batch:
             await batch.put(path, data, executable=executable, metadata=metadata)
 
-    @from_any_loop
     async def put_stream(
-        self, path: str, pieces: AsyncIterable[bytes], *, executable: bool = False, metadata: Any = None
+        self,
+        path: str,
+        pieces: AsyncIterable[bytes],
+        *,
+        executable: bool = False,
+        metadata: Any = None,
+        progress: bool | None = None,
     ) -> None:
-        """Set the content of a file to what comes, which is never all in memory; nobody sees it before its end."""
-        key = key_of(path)
-        async with self._turn:
-            blobs = await self._contents()
-            core = blobs.core
-            start = BlobId(core.length, 0, core.byte_length, 0)
-            waiting = bytearray()
-            async for piece in pieces:
-                waiting += piece
-                if len(waiting) >= BATCH_BYTES:
-                    whole = len(waiting) - len(waiting) % 65536
-                    await blobs.put([bytes(waiting[:whole])])
-                    del waiting[:whole]
-            await blobs.put([bytes(waiting)])
-            blob = BlobId(
-                start.block_offset,
-                core.length - start.block_offset,
-                start.byte_offset,
-                core.byte_length - start.byte_offset,
-            )
-            await self._bee.put(key, Entry(normalize(path), 0, blob, executable, None, metadata).encode())
+        """Set the content of a file to what comes, which is never all in memory; nobody sees it before its end.
+
+        With `progress` a bar counts the bytes; without, only in a notebook, when it takes over a second.
+        """
+        entry = Entry(normalize(path), 0, None, executable, None, metadata)
+        tally = Tally()
+        work = self._put_stream(key_of(path), entry, tally.count(pieces))
+        await shown(work, lambda: (tally.done, tally.total), "B", progress)
+
+    @from_any_loop
+    async def _put_stream(self, key: bytes, entry: Entry, pieces: AsyncIterable[bytes]) -> None:
+        blobs = await self._contents()
+        async with blobs.core._log.writing:
+            blob = await blobs.put_stream(pieces)
+            await self._bee.put(key, replace(entry, blob=blob).encode())
 
     @from_any_loop
     async def symlink(self, path: str, target: str) -> None:
@@ -247,7 +259,7 @@ class Drive:
         async with self.batch() as batch:
             return await batch.delete(path)
 
-    def batch(self) -> "DriveBatch":
+    def batch(self) -> DriveBatch:
         """Many changes that others see at once or not at all: `async with drive.batch() as b: await b.put(…)`."""
         if self._at is not None:
             raise UsageError("the past of a drive cannot be changed")
@@ -279,16 +291,17 @@ class Drive:
     def __getitem__(self, version: int) -> "Drive":
         return self.checkout(version)
 
-    async def diff(self, a: int, b: int | None = None, folder: str = "/") -> AsyncIterator[Change]:
-        """What has changed in a folder from version `a` to version `b`, or to this one, in the order of the paths."""
-        prefix = FILES + folder_of(folder).encode()
-        newer = self._bee if b is None else self._bee.checkout(b)
-        async for difference in newer.diff(a, prefix=prefix):
-            entries = [Entry.decode(e) if e else None for e in (difference.before, difference.after)]
-            yield Change(difference.key.removeprefix(FILES).decode(errors="replace"), *entries)
+    def diff(self, a: int, b: int | None = None, folder: str = "/") -> "Diff":
+        """What has changed in a folder from version `a` to version `b`, or to this one, in the order of the paths.
+
+        `async for change in drive.diff(a, b)`, or `await` it to have all.
+        """
+        from linkup_nb.hyperdrive.history import Diff
+
+        return Diff(self, a, b, folder)
 
     def history(self, path: str = "/", *, newest_first: bool = False) -> "History":
-        """Every change of a file, or of all files in a folder: `async for event in drive.history(path)`."""
+        """Every change of a file, or of all files in a folder: `async for event in drive.history(path)`, or `await`."""
         from linkup_nb.hyperdrive.history import History
 
         return History(self, path, newest_first=newest_first)
@@ -305,7 +318,7 @@ class Drive:
     @from_any_loop
     async def compare(self, path: str, a: int, b: int) -> "Comparison":
         """How a file differs between two versions: texts by lines, tables by rows, the rest by size and hash."""
-        from linkup_nb.hyperdrive.history import compare
+        from linkup_nb.hyperdrive.comparison import compare
 
         return await compare(self, path, a, b)
 
@@ -328,32 +341,50 @@ class Drive:
         blobs = [entry.blob for entry in entries if entry.blob and entry.blob.block_length]
         if not blobs:
             return []
-        core = (await self._contents()).core
+        contents = await self._contents()
+        core = contents.core
+        ranges = [(blob.block_offset, blob.block_offset + blob.block_length) for blob in blobs]
+        for blob in blobs:
+            ranges += [(index, index + 1) for index, _ in await contents.map(blob)] if blob.mapped else []
         spans: list[list[int]] = []
-        for start, end in sorted((blob.block_offset, blob.block_offset + blob.block_length) for blob in blobs):
+        for start, end in sorted(ranges):
             if spans and start <= spans[-1][1]:
                 spans[-1][1] = max(spans[-1][1], end)
             else:
                 spans.append([start, end])
         return [await core.download(start, end) for start, end in spans]
 
-    @from_any_loop
     async def mirror_to(
-        self, folder: Path | str, *, of: str = "/", prune: bool = True, dry_run: bool = False, progress: bool = False
+        self,
+        folder: Path | str,
+        *,
+        of: str = "/",
+        prune: bool = True,
+        dry_run: bool = False,
+        progress: bool | None = None,
     ) -> "Sequence[Step]":
-        """Make a local folder like a folder of this drive; see `linkup_nb.hyperdrive.mirror`."""
+        """Make a local folder like a folder of this drive; see `hyperdrive.mirror`, and `put_stream` for `progress`."""
         from linkup_nb.hyperdrive.mirror import mirror_to
 
-        return await mirror_to(self, Path(folder), of=of, prune=prune, dry_run=dry_run, progress=progress)
+        tally = Tally()
+        work = self._here(mirror_to(self, Path(folder), tally, of=of, prune=prune, dry_run=dry_run))
+        return await shown(work, lambda: (tally.done, tally.total), "B", progress)
 
-    @from_any_loop
     async def mirror_from(
-        self, folder: Path | str, *, to: str = "/", prune: bool = True, dry_run: bool = False, progress: bool = False
+        self,
+        folder: Path | str,
+        *,
+        to: str = "/",
+        prune: bool = True,
+        dry_run: bool = False,
+        progress: bool | None = None,
     ) -> "Sequence[Step]":
-        """Make a folder of this drive like a local folder; see `linkup_nb.hyperdrive.mirror`."""
+        """Make a folder of this drive like a local folder; see `hyperdrive.mirror`, and `put_stream` for `progress`."""
         from linkup_nb.hyperdrive.mirror import mirror_from
 
-        return await mirror_from(self, Path(folder), to=to, prune=prune, dry_run=dry_run, progress=progress)
+        tally = Tally()
+        work = self._here(mirror_from(self, Path(folder), tally, to=to, prune=prune, dry_run=dry_run))
+        return await shown(work, lambda: (tally.done, tally.total), "B", progress)
 
     @from_any_loop
     async def serve(self, *, port: int = 0, token: str | bool = True) -> "DriveServer":
@@ -363,6 +394,10 @@ class Drive:
         return await serve(self, port=port, token=token)
 
     # Life
+
+    @from_any_loop
+    async def _here(self, work: Coroutine[Any, Any, R]) -> R:
+        return await work
 
     @from_any_loop
     async def _contents_anywhere(self) -> Blobs:
@@ -411,72 +446,18 @@ class Drive:
         await self.close()
 
 
-class DriveBatch:
-    """Changes of a drive that are written together."""
-
-    def __init__(self, drive: Drive) -> None:
-        self._drive = drive
-        self._loop = drive._loop
-        self._waiting: list[bytes] = []
-        self._size = 0
-        self._there: dict[bytes, bool] = {}
-        self._order: list[tuple[bytes, Entry | None, int | None]] = []
-        self._ids: list[BlobId] = []
-
-    async def __aenter__(self) -> "DriveBatch":
-        return self
-
-    @from_any_loop
-    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None or not self._order:
-            return
-        drive = self._drive
-        async with drive._turn:
-            await self._write_contents()
-            async with drive._bee.batch() as batch:
-                for key, entry, content in self._order:
-                    if entry is None:
-                        await batch.delete(key)
-                    else:
-                        if content is not None:
-                            entry = replace(entry, blob=self._ids[content])
-                        await batch.put(key, entry.encode())
-
-    @from_any_loop
-    async def put(self, path: str, data: bytes, *, executable: bool = False, metadata: Any = None) -> None:
-        """Set the content of a file."""
-        if not isinstance(data, bytes | bytearray | memoryview):
-            raise UsageError(f"a file holds bytes, not {type(data).__name__}; encode text first")
-        entry = Entry(normalize(path), 0, None, executable, None, metadata)
-        entry.encode()
-        self._waiting.append(bytes(data))
-        self._size += len(data)
-        self._add(entry, len(self._ids) + len(self._waiting) - 1)
-        if self._size >= BATCH_BYTES:
-            async with self._drive._turn:
-                await self._write_contents()
-
-    @from_any_loop
-    async def symlink(self, path: str, target: str) -> None:
-        """Put a symbolic link."""
-        self._add(Entry(normalize(path), 0, None, False, target), None)
-
-    @from_any_loop
-    async def delete(self, path: str) -> bool:
-        """Remove what is at a path; whether there was anything."""
-        key = key_of(path)
-        there = self._there[key] if key in self._there else await self._drive.exists(path)
-        self._there[key] = False
-        self._order.append((key, None, None))
-        return there
-
-    def _add(self, entry: Entry, content: int | None) -> None:
-        key = FILES + entry.path.encode()
-        self._there[key] = True
-        self._order.append((key, entry, content))
-
-    async def _write_contents(self) -> None:
-        if self._waiting:
-            blobs = await self._drive._contents()
-            self._ids += await blobs.put(self._waiting)
-            self._waiting, self._size = [], 0
+@from_any_loop
+async def _open(
+    store: Corestore | Namespace,
+    kind: type[Drive],
+    key: bytes | str | None,
+    encryption_key: bytes | None,
+    timeout: float | None,
+) -> Drive:
+    root = store.store if isinstance(store, Namespace) else store
+    if key is None:
+        core = await store.core(name="db", encryption_key=encryption_key)
+    else:
+        core = await root.core(key=key, encryption_key=encryption_key)
+    blobs: asyncio.Future[Blobs] = asyncio.get_running_loop().create_future()
+    return kind(core, Bee(core, metadata=b"", timeout=timeout), blobs, _Source(root, encryption_key, timeout))

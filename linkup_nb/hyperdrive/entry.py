@@ -14,10 +14,12 @@ from linkup_nb.hyperdrive import bee as bees
 from linkup_nb.hyperdrive.blobs import BlobId
 
 MAX_PATH = 4096  # bytes
+MAX_NAMED = 200  # characters of a path in a repr; a peer's may be as long as a block
+MAX_VALUE = 1024 * 1024  # bytes of an entry, which is metadata but for about 200
 FILES = b"files\x00"  # begins every key in the bee
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Entry:
     """What a drive has at a path: a file (`blob`), or a symbolic link (`linkname`)."""
 
@@ -27,6 +29,10 @@ class Entry:
     executable: bool = False
     linkname: str | None = None
     metadata: Any = None
+
+    def __repr__(self) -> str:
+        what = f"{self.size:,} bytes" if self.linkname is None else f"a link to {named(self.linkname)}"
+        return f"Entry({named(self.path)}, version {self.version}, {what})"
 
     @property
     def size(self) -> int:
@@ -42,17 +48,22 @@ class Entry:
             "metadata": self.metadata,
         }
         try:
-            return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
-        except (TypeError, ValueError) as error:
+            data = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+        except (TypeError, ValueError, RecursionError) as error:
             raise UsageError(f"metadata is what JSON can say: {error}") from None
+        if len(data) > MAX_VALUE:
+            raise UsageError(f"metadata has at most {MAX_VALUE} bytes, not {len(data)}; put it into a file of its own")
+        return data
 
     @classmethod
     def decode(cls, entry: bees.Entry) -> "Entry":
         """Read an entry of the bee. Raises `DecodeError`."""
+        if len(entry.value or b"") > MAX_VALUE:
+            raise DecodeError(f"an entry of over {MAX_VALUE} bytes")
         try:
             value = msgspec.json.decode(entry.value or b"")
             path = entry.key.removeprefix(FILES).decode()
-        except (ValueError, RecursionError) as error:
+        except (ValueError, RecursionError, msgspec.DecodeError) as error:
             raise DecodeError(f"an entry that is not one of a drive: {error}") from None
         if not isinstance(value, dict):
             raise DecodeError("an entry that is not one of a drive")
@@ -66,6 +77,18 @@ class Entry:
             link if isinstance(link, str) else None,
             value.get("metadata"),
         )
+
+
+def named(path: str) -> str:
+    """A path in a repr: quoted, cut where it would fill the screen."""
+    return repr(path if len(path) <= MAX_NAMED else path[:MAX_NAMED] + "…")
+
+
+def sizes(before: int | None, after: int | None) -> str:
+    """How a file's bytes have changed; `None` is no file."""
+    if after is None:
+        return "nothing" if before is None else f"{before:,} bytes less"
+    return f"{after:,} bytes" if before is None else f"{before:,} → {after:,} bytes"
 
 
 def normalize(path: str) -> str:

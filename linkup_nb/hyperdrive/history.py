@@ -1,26 +1,24 @@
-"""What has happened to the files of a drive: every change, where something began, and how two versions differ."""
+"""What has happened to the files of a drive: every change, what differs between two versions, where something began."""
 
-import csv
-import difflib
-import hashlib
-import io
-import json
+from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from enum import Enum
 from inspect import isawaitable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from linkup_nb.errors import UsageError
 from linkup_nb.hyperdrive import bee as bees
 from linkup_nb.hyperdrive.blobs import BlobId
-from linkup_nb.hyperdrive.drive import Drive
-from linkup_nb.hyperdrive.entry import FILES, Entry, folder_of, normalize
+from linkup_nb.hyperdrive.drive import Change, Drive
+from linkup_nb.hyperdrive.entry import FILES, Entry, folder_of, named, normalize, sizes
 
 if TYPE_CHECKING:
     import pandas
 
-MAX_COMPARED = 16 * 1024 * 1024  # bytes of a file that are compared line by line; larger ones by size and hash
+MAX_SHOWN = 5  # changes in a repr
+
+T = TypeVar("T")
 
 
 class Operation(Enum):
@@ -41,9 +39,35 @@ class Event(NamedTuple):
     size_after: int | None
     blob: BlobId | None
 
+    def __repr__(self) -> str:
+        size = sizes(self.size_before, self.size_after)
+        return f"Event(version {self.version}, {self.operation.value} {named(self.path)}, {size})"
 
-class History:
-    """The changes of a file, or of all files in a folder: `async for event in history`."""
+
+class Changes(tuple[T, ...]):
+    """Changes that have been read, in order; the value of a cell shows the first of them as a table."""
+
+    def __repr__(self) -> str:
+        shown = ", ".join(map(repr, self[:MAX_SHOWN]))
+        more = f", … and {len(self) - MAX_SHOWN} more" if len(self) > MAX_SHOWN else ""
+        return f"Changes({shown}{more})"
+
+
+class _Reading(ABC, Generic[T]):
+    """What is read while it is asked for: `async for`, or `await` it to have all."""
+
+    @abstractmethod
+    def __aiter__(self) -> AsyncIterator[T]: ...
+
+    def __await__(self) -> Generator[Any, None, Changes[T]]:
+        return self._all().__await__()
+
+    async def _all(self) -> Changes[T]:
+        return Changes([one async for one in self])
+
+
+class History(_Reading[Event]):
+    """The changes of a file, or of all files in a folder: `async for event in history`, or `await history`."""
 
     def __init__(self, drive: Drive, path: str, *, newest_first: bool = False) -> None:
         self._drive = drive
@@ -53,7 +77,7 @@ class History:
         self._prefix = FILES + folder_of(path).encode()
 
     def __repr__(self) -> str:
-        return f"History({self._path!r} of {self._drive!r})"
+        return f"History({named(self._path)} of {self._drive!r})"
 
     def __aiter__(self) -> AsyncIterator[Event]:
         return self._backwards() if self._newest_first else self._forwards()
@@ -110,6 +134,27 @@ def _event(before: bees.Entry | None, after: bees.Entry) -> Event:
     return Event(after.seq + 1, path, operation, sizes[0], sizes[1], new.blob if new else None)
 
 
+class Diff(_Reading[Change]):
+    """What has changed in a folder between two versions: `async for change in diff`, or `await diff`."""
+
+    def __init__(self, drive: Drive, a: int, b: int | None, folder: str) -> None:
+        self._drive = drive
+        self._a = a
+        self._b = b
+        self._folder = folder
+        self._prefix = FILES + folder_of(folder).encode()
+
+    def __repr__(self) -> str:
+        end = "now" if self._b is None else f"version {self._b}"
+        return f"Diff({named(self._folder)} of {self._drive!r}, version {self._a} to {end})"
+
+    async def __aiter__(self) -> AsyncIterator[Change]:
+        newer = self._drive.bee if self._b is None else self._drive.bee.checkout(self._b)
+        async for difference in newer.diff(self._a, prefix=self._prefix):
+            before, after = (Entry.decode(e) if e else None for e in (difference.before, difference.after))
+            yield Change(difference.key.removeprefix(FILES).decode(errors="replace"), before, after)
+
+
 async def bisect(
     drive: Drive, predicate: Callable[[Drive], bool | Awaitable[bool]], start: int = 1, end: int | None = None
 ) -> int | None:
@@ -132,88 +177,3 @@ async def bisect(
         else:
             low = middle + 1
     return low
-
-
-class Side(NamedTuple):
-    """A file in one version: its bytes and their SHA-256, `None` where there is no file."""
-
-    version: int
-    size: int | None
-    sha256: str | None
-
-
-class Comparison(NamedTuple):
-    """How a file differs between two versions.
-
-    `lines` is a unified diff of a text; `removed` and `added` are the rows of a table (CSV, or JSON lines) that only
-    one version has. For anything else sizes and hashes have to do.
-    """
-
-    path: str
-    before: Side
-    after: Side
-    lines: tuple[str, ...] = ()
-    removed: tuple[Any, ...] = ()
-    added: tuple[Any, ...] = ()
-
-    @property
-    def same(self) -> bool:
-        """Whether the contents are the same."""
-        return self.before.sha256 == self.after.sha256
-
-    def __str__(self) -> str:
-        if self.same:
-            return f"{self.path} is the same in versions {self.before.version} and {self.after.version}"
-        if self.lines:
-            return "\n".join(self.lines)
-        if self.removed or self.added:
-            return "\n".join([f"- {row}" for row in self.removed] + [f"+ {row}" for row in self.added])
-        return f"{self.path}: {self.before.size} bytes became {self.after.size}"
-
-
-async def compare(drive: Drive, path: str, a: int, b: int) -> Comparison:
-    """How a file differs between versions `a` and `b`: texts by lines, tables by rows, the rest by size and hash."""
-    contents = [await drive[version].get(path) for version in (a, b)]
-    sides = [
-        Side(version, None, None) if data is None else Side(version, len(data), hashlib.sha256(data).hexdigest())
-        for version, data in zip((a, b), contents, strict=True)
-    ]
-    plain = Comparison(normalize(path), sides[0], sides[1])
-    if plain.same or any(len(data or b"") > MAX_COMPARED for data in contents):
-        return plain
-    try:
-        texts = [(data or b"").decode() for data in contents]
-    except UnicodeDecodeError:
-        return plain
-    rows = [_rows(plain.path, text) for text in texts]
-    if rows[0] is not None and rows[1] is not None:
-        return plain._replace(removed=_only(rows[0], rows[1]), added=_only(rows[1], rows[0]))
-    old, new = (f"{plain.path} (version {side.version})" for side in sides)
-    diff = difflib.unified_diff(texts[0].splitlines(), texts[1].splitlines(), old, new, lineterm="")
-    return plain._replace(lines=tuple(diff))
-
-
-def _rows(path: str, text: str) -> list[str] | None:
-    """The rows of a table, each as one line of text; `None` for what is no table."""
-    try:
-        if path.endswith(".csv"):
-            return [", ".join(row) for row in csv.reader(io.StringIO(text))]
-        if path.endswith((".jsonl", ".ndjson")):
-            return [json.dumps(json.loads(line), sort_keys=True) for line in text.splitlines() if line.strip()]
-    except (csv.Error, ValueError):
-        return None
-    return None
-
-
-def _only(rows: list[str], others: list[str]) -> tuple[str, ...]:
-    """The rows that the others lack, as often as they lack them."""
-    spare: dict[str, int] = {}
-    for row in others:
-        spare[row] = spare.get(row, 0) + 1
-    found = []
-    for row in rows:
-        if spare.get(row, 0):
-            spare[row] -= 1
-        else:
-            found.append(row)
-    return tuple(found)

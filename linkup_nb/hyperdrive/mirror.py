@@ -10,6 +10,7 @@ from typing import NamedTuple
 from linkup_nb.errors import UsageError
 from linkup_nb.hyperdrive.drive import Drive
 from linkup_nb.hyperdrive.entry import Entry, folder_of, normalize
+from linkup_nb.progress import Tally
 
 PIECE = 1024 * 1024  # bytes read and written at a time
 
@@ -31,7 +32,7 @@ class Step(NamedTuple):
 
 
 async def mirror_to(
-    drive: Drive, folder: Path, *, of: str = "/", prune: bool = True, dry_run: bool = False, progress: bool = False
+    drive: Drive, folder: Path, tally: Tally, *, of: str = "/", prune: bool = True, dry_run: bool = False
 ) -> list[Step]:
     """Make the local `folder` like the folder `of` of the drive; what was done, or with `dry_run` would be.
 
@@ -50,19 +51,20 @@ async def mirror_to(
             steps.append(Step(entry.path, action, entry.size))
     if prune:
         steps += [Step(base + name, Action.REMOVE, 0) for name in sorted(there - entries.keys())]
+    tally.total = sum(step.size for step in steps)
     if not dry_run:
         steps.sort(key=lambda step: step.action is not Action.REMOVE)  # a file may have to give way to a folder
-        async for step in _shown(steps, progress):
+        for step in steps:
             target = folder / step.path[len(base) :]
             if step.action is Action.REMOVE:
                 await asyncio.to_thread(_remove, folder, target)
             else:
-                await _write(drive, entries[step.path[len(base) :]], folder, target)
+                await _write(drive, entries[step.path[len(base) :]], folder, target, tally)
     return steps
 
 
 async def mirror_from(
-    drive: Drive, folder: Path, *, to: str = "/", prune: bool = True, dry_run: bool = False, progress: bool = False
+    drive: Drive, folder: Path, tally: Tally, *, to: str = "/", prune: bool = True, dry_run: bool = False
 ) -> list[Step]:
     """Make the folder `to` of the drive like the local `folder`; what was done, or with `dry_run` would be.
 
@@ -81,12 +83,13 @@ async def mirror_from(
             steps.append(Step(base + name, Action.ADD if known is None else Action.CHANGE, size))
     if prune:
         steps += [Step(entries[name].path, Action.REMOVE, 0) for name in sorted(entries.keys() - there)]
+    tally.total = sum(step.size for step in steps)
     if not dry_run:
-        async for step in _shown(steps, progress):
+        for step in steps:
             if step.action is Action.REMOVE:
                 await drive.delete(step.path)
             else:
-                await _read(drive, step.path, folder / step.path[len(base) :])
+                await _read(drive, step.path, folder / step.path[len(base) :], tally)
     return steps
 
 
@@ -126,7 +129,7 @@ async def _same(drive: Drive, entry: Entry, path: Path) -> bool:
     link, size, executable = await asyncio.to_thread(local)
     if link is not None or entry.linkname is not None:
         return link == entry.linkname
-    if (size, executable if os.name != "nt" else entry.executable) != (entry.size, entry.executable):
+    if (size, executable if os.name != "nt" else entry.executable) != (await drive.size(entry), entry.executable):
         return False
     with await asyncio.to_thread(path.open, "rb") as file:
         async for piece in drive.stream(entry.path):
@@ -135,7 +138,7 @@ async def _same(drive: Drive, entry: Entry, path: Path) -> bool:
     return True
 
 
-async def _write(drive: Drive, entry: Entry, root: Path, target: Path) -> None:
+async def _write(drive: Drive, entry: Entry, root: Path, target: Path, tally: Tally) -> None:
     """Write beside the target and then replace it, so that it is never half there."""
     await asyncio.to_thread(_make_parent, root, target)
     beside = target.with_name(f".{target.name}.linkup")
@@ -144,7 +147,7 @@ async def _write(drive: Drive, entry: Entry, root: Path, target: Path) -> None:
             await asyncio.to_thread(os.symlink, entry.linkname, beside)
         else:
             with await asyncio.to_thread(beside.open, "wb") as file:
-                async for piece in drive.stream(entry.path):
+                async for piece in tally.count(drive.stream(entry.path)):
                     await asyncio.to_thread(file.write, piece)
             if entry.executable:
                 await asyncio.to_thread(beside.chmod, 0o755)
@@ -173,7 +176,7 @@ def _remove(root: Path, target: Path) -> None:
         place.rmdir()
 
 
-async def _read(drive: Drive, path: str, source: Path) -> None:
+async def _read(drive: Drive, path: str, source: Path, tally: Tally) -> None:
     if await asyncio.to_thread(source.is_symlink):
         await drive.symlink(path, await asyncio.to_thread(os.readlink, source))
         return
@@ -184,17 +187,5 @@ async def _read(drive: Drive, path: str, source: Path) -> None:
             while piece := await asyncio.to_thread(file.read, PIECE):
                 yield piece
 
-    await drive.put_stream(normalize(path), pieces(), executable=bool(status.st_mode & 0o100))
-
-
-async def _shown(steps: list[Step], progress: bool) -> AsyncIterator[Step]:
-    if not progress:
-        for step in steps:
-            yield step
-        return
-    from tqdm.auto import tqdm  # type: ignore[import-untyped]
-
-    with tqdm(total=sum(step.size for step in steps), unit="B", unit_scale=True) as bar:
-        for step in steps:
-            yield step
-            bar.update(step.size)
+    executable = bool(status.st_mode & 0o100)
+    await drive.put_stream(normalize(path), tally.count(pieces()), executable=executable, progress=False)

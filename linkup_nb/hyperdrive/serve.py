@@ -1,30 +1,45 @@
 """A drive over HTTP on this computer: `/path?version=&token=`, as the npm package `serve-drive` forms its addresses."""
 
+import asyncio
 import hmac
 import html
 import mimetypes
 import os
+import re
 import secrets
 import socket
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 from importlib.util import find_spec
+from pathlib import PurePosixPath
+from typing import NamedTuple, cast
 from urllib.parse import parse_qs, quote, unquote_to_bytes, urlencode
 
+from tornado.http1connection import HTTP1Connection
 from tornado.httpserver import HTTPServer
-from tornado.iostream import StreamClosedError
+from tornado.iostream import IOStream, StreamClosedError
 from tornado.netutil import bind_sockets
 from tornado.web import Application, HTTPError, RequestHandler
 
 from linkup_nb.errors import NotAvailable, PeerError, UsageError
 from linkup_nb.hypercore.corestore import parse_key
+from linkup_nb.hyperdrive.blobs import BLOCK_SIZE
 from linkup_nb.hyperdrive.drive import Drive
 from linkup_nb.hyperdrive.entry import Entry, folder_of
+from linkup_nb.loops import from_any_loop
 
 HOST = "127.0.0.1"
 HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})  # names in `Host`; any other page's name is a rebound DNS entry
 TOKEN_SIZE = 32  # bytes
+PROXIED_TOKEN = "drive_token"  # stands for `token` behind a proxy: Jupyter takes that one for its own, and refuses it
 MAX_LISTED = 10_000  # names that a folder's page shows
-HIGH_WATER = 1024 * 1024  # bytes on their way to a slow browser
+MAX_ANSWERS = 32  # at once, each with up to 2 MiB of a file; more are told to come again
+MAX_HEADER = 16 * 1024  # bytes of a request
+MAX_BODY = 1024  # bytes, of a request that needs none
+MAX_PARAMETERS = 16  # in a query
+BLOCK_TIMEOUT = 30.0  # seconds to wait for what only a peer has
+IDLE_TIMEOUT = 60.0  # seconds that a connection is kept without a request, or with a browser that reads nothing
+RETRY_AFTER = 1  # seconds
 
 OpenDrive = Callable[[bytes], Awaitable[Drive | None]]
 """Gives the drive of a key, `None` for one that is not to be served."""
@@ -37,6 +52,7 @@ class DriveServer:
         self.port = port
         self.token = token
         self._server = server
+        self._loop = asyncio.get_running_loop()
 
     def __repr__(self) -> str:
         return f"DriveServer(port {self.port})"
@@ -48,10 +64,12 @@ class DriveServer:
 
     def link(self, path: str, *, key: bytes | None = None, version: int | None = None) -> str:
         """The address of a file or folder, of a version, of the drive of a key."""
-        given = {"key": key.hex() if key else None, "version": version, "token": self.token}
+        name = PROXIED_TOKEN if _proxied() else "token"
+        given = {"key": key.hex() if key else None, "version": version, name: self.token}
         query = urlencode({name: value for name, value in given.items() if value is not None})
-        return f"{_base(self.port)}{quote(path)}{f'?{query}' if query else ''}"
+        return f"{_base(self.port)}{quote(path if path.startswith('/') else '/' + path)}{f'?{query}' if query else ''}"
 
+    @from_any_loop
     async def close(self) -> None:
         """End every connection, and free the port."""
         self._server.stop()
@@ -59,57 +77,98 @@ class DriveServer:
 
 
 async def serve(
-    drive: Drive, *, port: int = 0, token: str | bool = True, open_drive: OpenDrive | None = None
+    drive: Drive,
+    *,
+    port: int = 0,
+    token: str | bool = True,
+    open_drive: OpenDrive | None = None,
+    timeout: float = BLOCK_TIMEOUT,
 ) -> DriveServer:
     """Serve a drive to the browser of this computer; `port` 0 takes any that is free.
 
     Who asks needs the token; `token=False` lets every program of this computer in. With `open_drive`, other drives are
-    served by `?key=`. Raises `UsageError` when the port is taken.
+    served by `?key=`. What no peer sends within `timeout` seconds is answered with 504. Raises `UsageError` when the
+    port is taken.
     """
-    secret = (secrets.token_hex(TOKEN_SIZE) if token is True else token) or None
-    given = {"drive": drive, "token": secret, "open_drive": open_drive}
-    application = Application([(r"(/.*)", _Handler, given)], log_function=lambda handler: None)
+    if token == "":
+        raise UsageError("an empty token is none; token=False lets every program of this computer in")
+    secret = secrets.token_hex(TOKEN_SIZE) if token is True else token or None
+    if secret is None and _proxied():
+        raise UsageError("behind JupyterHub a drive is served with a token only: leave out token=False")
+    site = _Site(drive, secret, open_drive, timeout, asyncio.Semaphore(MAX_ANSWERS))
+    application = Application([(r"(/.*)", _Handler)], log_function=lambda handler: None, site=site)
     try:
         [sock] = bind_sockets(port, HOST, family=socket.AF_INET)
-    except OSError as error:
-        raise UsageError(f"port {port} cannot be used: {error.strerror}; port=0 takes any that is free") from None
-    server = HTTPServer(application)
+    except (OSError, OverflowError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no number of a port"
+        raise UsageError(f"port {port} cannot be used: {reason}; port=0 takes any that is free") from None
+    server = HTTPServer(
+        application, max_header_size=MAX_HEADER, max_body_size=MAX_BODY, idle_connection_timeout=IDLE_TIMEOUT
+    )
     server.add_sockets([sock])
     return DriveServer(server, sock.getsockname()[1], secret)
 
 
+def _proxied() -> bool:
+    """Whether this kernel is JupyterHub's or Binder's, and the browser reaches it through `jupyter-server-proxy`.
+
+    `JUPYTERHUB_SERVICE_PREFIX` and `JUPYTERHUB_PUBLIC_URL`: https://jupyterhub.readthedocs.io, "Spawner environment".
+    """
+    return bool(os.environ.get("JUPYTERHUB_SERVICE_PREFIX")) and find_spec("jupyter_server_proxy") is not None
+
+
 def _base(port: int) -> str:
-    """Behind JupyterHub or Binder, the browser reaches this computer through `jupyter-server-proxy` only."""
-    prefix = os.environ.get("JUPYTERHUB_SERVICE_PREFIX")
-    if prefix and find_spec("jupyter_server_proxy"):
-        return f"{prefix.rstrip('/')}/proxy/{port}"
-    return f"http://{HOST}:{port}"
+    """Where the browser finds this port; without JupyterHub's public address, a path on the host of the notebook."""
+    if not _proxied():
+        return f"http://{HOST}:{port}"
+    place = os.environ.get("JUPYTERHUB_PUBLIC_URL") or os.environ["JUPYTERHUB_SERVICE_PREFIX"]
+    return f"{place.rstrip('/')}/proxy/{port}"
+
+
+class _Site(NamedTuple):
+    """What all requests share."""
+
+    drive: Drive
+    token: str | None
+    open_drive: OpenDrive | None
+    timeout: float
+    turns: asyncio.Semaphore
 
 
 class _Handler(RequestHandler):
     SUPPORTED_METHODS = ("GET", "HEAD")
 
-    def initialize(self, drive: Drive, token: str | None, open_drive: OpenDrive | None) -> None:
-        self._drive = drive
-        self._token = token
-        self._open_drive = open_drive
+    def initialize(self) -> None:
+        self._site: _Site = self.settings["site"]
+        self._query: dict[str, list[str]] = {}
+        self._scope: asyncio.Timeout | None = None
 
     def set_default_headers(self) -> None:
-        # What peers put into drives runs in no page: not as script, not as a type that it was not named.
+        # What peers put into drives runs in no page: not as script, not as a type that it was not named. Behind a proxy
+        # it comes from the host of the notebook, of which it must not ask anything either.
         self.set_header("X-Content-Type-Options", "nosniff")
         self.set_header(
-            "Content-Security-Policy", "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src 'self'"
+            "Content-Security-Policy", "sandbox allow-downloads; default-src 'none'; style-src 'unsafe-inline'"
         )
         self.set_header("Referrer-Policy", "no-referrer")
-        self.set_header("Cross-Origin-Resource-Policy", "same-origin")
+        # A notebook, which has another port, may show a picture whose token it knows.
+        self.set_header(
+            "Cross-Origin-Resource-Policy", "cross-origin" if self.settings["site"].token else "same-origin"
+        )
         self.clear_header("Server")
 
     def prepare(self) -> None:
+        try:
+            self._query = parse_qs(self.request.query, max_num_fields=MAX_PARAMETERS)
+        except ValueError:
+            raise HTTPError(400, reason="Bad query") from None
         host = self.request.host.rsplit(":", 1)[0] if not self.request.host.endswith("]") else self.request.host
-        if host.lower() not in HOSTS:
-            raise HTTPError(403, "this server answers to 127.0.0.1 only")
-        given = self._argument("token") or ""
-        if self._token and not hmac.compare_digest(given.encode(), self._token.encode()):
+        # A proxy passes on the name of its own host, which is not known here; the token is what keeps others out then.
+        if host.lower() not in HOSTS and not _proxied():
+            raise HTTPError(403, reason="This server answers to 127.0.0.1 only")
+        token = self._site.token
+        given = self._argument("token") or self._argument(PROXIED_TOKEN) or ""
+        if token and not hmac.compare_digest(given.encode(), token.encode()):
             raise HTTPError(404)
 
     def write_error(self, status_code: int, **_: object) -> None:
@@ -117,21 +176,52 @@ class _Handler(RequestHandler):
         self.finish(f"{status_code} {self._reason}\n")
 
     def _argument(self, name: str) -> str | None:
-        try:
-            query = parse_qs(self.request.query, keep_blank_values=True, strict_parsing=bool(self.request.query))
-        except ValueError:
-            raise HTTPError(400, reason="Bad query") from None
-        return query[name][-1] if name in query else None
+        return self._query[name][-1] if name in self._query else None
 
-    async def get(self, raw_path: str) -> None:
-        try:
-            await self._answer(_path(self.request.path))
-        except NotAvailable:
-            raise HTTPError(504, reason="No peer sent it in time") from None
-        except PeerError:
-            raise HTTPError(502, reason="The drive is damaged") from None
+    async def get(self, _: str) -> None:
+        path = _path(self.request.path)
+        if self._stream.closed():
+            return
+        if self._site.turns.locked():
+            self.set_header("Retry-After", str(RETRY_AFTER))
+            self.set_status(503)
+            return
+        async with self._site.turns:
+            try:
+                async with asyncio.timeout(self._site.timeout) as self._scope:
+                    await self._answer(path)
+            except StreamClosedError:
+                return
+            except (NotAvailable, TimeoutError):
+                if not self._stream.closed():
+                    self._fail(504, "No peer sent it in time")
+            except PeerError:
+                self._fail(502, "The drive is damaged")
+            finally:
+                self._scope = None
 
     head = get
+
+    def on_connection_close(self) -> None:
+        self._allow(0)
+
+    def _allow(self, seconds: float) -> None:
+        """From now on so long, and no longer."""
+        if self._scope:
+            self._scope.reschedule(asyncio.get_running_loop().time() + seconds)
+
+    def compute_etag(self) -> str | None:
+        return None  # tornado's is a hash of what it sends; a file has its own
+
+    def _fail(self, status: int, reason: str) -> None:
+        """Say what went wrong; when a part of the file is on its way, only a cut tells that the rest will not come."""
+        if not self._headers_written:
+            raise HTTPError(status, reason=reason)
+        self._stream.close()
+
+    @property
+    def _stream(self) -> IOStream:
+        return cast(HTTP1Connection, self.request.connection).stream
 
     async def _answer(self, path: str) -> None:
         drive = await self._choose()
@@ -144,25 +234,23 @@ class _Handler(RequestHandler):
             await self._send(drive, entry)
 
     async def _choose(self) -> Drive:
-        drive: Drive | None = self._drive
+        drive: Drive | None = self._site.drive
         key = self._argument("key")
         if key:
             try:
                 wanted = parse_key(key)
             except UsageError:
                 raise HTTPError(400, reason="Bad key") from None
-            if wanted != self._drive.key:
-                drive = await self._open_drive(wanted) if self._open_drive else None
+            if wanted != self._site.drive.key:
+                drive = await self._site.open_drive(wanted) if self._site.open_drive else None
         if drive is None:
             raise HTTPError(404)
-        version = self._argument("version")
-        if not version:
-            return drive
+        version = self._argument("version") or "0"
         if not (version.isascii() and version.isdigit()):
             raise HTTPError(400, reason="Bad version")
         if len(version) > 16 or int(version) > drive.version:
             raise HTTPError(404, reason="No such version")
-        return drive.checkout(int(version))
+        return drive.checkout(int(version)) if int(version) else drive  # 0 is the newest, as in JavaScript
 
     async def _entry(self, drive: Drive, path: str) -> Entry | None:
         try:
@@ -172,13 +260,15 @@ class _Handler(RequestHandler):
 
     async def _send(self, drive: Drive, entry: Entry) -> None:
         assert entry.blob
-        size = entry.blob.byte_length
-        tag = f'"{drive.key.hex()[:16]}-{entry.version}"'
-        kind = mimetypes.guess_type(entry.path)[0] or "application/octet-stream"
-        self.set_header("Content-Type", f"{kind}; charset=utf-8" if kind.startswith("text/") else kind)
+        size = await drive.size(entry)
+        # After a fork, a version may be another than it was.
+        tag = f'"{drive.key.hex()[:16]}-{drive.bee.core.fork}-{entry.version}"'
+        self.set_header("Content-Type", _type(PurePosixPath(entry.path).suffix))
         self.set_header("Accept-Ranges", "bytes")
         self.set_header("ETag", tag)
-        if tag in [one.strip().removeprefix("W/") for one in self.request.headers.get("If-None-Match", "").split(",")]:
+        self.set_header("Cache-Control", "private, no-cache")
+        known = [one.strip().removeprefix("W/") for one in self.request.headers.get("If-None-Match", "").split(",")]
+        if tag in known or known == ["*"]:
             self.set_status(304)
             return
         start, end = 0, size
@@ -196,12 +286,12 @@ class _Handler(RequestHandler):
         self.set_header("Content-Length", str(end - start))
         if self.request.method == "HEAD":
             return
-        try:
-            async for piece in drive.stream(entry.path, start, end):
-                self.write(piece)
+        async for piece in drive.stream(entry, start, end):
+            self.write(piece)
+            if end - start > BLOCK_SIZE:
+                self._allow(IDLE_TIMEOUT)
                 await self.flush()
-        except StreamClosedError:
-            return
+                self._allow(self._site.timeout)
 
     async def _list(self, drive: Drive, path: str) -> None:
         folder = folder_of(path)
@@ -212,23 +302,38 @@ class _Handler(RequestHandler):
                 break
         if not names and folder != "/":
             raise HTTPError(404)
-        query = f"?{self.request.query}" if self.request.query else ""
-        links = (f'<li><a href="{quote(folder + name)}{html.escape(query)}">{html.escape(name)}</a>' for name in names)
-        title = html.escape(folder)
+        # Relative, for a proxy has its own path before ours; `./`, so that no name is taken for a scheme.
+        here = "./" if path.endswith("/") else f"./{quote(folder.split('/')[-2])}/"
+        query = html.escape(f"?{self.request.query}" if self.request.query else "")
+        links = (f'<li><a href="{quote(here + name)}{query}">{html.escape(_shown(name))}</a>' for name in names)
+        title = html.escape(_shown(folder))
         self.set_header("Content-Type", "text/html; charset=utf-8")
+        self.set_header("Cache-Control", "private, no-cache")
         self.write(f"<!doctype html><title>{title}</title><h1>{title}</h1><ul>{''.join(links)}</ul>")
 
 
+def _shown(name: str) -> str:
+    """A name of which nothing is hidden, and nothing reads backwards."""
+    return "".join(sign if sign.isprintable() else f"\\u{ord(sign):04x}" for sign in name)
+
+
+@lru_cache(maxsize=256)
+def _type(suffix: str) -> str:
+    """The type of a file by the end of its name; of what is packed, only that its bytes are some."""
+    kind, packed = mimetypes.guess_type(f"name{suffix}")
+    if kind is None or packed:
+        return "application/octet-stream"
+    return f"{kind}; charset=utf-8" if kind.startswith("text/") else kind
+
+
 _UNSATISFIABLE = (-1, -1)
+_NO_ESCAPE = re.compile("%(?![0-9a-fA-F]{2})")
 
 
 def _path(raw: str) -> str:
     """The path of an address. Raises 400 for an escape that is none, or that is not UTF-8."""
-    for at, sign in enumerate(raw):
-        if sign == "%" and not (
-            len(raw) >= at + 3 and all(c in "0123456789abcdefABCDEF" for c in raw[at + 1 : at + 3])
-        ):
-            raise HTTPError(400, reason="Bad escape")
+    if _NO_ESCAPE.search(raw):
+        raise HTTPError(400, reason="Bad escape")
     try:
         return unquote_to_bytes(raw).decode()
     except UnicodeDecodeError:

@@ -5,6 +5,7 @@ blocks whose keys stand in it, and where its children are: in which block, and a
 """
 
 from collections.abc import Awaitable, Callable
+from itertools import islice
 from typing import NamedTuple
 
 from linkup_nb.errors import DecodeError
@@ -13,6 +14,8 @@ from linkup_nb.hyperdrive.protobuf import field, fields, packed, unpack
 MIN_KEYS = 4
 MAX_KEYS = 8
 MAX_DEPTH = 32  # levels; a tree of 2^31 keys has 14
+MAX_NODES = 256  # in one block, which rewrites a few on each level
+MAX_NODE = 512  # bytes of the keys, and of the children, of a node in a block
 
 _INDEX, _KEY, _VALUE = 1, 2, 3
 _LEVEL = 1
@@ -44,13 +47,18 @@ class Block(NamedTuple):
 
     def levels(self) -> list[tuple[list[int], list[int]]]:
         """The keys and the children of each node of the index. Raises `DecodeError`."""
-        return [_level(content) for number, content in fields(self.nodes) if number == _LEVEL]
+        levels = [_level(content) for number, content in islice(fields(self.nodes), MAX_NODES + 1) if number == _LEVEL]
+        if len(levels) > MAX_NODES:
+            raise DecodeError(f"block {self.seq} has over {MAX_NODES} nodes")
+        return levels
 
 
 def _level(data: bytes) -> tuple[list[int], list[int]]:
     keys: list[int] = []
     children: list[int] = []
     for number, content in fields(data):
+        if len(content) > MAX_NODE:
+            raise DecodeError(f"a node has at most {MAX_KEYS} keys, not {len(content)} bytes of them")
         if number == _KEYS:
             keys = unpack(content)
         elif number == _CHILDREN:
@@ -89,6 +97,10 @@ class TreeNode:
         if offset >= len(levels):
             raise DecodeError(f"block {block.seq} has no node {offset}")
         keys, children = levels[offset]
+        # The tree of a version is made of the blocks up to it, and every node but the root of an empty tree has keys.
+        known = all(0 < min(seqs) <= max(seqs) <= block.seq for seqs in (keys, children[::2]) if seqs)
+        if not known or (children and not keys) or len(keys) > MAX_KEYS:
+            raise DecodeError(f"node {offset} of block {block.seq} has {len(keys)} keys, or names a block after it")
         pairs = [Child(seq, place) for seq, place in zip(children[::2], children[1::2], strict=True)]
         return cls(keys, [block.key if seq == block.seq else None for seq in keys], pairs)
 
@@ -193,6 +205,8 @@ class Tree:
         if child.node is None:
             child.node = TreeNode.of(await self._load(child.seq), child.offset)
             self.loaded += 1
+            if not child.node.seqs:
+                raise DecodeError(f"node {child.offset} of block {child.seq} is empty, and not a root")
         return child.node
 
     async def text(self, node: TreeNode, at: int) -> bytes:
@@ -240,7 +254,7 @@ class Tree:
                 return
             if not node.children:
                 break
-            path.append((node, at))
+            _push(path, node, at)
             node = await self.child(node, at)
         node.insert(at, seq, key)
         while len(node.seqs) > MAX_KEYS:
@@ -262,7 +276,7 @@ class Tree:
                 break
             if not node.children:
                 return False
-            path.append((node, at))
+            _push(path, node, at)
             node = await self.child(node, at)
         for passed, _ in path:
             passed.changed = True
@@ -288,11 +302,11 @@ class Tree:
 
     async def _edge(self, node: TreeNode, at: int, *, last: bool) -> list[tuple[TreeNode, int]]:
         """The nodes from a child down along its last, or first, children."""
-        path = []
+        path: list[tuple[TreeNode, int]] = []
         while True:
             node = await self.child(node, at)
             at = len(node.children) - 1 if last else 0
-            path.append((node, max(at, 0)))
+            _push(path, node, max(at, 0))
             if not node.children:
                 return path
 
@@ -335,3 +349,10 @@ class Tree:
                 parent.seqs[at], parent.texts[at] = right.take(0)
                 return True
         return False
+
+
+def _push(path: list[tuple[TreeNode, int]], node: TreeNode, at: int) -> None:
+    """Go one level down. Raises `DecodeError` when there are too many."""
+    if len(path) >= MAX_DEPTH:
+        raise DecodeError(f"a tree of more than {MAX_DEPTH} levels")
+    path.append((node, at))

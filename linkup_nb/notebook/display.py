@@ -3,7 +3,6 @@
 import html
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
 
 from linkup_nb.chat.member import Member, milliseconds
 from linkup_nb.chat.message import AudioMessage, FileMessage, IconMessage, Message, TextMessage, UnknownMessage
@@ -11,18 +10,37 @@ from linkup_nb.chat.names import clean, short_key
 from linkup_nb.chat.room import Room
 from linkup_nb.chat.topic import short_topic
 from linkup_nb.node import Node
-from linkup_nb.swarm.check import Report
-from linkup_nb.swarm.connection import Connection
-from linkup_nb.swarm.dht_view import DhtView, QueryView
-from linkup_nb.swarm.discovery import PeerInfo
-from linkup_nb.swarm.frames import Part
-from linkup_nb.swarm.swarm import Swarm
-from linkup_nb.swarm.tap import Frame, Tap
 
 MAX_LISTED = 12  # rows of a table
-MAX_CHECKS = 40  # rows of a doctor's report
 MAX_CELL = 120  # characters of a table's cell
-MAX_SENTENCES = 480  # characters of a cell of a doctor's report
+MAX_EXACT = 160  # characters of a file's line, or of its name
+
+# Drawn by `display_store` and `display_swarm`, which are imported with the first of them: a chat alone does without.
+_STORED = {
+    "hypercore.core": ("Core", "CoreInfo"),
+    "hypercore.corestore": ("Corestore",),
+    "hypercore.download": ("Download",),
+    "hyperdrive.comparison": ("Comparison",),
+    "hyperdrive.drive": ("Change", "Drive", "DriveInfo"),
+    "hyperdrive.entry": ("Entry",),
+    "hyperdrive.history": ("Changes", "Event"),
+    "hyperdrive.serve": ("DriveServer",),
+}
+_SWARMING = {
+    "swarm.check": ("Report",),
+    "swarm.connection": ("Connection",),
+    "swarm.dht_view": ("DhtView", "QueryView"),
+    "swarm.discovery": ("PeerInfo",),
+    "swarm.swarm": ("Swarm",),
+    "swarm.tap": ("Frame", "Tap"),
+}
+
+LEFT = "text-align:left"
+CODE = "font-family:var(--jp-code-font-family,monospace);font-size:var(--jp-code-font-size,13px)"
+
+
+class Exact(str):
+    """A path, or what else of a file's, of which every character has to show."""
 
 
 def register() -> None:
@@ -31,26 +49,44 @@ def register() -> None:
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython else None
     if shell and shell.display_formatter:
+        drawers = shell.display_formatter.formatters["text/html"]
         for kind, draw in _DRAWN.items():
-            shell.display_formatter.formatters["text/html"].for_type(kind, draw)
+            drawers.for_type(kind, draw)
+        drawers.for_type(tuple, _swarming)
+        for draw, modules in ((_stored, _STORED), (_swarming, _SWARMING)):
+            for module, names in modules.items():
+                for name in names:
+                    drawers.for_type_by_name(f"linkup_nb.{module}", name, draw)
+
+
+def _stored(thing: object) -> str:
+    from linkup_nb.notebook import display_store
+
+    return display_store.draw(thing)
+
+
+def _swarming(thing: object) -> str | None:
+    from linkup_nb.notebook import display_swarm
+
+    return display_swarm.draw(thing)
 
 
 def _node(node: Node) -> str:
     if not node.rooms:
-        return _titled(str(node), node.status.text)
+        return titled(str(node), node.status.text)
     rooms = [(room.name, short_topic(room.topic), len(room), len(room.peers)) for room in node.rooms]
     title = f"{node.name} ({short_key(node.public_key)})"
-    return _titled(title, node.status.text) + _table(("room", "topic", "messages", "people"), rooms)
+    return titled(title, node.status.text) + table(("room", "topic", "messages", "people"), rooms)
 
 
 def _room(room: Room) -> str:
     said = f"{len(room):,} messages"
     people = [(member.label, member.status.value, milliseconds(member.rtt)) for member in room.peers]
-    return _titled(f"{room.name} ({short_topic(room.topic)})", said) + _table(("person", "", "round trip"), people)
+    return titled(f"{room.name} ({short_topic(room.topic)})", said) + table(("person", "", "round trip"), people)
 
 
 def _member(member: Member) -> str:
-    return _titled(f"{member.name} ({member.short_key})", member.status.value)
+    return titled(f"{member.name} ({member.short_key})", member.status.value)
 
 
 def _message(message: Message) -> str:
@@ -61,213 +97,73 @@ def _message(message: Message) -> str:
 
             body = markup.render(text)
         case FileMessage(file_name=name):
-            body = _paragraph(f"{name}, {message.size:,} bytes: evaluate its .data")
+            body = paragraph(f"{name}, {message.size:,} bytes: evaluate its .data")
         case AudioMessage() | IconMessage():
-            body = _paragraph(f"{message.size:,} bytes")
+            body = paragraph(f"{message.size:,} bytes")
         case UnknownMessage(type=kind, fields=fields):
-            body = _paragraph(f"A message of type {kind}") + _table(("field", "value"), list(fields.items()))
+            body = paragraph(f"A message of type {kind}") + table(("field", "value"), list(fields.items()))
         case _:
             body = ""
-    return _titled(f"{message.name} ({message.short_key})", f"{message.timestamp:%Y-%m-%d %H:%M:%S} UTC") + body
+    return titled(f"{message.name} ({message.short_key})", f"{message.timestamp:%Y-%m-%d %H:%M:%S} UTC") + body
 
 
-def _swarm(swarm: Swarm) -> str:
-    title = f"{len(swarm.connections)} connections on {len(swarm.topics)} topics"
-    discovery = " ".join(one.describe() for one in swarm.discovery)
-    counted = _table(("counted", "times"), list(swarm.counters.items())) if swarm.counters else ""
-    return _titled(title, discovery) + _table(_PEER_HEADER, [_peer_row(peer) for peer in swarm.peers]) + counted
+_DRAWN: dict[type, Callable[..., str | None]] = {Member: _member, Message: _message, Node: _node, Room: _room}
 
 
-def _peer(peer: PeerInfo) -> str:
-    return _table(_PEER_HEADER, [_peer_row(peer)])
+def titled(title: str, rest: str) -> str:
+    """A name in bold, and a line about it."""
+    return f"<p><strong>{cell(title)}</strong><br>{cell(rest)}</p>"
 
 
-_PEER_HEADER = (
-    "peer",
-    "status",
-    "over",
-    "address",
-    "round trip",
-    "since",
-    "sent",
-    "received",
-    "topics",
-    "found by",
-    "last error",
-)
+def paragraph(text: str) -> str:
+    """One line of text."""
+    return f"<p>{cell(text)}</p>"
 
 
-def _peer_row(peer: PeerInfo) -> tuple[object, ...]:
-    return (
-        short_key(peer.public_key),
-        peer.status.value,
-        peer.transport or "",
-        _address(peer.address),
-        milliseconds(peer.rtt),
-        _clock(peer.since),
-        f"{peer.bytes_sent:,}",
-        f"{peer.bytes_received:,}",
-        ", ".join(map(short_topic, sorted(peer.topics))),
-        ", ".join(sorted(peer.sources)),
-        peer.last_error or "",
-    )
-
-
-def _connection(connection: Connection) -> str:
-    state = f"closed: {connection.close_reason or 'an ordinary end'}" if connection.closed else "open"
-    rows = [
-        ("peer", short_key(connection.remote_public_key)),
-        ("address", _address(connection.address)),
-        ("we dialled", "yes" if connection.initiator else "no"),
-        ("over", connection.transport),
-        ("since", _clock(connection.opened_at)),
-        ("round trip", milliseconds(connection.rtt)),
-        ("bytes sent", f"{connection.bytes_sent:,}"),
-        ("bytes received", f"{connection.bytes_received:,}"),
-    ]
-    return _titled("Connection", state) + _table(("", ""), rows)
-
-
-def _tap(tap: Tap) -> str:
-    state = "closed" if tap.closed else "open"
-    title = f"Tap on {short_key(tap.connection.remote_public_key)}, {state}"
-    dropped = f", {tap.dropped:,} earlier ones dropped" if tap.dropped else ""
-    return _titled(title, f"{len(tap.frames):,} frames{dropped}") + _frames(tap.frames)
-
-
-def _frames(frames: Sequence[Frame]) -> str:
-    """The latest ones, oldest first."""
-    rows = [_frame_row(frame) for frame in frames[-MAX_LISTED:]]
-    more = _paragraph(f"… and {len(frames) - MAX_LISTED:,} before") if len(frames) > MAX_LISTED else ""
-    return more + _table(("", "time", "", "frame", "bytes", "messages"), rows)
-
-
-def _frame(frame: Frame) -> str:
-    return _frames([frame])
-
-
-def _frame_row(frame: Frame) -> tuple[object, ...]:
-    parts = [_about(part) for part in frame.parts]
-    parts += [f"… and {frame.omitted} more"] if frame.omitted else []
-    direction = frame.direction.value
-    return frame.number, _clock(frame.time), direction, frame.kind.value, f"{frame.size:,}", "; ".join(parts)
-
-
-def _about(part: Part) -> str:
-    return " ".join(filter(None, (part.protocol, part.type, f"({part.text})" if part.text else "")))
-
-
-def _report(report: Report) -> str:
-    rows = [(check.name, check.outcome.value, check.seen, check.cause, check.advice) for check in report.checks]
-    worst = report.worst
-    title = f"{worst.name}: {worst.outcome.value}" if worst else "All is well"
-    header = ("looked at", "", "what was seen", "why", "what to try")
-    return _titled(title, worst.seen if worst else "") + _table(header, rows, MAX_CHECKS, MAX_SENTENCES, _SENTENCES)
-
-
-def _dht(view: DhtView) -> str:
-    seen_as = f", seen as {_address(view.public_address)} by {view.nat.seen_by}" if view.public_address else ""
-    role = "only asks" if view.ephemeral else "keeps things for others"
-    state = f"{len(view.nodes)} nodes known; ours {role}; firewall: {view.nat.firewall.name.lower()}"
-    nodes = [
-        (
-            node.shared_bits,
-            short_key(node.id),
-            _address(node.address),
-            f"{node.last_seen:.0f} s ago",
-            milliseconds(node.rtt),
-        )
-        for node in view.nodes
-    ]
-    table = _table(("bits in common", "id", "address", "last heard", "round trip"), nodes)
-    title = f"HyperDHT node at {_address(view.address)}{seen_as}"
-    return _titled(title, state) + table + (_query(view.last_query) if view.last_query else "")
-
-
-def _query(query: QueryView) -> str:
-    title = f"Last query: {query.command} near {query.target.hex()[:8]}…"
-    answered = sum(hop.rtt is not None for hop in query.hops)
-    state = f"{len(query.hops)} nodes asked, {answered} replied, {len(query.closest)} nearest found"
-    hops = [
-        (
-            number,
-            _address(hop.address),
-            _address(hop.named_by) or "known before",
-            256 - hop.distance.bit_length(),
-            f"{1000 * hop.at:.1f} ms",
-            milliseconds(hop.rtt) or "no reply",
-            hop.error or "",
-        )
-        for number, hop in enumerate(query.hops, 1)
-    ]
-    return _titled(title, state) + _table(_HOP_HEADER, hops)
-
-
-_HOP_HEADER = ("hop", "asked", "named by", "bits in common", "after", "replied in", "error")
-
-
-def _tuple(value: tuple[object, ...]) -> str | None:
-    """Tuples of ours are tables; others are drawn as ever."""
-    if value and all(isinstance(item, PeerInfo) for item in value):
-        return _table(_PEER_HEADER, [_peer_row(item) for item in value if isinstance(item, PeerInfo)])
-    if value and all(isinstance(item, Frame) for item in value):
-        return _frames([item for item in value if isinstance(item, Frame)])
-    return None
-
-
-_DRAWN: dict[type, Callable[..., str | None]] = {
-    Connection: _connection,
-    DhtView: _dht,
-    Frame: _frame,
-    Member: _member,
-    Message: _message,
-    Node: _node,
-    PeerInfo: _peer,
-    QueryView: _query,
-    Report: _report,
-    Room: _room,
-    Swarm: _swarm,
-    Tap: _tap,
-    tuple: _tuple,
-}
-
-
-def _titled(title: str, rest: str) -> str:
-    return f"<p><strong>{_cell(title)}</strong><br>{_cell(rest)}</p>"
-
-
-def _paragraph(text: str) -> str:
-    return f"<p>{_cell(text)}</p>"
-
-
-# JupyterLab sets cells to the right, as suits numbers.
-_SENTENCES = ' style="text-align: left"'
-
-
-def _table(
-    header: Sequence[str],
-    rows: Sequence[Iterable[object]],
-    most: int = MAX_LISTED,
-    width: int = MAX_CELL,
-    style: str = "",
+def table(
+    header: Sequence[str], rows: Sequence[Iterable[object]], *, most: int = MAX_LISTED, width: int = MAX_CELL
 ) -> str:
-    if not rows:
+    """The first rows, and how many there are beyond them; nothing for no row."""
+    shown = [tuple(row) for row in rows[:most]]
+    if not shown:
         return ""
-    head = "".join(f"<th{style}>{_cell(name)}</th>" for name in header)
-    cells = ("".join(f"<td{style}>{_cell(value, width)}</td>" for value in row) for row in rows[:most])
-    body = "".join(f"<tr>{row}</tr>" for row in cells)
-    more = _paragraph(f"… and {len(rows) - most:,} more") if len(rows) > most else ""
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}"
+    styles = [_style(column) for column in zip(*shown, strict=True)]
+    names = "".join(f"<th{style}>{cell(name)}</th>" for name, style in zip(header, styles, strict=True))
+    head = f"<thead><tr>{names}</tr></thead>" if any(header) else ""
+    body = "".join(
+        f"<tr>{''.join(_data(*data, width) for data in zip(row, styles, strict=True))}</tr>" for row in shown
+    )
+    return f"<table>{head}<tbody>{body}</tbody></table>{and_more(len(rows), most)}"
 
 
-def _cell(value: object, width: int = MAX_CELL) -> str:
+def _style(column: Sequence[object]) -> str:
+    """Numbers stay on the right, where JupyterLab has everything."""
+    digits = [str(value).replace(",", "").isdigit() for value in column if value != ""]
+    return "" if digits and all(digits) else f' style="{LEFT}"'
+
+
+def _data(value: object, style: str, width: int) -> str:
+    if isinstance(value, Exact):
+        return f'<td style="{LEFT};{CODE}">{exact(value)}</td>'
+    return f"<td{style}>{cell(value, width)}</td>"
+
+
+def and_more(count: int, shown: int = MAX_LISTED) -> str:
+    """A line for those that are not shown, if there are any."""
+    return paragraph(f"… and {count - shown:,} more") if count > shown else ""
+
+
+def cell(value: object, width: int = MAX_CELL) -> str:
+    """Text of a cell: on one line, cut, escaped."""
     text = clean(str(value))
     return html.escape(text if len(text) <= width else text[:width] + "…")
 
 
-def _clock(time: float | None) -> str:
-    return f"{datetime.fromtimestamp(time):%H:%M:%S}" if time else ""
+def exact(text: str) -> str:
+    """Text of a file or of its name, in which every character shows: what cannot be seen, as `\\u202e`."""
+    cut = text if len(text) <= MAX_EXACT else text[:MAX_EXACT] + "…"
+    return html.escape("".join(c if c.isprintable() or c == "\t" else _escape(c) for c in cut))
 
 
-def _address(address: tuple[str, int] | None) -> str:
-    return f"{address[0]}:{address[1]}" if address else ""
+def _escape(character: str) -> str:
+    return character.encode("unicode-escape", "surrogatepass").decode()

@@ -16,6 +16,7 @@ from linkup_nb.wire.compact import Decoder, Encoder
 
 MAX_CHANNELS = 4096  # open at once, on one stream, by the peer
 MAX_OFFERS = 256  # opened by the peer and not answered by us yet
+MAX_BATCH = 2**17  # frames that come in one message
 MAX_NAME = 256  # bytes of a protocol's name, and of an id
 HELD_HIGH_WATER = 32 * 1024  # bytes received and not taken yet, after which the stream should not be read on
 SEND_HIGH_WATER = 256 * 1024  # bytes that wait to be sent on one channel, after which it should send no more
@@ -95,6 +96,11 @@ class Channel:
     def __repr__(self) -> str:
         return f"<Channel {self.protocol} {self.id.hex()[:8]} {self.state.value}>"
 
+    @property
+    def unsent(self) -> int:
+        """Bytes queued here that have not been sent."""
+        return self._queued
+
     def send(self, type: int, payload: bytes) -> bool:
         """Queue a message. `False` asks to wait for `Drained` before sending more. Raises `UsageError` once closed."""
         if self.state is State.CLOSED:
@@ -129,7 +135,10 @@ class _Offer(NamedTuple):
 
 
 def split(message: bytes) -> Iterator[tuple[int, bytes]]:
-    """The frames in one message of the stream, each with its channel's number; raises `DecodeError` where they end."""
+    """The frames in one message of the stream, each with its channel's number.
+
+    Raises `DecodeError` where they end too soon, and `PeerRefused` after `MAX_BATCH`.
+    """
     if not message:
         return
     source = Decoder(message)
@@ -139,8 +148,12 @@ def split(message: bytes) -> Iterator[tuple[int, bytes]]:
         return
     source.uint()
     number = source.uint()
+    frames = 0
     while source.remaining:
         size = source.uint()
+        frames += 1
+        if frames > MAX_BATCH:
+            raise PeerRefused(f"a message holds at most {MAX_BATCH} frames")
         if size:
             yield number, source.fixed(size)
         else:
@@ -177,6 +190,11 @@ class Protomux:
         ours = {number: channel.protocol for number, channel in self._local.items() if channel}
         theirs = {channel._remote: channel.protocol for channel in self._channels.values() if channel._remote}
         return ours, theirs
+
+    @property
+    def unsent(self) -> int:
+        """Frames that have not been sent."""
+        return len(self._queue)
 
     def open(self, protocol: str, id: bytes = b"", handshake: bytes = b"") -> Channel:
         """Open a channel, or accept the one that the peer offered. Raises `UsageError` if it is open already."""

@@ -1,7 +1,7 @@
 """Logs and drives in Python and in JavaScript, side by side: `python -m tests.bench.store`.
 
-The two take turns, so that a machine that slows down slows both; each figure is the median of the runs. Python's
-appends and puts wait for the disk, JavaScript's do not. `tests/interop` needs its `npm ci` first.
+The two take turns at each figure, so that a machine that slows down slows both; each is the median of the runs.
+Python's appends and puts wait for the disk, JavaScript's do not. `tests/interop` needs its `npm ci` first.
 """
 
 import json
@@ -10,6 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 from statistics import median
+from typing import Any, cast
 
 from tests.bench.table import format_value, print_table
 
@@ -24,7 +25,9 @@ KINDS = {
 # What a process calls it, what the table calls it, and whether more is better.
 FIGURES = [
     ("append_one", "append 200 B, one by one, a second", True),
+    ("append_many", "append 200 B, 50 at once, a second", True),
     ("append_batch", "append 200 B, batches of 1000, a second", True),
+    ("append_encrypted", "append 200 B encrypted, batches of 1000, a second", True),
     ("get_random", "get at random, a second", True),
     ("get_stream", "get in a stream, a second", True),
     ("replicate_core", "replicate 100,000 blocks, blocks a second", True),
@@ -42,43 +45,94 @@ FIGURES = [
     ("replicate_big", "replicate 256 MB, MB/s", True),
     ("replicate_small", "replicate 10,000 files, files a second", True),
     ("memory", "memory at its largest, MiB", False),
+    ("memory_put", "of a process that puts 256 MB, MiB", False),
+    ("memory_stream", "of one that streams it, MiB", False),
+    ("memory_share", "of one that another copies it from, MiB", False),
+    ("memory_copy", "of that other, MiB", False),
 ]
 
 
-def measure(kind: str) -> dict[str, float]:
-    """One run of one kind, reader and writer in processes of their own."""
+class Peer:
+    """A process of one kind, which does one task."""
+
+    def __init__(self, kind: str, *task: str) -> None:
+        self._process = subprocess.Popen(
+            [*KINDS[kind], *task], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def turn(self) -> dict[str, Any]:
+        """Let it go on; what it says then."""
+        assert self._process.stdin
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        return self.hear()
+
+    def hear(self) -> dict[str, Any]:
+        """What it says next."""
+        assert self._process.stdout
+        return cast(dict[str, Any], json.loads(self._process.stdout.readline()))
+
+    def end_input(self) -> None:
+        """Tell it to end."""
+        assert self._process.stdin
+        self._process.stdin.close()
+
+    def close(self) -> None:
+        """Wait for its end."""
+        self.end_input()
+        self._process.wait()
+
+
+def measure() -> dict[str, dict[str, float]]:
+    """One run of all kinds, which take turns at each figure."""
+    figures: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
     with tempfile.TemporaryDirectory() as folder:
-        writer = subprocess.Popen(
-            [*KINDS[kind], "write", f"{folder}/writer"],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert writer.stdin
-        assert writer.stdout
-        ready = json.loads(writer.stdout.readline())
-        reader = subprocess.run(
-            [*KINDS[kind], "read", f"{folder}/reader", json.dumps(ready["where"])],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            text=True,
-            check=True,
-        )
-        writer.stdin.close()
-        writer.wait()
-        copied = json.loads(reader.stdout)
-        figures: dict[str, float] = {**ready["figures"], **copied}
-        figures["memory"] = max(ready["figures"]["memory"], copied["memory"])
-        return figures
+        writers = {kind: Peer(kind, "write", f"{folder}/{kind}") for kind in KINDS}
+        take_turns(writers, figures)
+        wheres = {kind: json.dumps(figures[kind].pop("where")) for kind in KINDS}
+        memory = {kind: figures[kind].pop("memory") for kind in KINDS}
+        readers = {kind: Peer(kind, "read", f"{folder}/{kind} copy", wheres[kind]) for kind in KINDS}
+        take_turns(readers, figures)
+        for kind in KINDS:
+            figures[kind]["memory"] = max(memory[kind], figures[kind]["memory"])
+            readers[kind].close()
+            writers[kind].close()
+    for kind in KINDS:
+        with tempfile.TemporaryDirectory() as folder:
+            figures[kind] |= measure_memory(kind, folder)
+    return figures
+
+
+def take_turns(peers: dict[str, Peer], figures: dict[str, dict[str, Any]]) -> None:
+    """Let each measure one thing after the other, until all have told their memory, which is the last."""
+    while any("memory" not in figures[kind] for kind in peers):
+        for kind, peer in peers.items():
+            figures[kind] |= peer.turn()
+
+
+def measure_memory(kind: str, folder: str) -> dict[str, float]:
+    """What each task with a large file takes."""
+    figures: dict[str, float] = {}
+    for task in ("put", "stream"):
+        peer = Peer(kind, task, f"{folder}/drive")
+        figures |= peer.hear()
+        peer.close()
+    sharing = Peer(kind, "share", f"{folder}/drive")
+    copying = Peer(kind, "copy", f"{folder}/copy", json.dumps(sharing.hear()))
+    figures |= copying.hear()
+    copying.close()
+    sharing.end_input()
+    figures |= sharing.hear()
+    sharing.close()
+    return figures
 
 
 def main() -> None:
     """Run all, and print one table."""
     runs: dict[str, list[dict[str, float]]] = {kind: [] for kind in KINDS}
     for _ in range(RUNS):
-        for kind in KINDS:
-            runs[kind].append(measure(kind))
+        for kind, figures in measure().items():
+            runs[kind].append(figures)
     rows = []
     for name, label, more_is_better in FIGURES:
         medians = [median(figures[name] for figures in runs[kind]) for kind in KINDS]

@@ -7,6 +7,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from linkup_nb.hypercore.corestore import Corestore
+
+PATIENCE = 20.0  # seconds
 SCRIPT = Path(__file__).parent.parent / "interop" / "store_peer.js"
 CALL_TIMEOUT = 20.0  # seconds
 
@@ -62,3 +65,14 @@ async def javascript(folder: Path) -> AsyncIterator[JavaScript]:
         yield peer
     finally:
         await peer.close()
+
+
+async def at_rest(*stores: Corestore) -> None:
+    """Wait until nobody uses any core of the stores."""
+    rest = asyncio.Event()
+    for store in stores:
+        store.on("rest", lambda _: rest.set())
+    async with asyncio.timeout(PATIENCE):
+        while any(store._open_logs for store in stores):
+            rest.clear()
+            await rest.wait()

@@ -2,14 +2,21 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
-from linkup_nb.channels import Channels, Connection
+from linkup_nb.channels import Channels
+from linkup_nb.errors import PeerError
 from linkup_nb.hypercore import messages as msg
+from linkup_nb.hypercore.core import Core
+from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.hypercore.peer import PROTOCOL, capability
 from linkup_nb.hypercore.proof import prove
+from linkup_nb.swarm.connection import Connection, connect
+from linkup_nb.swarm.server import Server
 from linkup_nb.wire.keys import discovery_key
 from tests.hypercore.vectors import KEY, MANIFEST, Log
 
+HONEST = Log([b"block %d" % index for index in range(40)])
 Lie = Callable[[msg.Data], msg.Message | None]
 
 
@@ -19,6 +26,7 @@ class Liar:
     def __init__(self, connection: Connection, log: Log, lie: Lie = lambda data: data, *, secret: bytes = KEY) -> None:
         self.log = log
         self.lie = lie
+        self.answering = True
         self.heard: list[msg.Message] = []
         self.news = asyncio.Event()
         self._channels = Channels.of(connection)
@@ -43,9 +51,9 @@ class Liar:
         message = msg.decode(type, payload)
         self.heard.append(message)
         self.news.set()
-        if isinstance(message, msg.Sync) and message.length:
+        if isinstance(message, msg.Sync) and message.length and self.answering:
             self.send(msg.Sync(0, len(self.log.blocks), message.length, has_manifest=True))
-        if isinstance(message, msg.Request):
+        if isinstance(message, msg.Request) and self.answering:
             block = self.log.blocks[message.wanted.block[0]] if message.wanted.block else b""
             length = len(self.log.blocks)
             proof = prove(message.wanted, length, self.log.find, block=block, signature=self.log.signature)
@@ -69,3 +77,25 @@ class Liar:
                         return message
                 self.news.clear()
                 await self.news.wait()
+
+
+class Victim:
+    """A store that takes connections, and the core that it copies."""
+
+    def __init__(self, store: Corestore, core: Core, server: Server, connections: "asyncio.Queue[Connection]") -> None:
+        self.store = store
+        self.core = core
+        self.server = server
+        self.connections = connections
+
+    async def meets(self, log: Log, lie: Lie = lambda data: data, **options: Any) -> tuple[Liar, Connection]:
+        """A liar dials; what it is, and our end of the connection."""
+        liar = Liar(await connect("127.0.0.1", self.server.port), log, lie, **options)
+        return liar, await self.connections.get()
+
+
+async def cut_off(connection: Connection, kind: type[PeerError], text: str) -> None:
+    """The connection ends, with this as the reason."""
+    await asyncio.wait_for(connection.wait_closed(), 5)
+    assert isinstance(connection.close_reason, kind), connection.close_reason
+    assert text in str(connection.close_reason)

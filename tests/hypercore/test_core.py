@@ -1,14 +1,9 @@
 """A core by itself: what its author does to it, and what he can read and prove afterwards."""
 
 import asyncio
-import os
-import random
-import signal
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given, settings
@@ -17,10 +12,10 @@ from hypothesis import strategies as st
 from linkup_nb.errors import InvalidProof, NodeClosed, NotAvailable, NotWritable, StoreError, UsageError
 from linkup_nb.hypercore.core import Core
 from linkup_nb.hypercore.corestore import Corestore
-from linkup_nb.hypercore.log import MAX_BLOCK, Evidence
+from linkup_nb.hypercore.evidence import Evidence
+from linkup_nb.hypercore.log import MAX_BLOCK
 
 SECRET = b"\x04" * 32
-KILLS = 12  # processes killed in the middle of appending
 
 
 @pytest.fixture
@@ -47,6 +42,17 @@ async def test_appends_at_once_are_made_one_after_the_other(store: Corestore) ->
 
     assert sorted(lengths) == list(range(2, 42, 2))
     assert sorted([block async for block in core.read_stream()]) == sorted([b"%d" % i for i in range(20)] * 2)
+    assert (await core.audit()).clean
+
+
+async def test_appends_at_once_are_announced_together(store: Corestore) -> None:
+    core = await store.core(name="log")
+    announced: list[int] = []
+    core.on("append", lambda: announced.append(core.length))
+
+    lengths = await asyncio.gather(*(core.append([b"a", b"b"]) for _ in range(50)))
+
+    assert (lengths, announced) == (list(range(2, 101, 2)), [100])
     assert (await core.audit()).clean
 
 
@@ -248,7 +254,7 @@ async def test_an_audit_finds_a_damaged_block(store: Corestore) -> None:
 async def test_a_full_disk_refuses_the_append_and_nothing_is_lost(store: Corestore) -> None:
     core = await store.core(name="log")
     await core.append(b"kept")
-    writer = core._log.store._writer
+    writer = core._log.store._writer.connection
     pages = writer.execute("PRAGMA page_count").fetchone()[0]
     writer.execute(f"PRAGMA max_page_count = {pages}")
 
@@ -261,12 +267,34 @@ async def test_a_full_disk_refuses_the_append_and_nothing_is_lost(store: Coresto
     assert (await core.audit()).clean
 
 
+async def test_a_full_disk_refuses_all_that_was_appended_at_once(store: Corestore) -> None:
+    core = await store.core(name="log")
+    await core.append(b"kept")
+    writer = core._log.store._writer.connection
+    pages = writer.execute("PRAGMA page_count").fetchone()[0]
+    writer.execute(f"PRAGMA max_page_count = {pages}")
+
+    # The second is large enough for the writer's thread: the others wait behind it, and build on it.
+    sizes = (10, 1_000_000, 10, 1_000_000)
+    refused = [asyncio.create_task(core.append(bytes(size))) for size in sizes[:2]]
+    await asyncio.sleep(0)
+    refused += [asyncio.create_task(core.append(bytes(size))) for size in sizes[2:]]
+
+    assert all(isinstance(error, StoreError) for error in await asyncio.gather(*refused, return_exceptions=True))
+    assert (core.length, (await core.audit()).clean) == (1, True)
+    writer.execute(f"PRAGMA max_page_count = {pages + 1000}")
+    assert await core.append(b"second") == 2
+    assert (await core.audit()).clean
+
+
 operations = st.lists(
     st.tuples(st.just("append"), st.lists(st.binary(max_size=6), min_size=1, max_size=7))
     | st.tuples(st.just("truncate"), st.integers(0, 30))
     | st.tuples(st.just("clear"), st.integers(0, 30))
+    | st.tuples(st.just("snapshot"), st.none())
+    | st.tuples(st.just("checkout"), st.integers(0, 30))
     | st.tuples(st.just("reopen"), st.none()),
-    max_size=14,
+    max_size=16,
 )
 
 
@@ -279,6 +307,7 @@ def test_any_operations_equal_those_on_a_plain_list(all_operations: list[tuple[s
 
 async def _compare(folder: Path, all_operations: list[tuple[str, Any]], secret: bytes | None) -> None:
     plain: list[bytes | None] = []
+    views: list[_View] = []
     forks = 0
     store = Corestore(folder, b"\x09" * 32)
     await store.open()
@@ -291,15 +320,47 @@ async def _compare(folder: Path, all_operations: list[tuple[str, Any]], secret: 
             await core.truncate(argument)
             del plain[argument:]
             forks += 1
+            views = [view._replace(common=min(view.common, argument)) for view in views]
         elif name == "clear" and argument < len(plain):
             await core.clear(argument)
             plain[argument] = None
+        elif name == "snapshot" or (name == "checkout" and argument <= len(plain)):
+            length = len(plain) if argument is None else argument
+            past = await (core.snapshot() if argument is None else core.checkout(argument))
+            views.append(_View(past, length, sum(len(block or b"") for block in plain[:length]), forks, length))
         elif name == "reopen":
             await store.close()
             await store.open()
             core = await store.core(name="log", encryption_key=secret)
+            views = []
         await _check(core, plain, forks)
+        for view in views:
+            await _check_view(view, plain)
     await store.close()
+
+
+class _View(NamedTuple):
+    """A view of the past, what it was, and how much of it has not been cut off since."""
+
+    core: Core
+    length: int
+    byte_length: int
+    fork: int
+    common: int
+
+
+async def _check_view(view: _View, plain: list[bytes | None]) -> None:
+    core = view.core
+    assert (core.length, core.fork, core.writable) == (view.length, view.fork, False)
+    assert core.byte_length == view.byte_length
+    for index in range(view.length):
+        if index >= view.common:
+            with pytest.raises(UsageError, match="cut off since"):
+                await core.get(index)
+        elif plain[index] is not None:
+            assert await core.get(index) == plain[index]
+        else:
+            assert not await core.has(index)
 
 
 async def _check(core: Core, plain: list[bytes | None], forks: int) -> None:
@@ -309,47 +370,3 @@ async def _check(core: Core, plain: list[bytes | None], forks: int) -> None:
     assert [await core.get(index) for index in held] == [plain[index] for index in held]
     audit = await core.audit()
     assert (audit.faults, audit.blocks) == ((), len(held))
-
-
-WRITER = """
-import asyncio, sys
-from linkup_nb.hypercore.corestore import Corestore
-
-async def main():
-    async with Corestore(sys.argv[1], bytes(32)) as store:
-        core = await store.core(name="log")
-        print("ready", flush=True)
-        while True:
-            for _ in range(9):
-                await core.append([b"%d" % (core.length + i) for i in range(1 + core.length % 7)])
-                print(core.length, core.fork, flush=True)
-            await core.truncate(core.length - 5)
-            print(core.length, core.fork, flush=True)
-
-asyncio.run(main())
-"""
-
-
-def _killed_writer(folder: Path, lines: int) -> list[list[int]]:
-    """Run the writer, kill it after some announcements; what it had announced."""
-    command = [sys.executable, "-c", WRITER, str(folder)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        announced = [process.stdout.readline() for _ in range(lines + 1)]
-        os.kill(process.pid, signal.SIGKILL)
-        announced += process.stdout.readlines()
-    return [[int(word) for word in line.split()] for line in announced[1:] if line.endswith("\n")]
-
-
-async def test_a_killed_author_loses_nothing_that_was_announced(tmp_path: Path) -> None:
-    rolls = random.Random(7)
-    for _ in range(KILLS):
-        announced = await asyncio.to_thread(_killed_writer, tmp_path / "store", rolls.randrange(1, 40))
-
-        async with Corestore(tmp_path / "store", bytes(32)) as store:
-            core = await store.core(name="log")
-            length, fork = announced[-1]
-            assert core.fork >= fork
-            assert core.fork > fork or core.length >= length
-            assert [await core.get(index) for index in range(core.length)] == [b"%d" % i for i in range(core.length)]
-            assert (await core.audit()).clean

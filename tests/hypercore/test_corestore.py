@@ -3,12 +3,14 @@
 import asyncio
 import os
 import stat
+import threading
 from pathlib import Path
 
 import pytest
 
+from linkup_nb.channels import Channels
 from linkup_nb.errors import NodeClosed, StoreError, StoreInUse, UsageError
-from linkup_nb.hypercore.corestore import Corestore, Namespace
+from linkup_nb.hypercore.corestore import Corestore, Namespace, open_stores
 from linkup_nb.swarm.connection import connect
 from linkup_nb.swarm.server import listen
 from linkup_nb.wire.keys import KeyPair, z32encode
@@ -142,4 +144,78 @@ async def test_a_core_that_the_other_does_not_know_does_no_harm(tmp_path: Path) 
 
         assert await copy.get(0, timeout=5) == b"known"
         assert not await unknown.update(timeout=5)
+        await server.close()
+
+
+async def test_cores_are_a_snapshot_that_any_thread_may_take(tmp_path: Path) -> None:
+    async with Corestore(tmp_path / "a", PRIMARY) as store:
+        core = await store.core(name="log")
+        await core.append([b"x" * 10, b"y" * 7, b"z"])
+        before = await asyncio.to_thread(lambda: store.cores)
+        await core.append(b"more")
+        (after,) = store.cores
+
+        assert [(known.key, known.name, known.length, known.byte_length) for known in before] == [
+            (core.key, "log", 3, 18)
+        ]
+        assert (after.length, after.byte_length, after.writable, after.open) == (4, 22, True, True)
+
+    async with Corestore(tmp_path / "a", PRIMARY) as store:
+        (known,) = store.cores
+        assert (known.length, known.byte_length, known.open) == (4, 22, False)
+    with pytest.raises(NodeClosed):
+        _ = store.cores
+
+
+async def test_the_process_knows_its_open_stores(tmp_path: Path) -> None:
+    others = open_stores()
+    async with Corestore(tmp_path / "a") as first, Corestore(tmp_path / "b") as second:
+        assert open_stores() == (*others, first, second)
+    assert open_stores() == others
+
+
+def test_a_store_whose_loop_has_ended_is_open_no_more(tmp_path: Path) -> None:
+    others = open_stores()
+
+    async def forget() -> Corestore:
+        store = Corestore(tmp_path)
+        await store.open()
+        return store
+
+    store = asyncio.run(forget())
+
+    assert (store.closed, open_stores()) == (False, others)
+
+
+async def test_opening_and_closing_leaves_nothing_behind(tmp_path: Path) -> None:
+    async with Corestore(tmp_path / "a") as there:
+        other = await there.core(name="log")
+        await other.append([b"x"] * 20)
+        server = await listen("127.0.0.1", 0, there.replicate)
+        connection = await connect("127.0.0.1", server.port)
+        store = Corestore(tmp_path / "b")
+
+        async def use() -> tuple[int, int, int, int]:
+            await store.open()
+            store.replicate(connection)
+            for number in range(5):
+                async with await store.core(name=str(number)) as core:
+                    await core.append(b"x")
+            async with await store.core(key=other.key) as copy:
+                await copy.clear(0, copy.length)
+                assert await copy.get(7, timeout=5) == b"x"
+                await (await copy.download()).done(timeout=5)
+            await store.close()
+            mux = Channels.of(connection)._mux
+            return len(os.listdir("/dev/fd")), len(asyncio.all_tasks()), threading.active_count(), len(mux._channels)
+
+        await use()
+        before = await use()
+        for _ in range(10):
+            after = await use()
+
+        assert after == before
+        assert after[3] == 0
+        assert not store._open_logs
+        await connection.close()
         await server.close()

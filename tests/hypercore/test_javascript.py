@@ -3,14 +3,21 @@
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from linkup_nb.hypercore.core import Core
+from linkup_nb.errors import NotWritable
+from linkup_nb.hypercore import flat
+from linkup_nb.hypercore.core import Core, Evidence
 from linkup_nb.hypercore.corestore import Corestore
+from linkup_nb.hypercore.manifest import Manifest, Signer
 from linkup_nb.swarm.connection import connect
 from linkup_nb.swarm.server import Server, listen
-from tests.hypercore.javascript import JavaScript, javascript
+from linkup_nb.wire.compact import Encoder
+from linkup_nb.wire.keys import KeyPair
+from tests.hypercore.javascript import JavaScript, at_rest, javascript
+from tests.hypercore.vectors import BLOCKS, Log
 
 SECRET = b"\x04" * 32
 COUNTS = [0, 1, 100, 10_000]
@@ -225,3 +232,110 @@ async def test_a_cut_connection_resumes_where_it_was(pair: Pair) -> None:
     await download.done(timeout=30)
 
     assert (await core.audit()).clean
+
+
+async def test_a_channel_that_neither_side_uses_is_closed_and_opened_again_on_demand(pair: Pair) -> None:
+    there = await pair.peer.call("core", handle="a", name="theirs")
+    await pair.peer.call("appendMany", handle="a", count=100, size=50)
+    core = await pair.store.core(key=there["key"])
+    await pair.join()
+    assert await core.get(5, timeout=20) == block(5)
+
+    await pair.peer.call("close", handle="a")
+    assert await core.get(6, timeout=20) == block(6)
+    await core.close()
+    await at_rest(pair.store)
+
+    again = await pair.store.core(key=there["key"])
+    assert await again.get(7, timeout=20) == block(7)
+    await again.close()
+    await pair.peer.call("core", handle="a", name="theirs")
+    await pair.peer.call("append", handle="a", blocks=[b"more".hex()])
+    async with await pair.store.core(key=there["key"]) as once_more:
+        assert await once_more.get(100, timeout=20) == b"more"
+
+
+async def _passed_on(pair: Pair, there: dict[str, Any]) -> None:
+    """A loose core of JavaScript is read by us, and by another JavaScript core from us alone."""
+    core = await pair.store.core(key=there["key"])
+    await pair.join()
+    await length(core, 5)
+    await (await core.download()).done(timeout=20)
+    assert [b async for b in core.read_stream()] == BLOCKS[:5]
+    assert (await core.audit()).clean
+    await pair.peer.call("disconnect")
+    await pair.peer.call("close", handle="a")
+    await pair.peer.call("loose", handle="b", key=there["key"], compat=there.get("compat", False))
+    await pair.join()
+
+    await pair.peer.call("update", handle="b")
+    for index in range(5):
+        assert bytes.fromhex(await pair.peer.call("get", handle="b", index=index)) == BLOCKS[index]
+
+
+async def test_a_core_that_several_signed_some_of_them_for_more_blocks(pair: Pair) -> None:
+    pairs = [KeyPair.from_seed(bytes([number]) * 32) for number in range(1, 4)]
+    manifest = Manifest(tuple(Signer(one.public_key) for one in pairs), quorum=2, allow_patch=True)
+    log = Log(BLOCKS)
+    out = Encoder().uint(2)
+    for signer, blocks in ((2, 5), (1, 8)):
+        signable = manifest.signable(manifest.key, Log(BLOCKS[:blocks]).peaks.hash(), blocks, 0, signer)
+        out.uint(signer).raw(pairs[signer].sign(signable)).uint(blocks - 5)
+    patch = [log.nodes[index] for index in flat.extension(5, 8)]
+    signature = bytes(out.array(patch, lambda to, node: to.uint(node.index).uint(node.size).raw(node.hash)))
+    there = await pair.peer.call("loose", handle="a", manifest=manifest.encode().hex())
+    await pair.peer.call("appendSigned", handle="a", blocks=[b.hex() for b in BLOCKS[:5]], signature=signature.hex())
+
+    await _passed_on(pair, there)
+
+
+async def test_a_core_of_the_first_version_of_manifests(pair: Pair) -> None:
+    manifest = Manifest((Signer(KeyPair.from_seed(SECRET).public_key),), version=0)
+    there = await pair.peer.call("loose", handle="a", manifest=manifest.encode().hex(), seed=SECRET.hex())
+    await pair.peer.call("append", handle="a", blocks=[b.hex() for b in BLOCKS[:5]])
+
+    await _passed_on(pair, there)
+
+
+async def test_a_core_whose_key_is_its_authors(pair: Pair) -> None:
+    there = await pair.peer.call("loose", handle="a", seed=SECRET.hex(), compat=True)
+    assert there["key"] == KeyPair.from_seed(SECRET).public_key.hex()
+    await pair.peer.call("append", handle="a", blocks=[b.hex() for b in BLOCKS[:5]])
+
+    await _passed_on(pair, there | {"compat": True})
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [(5, 3), (3, 5), (4, 4)])
+async def test_two_histories_of_one_author_freeze_both_sides(pair: Pair, ours: int, theirs: int) -> None:
+    core = await pair.store.core(name="twin")  # both stores have the same primary key
+    conflicts: asyncio.Queue[tuple[Evidence, Evidence]] = asyncio.Queue()
+    core.on("conflict", lambda *evidence: conflicts.put_nowait(evidence))
+    await core.append([b"ours %d" % index for index in range(ours)])
+    assert (await pair.peer.call("core", handle="a", name="twin"))["key"] == core.key.hex()
+    await pair.peer.call("appendMany", handle="a", count=theirs, size=50)
+    await pair.join()
+    if ours == theirs:
+        await core.append(b"one more")
+
+    evidence = await asyncio.wait_for(conflicts.get(), 20)
+
+    assert len({one.check().hash() for one in evidence}) == 2
+    assert await pair.peer.call("frozen", handle="a")
+    with pytest.raises(NotWritable, match="two histories"):
+        await core.append(b"more")
+    await pair.store.close()
+    await pair.store.open()
+    again = await pair.store.core(name="twin")
+    assert again.conflict == evidence
+    assert not again.writable
+
+
+async def test_an_encrypted_core_whose_key_is_its_authors(pair: Pair) -> None:
+    there = await pair.peer.call("loose", handle="a", seed=SECRET.hex(), compat=True, encryptionKey=SECRET.hex())
+    await pair.peer.call("append", handle="a", blocks=[b.hex() for b in BLOCKS[:5]])
+    core = await pair.store.core(key=there["key"], encryption_key=SECRET)
+    await pair.join()
+
+    assert [await core.get(index, timeout=20) for index in range(5)] == BLOCKS[:5]
+    again = await pair.store.core(key=there["key"], encryption_key=SECRET)
+    assert await again.get(4) == BLOCKS[4]

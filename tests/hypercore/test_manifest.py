@@ -1,13 +1,17 @@
 """Manifests: JavaScript's bytes, keys and signatures."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from linkup_nb.errors import DecodeError, InvalidProof
-from linkup_nb.hypercore.manifest import MAX_LINKED, MAX_SIGNERS, Manifest, Prologue, Signer
+from linkup_nb.hypercore import flat
+from linkup_nb.hypercore.manifest import MAX_LINKED, MAX_SIGNERS, Manifest, Prologue, Signer, verify_bare
+from linkup_nb.hypercore.merkle import Node
+from linkup_nb.hypercore.multisig import MAX_PATCH_NODES
 from linkup_nb.wire.compact import Encoder
-from linkup_nb.wire.keys import KeyPair, discovery_key
+from linkup_nb.wire.keys import KeyPair, discovery_key, namespace
 from tests.hypercore.vectors import BLOCKS, HYPERCORE, KEY, KEY_PAIR, MANIFEST, Log, load
 
 KEYS = [KeyPair.from_seed(bytes([i]) * 32) for i in range(1, 4)]
@@ -93,9 +97,65 @@ def test_nonsense_is_not_a_signature(signature: bytes) -> None:
         MANIFEST.verify(signature, KEY, bytes(32), 1, 0)
 
 
-def test_a_patched_signature_is_refused_by_name() -> None:
-    with pytest.raises(InvalidProof, match="patched"):
-        MANIFEST.verify(b"\x01\x00" + bytes(64) + b"\x02\x00", KEY, bytes(32), 1, 0)
+def _patched(manifest: Manifest, signed: list[tuple[int, int, list[Node]]], first: bool = False) -> bytes:
+    """Signatures of signers over the first so many of `BLOCKS`, with the nodes of their patches over the first 5."""
+    out = Encoder().uint(len(signed))
+    for signer, length, patch in signed:
+        signable = manifest.signable(manifest.key, Log(BLOCKS[:length]).peaks.hash(), length, 0, signer)
+        if first:
+            out.uint(length > 5).uint(signer).raw(KEYS[signer].sign(signable))
+            if length > 5:
+                out.uint(5).uint(length - 5).array(list(range(len(patch))), Encoder.uint)
+        else:
+            out.uint(signer).raw(KEYS[signer].sign(signable)).uint(length - 5)
+    nodes = {node.index: node for _, _, patch in signed for node in patch}
+    return bytes(out.array(list(nodes.values()), lambda to, node: to.uint(node.index).uint(node.size).raw(node.hash)))
+
+
+@pytest.mark.parametrize("version", [0, 1])
+def test_a_signer_of_a_longer_tree_signs_what_it_grew_out_of(version: int) -> None:
+    manifest = Manifest(tuple(Signer(pair.public_key) for pair in KEYS), quorum=2, version=version, allow_patch=True)
+    log, tree = Log(BLOCKS), Log(BLOCKS[:5]).peaks
+    patch = [log.nodes[index] for index in flat.extension(5, 8)]
+    signature = _patched(manifest, [(2, 5, []), (1, 8, patch)], version == 0)
+
+    manifest.verify(signature, manifest.key, tree.hash(), 5, 0, tree.roots)
+
+    false = [node._replace(hash=bytes(32)) for node in patch]
+    for wrong, text in ((false, "not its author's"), (patch[:1], "without node")):
+        with pytest.raises(InvalidProof, match=text):
+            manifest.verify(
+                _patched(manifest, [(2, 5, []), (1, 8, wrong)], version == 0),
+                manifest.key,
+                tree.hash(),
+                5,
+                0,
+                tree.roots,
+            )
+    strict = replace(manifest, allow_patch=False)
+    with pytest.raises(InvalidProof, match="does not allow"):
+        strict.verify(
+            _patched(strict, [(1, 8, patch), (2, 5, [])], version == 0), strict.key, tree.hash(), 5, 0, tree.roots
+        )
+
+
+def test_patches_are_bounded() -> None:
+    manifest = Manifest(tuple(Signer(pair.public_key) for pair in KEYS), quorum=1, allow_patch=True)
+    signature = _patched(manifest, [(0, 8, [Node(index, 1, bytes(32)) for index in range(MAX_PATCH_NODES + 1)])])
+
+    with pytest.raises(InvalidProof, match=f"at most {MAX_PATCH_NODES} nodes"):
+        manifest.verify(signature, manifest.key, bytes(32), 5, 0)
+
+
+def test_a_log_without_a_manifest_is_signed_by_its_key() -> None:
+    log = Log(BLOCKS)
+    signed = namespace("hypercore", [0])[0] + log.peaks.hash() + (8).to_bytes(8, "little") + bytes(8)
+
+    verify_bare(KEY_PAIR.sign(signed), KEY_PAIR.public_key, log.peaks.hash(), 8, 0)
+
+    for signature in (KEY_PAIR.sign(signed + b"x"), b"", log.signature):
+        with pytest.raises(InvalidProof, match="without the manifest"):
+            verify_bare(signature, KEY_PAIR.public_key, log.peaks.hash(), 8, 0)
 
 
 @pytest.mark.parametrize("data", [b"", b"\x04\x00", b"\x01\x00\x01", b"\x00\x00\x03", MANIFEST.encode()[:-1]])

@@ -1,13 +1,7 @@
 """Copying a core: between honest peers, and from peers that lie."""
 
 import asyncio
-import os
-import random
-import signal
-import subprocess
-import sys
 import tempfile
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -16,66 +10,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linkup_nb.errors import (
-    DecodeError,
-    HandshakeError,
     InvalidProof,
+    NotAvailable,
     NotWritable,
-    PeerError,
-    PeerRefused,
     ProtocolError,
+    UsageError,
 )
 from linkup_nb.hypercore import messages as msg
-from linkup_nb.hypercore import replicator
+from linkup_nb.hypercore import peer, replicator
 from linkup_nb.hypercore.core import Core
 from linkup_nb.hypercore.corestore import Corestore
-from linkup_nb.hypercore.manifest import Manifest
-from linkup_nb.hypercore.merkle import Node
-from linkup_nb.hypercore.peer import MAX_BACKLOG, MAX_INVALID, SEGMENT
-from linkup_nb.hypercore.proof import BlockProof, Wanted, prove
-from linkup_nb.hypercore.storage import MAX_LENGTH
-from linkup_nb.swarm.connection import Connection, connect
+from linkup_nb.hypercore.proof import Proof, UpgradeProof, Wanted, prove
+from linkup_nb.swarm.connection import connect
 from linkup_nb.swarm.server import Server, listen
-from tests.hypercore.liar import Liar, Lie
+from tests.hypercore.javascript import at_rest
+from tests.hypercore.liar import HONEST, Victim, cut_off
 from tests.hypercore.vectors import KEY, KEY_PAIR, Log
-
-KILLS = 8  # processes killed in the middle of copying
-HONEST = Log([b"block %d" % index for index in range(40)])
-
-
-class Victim:
-    """A store that takes connections, and the core that it copies."""
-
-    def __init__(self, store: Corestore, core: Core, server: Server, connections: "asyncio.Queue[Connection]") -> None:
-        self.store = store
-        self.core = core
-        self.server = server
-        self.connections = connections
-
-    async def meets(self, log: Log, lie: Lie = lambda data: data, **options: Any) -> tuple[Liar, Connection]:
-        """A liar dials; what it is, and our end of the connection."""
-        liar = Liar(await connect("127.0.0.1", self.server.port), log, lie, **options)
-        return liar, await self.connections.get()
-
-
-@pytest.fixture
-async def victim(tmp_path: Path) -> AsyncIterator[Victim]:
-    async with Corestore(tmp_path / "victim") as store:
-        connections: asyncio.Queue[Connection] = asyncio.Queue()
-
-        def take(connection: Connection) -> None:
-            store.replicate(connection)
-            connections.put_nowait(connection)
-
-        server = await listen("127.0.0.1", 0, take)
-        yield Victim(store, await store.core(key=KEY), server, connections)
-        await server.close()
-
-
-async def cut_off(connection: Connection, kind: type[PeerError], text: str) -> None:
-    """The connection ends, with this as the reason."""
-    await asyncio.wait_for(connection.wait_closed(), 5)
-    assert isinstance(connection.close_reason, kind), connection.close_reason
-    assert text in str(connection.close_reason)
 
 
 async def test_an_honest_peer_is_copied_from(victim: Victim) -> None:
@@ -86,148 +36,6 @@ async def test_an_honest_peer_is_copied_from(victim: Victim) -> None:
 
     assert (await victim.core.audit()).clean
     assert not connection.closed
-
-
-def _block(data: msg.Data, **changes: Any) -> msg.Data:
-    if not data.proof.block:
-        return data
-    return data._replace(proof=data.proof._replace(block=data.proof.block._replace(**changes)))
-
-
-def _upgrade(data: msg.Data, **changes: Any) -> msg.Data:
-    if not data.proof.upgrade:
-        return data
-    return data._replace(proof=data.proof._replace(upgrade=data.proof.upgrade._replace(**changes)))
-
-
-def _nodes(data: msg.Data) -> list[Node]:
-    return [node._replace(hash=bytes(32)) for node in data.proof.block.nodes] if data.proof.block else []
-
-
-def _manifest(data: msg.Data) -> msg.Data:
-    return data._replace(manifest=Manifest.of(b"x" * 32) if data.manifest else None)
-
-
-@pytest.mark.parametrize(
-    ("lie", "text"),
-    [
-        (lambda data: _block(data, value=b"forged"), "does not have the hash"),
-        (lambda data: _block(data, nodes=_nodes(data)), "does not have the hash"),
-        (
-            lambda data: _block(
-                data, nodes=[*data.proof.block.nodes, Node(1, 1, bytes(32))] if data.proof.block else 0
-            ),
-            "path",
-        ),
-        (lambda data: _block(data, index=3), "asked for 7, got 3"),
-        (lambda data: _block(data, index=2**53 - 1), "asked for 7, got 9007199254740991"),
-        (lambda data: data._replace(fork=5), "fork 5"),
-        (lambda data: _upgrade(data, start=2**53 - 1), "asked for an upgrade"),
-        (lambda data: _upgrade(data, length=41), "asked for an upgrade"),
-        (lambda data: _upgrade(data, nodes=[]), "ends at length 0"),
-        (
-            lambda data: _upgrade(data, nodes=[Node(31, 2**53 - 1, bytes(32)), Node(71, 1, bytes(32))]),
-            "not its author's",
-        ),
-        (lambda data: _upgrade(data, signature=bytes(68)), "where 1 must sign"),
-        (lambda data: _upgrade(data, signature=b"\x01\x00" + bytes(66)), "not its author's"),
-        (_manifest, "not that of this log's key"),
-        (lambda data: data._replace(request=data.request + 1000), "which was not made"),
-    ],
-)
-async def test_a_false_answer_is_not_kept_and_its_peer_is_cut_off(victim: Victim, lie: Lie, text: str) -> None:
-    _, connection = await victim.meets(HONEST, lie)
-    asked = asyncio.create_task(victim.core.get(7, timeout=5))
-
-    await cut_off(connection, PeerError, text)
-
-    assert not await victim.core.has(7)
-    _, honest = await victim.meets(HONEST)
-    assert await asked == b"block 7"
-    assert (await victim.core.audit()).clean
-    assert not honest.closed
-
-
-@pytest.mark.parametrize(
-    ("message", "kind", "text"),
-    [
-        (msg.Sync(0, 2**53 - 1, 0), PeerRefused, "at most 2147483648 blocks, not 9007199254740991"),
-        (msg.Range(0, 2**53 - 1), PeerRefused, "blocks up to"),
-        (msg.Range(MAX_LENGTH, 1), PeerRefused, "blocks up to"),
-        (msg.Range(2**53 - 1, 1, drop=True), PeerRefused, "blocks up to"),
-        (msg.Bitfield(0, bytes(SEGMENT // 8 + 4)), PeerRefused, "at most 2097152 blocks"),
-        (msg.Bitfield(MAX_LENGTH, bytes(4)), PeerRefused, "beyond"),
-        (msg.Bitfield(7, bytes(4)), ProtocolError, "no multiple of 32"),
-        (msg.Want(0, 2**22), ProtocolError, "power of two"),
-        (msg.Want(32, 33), ProtocolError, "power of two"),
-        (msg.Want(33, 32), ProtocolError, "power of two"),
-        (msg.NoData(999), ProtocolError, "request 999"),
-    ],
-    ids=str,
-)
-async def test_an_impossible_message_cuts_its_peer_off(
-    victim: Victim, message: msg.Message, kind: type[PeerError], text: str
-) -> None:
-    liar, connection = await victim.meets(HONEST)
-
-    liar.send(message)
-
-    await cut_off(connection, kind, text)
-
-
-@pytest.mark.parametrize(("type", "payload", "kind"), [(77, b"", ProtocolError), (3, b"\x01", DecodeError)])
-async def test_bytes_that_are_no_message_cut_their_peer_off(
-    victim: Victim, type: int, payload: bytes, kind: type[PeerError]
-) -> None:
-    liar, connection = await victim.meets(HONEST)
-
-    liar.send_raw(type, payload)
-
-    await cut_off(connection, kind, "")
-
-
-async def test_who_does_not_know_the_key_learns_nothing(victim: Victim) -> None:
-    liar, connection = await victim.meets(HONEST, secret=b"guess" * 6 + b"..")
-
-    await cut_off(connection, HandshakeError, "does not know the key")
-    assert liar.heard == []
-
-
-async def test_requests_for_what_is_not_here_are_refused(victim: Victim) -> None:
-    liar, connection = await victim.meets(HONEST)
-    await victim.core.get(3, timeout=5)
-
-    liar.send(msg.Request(1, 0, Wanted(block=(4, 0))))
-    assert await liar.hears(msg.NoData) == msg.NoData(1, msg.Refusal.NOT_AVAILABLE)
-    liar.send(msg.Request(2, 9, Wanted(upgrade=(0, 3))))
-    assert await liar.hears(msg.NoData) == msg.NoData(2, msg.Refusal.NOT_AVAILABLE)
-    liar.send(msg.Request(3, 0, Wanted(upgrade=(0, 2**53 - 1))))
-    assert await liar.hears(msg.NoData) == msg.NoData(3, msg.Refusal.INVALID_REQUEST)
-    assert not connection.closed
-
-
-async def test_who_only_asks_the_impossible_is_cut_off(victim: Victim) -> None:
-    liar, connection = await victim.meets(HONEST)
-    await victim.core.get(3, timeout=5)
-
-    for number in range(1, MAX_INVALID + 2):
-        liar.send(msg.Request(number, 0, Wanted(upgrade=(0, 2**40))))
-
-    await cut_off(connection, PeerRefused, "over 64 requests that no log can answer")
-
-
-async def test_who_asks_without_end_and_reads_nothing_is_cut_off(victim: Victim) -> None:
-    author = await victim.store.core(key_pair=KEY_PAIR)
-    await author.append([bytes(100_000)] * 10)
-    liar, connection = await victim.meets(Log([]))
-    await liar.hears(msg.Sync)
-    reader = liar._channels.connection
-    reader._transport.pause_reading()  # type: ignore[attr-defined]
-
-    for number in range(1, 2 * MAX_BACKLOG):
-        liar.send(msg.Request(number, 0, Wanted(block=(number % 10, 0))))
-
-    await cut_off(connection, PeerRefused, "over 4096 requests")
 
 
 async def test_a_peer_that_promises_and_does_not_send_is_replaced(
@@ -243,6 +51,132 @@ async def test_a_peer_that_promises_and_does_not_send_is_replaced(
     assert await asked == b"block 5"
     assert not silent.closed
     assert not honest.closed
+
+
+async def test_a_get_that_is_given_up_is_cancelled(victim: Victim) -> None:
+    liar, connection = await victim.meets(HONEST, lambda data: None if data.proof.block else data)
+
+    with pytest.raises(NotAvailable):
+        await victim.core.get(7, timeout=0.2)
+
+    cancelled = await liar.hears(msg.Cancel)
+    asked = [heard for heard in liar.heard if isinstance(heard, msg.Request) and heard.wanted.block]
+    assert [msg.Cancel(request.id) for request in asked] == [cancelled]
+    liar.lie = lambda data: data
+    liar.send(msg.NoData(asked[0].id))  # it was on its way
+    assert await victim.core.get(7, timeout=5) == b"block 7"
+    assert not connection.closed
+
+
+async def test_a_download_that_is_given_up_is_cancelled_and_what_others_want_is_not(victim: Victim) -> None:
+    liar, _ = await victim.meets(HONEST, lambda data: None if data.proof.block else data)
+    await victim.core.update(timeout=5)
+    download = await victim.core.download(0, 3)
+    other = await victim.core.download(2, 4)
+
+    download.cancel()
+
+    cancelled = {(await liar.hears(msg.Cancel)), (await liar.hears(msg.Cancel))}
+    blocks = {r.id: r.wanted.block[0] for r in liar.heard if isinstance(r, msg.Request) and r.wanted.block}
+    assert {blocks[cancel.request] for cancel in cancelled if isinstance(cancel, msg.Cancel)} == {0, 1}
+    other.cancel()
+
+
+async def test_answers_to_cancelled_requests_are_expected_for_so_long(
+    victim: Victim, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peer, "MAX_ABANDONED", 2)
+    liar, connection = await victim.meets(HONEST, lambda data: None if data.proof.block else data)
+    numbers = []
+    for index in range(4):
+        with pytest.raises(NotAvailable):
+            await victim.core.get(index, timeout=0.1)
+        cancel = await liar.hears(msg.Cancel)
+        assert isinstance(cancel, msg.Cancel)
+        numbers.append(cancel.request)
+
+    liar.send(msg.NoData(numbers[3]))
+    liar.send(msg.NoData(numbers[0]))
+
+    await cut_off(connection, ProtocolError, f"request {numbers[0]}")
+
+
+async def test_what_a_peer_cancels_is_not_sent(victim: Victim) -> None:
+    author = await victim.store.core(key_pair=KEY_PAIR)
+    await author.append([bytes(100_000)] * 10)
+    liar, _ = await victim.meets(Log([]))
+    await liar.hears(msg.Range)
+    transport = liar._channels.connection._transport  # type: ignore[attr-defined]
+    transport.pause_reading()
+
+    for number in range(1, 400):
+        liar.send(msg.Request(number, 0, Wanted(block=(number % 10, 0))))
+    for number in range(1, 400):
+        liar.send(msg.Cancel(number))
+    liar.send(msg.Request(500, 0, Wanted(block=(0, 0))))
+    await asyncio.sleep(0)
+    transport.resume_reading()
+
+    answers: list[int] = []
+    while not answers or answers[-1] != 500:
+        answer = await liar.hears(msg.Data)
+        assert isinstance(answer, msg.Data)
+        answers.append(answer.request)
+    assert len(answers) < 300
+
+
+async def test_a_byte_is_found_by_one_request(victim: Victim) -> None:
+    large = Log([b"%d" % index * 7 for index in range(3000)])
+    liar, _ = await victim.meets(large)
+    await victim.core.update(timeout=5)
+    sizes = [len(block) for block in large.blocks]
+
+    for index in (0, 1, 2047, 2048, 2500, 2999):
+        assert await victim.core.seek(sum(sizes[:index]) + 3, timeout=5) == (index, 3)
+
+    seeks = [heard for heard in liar.heard if isinstance(heard, msg.Request) and heard.wanted.seek]
+    assert len(seeks) <= 6
+    assert sum(isinstance(heard, msg.Request) and bool(heard.wanted.hash) for heard in liar.heard) == len(seeks)
+
+
+async def test_a_byte_of_the_past_is_found_though_its_tree_is_not_here(victim: Victim) -> None:
+    large = Log([b"%d" % index * 7 for index in range(3000)])
+    _, connection = await victim.meets(large)
+    await victim.core.update(timeout=5)
+    sizes = [len(block) for block in large.blocks]
+
+    async with await victim.core.checkout(1001) as past:
+        with pytest.raises(NotAvailable, match="to tell its size"):
+            _ = past.byte_length
+        assert await past.seek(sum(sizes[:1000]) + 1, timeout=5) == (1000, 1)
+        assert past.byte_length == sum(sizes[:1001])
+        assert await past.seek(past.byte_length) == (1001, 0)
+        with pytest.raises(UsageError, match="byte"):
+            await past.seek(sum(sizes))
+
+    assert not connection.closed
+
+
+async def test_a_core_that_nobody_uses_is_put_away_and_opened_again_on_demand(tmp_path: Path) -> None:
+    async with Corestore(tmp_path / "a") as here, Corestore(tmp_path / "b") as there:
+        author, reader, server = await _copied(here, there, 100)
+        key = author.key
+        await author.close()
+        assert await reader.get(5, timeout=5) == b"5"
+        assert list(here._open_logs) == [key]
+
+        await reader.close()
+        await at_rest(here, there)
+
+        async with await there.core(key=key) as again:
+            await again.clear(0, 100)
+            assert await again.get(50, timeout=5) == b"50"
+        await at_rest(here, there)
+        async with await here.core(key=key) as author, await there.core(key=key) as again:
+            assert author.writable
+            await author.append(b"100")
+            assert await again.get(100, timeout=5) == b"100"
+        await server.close()
 
 
 async def test_requests_are_spread_over_peers(victim: Victim) -> None:
@@ -277,6 +211,43 @@ async def test_two_signed_histories_freeze_the_core_and_are_its_evidence(victim:
         assert (await store.core(key=KEY)).conflict == (ours, theirs)
 
 
+async def test_two_histories_of_one_author_freeze_both_who_have_one(tmp_path: Path) -> None:
+    async with Corestore(tmp_path / "a", bytes(32)) as here, Corestore(tmp_path / "b", bytes(32)) as there:
+        server = await listen("127.0.0.1", 0, here.replicate)
+        cores = [await store.core(name="log") for store in (here, there)]
+        conflicts: asyncio.Queue[Any] = asyncio.Queue()
+        for number, core in enumerate(cores):
+            core.on("conflict", lambda *_: conflicts.put_nowait(None))
+            await core.append([b"%d of %d" % (index, number) for index in range(3 + number)])
+        there.replicate(await connect("127.0.0.1", server.port))
+
+        for _ in cores:
+            await asyncio.wait_for(conflicts.get(), 5)
+
+        assert [core.conflict is not None for core in cores] == [True, True]
+        await server.close()
+
+
+async def test_an_author_whose_store_was_put_back_gets_his_own_blocks_from_peers(tmp_path: Path) -> None:
+    async with Corestore(tmp_path / "a", bytes(32)) as here, Corestore(tmp_path / "b") as there:
+        author, reader, server = await _copied(here, there, 10)
+        key = author.key
+        await server.close()
+    async with Corestore(tmp_path / "restored", bytes(32)) as here, Corestore(tmp_path / "b") as there:
+        server = await listen("127.0.0.1", 0, here.replicate)
+        author, reader = await here.core(name="log"), await there.core(key=key)
+        assert (author.key, author.writable) == (key, True)
+        there.replicate(await connect("127.0.0.1", server.port))
+        await _follows(reader, author)
+
+        assert await author.get(9, timeout=5) == b"9"
+        await author.append(b"10")
+
+        assert await reader.get(10, timeout=5) == b"10"
+        assert (author.fork, reader.conflict, author.conflict) == (0, None, None)
+        await server.close()
+
+
 async def test_an_author_whose_core_is_frozen_appends_no_more(victim: Victim) -> None:
     author = await victim.store.core(key_pair=KEY_PAIR)
     await author.append([b"one", b"two"])
@@ -291,66 +262,75 @@ async def test_an_author_whose_core_is_frozen_appends_no_more(victim: Victim) ->
         await author.append(b"three")
 
 
-async def test_what_was_not_asked_for_is_not_taken(victim: Victim) -> None:
-    def more(data: msg.Data) -> msg.Data:
-        if data.proof.hash or data.proof.block:
-            return data
-        return data._replace(proof=data.proof._replace(block=BlockProof(0, b"block 0", [])))
-
-    _, connection = await victim.meets(HONEST, more)
-
-    await cut_off(connection, InvalidProof, "asked for nothing, got 0")
-
-
-READER = """
-import asyncio, sys
-from linkup_nb.hypercore.corestore import Corestore
-from linkup_nb.swarm.connection import connect
-
-async def main():
-    async with Corestore(sys.argv[1]) as store:
-        core = await store.core(key=sys.argv[3])
-        core.on("download", lambda index: index % 100 == 0 and print(index, flush=True))
-        store.replicate(await connect("127.0.0.1", int(sys.argv[2])))
-        await core.update()
-        await (await core.download()).done()
-        print("done", flush=True)
-
-asyncio.run(main())
-"""
+async def _copied(here: Corestore, there: Corestore, blocks: int) -> tuple[Core, Core, Server]:
+    """A core with some blocks, and a whole copy of it over a connection."""
+    server = await listen("127.0.0.1", 0, here.replicate)
+    author = await here.core(name="log")
+    await author.append([b"%d" % index for index in range(blocks)])
+    reader = await there.core(key=author.key)
+    there.replicate(await connect("127.0.0.1", server.port))
+    assert await reader.update(timeout=5)
+    await (await reader.download()).done(timeout=10)
+    return author, reader, server
 
 
-def _killed_reader(folder: Path, port: int, key: str, lines: int) -> bool:
-    """Run the reader and kill it after some lines; whether it had everything."""
-    command = [sys.executable, "-c", READER, str(folder), str(port), key]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        said = [process.stdout.readline() for _ in range(lines)]
-        os.kill(process.pid, signal.SIGKILL)
-        said += process.stdout.readlines()
-    return "done\n" in said
+async def _follows(author: Core, reader: Core) -> None:
+    async with asyncio.timeout(5):
+        while (reader.fork, reader.length) != (author.fork, author.length):
+            await reader._log.changed()
 
 
-async def test_a_killed_reader_keeps_what_is_true_and_goes_on(victim: Victim, tmp_path: Path) -> None:
-    author = await victim.store.core(name="log")
-    await author.append([b"%d" % index * 20 for index in range(3000)])
-    rolls = random.Random(3)
-    for _ in range(KILLS):
-        lines = rolls.randrange(1, 6)
-        port = victim.server.port
-        finished = await asyncio.to_thread(_killed_reader, tmp_path / "copy", port, author.key.hex(), lines)
-        async with Corestore(tmp_path / "copy") as store:
-            copy = await store.core(key=author.key)
-            audit = await copy.audit()
-            assert audit.clean
-            if finished:
-                break
-    async with Corestore(tmp_path / "copy") as store:
-        copy = await store.core(key=author.key)
-        store.replicate(await connect("127.0.0.1", victim.server.port))
-        await copy.update(timeout=5)
-        await (await copy.download()).done(timeout=10)
-        assert [block async for block in copy.read_stream()] == [b"%d" % index * 20 for index in range(3000)]
+@pytest.mark.parametrize(
+    ("blocks", "cut", "more"),
+    [(1024, 1023, 1), (1024, 1, 1023), (1000, 999, 1), (1000, 700, 5), (300, 299, 2000), (8, 8, 8), (5, 0, 7)],
+)
+async def test_blocks_from_before_a_cut_are_not_fetched_again(tmp_path: Path, blocks: int, cut: int, more: int) -> None:
+    async with Corestore(tmp_path / "a") as here, Corestore(tmp_path / "b") as there:
+        author, reader, server = await _copied(here, there, blocks)
+        told: list[tuple[int, int]] = []
+        reader.on("truncate", lambda *details: told.append(details))
+
+        await author.truncate(cut)
+        await author.append([b"new %d" % index for index in range(more)])
+        await _follows(author, reader)
+
+        assert told[-1][1] == 1
+        assert min(length for length, _ in told) == cut
+        assert await reader.has(0, cut)
+        await (await reader.download()).done(timeout=10)
+        assert [block async for block in reader.read_stream()] == [block async for block in author.read_stream()]
+        assert (await reader.audit()).clean
+        await server.close()
+
+
+async def test_a_copy_is_emptied_when_its_author_empties_the_core(tmp_path: Path) -> None:
+    async with Corestore(tmp_path / "a") as here, Corestore(tmp_path / "b") as there:
+        author, reader, server = await _copied(here, there, 10)
+
+        await author.truncate(0)
+        await _follows(author, reader)
+
+        assert (reader.fork, reader.length, reader.contiguous_length) == (1, 0, 0)
+        assert not await reader.update(timeout=5)
+        await author.append(b"again")
+        assert await reader.get(0, timeout=5) == b"again"
+        assert (await reader.audit()).clean
+        await server.close()
+
+
+async def test_who_only_says_that_a_core_was_emptied_is_not_believed(victim: Victim) -> None:
+    liar, connection = await victim.meets(HONEST)
+    await victim.core.get(39, timeout=5)
+
+    liar.answering = False
+    liar.send(msg.Sync(7, 0, 40))
+    request = await liar.hears(msg.Request)
+    while not (isinstance(request, msg.Request) and request.fork == 7):
+        request = await liar.hears(msg.Request)
+    liar.send(msg.Data(request.id, 7, Proof(upgrade=UpgradeProof(0, 0, [], [], HONEST.signature))))
+
+    await cut_off(connection, InvalidProof, "not its author's")
+    assert (victim.core.length, victim.core.fork) == (40, 0)
 
 
 async def test_blocks_appended_after_a_hole_are_told(victim: Victim) -> None:

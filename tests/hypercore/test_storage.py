@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from linkup_nb.errors import StoreError, StoreInUse, StoreVersion
+from linkup_nb.hypercore import writer
 from linkup_nb.hypercore.merkle import Node
-from linkup_nb.hypercore.storage import PENDING_HIGH_WATER, VERSION, Head, Store
+from linkup_nb.hypercore.storage import PENDING_HIGH_WATER, VERSION, Store
+from linkup_nb.hypercore.writer import Head
 
 OPEN = """
 import asyncio, pathlib, sys
@@ -94,6 +96,27 @@ async def test_commits_that_overlap_are_all_written(folder: Path) -> None:
     await store.close()
 
 
+async def test_the_log_of_writes_does_not_grow_without_end(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "CHECKPOINT", 256 * 1024)
+    monkeypatch.setattr(writer, "BULK_CHECKPOINT", 1024 * 1024)
+    monkeypatch.setattr(writer, "MAX_LOG", 4 * 1024 * 1024)
+    store = Store.open(folder)
+    core = (await store.add_core(b"d", b"k")).id
+    log = folder / "logs.sqlite3-wal"
+
+    for index in range(40):
+        store.put_blocks(core, index, [bytes([index]) * 500_000])
+        await store.commit()
+        assert log.stat().st_size < writer.MAX_LOG + 1024 * 1024
+    for index in range(40, 200):
+        store.put_blocks(core, index, [bytes([index]) * 5_000])
+        await store.commit(durable=True)
+
+    assert log.stat().st_size < writer.BULK_CHECKPOINT
+    assert [store.block(core, index) for index in range(40)] == [bytes([index]) * 500_000 for index in range(40)]
+    await store.close()
+
+
 async def test_a_second_process_is_told_who_has_the_store(folder: Path) -> None:
     store = Store.open(folder)
     said = open_elsewhere(folder)
@@ -144,15 +167,15 @@ async def test_a_full_disk_loses_nothing_and_can_be_written_once_there_is_room(f
     core = (await store.add_core(b"d", b"k")).id
     store.put_blocks(core, 0, [b"kept"])
     await store.flush()
-    pages = store._writer.execute("PRAGMA page_count").fetchone()[0]
-    store._writer.execute(f"PRAGMA max_page_count = {pages}")
+    pages = store._writer.connection.execute("PRAGMA page_count").fetchone()[0]
+    store._writer.connection.execute(f"PRAGMA max_page_count = {pages}")
 
     store.put_blocks(core, 1, [bytes(100_000)])
     with pytest.raises(StoreError, match=r"disk .* is full"):
         await store.commit()
 
     assert (store.block(core, 0), store.block(core, 1)) == (b"kept", None)
-    store._writer.execute(f"PRAGMA max_page_count = {pages + 1000}")
+    store._writer.connection.execute(f"PRAGMA max_page_count = {pages + 1000}")
     store.put_blocks(core, 1, [bytes(100_000)])
     await store.commit()
     assert store.block(core, 1) == bytes(100_000)

@@ -31,7 +31,12 @@ class Log:
         self.peaks = Peaks()
         self.peaks.append(blocks)
         self.nodes = {node.index: node for node in self.peaks.added}
-        self.signature = MANIFEST.sign(KEY_PAIR, KEY, self.peaks.hash(), len(blocks), fork)
+        self.signature = self.sign(self.peaks, fork)
+
+    @staticmethod
+    def sign(peaks: Peaks, fork: int = 0) -> bytes:
+        """The author's signature of a tree."""
+        return MANIFEST.sign(KEY_PAIR, KEY, peaks.hash(), peaks.length, fork)
 
     def find(self, index: int) -> Node | None:
         return self.nodes.get(index)

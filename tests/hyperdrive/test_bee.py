@@ -101,7 +101,9 @@ async def test_a_core_of_something_else_is_not_a_bee(bee: Bee) -> None:
 
 keys = st.integers(0, 60).map(lambda number: b"k%02d" % number)
 steps = st.lists(
-    st.tuples(st.just("put"), keys) | st.tuples(st.just("del"), keys) | st.tuples(st.just("batch"), st.lists(keys)),
+    st.tuples(st.just("put"), keys)
+    | st.tuples(st.just("del"), keys)
+    | st.tuples(st.just("batch"), st.lists(st.tuples(keys, st.booleans()))),
     max_size=90,
 )
 
@@ -127,10 +129,7 @@ async def _compare(folder: Path, all_steps: list[tuple[str, Any]], data: st.Data
             elif step == "del":
                 assert await bee.delete(argument) == (plain.pop(argument, None) is not None)
             else:
-                async with bee.batch() as batch:
-                    for key in argument:
-                        await batch.put(key, value)
-                        plain[key] = value
+                await _batch(bee, argument, value, plain, versions)
             versions[bee.version] = dict(plain)
         fresh = Bee(core)
         assert [(entry.key, entry.value) async for entry in fresh.range()] == sorted(plain.items())
@@ -139,14 +138,38 @@ async def _compare(folder: Path, all_steps: list[tuple[str, Any]], data: st.Data
             assert entry
             assert entry.value == plain[key]
         await _check_ranges(fresh, plain, data)
+        assert sorted(versions.keys() | {1}) == list(range(max(bee.version, 1) + 1))
+        for version, past in versions.items():
+            assert [(entry.key, entry.value) async for entry in fresh.checkout(version).range()] == sorted(past.items())
         version = data.draw(st.sampled_from(sorted(versions)))
         past = versions[version]
-        assert [(entry.key, entry.value) async for entry in fresh.checkout(version).range()] == sorted(past.items())
         changed = [(d.key, d.before and d.before.value, d.after and d.after.value) async for d in fresh.diff(version)]
         names = sorted(past.keys() | plain.keys())
         differing = {key for key, before, after in changed if before != after}
         assert differing == {key for key in names if past.get(key) != plain.get(key)}
         assert all((before, after) == (past.get(key), plain.get(key)) for key, before, after in changed)
+
+
+async def _batch(
+    bee: Bee,
+    changes: list[tuple[bytes, bool]],
+    value: bytes,
+    plain: dict[bytes, bytes],
+    versions: dict[int, dict[bytes, bytes]],
+) -> None:
+    version = max(bee.version, 1)
+    async with bee.batch() as batch:
+        for key, put in changes:
+            if put:
+                await batch.put(key, value)
+                plain[key] = value
+            elif not await batch.delete(key):
+                assert key not in plain
+                continue
+            else:
+                del plain[key]
+            version += 1
+            versions[version] = dict(plain)
 
 
 async def _check_ranges(bee: Bee, plain: dict[bytes, bytes], data: st.DataObject) -> None:

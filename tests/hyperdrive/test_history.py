@@ -7,7 +7,7 @@ import pytest
 
 from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.hyperdrive.drive import Drive
-from linkup_nb.hyperdrive.history import MAX_COMPARED, Event, Operation
+from linkup_nb.hyperdrive.history import Changes, Event, Operation
 
 
 @pytest.fixture
@@ -93,50 +93,59 @@ async def test_bisecting_finds_where_something_began_in_few_steps(drive: Drive, 
     assert await drive.bisect(lambda past: False) is None
 
 
-async def test_texts_are_compared_by_lines(drive: Drive) -> None:
-    await drive.put("/notes.txt", b"one\ntwo\nthree\n")
-    await drive.put("/notes.txt", b"one\n2\nthree\n")
+async def test_bisecting_finds_the_change_inside_of_a_batch(drive: Drive) -> None:
+    for _ in range(3):
+        async with drive.batch() as batch:
+            for index in range(40):
+                await batch.put(f"/{index * 7 % 40}", b"%d" % index)
+        async with drive.batch() as batch:
+            for index in range(30):
+                await batch.delete(f"/{index}")
 
-    comparison = await drive.compare("/notes.txt", 2, 3)
+    async def has_both(past: Drive) -> bool:
+        return await past.exists("/31") and await past.exists("/39")
 
-    assert not comparison.same
-    assert comparison.lines[2:] == ("@@ -1,3 +1,3 @@", " one", "-two", "+2", " three")
-    assert "is the same" in str(await drive.compare("/notes.txt", 2, 2))
-
-
-@pytest.mark.parametrize(
-    ("path", "before", "after", "removed", "added"),
-    [
-        ("/t.csv", b"a,b\n1,2\n3,4\n3,4\n", b'a,b\n3,4\n5,"6"\n', ("1, 2", "3, 4"), ("5, 6",)),
-        ("/t.jsonl", b'{"a":1,"b":2}\n{"c":3}\n', b'{"b": 2, "a": 1}\n{"c":4}\n', ('{"c": 3}',), ('{"c": 4}',)),
-    ],
-)
-async def test_tables_are_compared_by_rows(
-    drive: Drive, path: str, before: bytes, after: bytes, removed: tuple[str, ...], added: tuple[str, ...]
-) -> None:
-    await drive.put(path, before)
-    await drive.put(path, after)
-
-    comparison = await drive.compare(path, 2, 3)
-
-    assert (comparison.removed, comparison.added, comparison.lines) == (removed, added, ())
+    assert await drive.bisect(has_both) == 1 + 34
+    for event in [event async for event in drive.history("/")]:
+        assert await drive[event.version].exists(event.path) == (event.operation is Operation.PUT)
 
 
-@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"x" * (MAX_COMPARED + 1)], ids=["bytes", "too large"])
-async def test_the_rest_is_compared_by_size_and_hash(drive: Drive, content: bytes) -> None:
-    await drive.put("/file", b"short")
-    await drive.put("/file", content)
+async def test_all_of_a_history_or_of_a_diff_is_awaited_at_once(drive: Drive) -> None:
+    await _changes(drive)
 
-    comparison = await drive.compare("/file", 2, 3)
+    history, diff = await drive.history("/a/x"), await drive.diff(3, 6, "/a")
 
-    assert (comparison.before.size, comparison.after.size, comparison.lines) == (5, len(content), ())
-    assert str(comparison) == f"/file: 5 bytes became {len(content)}"
+    assert [event.version for event in history] == [2, 4, 6, 7]
+    assert [(change.path, change.after) for change in diff] == [
+        ("/a/link", await drive.entry("/a/link")),
+        ("/a/x", None),
+    ]
+    assert isinstance(history, Changes)
 
 
-async def test_a_file_that_began_between_the_versions(drive: Drive) -> None:
-    await drive.put("/other", b"")
-    await drive.put("/new.txt", b"hello\n")
+async def test_each_has_a_repr_of_one_line(drive: Drive) -> None:
+    await _changes(drive)
+    history, diff = await drive.history("/a/x"), await drive.diff(2, 6)
+    entry = await drive.entry("/a/link")
 
-    comparison = await drive.compare("/new.txt", 2, 3)
+    assert repr(drive.diff(2, 6)) == f"Diff('/' of {drive!r}, version 2 to version 6)"
+    assert repr(drive.history("/a/x")) == f"History('/a/x' of {drive!r})"
+    assert repr(history[1]) == "Event(version 4, put '/a/x', 1 → 3 bytes)"
+    assert repr(history[2]) == "Event(version 6, delete '/a/x', 3 bytes less)"
+    assert repr(entry) == "Entry('/a/link', version 5, a link to 'x')"
+    assert [repr(change) for change in diff] == [
+        "Change('/a/link' is new: Entry('/a/link', version 5, a link to 'x'))",
+        "Change('/a/x' is gone: Entry('/a/x', version 2, 1 bytes))",
+        "Change('/b' is new: Entry('/b', version 3, 2 bytes))",
+    ]
+    assert repr(Changes(history * 3)).endswith(", … and 7 more)")
 
-    assert (comparison.before.size, comparison.lines[-1]) == (None, "+hello")
+
+async def test_a_path_that_fills_the_screen_is_cut_in_a_repr(drive: Drive) -> None:
+    await drive.put("/" + "x" * 4000 + "\u202e", b"")
+    [event] = await drive.history()
+    [change] = await drive.diff(1)
+
+    for thing in (event, change, change.after):
+        assert len(repr(thing)) < 600
+        assert "\u202e" not in repr(thing)

@@ -1,18 +1,32 @@
 """A drive over HTTP: what a browser gets, and what it must not."""
 
 import asyncio
+import html
+import json
+import os
+import re
+import sys
+import tracemalloc
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urljoin, urlsplit
 
 import pytest
 
 from linkup_nb.errors import UsageError
 from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.hyperdrive.drive import Drive
-from linkup_nb.hyperdrive.serve import DriveServer, serve
+from linkup_nb.hyperdrive.serve import MAX_ANSWERS, MAX_BODY, MAX_HEADER, MAX_PARAMETERS, DriveServer, serve
+from linkup_nb.swarm.connection import Connection, connect
+from linkup_nb.swarm.server import Server, listen
+from tests.hypercore.javascript import javascript
 
 DATA = bytes(range(256)) * 1000
+BIG = bytes(range(250)) * 16_000  # more than the buffers of a socket hold
+JUPYTER_TOKEN = "a-token-for-tests"
+PATIENCE = 60.0  # seconds
 
 
 class Answer(NamedTuple):
@@ -22,17 +36,45 @@ class Answer(NamedTuple):
 
 
 async def ask(server: DriveServer, target: str, method: str = "GET", **headers: str) -> Answer:
-    """One request, byte for byte as given; `{token}` in the target is the server's."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-    given = {"Host": f"127.0.0.1:{server.port}", "Connection": "close"}
+    """One request; `{token}` in the target is the server's."""
+    return await request(server.port, target.replace("{token}", server.token or ""), method, **headers)
+
+
+async def request(port: int, target: str, method: str = "GET", **headers: str) -> Answer:
+    """One request to a port of this computer, byte for byte as given."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    given = {"Host": f"127.0.0.1:{port}", "Connection": "close"}
     given |= {name.replace("_", "-"): value for name, value in headers.items()}
-    lines = [f"{method} {target.replace('{token}', server.token or '')} HTTP/1.1"]
+    lines = [f"{method} {target} HTTP/1.1"]
     lines += [f"{name}: {value}" for name, value in given.items()]
     writer.write("\r\n".join([*lines, "", ""]).encode())
     head, _, body = (await asyncio.wait_for(reader.read(), 10)).partition(b"\r\n\r\n")
     writer.close()
     status, *rest = head.decode().split("\r\n")
     return Answer(int(status.split()[1]), {n.lower(): v for n, v in (line.split(": ", 1) for line in rest)}, body)
+
+
+@asynccontextmanager
+async def jupyter_server(folder: Path, prefix: str) -> AsyncIterator[int]:
+    """The port of a Jupyter server of its own, at this path, as a hub starts it."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "jupyter_server", "--allow-root", "--ServerApp.port=0", "--ip=127.0.0.1"),
+        *(f"--ServerApp.base_url={prefix}", "--ServerApp.allow_remote_access=True", "--no-browser"),
+        *(f"--ServerApp.root_dir={folder}", f"--IdentityProvider.token={JUPYTER_TOKEN}"),
+        *("--ServerApp.jpserver_extensions=jupyter_server_proxy=True",),
+        env={**os.environ, "HOME": str(folder), "JUPYTER_RUNTIME_DIR": str(folder), "JUPYTER_CONFIG_DIR": str(folder)},
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        assert process.stderr
+        info = folder / f"jpserver-{process.pid}.json"
+        async with asyncio.timeout(PATIENCE):
+            while not info.exists():  # it tells so after each line that it writes about its start
+                assert await process.stderr.readline(), "the server ended"
+            yield int(json.loads(info.read_text())["port"])
+    finally:
+        process.terminate()
+        await process.communicate()
 
 
 @pytest.fixture
@@ -151,21 +193,27 @@ async def test_a_foreign_host_is_refused(server: DriveServer, host: str) -> None
 
 
 async def test_what_peers_put_into_pages_does_not_run(server: DriveServer, drive: Drive) -> None:
-    await drive.put("/folder/<img src=x onerror=alert(1)>", b"")
+    for name in ("<img src=x onerror=alert(1)>", "javascript:alert(1)", "evil\u202efdp.exe"):
+        await drive.put(f"/folder/{name}", b"")
     page = await ask(server, "/page.html?token={token}")
     listing = await ask(server, "/folder/?token={token}")
 
-    assert page.headers["content-security-policy"].startswith("sandbox;")
+    assert page.headers["content-security-policy"].startswith("sandbox allow-downloads; default-src 'none';")
     assert page.headers["x-content-type-options"] == "nosniff"
     assert b"<img" not in listing.body
     assert b"data.bin" in listing.body
+    assert 'href="javascript:' not in listing.body.decode()
+    assert "\u202e" not in listing.body.decode()
 
 
 async def test_a_folder_lists_with_links_that_work(server: DriveServer) -> None:
     listing = (await ask(server, "/?token={token}")).body.decode()
 
-    assert 'href="/folder?token=' in listing
-    assert b"data.bin" in (await ask(server, "/folder?token={token}")).body
+    assert f'href="./folder?token={server.token}"' in listing
+    assert (
+        f'href="./folder/data.bin?token={server.token}"' in (await ask(server, "/folder?token={token}")).body.decode()
+    )
+    assert f'href="./data.bin?token={server.token}"' in (await ask(server, "/folder/?token={token}")).body.decode()
     assert server.url == f"http://127.0.0.1:{server.port}/?token={server.token}"
 
 
@@ -174,10 +222,325 @@ async def test_a_taken_port_is_said_to_be_taken(server: DriveServer, drive: Driv
         await serve(drive, port=server.port)
 
 
-async def test_behind_a_hub_the_address_goes_through_its_proxy(
-    server: DriveServer, monkeypatch: pytest.MonkeyPatch
+async def test_a_token_that_is_none_is_refused(drive: Drive) -> None:
+    with pytest.raises(UsageError, match="token=False"):
+        await serve(drive, token="")
+
+
+async def test_without_a_token_everybody_here_is_let_in(drive: Drive) -> None:
+    server = await serve(drive, token=False)
+
+    answer = await ask(server, "/noext")
+    assert (answer.status, answer.headers["cross-origin-resource-policy"]) == (200, "same-origin")
+    assert server.url == f"http://127.0.0.1:{server.port}/"
+    await server.close()
+
+
+async def test_another_drive_is_served_by_its_key(drive: Drive) -> None:
+    other = await Drive.open(drive._source.store.namespace("other"))
+    await other.put("/a", b"of the other")
+
+    async def open_drive(key: bytes) -> Drive | None:
+        return other if key == other.key else None
+
+    server = await serve(drive, open_drive=open_drive)
+
+    assert (await ask(server, f"/a?key={other.id}&token={{token}}")).body == b"of the other"
+    assert (await ask(server, f"/a?key={'00' * 32}&token={{token}}")).status == 404
+    await server.close()
+
+
+async def test_parameters_that_mean_nothing_here_are_ignored(server: DriveServer) -> None:
+    assert (await ask(server, "/noext?1234&&x=&token={token}")).status == 200
+    assert (await ask(server, "/noext?token={token}" + "&a=1" * MAX_PARAMETERS)).status == 400
+
+
+async def test_every_known_tag_is_a_match_for_a_star(server: DriveServer) -> None:
+    assert (await ask(server, "/noext?token={token}", If_None_Match="*")).status == 304
+
+
+async def test_a_browser_gets_many_files_over_one_connection(server: DriveServer, drive: Drive) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    for _ in range(3):
+        writer.write(f"GET /noext?token={server.token} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+        assert head.startswith(b"HTTP/1.1 200 ")
+    writer.close()
+
+
+async def test_sixteen_at_once_get_what_they_asked_for(server: DriveServer, drive: Drive) -> None:
+    async with drive.batch() as batch:
+        for number in range(16):
+            await batch.put(f"/many/{number}", bytes([number]) * 100_000)
+
+    answers = await asyncio.gather(*(ask(server, f"/many/{number}?token={{token}}") for number in range(16)))
+
+    assert [answer.body for answer in answers] == [bytes([number]) * 100_000 for number in range(16)]
+
+
+class Far(NamedTuple):
+    """A server of somebody else's drive, and what stops its blocks."""
+
+    server: DriveServer
+    mine: Drive
+    theirs: Drive
+    connection: Connection
+    listener: Server
+
+
+@pytest.fixture
+async def far(tmp_path: Path) -> AsyncIterator[Far]:
+    """A drive whose names have come, and whose peer has then gone away."""
+    async with Corestore(tmp_path / "theirs") as theirs, Corestore(tmp_path / "mine") as mine:
+        source = await Drive.open(theirs)
+        await source.put("/big", BIG)
+        await source.put("/small", b"x")
+        listener = await listen("127.0.0.1", 0, theirs.replicate)
+        connection = await connect("127.0.0.1", listener.port)
+        mine.replicate(connection)
+        drive = await Drive.open(mine, source.key, timeout=None)
+        await drive.update()
+        assert [entry.path async for entry in drive.list()] == ["/big", "/small"]
+        server = await serve(drive, timeout=0.3)
+        yield Far(server, drive, source, connection, listener)
+        await server.close()
+        await listener.close()
+
+
+async def test_what_a_peer_has_comes_through(far: Far) -> None:
+    assert (await ask(far.server, "/big?token={token}", Range="bytes=700000-700009")).body == BIG[700000:700010]
+
+
+async def test_what_no_peer_sends_is_504_in_time(far: Far) -> None:
+    await far.connection.close()
+
+    answer = await ask(far.server, "/small?token={token}")
+
+    assert (answer.status, answer.body) == (504, b"504 No peer sent it in time\n")
+    assert "content-range" not in answer.headers
+    assert (await ask(far.server, "/?token={token}")).status == 200
+
+
+async def test_a_file_that_breaks_off_is_cut_where_it_did(far: Far) -> None:
+    await far.mine.download("/small")
+    assert (await ask(far.server, "/big?token={token}", Range="bytes=0-99")).status == 206
+    await far.connection.close()
+
+    answer = await ask(far.server, "/big?token={token}")
+
+    assert answer.headers["content-length"] == str(len(BIG))
+    assert answer.body == BIG[: len(answer.body)]
+    assert len(answer.body) < len(BIG)
+
+
+async def test_over_the_bound_of_answers_one_is_told_to_come_again(far: Far) -> None:
+    await far.connection.close()
+    answers = await asyncio.gather(*(ask(far.server, "/big?token={token}") for _ in range(MAX_ANSWERS + 5)))
+
+    assert [answer.status for answer in answers].count(503) == 5
+    assert [answer.status for answer in answers].count(504) == MAX_ANSWERS
+    assert {a.headers["retry-after"] for a in answers if a.status == 503} == {"1"}
+    assert (await ask(far.server, "/?token={token}")).status == 200
+
+
+async def test_who_reads_nothing_is_cut_off(drive: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("linkup_nb.hyperdrive.serve.IDLE_TIMEOUT", 0.2)
+    monkeypatch.setattr("linkup_nb.hyperdrive.serve.MAX_ANSWERS", 1)
+    await drive.put("/big", BIG * 4)
+    server = await serve(drive)
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1000)
+    writer.write(f"GET /big?token={server.token} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    await asyncio.wait_for(reader.readexactly(1000), 10)
+
+    assert (await ask(server, "/noext?token={token}")).status == 503
+    async with asyncio.timeout(PATIENCE):
+        while (await ask(server, "/noext?token={token}")).status == 503:
+            continue
+    read = 1000
+    with suppress(ConnectionError):
+        while piece := await asyncio.wait_for(reader.read(2**20), 10):
+            read += len(piece)
+    assert read < 4 * len(BIG)
+    writer.close()
+    await server.close()
+
+
+async def test_a_connection_without_a_request_is_closed(drive: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("linkup_nb.hyperdrive.serve.IDLE_TIMEOUT", 0.2)
+    server = await serve(drive)
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+
+    assert await asyncio.wait_for(reader.read(), 10) == b""
+    writer.close()
+    await server.close()
+
+
+async def test_a_request_that_is_too_large_is_not_read(server: DriveServer) -> None:
+    for headers in ({"X": "y" * 2 * MAX_HEADER}, {"Content_Length": str(MAX_BODY + 1)}):
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
+        writer.write(f"GET / HTTP/1.1\r\nHost: localhost\r\n{lines}\r\n".encode())
+        assert b"200 OK" not in await asyncio.wait_for(reader.read(), 10)
+        writer.close()
+
+
+async def test_a_folder_shows_so_many_names_and_no_more(drive: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("linkup_nb.hyperdrive.serve.MAX_LISTED", 3)
+    server = await serve(drive)
+
+    assert (await ask(server, "/?token={token}")).body.count(b"<li>") == 3
+    await server.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("a.tar.gz", "application/octet-stream"),
+        ("a.PNG", "image/png"),
+        ("a.json", "application/json"),
+        ("a.", "application/octet-stream"),
+        ("svg", "application/octet-stream"),
+    ],
+)
+async def test_a_type_is_what_the_name_says(server: DriveServer, drive: Drive, name: str, kind: str) -> None:
+    await drive.put(f"/types/{name}", b"x")
+
+    assert (await ask(server, f"/types/{name}?token={{token}}")).headers["content-type"] == kind
+
+
+async def test_who_hangs_up_midway_leaves_nothing_behind(
+    server: DriveServer, drive: Drive, caplog: pytest.LogCaptureFixture
+) -> None:
+    await drive.put("/big", BIG)
+    for _ in range(2 * MAX_ANSWERS):
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(f"GET /big?token={server.token} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        await asyncio.wait_for(reader.readexactly(1000), 10)
+        writer.transport.abort()
+
+    assert (await ask(server, "/big?token={token}")).body == BIG
+    assert not caplog.records
+
+
+async def test_who_hangs_up_while_a_block_is_awaited_leaves_nothing_behind(
+    far: Far, caplog: pytest.LogCaptureFixture
+) -> None:
+    await far.connection.close()
+    patient = await serve(far.mine, timeout=PATIENCE)
+    for _ in range(MAX_ANSWERS):
+        _, writer = await asyncio.open_connection("127.0.0.1", patient.port)
+        writer.write(f"GET /big?token={patient.token} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        await writer.drain()
+        writer.transport.abort()
+
+    async with asyncio.timeout(PATIENCE / 2):
+        while (await ask(patient, "/?token={token}")).status == 503:
+            continue
+    await patient.close()
+    assert not caplog.records
+
+
+async def test_a_server_that_closes_ends_what_it_is_sending(drive: Drive, caplog: pytest.LogCaptureFixture) -> None:
+    await drive.put("/big", BIG)
+    server = await serve(drive)
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(f"GET /big?token={server.token} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    await asyncio.wait_for(reader.readexactly(1000), 10)
+
+    await server.close()
+
+    assert len(await asyncio.wait_for(reader.read(), 10)) < len(BIG)
+    writer.close()
+    assert not caplog.records
+
+
+async def test_a_file_is_never_all_in_memory(server: DriveServer, drive: Drive) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(64):
+            yield bytes(2**20)
+
+    await drive.put_stream("/big", pieces())
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    tracemalloc.start()
+    writer.write(f"GET /big?token={server.token} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    left = 64 * 2**20
+    await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+    while left:
+        left -= len(await asyncio.wait_for(reader.read(2**20), 10))
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    writer.close()
+
+    assert most < 16 * 2**20
+
+
+async def test_addresses_are_those_of_javascript(tmp_path: Path) -> None:
+    """Each address that `serve-drive` makes for its drive gives the same here, for a copy of that drive."""
+    token = bytes(range(32)).hex()
+    async with Corestore(tmp_path / "python") as store, javascript(tmp_path / "javascript") as peer:
+        listener = await listen("127.0.0.1", 0, store.replicate)
+        key = (await peer.call("drive", handle="a"))["key"]
+        for path, data in (("/a b/é%&?#.txt", b"one"), ("/a b/é%&?#.txt", b"two!"), ("/it's (a)*~!.json", b"{}")):
+            await peer.call("put", handle="a", path=path, data=data.hex())
+        links = [["/a b/é%&?#.txt", {"version": 2}], ["/a b/é%&?#.txt", {}], ["/it's (a)*~!.json", {"key": key}]]
+        urls = await peer.call("serve", handle="a", token=token, links=[*links, ["/none", {}]])
+        drive = await Drive.open(store, key, timeout=10)
+        await peer.call("connect", port=listener.port)
+        while drive.version < 4:
+            await drive._core._log.changed()
+        server = await serve(drive, token=token)
+
+        for url in urls:
+            there = urlsplit(url)
+            target = f"{there.path}?{there.query}"
+            theirs = await request(there.port or 0, target)
+            ours = await ask(server, target)
+            assert ours.status == theirs.status
+            if theirs.status == 200:
+                assert ours.body == theirs.body
+                assert ours.headers["content-length"] == theirs.headers["content-length"]
+        assert (await ask(server, urlsplit(urls[0]).path + f"?version=2&token={token}")).body == b"one"
+        assert server.link("/a b/é%&?#.txt", version=2).partition("/a")[2] == urls[0].partition("/a")[2]
+        await server.close()
+        await listener.close()
+
+
+async def test_through_a_real_jupyter_server_proxy(
+    drive: Drive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("JUPYTERHUB_SERVICE_PREFIX", "/user/me/")
-    monkeypatch.setattr("linkup_nb.hyperdrive.serve.find_spec", lambda name: object())
+    monkeypatch.delenv("JUPYTERHUB_PUBLIC_URL", raising=False)
+    await drive.put("/folder/deep/é ü%.txt", "grüße".encode())
+    server = await serve(drive)
+    async with jupyter_server(tmp_path, "/user/me/") as jupyter:
+        me = {"Authorization": f"token {JUPYTER_TOKEN}", "Host": "hub.example.org"}
+        assert server.url.startswith(f"/user/me/proxy/{server.port}/?drive_token=")
 
-    assert server.link("/a b") == f"/user/me/proxy/{server.port}/a%20b?token={server.token}"
+        file = await request(jupyter, server.link("/folder/data.bin"), **me)
+        assert (file.status, file.body) == (200, DATA)
+        assert file.headers["content-security-policy"].startswith("sandbox")
+        part = await request(jupyter, server.link("/folder/data.bin"), **me, Range="bytes=5-9")
+        assert (part.status, part.body) == (206, DATA[5:10])
+        assert (await request(jupyter, server.link("/folder/data.bin").split("?")[0], **me)).status == 404
+        assert (await request(jupyter, server.link("/page.html"), Host="hub.example.org")).status in (302, 403)
+        # A folder's links are followed as a browser does, down to the file.
+        address = server.url
+        for name in ("folder", "deep", "%C3%A9%20%C3%BC%25.txt"):
+            page = (await request(jupyter, address, **me)).body.decode()
+            link = next(link for link in re.findall('href="([^"]*)"', page) if link.split("?")[0].endswith(f"/{name}"))
+            address = urljoin(address, html.unescape(link))
+        assert (await request(jupyter, address, **me)).body.decode() == "grüße"
+    await server.close()
+
+
+async def test_behind_a_hub_the_public_address_is_used_where_it_is_known(
+    server: DriveServer, drive: Drive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JUPYTERHUB_SERVICE_PREFIX", "/user/me/")
+    monkeypatch.setenv("JUPYTERHUB_PUBLIC_URL", "https://hub.example.org/user/me/")
+
+    assert (
+        server.link("/a b") == f"https://hub.example.org/user/me/proxy/{server.port}/a%20b?drive_token={server.token}"
+    )
+    with pytest.raises(UsageError, match="with a token only"):
+        await serve(drive, token=False)

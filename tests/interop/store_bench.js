@@ -3,6 +3,7 @@
 
 const crypto = require('crypto')
 const net = require('net')
+const readline = require('readline')
 const Corestore = require('corestore')
 const Hyperdrive = require('hyperdrive')
 const SecretStream = require('@hyperswarm/secret-stream')
@@ -11,20 +12,26 @@ const HOST = '127.0.0.1'
 const BLOCKS = 100_000
 const BLOCK = 200 // bytes
 const SINGLE = 2000
+const AT_ONCE = 50
+const SECRET = 20_000
 const GETS = 20_000
 const FILES = 10_000
 const FILE = 1024 // bytes
 const MEGABYTES = 256
 
-const figures = {}
+let largest = 0
 const name = (index) => `/dir${index % 100}/file-${index}.txt`
 const memory = () => process.resourceUsage().maxRSS / 1024
 
+const turns = readline.createInterface({ input: process.stdin })[Symbol.asyncIterator]()
+const say = (what) => console.log(JSON.stringify(what))
+
 async function rate (key, count, work) {
+  await turns.next()
   const started = process.hrtime.bigint()
   await work()
   const passed = Number(process.hrtime.bigint() - started) / 1e9 // s
-  figures[key] = count ? count / passed : passed * 1000
+  say({ [key]: count ? count / passed : passed * 1000 })
 }
 
 async function measureCore (store) {
@@ -34,6 +41,16 @@ async function measureCore (store) {
   const block = crypto.randomBytes(BLOCK)
   await rate('append_one', SINGLE, async () => {
     for (let i = 0; i < SINGLE; i++) await one.append(block)
+  })
+  await rate('append_many', SINGLE, async () => {
+    for (let i = 0; i + AT_ONCE <= SINGLE; i += AT_ONCE) {
+      await Promise.all(Array.from({ length: AT_ONCE }, () => one.append(block)))
+    }
+  })
+  const secret = store.get({ name: 'secret', encryptionKey: crypto.randomBytes(32) })
+  await secret.ready()
+  await rate('append_encrypted', SECRET, async () => {
+    for (let i = 0; i < SECRET; i += 1000) await secret.append(new Array(1000).fill(block))
   })
   await rate('append_batch', BLOCKS, async () => {
     for (let i = 0; i < BLOCKS; i += 1000) await core.append(new Array(1000).fill(block))
@@ -45,6 +62,10 @@ async function measureCore (store) {
     for await (const _ of core.createReadStream()) void _ // eslint-disable-line
   })
   return core
+}
+
+async function ended () {
+  while (!(await turns.next()).done) continue
 }
 
 async function open (store, key) {
@@ -96,22 +117,24 @@ async function measureFiles (store) {
   return drive
 }
 
+async function putBig (drive) {
+  const piece = crypto.randomBytes(2 ** 20)
+  const stream = drive.createWriteStream('/big')
+  const closed = new Promise((resolve, reject) => stream.on('close', resolve).on('error', reject))
+  for (let i = 0; i < MEGABYTES; i++) {
+    if (!stream.write(piece)) await new Promise((resolve) => stream.once('drain', resolve))
+  }
+  stream.end()
+  await closed
+}
+
 async function measureBig (store) {
   const drive = await open(store.namespace('big'))
-  const piece = crypto.randomBytes(2 ** 20)
-  await rate('put_big', MEGABYTES * 1.048576, async () => {
-    const stream = drive.createWriteStream('/big')
-    const closed = new Promise((resolve, reject) => stream.on('close', resolve).on('error', reject))
-    for (let i = 0; i < MEGABYTES; i++) {
-      if (!stream.write(piece)) await new Promise((resolve) => stream.once('drain', resolve))
-    }
-    stream.end()
-    await closed
-  })
+  await rate('put_big', MEGABYTES * 1.048576, () => putBig(drive))
   await rate('stream_big', MEGABYTES * 1.048576, async () => {
     for await (const _ of drive.createReadStream('/big')) void _ // eslint-disable-line
   })
-  figures.memory = memory()
+  largest = memory()
   await rate('get_big', MEGABYTES * 1.048576, () => drive.get('/big'))
   return drive
 }
@@ -125,8 +148,9 @@ async function write (folder) {
   await new Promise((resolve) => server.listen(0, HOST, resolve))
   const key = (thing) => thing.key.toString('hex')
   const where = { port: server.address().port, core: key(core), small: key(small), big: key(big), version: small.version }
-  console.log(JSON.stringify({ figures, where }))
-  process.stdin.on('end', () => process.exit(0)).resume()
+  say({ memory: largest, where })
+  await ended()
+  process.exit(0)
 }
 
 function replicate (store, initiator, socket) {
@@ -162,10 +186,45 @@ async function read (folder, where) {
       await drive.download('/').done()
     })
   }
-  figures.memory = memory()
-  console.log(JSON.stringify(figures))
+  say({ memory: memory() })
+  await ended()
   process.exit(0)
 }
 
-if (process.argv[2] === 'write') write(process.argv[3])
-else read(process.argv[3], JSON.parse(process.argv[4]))
+// One thing with a file of 256 MB, for the memory that takes.
+
+async function put (folder) {
+  const drive = await open(new Corestore(folder))
+  await putBig(drive)
+  await drive.close()
+}
+
+async function stream (folder) {
+  const drive = await open(new Corestore(folder))
+  for await (const _ of drive.createReadStream('/big')) void _ // eslint-disable-line
+}
+
+async function share (folder) {
+  const store = new Corestore(folder)
+  const drive = await open(store)
+  const server = net.createServer((socket) => replicate(store, false, socket))
+  await new Promise((resolve) => server.listen(0, HOST, resolve))
+  say({ port: server.address().port, big: drive.key.toString('hex') })
+  await ended()
+}
+
+async function copy (folder, where) {
+  const drive = await open(await joined(folder, where.port), Buffer.from(where.big, 'hex'))
+  while (drive.version < 2) await drive.update({ wait: true })
+  await drive.download('/').done()
+}
+
+async function main (task, folder, where) {
+  if (task === 'write') return write(folder)
+  if (task === 'read') return read(folder, where)
+  await { put, stream, share, copy }[task](folder, where)
+  say({ ['memory_' + task]: memory() })
+  process.exit(0)
+}
+
+main(process.argv[2], process.argv[3], JSON.parse(process.argv[4] || '{}'))

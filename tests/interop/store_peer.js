@@ -3,15 +3,22 @@
 
 const net = require('net')
 const readline = require('readline')
+const path = require('path')
+const crypto = require('hypercore-crypto')
+const Hypercore = require('hypercore')
+const Verifier = require('hypercore/lib/verifier')
 const Corestore = require('corestore')
 const Hyperdrive = require('hyperdrive')
+const ServeDrive = require('serve-drive')
 const SecretStream = require('@hyperswarm/secret-stream')
 
+console.log = console.error // the answers alone go to the output
 const HOST = '127.0.0.1'
 const store = new Corestore(process.argv[2], { primaryKey: Buffer.alloc(32, 9), unsafe: true })
 const cores = new Map()
 const drives = new Map()
 const streams = new Set()
+const loose = new Set() // cores that no Corestore makes
 
 const bytes = (hex) => (hex ? Buffer.from(hex, 'hex') : null)
 
@@ -22,6 +29,7 @@ function replicate (initiator, socket) {
   stream.on('close', () => streams.delete(stream))
   streams.add(stream)
   store.replicate(stream)
+  for (const core of loose) core.replicate(stream)
 }
 
 function describe (core) {
@@ -59,6 +67,31 @@ const ops = {
     core.on('conflict', () => {})
     cores.set(handle, core)
     return describe(core)
+  },
+  async loose ({ handle, key, seed, manifest, compat, encryptionKey }) {
+    const core = new Hypercore(path.join(process.argv[2], 'loose-' + handle), bytes(key), {
+      manifest: manifest ? Verifier.decodeManifest(bytes(manifest)) : undefined,
+      keyPair: seed ? crypto.keyPair(bytes(seed)) : undefined,
+      encryptionKey: bytes(encryptionKey) || undefined,
+      compat
+    })
+    await core.ready()
+    cores.set(handle, core)
+    loose.add(core)
+    return describe(core)
+  },
+  async appendSigned ({ handle, blocks, signature }) {
+    await cores.get(handle).append(blocks.map((hex) => Buffer.from(hex, 'hex')), { signature: bytes(signature) })
+    return describe(cores.get(handle))
+  },
+  async frozen ({ handle }) {
+    const core = cores.get(handle)
+    while (!core.core.header.frozen) await new Promise((resolve) => setTimeout(resolve, 20))
+    return true
+  },
+  async close ({ handle }) {
+    cores.get(handle).core.replicator._notDownloadingLinger = 0 // otherwise it says so after 20 to 40 seconds
+    await cores.get(handle).close()
   },
   async info ({ handle }) {
     return describe(cores.get(handle))
@@ -114,11 +147,31 @@ const ops = {
   async put ({ handle, path, data, size, options }) {
     await drives.get(handle).put(path, size === undefined ? Buffer.from(data, 'hex') : Buffer.alloc(size, path), options)
   },
+  async batch ({ handle, changes }) {
+    const batch = drives.get(handle).batch()
+    for (const [path, data] of changes) {
+      if (data === null) await batch.del(path)
+      else await batch.put(path, Buffer.from(data, 'hex'))
+    }
+    await batch.flush()
+    return drives.get(handle).version
+  },
   async symlink ({ handle, path, target }) {
     await drives.get(handle).symlink(path, target)
   },
   async del ({ handle, path }) {
     await drives.get(handle).del(path)
+  },
+  async write ({ handle, path, pieces, options }) {
+    const stream = drives.get(handle).createWriteStream(path, options)
+    for (const piece of pieces) stream.write(Buffer.from(piece, 'hex'))
+    stream.end()
+    await new Promise((resolve, reject) => stream.on('close', resolve).on('error', reject))
+  },
+  async edit ({ handle, changes }) {
+    const drive = drives.get(handle)
+    for (const [path, data] of changes) await (data === null ? drive.del(path) : drive.put(path, Buffer.from(data, 'hex')))
+    return drive.version
   },
   async read ({ handle, path, version }) {
     const drive = drives.get(handle)
@@ -143,12 +196,18 @@ const ops = {
     for await (const name of drives.get(handle).readdir(folder)) names.push(name)
     return names
   },
-  async diff ({ handle, version, folder }) {
+  async diff ({ handle, version, folder, newer }) {
+    const drive = drives.get(handle)
     const found = []
-    for await (const { left, right } of drives.get(handle).diff(version, folder)) {
+    for await (const { left, right } of (newer === undefined ? drive : drive.checkout(newer)).diff(version, folder)) {
       found.push([(left || right).key, right && right.value.blob && right.value.blob.byteOffset, left && left.value.blob && left.value.blob.byteOffset])
     }
     return found.sort()
+  },
+  async serve ({ handle, token, links }) {
+    const server = new ServeDrive({ host: HOST, port: 0, token: Buffer.from(token, 'hex'), get: () => drives.get(handle) })
+    await server.ready()
+    return links.map(([path, options]) => server.getLink(path, options))
   },
   async waitLength ({ handle, length, fork }) {
     const core = cores.get(handle)

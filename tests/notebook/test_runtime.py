@@ -190,3 +190,17 @@ def test_a_kernel_that_is_killed_leaves_the_profile_to_the_next(open_kernel: Ope
         page.execute("import os; os.kill(os.getpid(), 9)")
     again = open_kernel()
     assert prints(again, "import linkup_nb as lu; print(lu.start().path.name)") == "default"
+
+
+def test_a_cell_uses_the_drive_of_its_node_and_pandas_reads_it(open_kernel: OpenKernel) -> None:
+    cell = """
+import linkup_nb as lu
+node = lu.start()
+drive = await lu.Drive.open(node.store)
+await drive.put("/a.csv", b"n\\n1\\n2\\n")
+import pandas as pd
+table = pd.read_csv(f"linkup://{drive.id}/a.csv")
+table.assign(n=table.n * 10).to_csv(f"linkup://{drive.id}/b.csv", index=False)
+print(await drive.get("/b.csv"), sorted(core.name or "" for core in node.store.cores))
+"""
+    assert prints(open_kernel(), cell) == "b'n\\n10\\n20\\n' ['', 'db']"

@@ -9,6 +9,7 @@ from linkup_nb.wire.compact import Encoder
 from linkup_nb.wire.protomux import (
     BATCH_SIZE,
     HELD_HIGH_WATER,
+    MAX_BATCH,
     MAX_CHANNELS,
     MAX_NAME,
     MAX_OFFERS,
@@ -260,6 +261,11 @@ def test_offers_are_bounded() -> None:
 
     with pytest.raises(PeerRefused, match="256 channels may wait"):
         mux.receive_data(open_message(MAX_OFFERS + 1))
+
+
+def test_the_frames_of_a_message_are_bounded() -> None:
+    with pytest.raises(PeerRefused, match=f"at most {MAX_BATCH} frames"):
+        Protomux().receive_data(b"\x00\x00\x00" + b"\x00\x00" * (MAX_BATCH + 1))
 
 
 def test_channels_are_bounded() -> None:

@@ -1,0 +1,63 @@
+"""Signatures of several signers over one head, some of them over a longer tree that grows out of it.
+
+Format: hypercore 11, `lib/multisig.js`. Who signed a longer tree comes with the nodes that lead to it, the patch.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from linkup_nb.errors import DecodeError, InvalidProof
+from linkup_nb.hypercore import flat
+from linkup_nb.hypercore.merkle import HASH_SIZE, Node, Peaks
+from linkup_nb.wire.compact import Decoder
+from linkup_nb.wire.keys import SIGNATURE_SIZE
+
+MAX_PATCH_NODES = 1024  # with one signature
+
+
+class Signature(NamedTuple):
+    """What one signer signed: the head, or with `patch`, the tree that has so many blocks more."""
+
+    signer: int
+    signature: bytes
+    patch: int
+
+
+def read(data: bytes, version: int) -> tuple[list[Signature], dict[int, Node]]:
+    """The signatures beside a head, and the nodes of patches, for a manifest of a version. Raises `InvalidProof`."""
+    source = Decoder(data)
+    try:
+        signatures = source.array(_signature if version else _first_signature)
+        nodes = source.array(lambda s: Node(s.uint(), s.uint(), s.fixed(HASH_SIZE)))
+    except DecodeError as error:
+        raise InvalidProof(f"a signature that cannot be read: {error}") from None
+    if len(nodes) > MAX_PATCH_NODES:
+        raise InvalidProof(f"a patch has at most {MAX_PATCH_NODES} nodes, got {len(nodes)}")
+    return signatures, {node.index: node for node in nodes}
+
+
+def patched(roots: Sequence[Node], patch: int, nodes: dict[int, Node]) -> Peaks:
+    """The tree that is `patch` blocks longer. Raises `InvalidProof` if the nodes do not lead there."""
+    peaks = Peaks(roots)
+    for index in flat.extension(peaks.length, peaks.length + patch):
+        node = nodes.get(index)
+        if node is None:
+            raise InvalidProof(f"a patch by {patch} blocks without node {index}")
+        peaks.push(node)
+    return peaks
+
+
+def _signature(source: Decoder) -> Signature:
+    return Signature(source.uint(), source.fixed(SIGNATURE_SIZE), source.uint())
+
+
+def _first_signature(source: Decoder) -> Signature:
+    """As version 0 writes it: the patch is a place, a length, and which of the nodes belong to it."""
+    has_patch = source.uint() & 1
+    signer, signature = source.uint(), source.fixed(SIGNATURE_SIZE)
+    if not has_patch:
+        return Signature(signer, signature, 0)
+    source.uint()
+    length = source.uint()
+    source.array(Decoder.uint)
+    return Signature(signer, signature, length)

@@ -1,0 +1,253 @@
+"""Drives as a file system of `fsspec`: `pd.read_csv("linkup://KEY/path")`, `linkup://KEY+VERSION/path` for the past.
+
+https://filesystem-spec.readthedocs.io/en/latest/developer.html
+"""
+
+import asyncio
+import functools
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any, ParamSpec, TypeVar
+
+from fsspec.asyn import AsyncFileSystem
+from fsspec.callbacks import DEFAULT_CALLBACK
+
+from linkup_nb.errors import DriveUnreachable, NotAvailable, NotWritable, UsageError
+from linkup_nb.hypercore.core import GET_TIMEOUT
+from linkup_nb.hypercore.corestore import Corestore
+from linkup_nb.hyperdrive import place
+from linkup_nb.hyperdrive.drive import Drive
+from linkup_nb.hyperdrive.entry import Entry
+from linkup_nb.hyperdrive.file import DriveFile
+from linkup_nb.hyperdrive.place import Address
+
+PIECE = 1024 * 1024  # bytes of a local file read at a time
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# The loop that stands still until fsspec has its answer.
+_blocked: ContextVar[asyncio.AbstractEventLoop | None] = ContextVar("_blocked", default=None)
+
+
+def _said(method: Callable[P, Awaitable[R]]) -> Callable[P, Coroutine[Any, Any, R]]:
+    """Raise `DriveUnreachable` for `NotAvailable`."""
+
+    @functools.wraps(method)
+    async def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return await method(*args, **kwargs)
+        except NotAvailable as error:
+            raise DriveUnreachable(f"{error}; is anybody online who has it?") from error
+
+    return call
+
+
+class DriveFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec has no types
+    """Every drive that the stores of this process can reach, and those of `store` alone if that is given.
+
+    Without it, a drive is looked for in all stores that are open: the one that can write it, else one that knows it,
+    else the one that was opened first. `timeout` is how many seconds each step waits for a peer. Nothing is cached
+    between calls: each sees the newest version that the peers have told of. An open file stays as it was.
+    Drives have no folders but those of their files: `mkdir` does nothing.
+    """
+
+    protocol = "linkup"
+    cachable = False  # two stores at the same path, one after the other, look the same to fsspec
+
+    def __init__(
+        self,
+        *args: Any,
+        store: Corestore | None = None,
+        encryption_key: bytes | None = None,
+        timeout: float | None = GET_TIMEOUT,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self._store = store
+        self._encryption_key = encryption_key
+        self._timeout = timeout
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop of fsspec's own thread."""
+        # fsspec asks for it on the thread that then waits for the answer.
+        try:
+            _blocked.set(asyncio.get_running_loop())
+        except RuntimeError:
+            _blocked.set(None)
+        loop: asyncio.AbstractEventLoop = super().loop
+        return loop
+
+    # Reading
+
+    @_said
+    async def _info(self, path: str, **_: Any) -> dict[str, Any]:
+        drive, address = await self._reach(path)
+        about = await place.describe(drive, address)
+        if about is None:
+            raise address.not_found()
+        return about
+
+    @_said
+    async def _ls(self, path: str, detail: bool = True, **_: Any) -> list[Any]:
+        drive, address = await self._reach(path)
+        found = await place.list_folder(drive, address)
+        if not found and address.path:
+            about = await place.describe(drive, address)
+            if about is None:
+                raise address.not_found()
+            found = [about]
+        return found if detail else [about["name"] for about in found]
+
+    @_said
+    async def _cat_file(self, path: str, start: int | None = None, end: int | None = None, **_: Any) -> bytes:
+        drive, entry, size = await self._file(path)
+        first, last, _step = slice(start, end).indices(size)
+        return await place.read(drive, entry, first, last)
+
+    @_said
+    async def _get_file(self, rpath: str, lpath: str, callback: Any = DEFAULT_CALLBACK, **_: Any) -> None:
+        if await self._isdir(rpath):
+            await asyncio.to_thread(os.makedirs, lpath, exist_ok=True)
+            return
+        drive, entry, size = await self._file(rpath)
+        callback.set_size(size)
+        target = Path(lpath)
+        await asyncio.to_thread(target.parent.mkdir, parents=True, exist_ok=True)
+        with await asyncio.to_thread(target.open, "wb") as file:
+            async for piece in drive.stream(entry):
+                await asyncio.to_thread(file.write, piece)
+                callback.relative_update(len(piece))
+        if entry.executable:
+            await asyncio.to_thread(target.chmod, 0o755)
+
+    async def _isfile(self, path: str) -> bool:
+        try:
+            return bool((await self._info(path))["type"] == "file")
+        except FileNotFoundError:
+            return False
+
+    def created(self, path: str) -> datetime:
+        """When the metadata says that a file was made: `created` or `birthtime`, as ISO 8601 or milliseconds."""
+        return _moment(path, self.info(path), ("created", "birthtime"))
+
+    def modified(self, path: str) -> datetime:
+        """When the metadata says that a file was changed: `modified` or `mtime`, as ISO 8601 or milliseconds."""
+        return _moment(path, self.info(path), ("modified", "mtime"))
+
+    def _open(self, path: str, mode: str = "rb", **options: Any) -> DriveFile:
+        return DriveFile(self, path, mode, **options)
+
+    # Writing
+
+    @_said
+    async def _pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **_: Any) -> None:
+        drive, address = await self._writable(path, create=mode == "create")
+        await drive.put(address.path, value)
+
+    @_said
+    async def _put_file(
+        self, lpath: str, rpath: str, mode: str = "overwrite", callback: Any = DEFAULT_CALLBACK, **_: Any
+    ) -> None:
+        source = Path(lpath)
+        if await asyncio.to_thread(source.is_dir):
+            return
+        drive, address = await self._writable(rpath, create=mode == "create")
+        status = await asyncio.to_thread(source.stat)
+        callback.set_size(status.st_size)
+        with await asyncio.to_thread(source.open, "rb") as file:
+            pieces = _pieces(file, callback.relative_update)
+            await drive.put_stream(address.path, pieces, executable=bool(status.st_mode & 0o100))
+
+    @_said
+    async def _put_spooled(self, path: str, file: IO[bytes], *, create: bool) -> None:
+        drive, address = await self._writable(path, create=create)
+        await drive.put_stream(address.path, _pieces(file))
+
+    @_said
+    async def _cp_file(self, path1: str, path2: str, **_: Any) -> None:
+        if await self._isdir(path1):
+            return
+        source, entry, _size = await self._file(path1)
+        drive, address = await self._writable(path2)
+        await drive.put_stream(address.path, source.stream(entry), executable=entry.executable, metadata=entry.metadata)
+
+    @_said
+    async def _rm(self, path: Any, recursive: bool = False, maxdepth: int | None = None, **_: Any) -> None:
+        """All paths of one drive are removed at once, or none of them."""
+        drives: dict[str, list[Address]] = {}
+        for found in await self._expand_path(path, recursive=recursive, maxdepth=maxdepth):
+            address = Address.parse(found)
+            drives.setdefault(address.root, []).append(address)
+        for root, addresses in drives.items():
+            drive, _address = await self._writable(f"{root}/")
+            # What a folder expands to names the folders in it too.
+            await place.remove(drive, addresses, missing_ok=recursive)
+
+    # Drives
+
+    async def _reach(self, path: str) -> tuple[Drive, Address]:
+        """The drive in which a path is. Raises `UsageError` if it cannot be reached from here."""
+        address = Address.parse(self._strip_protocol(path))
+        store = self._store or place.store_of(address.key)
+        if store._loop is _blocked.get() and asyncio.get_running_loop() is not store._loop:
+            raise UsageError(
+                f"{store!r} lives on the event loop that would wait for it: call this in a thread, as in"
+                " `await asyncio.to_thread(pd.read_csv, ...)`, or use the store of lu.start()"
+            )
+        if not store._loop.is_running():
+            raise UsageError(f"the event loop of {store!r} does not run, so nothing can be read from it")
+        return await place.open_drive(store, address, self._encryption_key, self._timeout), address
+
+    async def _file(self, path: str) -> tuple[Drive, Entry, int]:
+        drive, address = await self._reach(path)
+        found = await place.find_file(drive, address.path)
+        if found is None:
+            if (await place.describe(drive, address) or {}).get("type") == "directory":
+                raise IsADirectoryError(f"{address} is a folder")
+            raise address.not_found()
+        return drive, *found
+
+    @_said
+    async def _writable(self, path: str, *, create: bool = False) -> tuple[Drive, Address]:
+        drive, address = await self._reach(path)
+        if address.version is not None:
+            raise NotWritable(f"linkup://{address.root} is the past, which stays as it was")
+        if not drive.writable:
+            raise NotWritable(f"linkup://{address.root} is somebody else's drive: only its author can change it")
+        if create and await drive.exists(address.path):
+            raise FileExistsError(f"{address} is there already")
+        return drive, address
+
+    @_said
+    async def _opened(self, path: str) -> tuple[Drive, Entry, dict[str, Any]]:
+        """A file that is being opened: whatever the drive's author does, it stays this version of it."""
+        drive, entry, size = await self._file(path)
+        return drive, entry, await self._info(path) | {"size": size, "version": entry.version}
+
+    @_said
+    async def _read(self, drive: Drive, entry: Entry, start: int, end: int) -> bytes:
+        return await place.read(drive, entry, start, end)
+
+
+async def _pieces(file: IO[bytes], told: Callable[[int], None] = lambda _: None) -> AsyncIterator[bytes]:
+    while piece := await asyncio.to_thread(file.read, PIECE):
+        yield piece
+        told(len(piece))
+
+
+def _moment(path: str, about: dict[str, Any], names: tuple[str, str]) -> datetime:
+    metadata = about.get("metadata")
+    for said in (metadata.get(name) for name in names) if isinstance(metadata, dict) else ():
+        try:
+            if isinstance(said, str):
+                return datetime.fromisoformat(said)
+            if isinstance(said, int | float):
+                return datetime.fromtimestamp(said / 1000, UTC)
+        except (ValueError, OverflowError, OSError):
+            continue
+    raise UsageError(f"the metadata of {path} has no {' or '.join(names)}")

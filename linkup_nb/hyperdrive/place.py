@@ -1,0 +1,201 @@
+"""A path in a drive of a store that this process has open: what is there, and what is in it."""
+
+import asyncio
+import errno
+import os
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, NamedTuple
+
+from linkup_nb.errors import NotAvailable, UsageError
+from linkup_nb.hypercore.corestore import Corestore, open_stores, parse_key
+from linkup_nb.hyperdrive.drive import Drive
+from linkup_nb.hyperdrive.entry import FILES, Entry, folder_of, normalize
+from linkup_nb.loops import from_any_loop
+
+PAGE = 256  # entries of a folder that are read together, at most
+HEAD_TIMEOUT = 2.0  # seconds that a copy waits for peers to tell whether there is a newer version
+SILENCE = 30.0  # seconds for which peers that did not tell are not waited for again
+
+
+class _Open:
+    """The drives of one store that were opened here, by key, encryption key and timeout."""
+
+    def __init__(self) -> None:
+        self.turn = asyncio.Lock()
+        self.drives: dict[tuple[bytes, bytes | None, float | None], Drive] = {}
+        self.silent: dict[Drive, float] = {}
+
+
+_open: dict[Corestore, _Open] = {}
+
+
+class Address(NamedTuple):
+    """`KEY/path`, or `KEY+VERSION/path`; `root` is what stands before the path."""
+
+    root: str
+    key: bytes
+    version: int | None
+    path: str
+
+    @classmethod
+    def parse(cls, text: str) -> "Address":
+        """Read it. Raises `UsageError` if it names no drive."""
+        root, _, path = text.partition("/")
+        key, plus, version = root.partition("+")
+        if not key or (plus and not (version.isascii() and version.isdigit())):
+            raise UsageError(f"{text!r} names no drive: it is linkup://KEY/path, or linkup://KEY+VERSION/path")
+        return cls(root, parse_key(key), int(version) if plus else None, path)
+
+    def __str__(self) -> str:
+        return f"linkup://{self.root}/{self.path}"
+
+    def not_found(self) -> FileNotFoundError:
+        """What to raise if there is nothing."""
+        return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self))
+
+
+def store_of(key: bytes) -> Corestore:
+    """The open store that can write the drive with this key, else one that knows it, else the first.
+
+    Raises `UsageError` when none is open.
+    """
+    stores = open_stores()
+    if not stores:
+        raise UsageError(
+            "no store of drives is open in this process: lu.start() opens that of your node, and"
+            ' storage_options={"store": store} names another'
+        )
+    if len(stores) == 1:
+        return stores[0]
+    known = [(core.writable, store) for store in stores for core in store.cores if core.key == key]
+    return max(known, key=lambda found: found[0])[1] if known else stores[0]
+
+
+@from_any_loop
+async def open_drive(store: Corestore, address: Address, encryption_key: bytes | None, timeout: float | None) -> Drive:
+    """The drive at an address, as new as the peers say it is. Stays open until its store is closed.
+
+    Raises `NotAvailable` after `timeout` seconds if nobody has sent its beginning.
+    """
+    for closed in [other for other in list(_open) if other.closed]:
+        _open.pop(closed, None)
+    here = _open.setdefault(store, _Open())
+    wanted = (address.key, encryption_key, timeout)
+    async with here.turn:
+        drive = here.drives.get(wanted)
+        if drive is None or drive._core.closed:
+            drive = await Drive.open(store, address.key, encryption_key=encryption_key, timeout=timeout)
+            here.drives[wanted] = drive
+    if not drive.writable and (address.version is None or address.version > drive.version):
+        await _renew(here, drive, timeout)
+    if address.version is None:
+        return drive
+    if address.version > drive.version:
+        raise UsageError(f"linkup://{address.root} is not there yet: the newest version known here is {drive.version}")
+    return drive.checkout(address.version)
+
+
+async def _renew(here: _Open, drive: Drive, timeout: float | None) -> None:
+    now = asyncio.get_running_loop().time()
+    if not drive.version:
+        try:
+            async with asyncio.timeout(timeout):
+                await drive._core._grown(0)
+        except TimeoutError:
+            raise NotAvailable(f"no peer sent anything of it within {timeout} s") from None
+    elif here.silent.get(drive, now) <= now:
+        try:
+            async with asyncio.timeout(HEAD_TIMEOUT):
+                await drive.update()
+        except TimeoutError:
+            here.silent[drive] = now + SILENCE
+
+
+@from_any_loop
+async def describe(drive: Drive, address: Address) -> dict[str, Any] | None:
+    """What fsspec wants to know of a file or folder; `None` for nothing."""
+    folder = {"name": f"{address.root}/{address.path}".rstrip("/"), "size": 0, "type": "directory"}
+    if not address.path:
+        return folder
+    entry = await drive.entry(address.path)
+    if entry:
+        return await _describe_entry(drive, address.root, entry)
+    prefix = FILES + folder_of(address.path).encode()
+    inside = [found async for found in drive.bee.range(gte=prefix, lt=prefix[:-1] + b"0", limit=1)]
+    return folder if inside else None
+
+
+@from_any_loop
+async def list_folder(drive: Drive, address: Address) -> list[dict[str, Any]]:
+    """What is in a folder, not in the folders in it, in order; those are skipped, not read."""
+    found: list[dict[str, Any]] = []
+    async for item in _children(drive, folder_of(address.path or "/")):
+        if isinstance(item, Entry):
+            found.append(await _describe_entry(drive, address.root, item))
+        else:
+            found.append({"name": address.root + item, "size": 0, "type": "directory"})
+    return found
+
+
+async def _children(drive: Drive, folder: str) -> AsyncIterator[Entry | str]:
+    prefix = FILES + folder.encode()
+    after, limit, more = prefix, 1, True
+    while more:
+        page = [found async for found in drive.bee.range(gte=after, lt=prefix[:-1] + b"0", limit=limit)]
+        more = len(page) == limit
+        limit = min(2 * limit, PAGE)
+        for found in page:
+            name, inside, _ = found.key[len(prefix) :].partition(b"/")
+            path = folder + name.decode(errors="replace")
+            # Others wrote this drive: a name that no path can have cannot be opened, and must not lead out of a folder.
+            if _can_be_named(path):
+                yield path if inside else Entry.decode(found)
+            if inside:
+                after, limit, more = prefix + name + b"0", 1, True
+                break
+            after = found.key + b"\x00"
+
+
+def _can_be_named(path: str) -> bool:
+    try:
+        return normalize(path) == path
+    except UsageError:
+        return False
+
+
+async def _describe_entry(drive: Drive, root: str, entry: Entry) -> dict[str, Any]:
+    about = {
+        "name": root + entry.path,
+        "size": await drive.size(entry),
+        "type": "file",
+        "version": entry.version,
+        "executable": entry.executable,
+        "metadata": entry.metadata,
+    }
+    if entry.linkname is not None:
+        target = await drive.entry(entry.path, follow=True)
+        about |= {"islink": True, "destination": entry.linkname}
+        about |= {"size": await drive.size(target), "version": target.version} if target else {"type": "link"}
+    return about
+
+
+@from_any_loop
+async def find_file(drive: Drive, path: str) -> tuple[Entry, int] | None:
+    """The file at a path, through symbolic links, and how many bytes it has; `None` if there is none."""
+    entry = await drive.entry(path, follow=True) if path else None
+    return (entry, await drive.size(entry)) if entry and entry.blob else None
+
+
+@from_any_loop
+async def read(drive: Drive, entry: Entry, start: int = 0, end: int | None = None) -> bytes:
+    """The bytes of a file from `start` to before `end`; only their blocks are fetched."""
+    return b"".join([piece async for piece in drive.stream(entry, start, end)])
+
+
+@from_any_loop
+async def remove(drive: Drive, addresses: Sequence[Address], *, missing_ok: bool) -> None:
+    """Remove all at once, or nothing. Raises `FileNotFoundError` for a path at which nothing is."""
+    async with drive.batch() as batch:
+        for address in addresses:
+            if not (address.path and await batch.delete(address.path)) and not missing_ok:
+                raise address.not_found()

@@ -1,0 +1,73 @@
+"""Bars for what takes long: `tqdm`'s, in a notebook by themselves, elsewhere for who asks for one."""
+
+import asyncio
+import sys
+import threading
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+DELAY = 1.0  # seconds that something may take without a bar
+INTERVAL = 0.1  # seconds between two looks at how far it is
+
+R = TypeVar("R")
+
+
+@dataclass(slots=True)
+class Tally:
+    """How much has been done, and of how much, if that is known. One thread counts, any may read."""
+
+    done: int = 0
+    total: int | None = None
+
+    async def count(self, pieces: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+        """The pieces, counted when the next one is asked for."""
+        async for piece in pieces:
+            yield piece
+            self.done += len(piece)
+
+
+async def shown(
+    work: Coroutine[Any, Any, R], how_far: Callable[[], tuple[int, int | None]], unit: str, show: bool | None
+) -> R:
+    """What `work` gives; meanwhile a bar of `how_far` (done, total), made by the caller's thread, for its cell.
+
+    With `show=None` in a notebook only, and only when it takes over a second. The unit "B" is bytes.
+    """
+    if show is False or (show is None and not in_notebook()):
+        return await work
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait([task], timeout=DELAY if show is None else 0)
+        if show or not task.done():
+            with _bar(unit, how_far()[1]) as bar:
+                await _follow(task, how_far, bar)
+        return await task
+    finally:
+        task.cancel()
+
+
+async def _follow(task: asyncio.Future[Any], how_far: Callable[[], tuple[int, int | None]], bar: Any) -> None:
+    ended = False
+    while not ended:
+        ended = bool((await asyncio.wait([task], timeout=INTERVAL))[0])
+        done, total = how_far()
+        if total != bar.total:
+            bar.reset(total)
+        bar.update(done - bar.n)
+
+
+def in_notebook() -> bool:
+    """Whether a cell runs this: the thread of a kernel, neither a terminal nor one of our own threads."""
+    ipython = sys.modules.get("IPython")
+    kernel = getattr(ipython.get_ipython() if ipython else None, "kernel", None)
+    return kernel is not None and threading.current_thread() is threading.main_thread()
+
+
+def _bar(unit: str, total: int | None) -> Any:
+    from tqdm.auto import tqdm  # type: ignore[import-untyped]
+
+    class Bar(tqdm):  # type: ignore[misc]
+        monitor_interval = 0  # the first bar with another one starts a thread that stays
+
+    return Bar(total=total, unit=unit, unit_scale=unit == "B")
