@@ -27,6 +27,7 @@ PEER_TIMEOUT = 15.0  # seconds of silence after which a peer that sends keep-ali
 WRITE_TIMEOUT = 30.0  # seconds in which a peer that we write to may take nothing
 CLOSE_TIMEOUT = 5.0  # seconds for a connection that we close to send what was written
 FAREWELL = 1.0  # seconds that a peer may take to close its end after ours
+UDX_FAREWELL = 0.25  # seconds; over UDX, peers in JavaScript do not answer our end by theirs
 SEND_HIGH_WATER = 128 * 1024  # bytes waiting to leave above which `write` waits
 RECEIVE_HIGH_WATER = 256 * 1024  # bytes waiting to be read above which the peer has to wait
 MESSAGE_OVERHEAD = 64  # bytes that a waiting message takes besides its own
@@ -345,7 +346,7 @@ class Connection(Events):
         self._end(reason)
         self._transport.write_eof()
         self._timer.cancel()
-        self._timer = self._loop.call_later(FAREWELL, self._leave)
+        self._timer = self._loop.call_later(UDX_FAREWELL if self.transport == "udx" else FAREWELL, self._leave)
         if self._reading_paused:
             self._resume_reading()
 

@@ -20,7 +20,7 @@ from linkup_nb.wire.udx_events import (
 )
 from linkup_nb.wire.udx_stream import HIGH_MARK, Stream, StreamState
 
-SILENCE = 0.5  # seconds after our end, in which a peer that is there has said that it got it
+SILENCE = 1.5  # seconds after our end, in which a peer that is there has said that it got it
 
 
 class UdxTransport(asyncio.Transport):
@@ -115,13 +115,11 @@ class UdxTransport(asyncio.Transport):
             self._udx.transmit_soon()
 
     def close(self) -> None:
-        """Send what was written, and leave as soon as it has arrived, or at once if the peer no longer acknowledges."""
+        """Send what was written, and leave as soon as it has arrived, or if nothing is heard of the peer any more."""
         self._closing = True
-        if self._ended_at is not None and self._stream.heard_at < self._ended_at < monotonic() - SILENCE:
-            self.abort()
-            return
         self.write_eof()
         self._leave_if_done()
+        self._loop.call_later(SILENCE, self._leave_if_silent)
 
     def abort(self) -> None:
         self._closing = True
@@ -131,6 +129,10 @@ class UdxTransport(asyncio.Transport):
     def _leave_if_done(self) -> None:
         """A peer that hears nothing more from us may still talk for ever."""
         if self._closing and self._end_delivered and not self._stream.receiver.ended:
+            self.abort()
+
+    def _leave_if_silent(self) -> None:
+        if not self._lost and self._ended_at is not None and self._stream.heard_at < self._ended_at:
             self.abort()
 
     def _deliver(self) -> None:
