@@ -177,13 +177,6 @@ class Connection(Events):
         self._send_handshake()
         self._note_progress()
 
-    def suspect(self) -> None:
-        """Give up a peer that shows no life soon, as after this machine has slept; one without keep-alives stays."""
-        if self._opened.is_set() and not self.closed:
-            self._silent_ticks = max(self._silent_ticks, int(PEER_TIMEOUT / KEEP_ALIVE) - 1)
-            if not self._writing_paused:
-                self._send(b"")
-
     @from_any_loop
     async def opened(self) -> None:
         """Wait until both ends have confirmed; raises the reason if the connection ends first."""
