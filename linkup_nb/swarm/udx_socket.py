@@ -26,6 +26,7 @@ from linkup_nb.wire.udx_stream import IDLE_TIMEOUT, Stream
 SOCKET_BUFFER = 4 * 1024 * 1024  # bytes asked for each way; systems give what they allow
 MAX_READS = 32  # batches taken in one turn of the loop, so that others have their turn too
 MAX_DATAGRAM = 65_536  # bytes
+TIMER_STEP = 0.001  # seconds
 PROBE = b"\0"  # as in hyperdht
 
 # From linux/udp.h and linux/in.h; Python names none of them.
@@ -177,11 +178,13 @@ class UdxSocket:
         if self._timer:
             self._timer.cancel()
         self._timer_at = due
-        self._timer = self._loop.call_later(max(0.0, due - monotonic()), self._on_timer)
+        delay = due - monotonic()
+        # libuv counts in whole milliseconds, so that a timer is up to one too early, and would be set again and again.
+        self._timer = self._loop.call_later(delay + TIMER_STEP if delay > TIMER_STEP else max(0.0, delay), self._on_timer)
 
     def _on_timer(self) -> None:
         self._timer, self._timer_at = None, inf
-        self._transmit()
+        self.transmit_soon()  # after those who are about to answer what has just come
 
     def _tell_events(self) -> None:
         while (event := self.endpoint.next_event()) is not None:
