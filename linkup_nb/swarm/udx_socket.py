@@ -71,7 +71,7 @@ class UdxSocket:
         self._timer_at = inf
         self._transmitting = False  # in this turn of the loop, or in the next
         self._unsent: deque[Datagrams] = deque()  # what the system had no room for
-        self._buffer = bytearray(MAX_DATAGRAM)
+        self._buffer = memoryview(bytearray(MAX_DATAGRAM))
         self._closed = False
         self._socket = _open(host, port)
         self._in_batches = _LINUX and _batches(self._socket)
@@ -151,24 +151,22 @@ class UdxSocket:
         self.transmit_soon()  # what is answered until then takes the acknowledgement with it
 
     def _receive(self, size: int, segment: int, address: Address, now: float) -> None:
-        endpoint, start = self.endpoint, 0
-        with memoryview(self._buffer) as view:
-            while start < size:
-                start += endpoint.receive_run(view[start:size], segment, address, now)
-                if start < size:
-                    datagram = view[start : min(start + segment, size)]
-                    start += segment
-                    if not endpoint.receive_datagram(datagram, address, now):
-                        self._tell(self._on_datagram, bytes(datagram), address)
+        endpoint, buffer, start = self.endpoint, self._buffer, 0
+        while start < size:
+            start += endpoint.receive_run(buffer[start:size], segment, address, now)
+            if start < size:
+                datagram = buffer[start : min(start + segment, size)]
+                start += segment
+                if not endpoint.receive_datagram(datagram, address, now):
+                    self._tell(self._on_datagram, bytes(datagram), address)
 
     def _transmit(self) -> None:
         self._transmitting = False
         if self._closed:
             return
-        self._tell_events()
         if not self._unsent:
             self._send(deque(self.endpoint.datagrams_to_send(monotonic())))
-            self._tell_events()
+        self._tell_events()
         due = self.endpoint.get_timer()
         if due is not None and not self._unsent and not self._transmitting and due < self._timer_at:
             self._set_timer(due)

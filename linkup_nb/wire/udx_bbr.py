@@ -8,8 +8,8 @@ CUBIC would fall to a few packets a round trip.
 """
 
 from collections import deque
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 INITIAL_WINDOW = 10  # packets
 MIN_WINDOW = 4  # packets
@@ -38,8 +38,7 @@ class Mode(Enum):
     PROBE_RTT = "probe round trip"
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(NamedTuple):
     """What one acknowledgement tells; sizes in bytes, times in seconds."""
 
     acked: int  # newly delivered
@@ -102,8 +101,10 @@ class Bbr:
         self._update_round(sample)
         self._update_bandwidth(sample)
         self._update_bunches(sample, now)
-        self._update_cycle(sample, now)
-        self._update_full_pipe(sample)
+        if self.mode is Mode.PROBE_BANDWIDTH:
+            self._update_cycle(sample, now)
+        if self._round_started and not (self._pipe_filled or sample.app_limited):
+            self._update_full_pipe()
         self._update_min_rtt(sample, now)
         self._update_window(sample)
         self._update_rate()
@@ -167,8 +168,6 @@ class Bbr:
         self._bunch_excess[0] = max(self._bunch_excess[0], min(self._bunch - explained, self.window))
 
     def _update_cycle(self, sample: Sample, now: float) -> None:
-        if self.mode is not Mode.PROBE_BANDWIDTH:
-            return
         before = sample.in_flight + sample.acked + sample.lost
         long_enough = now - self._cycle_at > (self.min_rtt or 0.0)
         if self._gain > 1.0:
@@ -184,9 +183,7 @@ class Bbr:
         self._cycle, self._cycle_at = cycle, now
         self._gain = CYCLE[cycle]
 
-    def _update_full_pipe(self, sample: Sample) -> None:
-        if self._pipe_filled or not self._round_started or sample.app_limited:
-            return
+    def _update_full_pipe(self) -> None:
         if self.bandwidth >= self._full_bandwidth * FULL_PIPE_GROWTH:
             self._full_bandwidth, self._full_rounds = self.bandwidth, 0
             return

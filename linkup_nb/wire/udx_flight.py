@@ -166,6 +166,8 @@ class Flight:
     def lose_overtaken(self, now: float) -> int:
         """Find packets that were sent sufficiently before one that has arrived; returns the bytes of them."""
         self.reorder_at = None
+        if not self._in_flight:
+            return 0
         wait = self._newest_rtt + (self.min_rtt or 0.0) * self._reordering / 4
         lost: list[Sent] = []
         for sent in self._in_flight.values():

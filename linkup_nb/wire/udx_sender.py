@@ -5,6 +5,7 @@ the timeout of RFC 6298 remains.
 """
 
 from collections import deque
+from math import inf
 
 from linkup_nb.wire.udx_bbr import INITIAL_WINDOW, Bbr
 from linkup_nb.wire.udx_flight import Flight, Ranges, Sent
@@ -75,12 +76,16 @@ class Sender:
     @property
     def timer(self) -> float | None:
         """When `handle_timer` is to be called; `None` if only news change anything."""
-        times = [self._resume_at, self.flight.reorder_at]
+        at = inf
         if not self.flight.empty:
-            times.append(self._loss_at)
+            at = self._loss_at
         elif self._window_blocks:
-            times.append(self._last_activity + 2 * self.timeout)
-        return min((time for time in times if time is not None), default=None)
+            at = self._last_activity + 2 * self.timeout
+        if self._resume_at is not None and self._resume_at < at:
+            at = self._resume_at
+        if self.flight.reorder_at is not None and self.flight.reorder_at < at:
+            at = self.flight.reorder_at
+        return at if at < inf else None
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Queue data, which must not be changed any more."""
@@ -111,11 +116,13 @@ class Sender:
         """What is to be sent now, in this order."""
         out: list[Sent] = []
         self._resume_at = None
-        self._send_tail_probe(now, out)
+        if self._tail_probe is not None:
+            self._send_tail_probe(self._tail_probe, now, out)
         if not self._wants_to_send:
             return out
-        self._refill(now)
-        quantum = min(self.congestion.quantum, self.congestion.window // 2)
+        quantum = self.congestion.quantum
+        self._refill(now, quantum)
+        quantum = min(quantum, self.congestion.window // 2)
         burst = quantum if self._queued >= quantum else 1
         if self._tokens >= burst:
             if not self.flight:
@@ -183,16 +190,16 @@ class Sender:
         self.congestion.on_timeout()
         self._last_activity = now
 
-    def _refill(self, now: float) -> None:
+    def _refill(self, now: float, quantum: int) -> None:
         rate = self.congestion.rate
         if self._tokens_at is not None:
-            most = max(rate * BURST_TIME, INITIAL_WINDOW * self.congestion.packet_size, self.congestion.quantum)
+            most = max(rate * BURST_TIME, INITIAL_WINDOW * self.congestion.packet_size, quantum)
             self._tokens = min(self._tokens + rate * (now - self._tokens_at), most)
         self._tokens_at = now
 
-    def _send_tail_probe(self, now: float, out: list[Sent]) -> None:
-        probe, self._tail_probe = self._tail_probe, None
-        if probe is not None and not probe.arrived and not probe.lost and self.may_prove(probe.size):
+    def _send_tail_probe(self, probe: Sent, now: float, out: list[Sent]) -> None:
+        self._tail_probe = None
+        if not probe.arrived and not probe.lost and self.may_prove(probe.size):
             self.flight.send_again(probe, now)
             out.append(probe)
             self._last_activity = now
@@ -226,12 +233,14 @@ class Sender:
                 size = room
             if flight and flight.bytes + HEADER_SIZE + size > limit:
                 break
-            if not self.may_prove(HEADER_SIZE + size):
+            if not (self.proven or self.may_prove(HEADER_SIZE + size)):
                 break
-            padding = mtu.begin_probe() if size == mtu.payload_size and flight.delivered else 0
-            if not padding and (run := self._full_packets(limit)) > 1:
-                self._send_run(run, now, out)
-                continue
+            padding = 0
+            if size == mtu.payload_size:
+                padding = mtu.begin_probe() if flight.delivered else 0
+                if not padding and (run := self._full_packets(limit)) > 1:
+                    self._send_run(run, now, out)
+                    continue
             payload = self._take(size)
             kinds = DATA if payload else 0
             if self._end_queued and not self._queued:
@@ -272,10 +281,12 @@ class Sender:
 
     def _take(self, size: int) -> bytes | memoryview:
         """The next `size` bytes of the queue."""
+        if not size:
+            return b""
         self._queued -= size
         queue = self._queue
-        if not size or len(queue[0]) >= size:
-            return self._take_from_first(size) if size else b""
+        if len(queue[0]) >= size:
+            return self._take_from_first(size)
         parts = []
         while size:
             part = self._take_from_first(min(size, len(queue[0])))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from enum import Enum
+from math import inf
 
 from linkup_nb.errors import UsageError
 from linkup_nb.wire.udx_events import (
@@ -93,6 +94,7 @@ class Stream:
         self._linger_until = 0.0
         self._seen: Address | None = None
         self._messages: list[bytes] = []
+        self._timer_at = NOW  # when time alone may change something, or before
         self._put_off_ack: tuple[Packet, float] | None = None
         self._ack_due = False
         self._heartbeat_due = False
@@ -282,8 +284,15 @@ class Stream:
 
     def datagrams_to_send(self, now: float) -> list[Datagrams]:
         """What is to go to the peer; afterwards `wake_at` says when to ask again."""
-        self._take_put_off()
-        self._handle_timers(now)
+        if self._put_off_ack is not None:
+            self._take_put_off()
+        if now >= self._timer_at:
+            self._handle_timers(now)
+        out = self._datagrams_to_send(now)
+        self._timer_at = inf if self.wake_at is None else self.wake_at
+        return out
+
+    def _datagrams_to_send(self, now: float) -> list[Datagrams]:
         out: list[Datagrams] = []
         self.wake_at = None
         if self.remote is None:
@@ -293,15 +302,16 @@ class Stream:
             self._destroy_due = False
             self._add(out, encode(self._packet(DESTROY)))
         if self.state is StreamState.CONNECTED:
-            self._add_messages(out)
+            if self._messages:
+                self._add_messages(out)
             packets = self.sender.packets(now)
             if packets:
                 self._add_packets(out, packets)
-                self._ack_due = bool(self._ack_due and self.receiver.early)
+                self._ack_due = self._ack_due and self.receiver.early
             if self.sender.heartbeat_due or self._heartbeat_due:
                 self.sender.heartbeat_due = self._heartbeat_due = False
                 self._add(out, encode(self._packet(HEARTBEAT)))
-            self.wake_at = min(filter(None, (self.sender.timer, self._idle_timer())), default=None)
+            self.wake_at = _earlier(self.sender.timer, self._idle_timer())
         elif self.state is StreamState.LINGERING:
             self.wake_at = self._linger_until
         if self._ack_due and self.state is not StreamState.CLOSED:
@@ -411,3 +421,7 @@ class Stream:
             total += size
         if parts:
             out.append(Datagrams(self.remote, b"".join(parts), segment_size))
+
+
+def _earlier(one: float | None, other: float | None) -> float | None:
+    return other if one is None or (other is not None and other < one) else one
