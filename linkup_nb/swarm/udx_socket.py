@@ -176,9 +176,10 @@ class UdxSocket:
         if self._timer:
             self._timer.cancel()
         self._timer_at = due
-        delay = due - monotonic()
-        # libuv counts in whole milliseconds, so that a timer is up to one too early, and would be set again and again.
-        self._timer = self._loop.call_later(delay + TIMER_STEP if delay > TIMER_STEP else max(0.0, delay), self._on_timer)
+        delay = max(0.0, due - monotonic())
+        if delay > TIMER_STEP:  # libuv counts in whole ones: a timer is up to one too early, and set again and again
+            delay += TIMER_STEP
+        self._timer = self._loop.call_later(delay, self._on_timer)
 
     def _on_timer(self) -> None:
         self._timer, self._timer_at = None, inf

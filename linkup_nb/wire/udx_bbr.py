@@ -63,6 +63,7 @@ class Bbr:
         self.packet_size = packet_size
         self.window = INITIAL_WINDOW * packet_size
         self.min_rtt: float | None = None
+        self.bandwidth = 0.0  # bytes a second, the most measured lately; 0 before any was
         self.rate = STARTUP_GAIN * self.window / INITIAL_RTT
         self._seed = seed
         self._min_rtt_at = 0.0
@@ -87,14 +88,10 @@ class Bbr:
         self._conserve_until = -1  # the round in which a recovery began: as much goes out as comes in
 
     @property
-    def bandwidth(self) -> float:
-        """The largest rate measured lately, in bytes a second; 0 before any was."""
-        return self._bandwidths[0][1] if self._bandwidths else 0.0
-
-    @property
     def quantum(self) -> int:
         """How many bytes may go out in one burst."""
-        return max(2 * self.packet_size, min(int(self.rate * QUANTUM_TIME), MAX_QUANTUM))
+        least, size = 2 * self.packet_size, int(self.rate * QUANTUM_TIME)
+        return least if size < least else size if size < MAX_QUANTUM else MAX_QUANTUM
 
     def on_ack(self, sample: Sample, now: float) -> None:
         """Learn from an acknowledgement that delivered something."""
@@ -156,6 +153,8 @@ class Bbr:
             bandwidths.append((self._round, rate))
         while len(bandwidths) > 1 and bandwidths[0][0] < self._round - BANDWIDTH_LIFETIME:
             bandwidths.popleft()
+        if bandwidths:
+            self.bandwidth = bandwidths[0][1]
 
     def _update_bunches(self, sample: Sample, now: float) -> None:
         explained = int(self.bandwidth * (now - self._bunch_at))
@@ -165,7 +164,9 @@ class Bbr:
         if self._round >= self._bunch_round + BUNCH_ROUNDS:
             self._bunch_round = self._round
             self._bunch_excess = [0, self._bunch_excess[0]]
-        self._bunch_excess[0] = max(self._bunch_excess[0], min(self._bunch - explained, self.window))
+        excess = self._bunch - explained
+        if excess > self._bunch_excess[0]:
+            self._bunch_excess[0] = max(self._bunch_excess[0], min(excess, self.window))
 
     def _update_cycle(self, sample: Sample, now: float) -> None:
         before = sample.in_flight + sample.acked + sample.lost
@@ -244,9 +245,10 @@ class Bbr:
             self.window = min(self.window + sample.acked, target + bunches)
         elif self.window < target or sample.delivered < INITIAL_WINDOW * self.packet_size:
             self.window += sample.acked
-        self.window = min(max(self.window, least), MAX_WINDOW)
-        if self.mode is Mode.PROBE_RTT:
-            self.window = min(self.window, least)
+        if self.window < least or self.mode is Mode.PROBE_RTT:
+            self.window = least
+        elif self.window > MAX_WINDOW:
+            self.window = MAX_WINDOW
 
     def _update_rate(self) -> None:
         if self._bandwidths:

@@ -167,7 +167,7 @@ class Sender:
         srtt = self.flight.srtt
         if srtt is None or self._tail_probed:
             return self._last_activity + self.timeout
-        return self._last_activity + max(2 * srtt, MIN_TAIL_TIMEOUT)
+        return self._last_activity + (2 * srtt if 2 * srtt > MIN_TAIL_TIMEOUT else MIN_TAIL_TIMEOUT)
 
     @property
     def _wants_to_send(self) -> bool:
@@ -225,7 +225,7 @@ class Sender:
         while self._queued or (self._end_queued and not self._end_sent):
             if self._tokens <= 0:
                 return False
-            size = min(mtu.payload_size, self._queued)
+            size = self._queued if self._queued < mtu.payload_size else mtu.payload_size
             room = self.window - flight.data_bytes
             if room < size:
                 if room <= 0 or not flight.empty:
