@@ -17,7 +17,7 @@ from linkup_nb.wire.udx_events import (
     RoomToWrite,
     StreamClosed,
 )
-from linkup_nb.wire.udx_stream import HIGH_MARK, Stream, StreamState
+from linkup_nb.wire.udx_stream import Stream, StreamState
 
 SILENCE = 1.5  # seconds after our end, in which a peer that is there has said that it got it
 
@@ -97,7 +97,7 @@ class UdxTransport(asyncio.Transport):
             return
         self._stream.write(data)
         self._udx.transmit_soon()
-        if not self._writing_paused and self._stream.buffered > HIGH_MARK:
+        if self._stream.over_high_mark and not self._writing_paused:
             self._writing_paused = True
             self._protocol.pause_writing()
 

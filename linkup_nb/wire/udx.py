@@ -84,10 +84,11 @@ class Endpoint:
     def datagrams_to_send(self, now: float) -> list[Datagrams]:
         """What is to be sent now, in this order."""
         out: list[Datagrams] = []
-        while (at := self._next_timer()) is not None and at <= now:
-            _, local_id = heappop(self._timers)
-            del self._timer_of[local_id]
-            self._wake(self._streams[local_id])
+        while self._timers and self._timers[0][0] <= now:
+            timer, local_id = heappop(self._timers)
+            if self._timer_of.get(local_id) == timer:
+                del self._timer_of[local_id]
+                self._wake(self._streams[local_id])
         due, self._awake = self._awake, {}
         for local_id, stream in due.items():
             at = stream.wake_at

@@ -95,8 +95,14 @@ class Bbr:
 
     def on_ack(self, sample: Sample, now: float) -> None:
         """Learn from an acknowledgement that delivered something."""
-        self._update_round(sample)
-        self._update_bandwidth(sample)
+        self._round_started = sample.prior_delivered >= self._round_ends
+        if self._round_started:
+            self._round_ends = sample.delivered
+            self._round += 1
+        if sample.rate is not None and (not sample.app_limited or sample.rate >= self.bandwidth):
+            self._take_bandwidth(sample.rate)
+        elif self._round_started:
+            self._forget_bandwidths()
         self._update_bunches(sample, now)
         if self.mode is Mode.PROBE_BANDWIDTH:
             self._update_cycle(sample, now)
@@ -139,18 +145,15 @@ class Bbr:
         else:
             self._saved_window = self.window
 
-    def _update_round(self, sample: Sample) -> None:
-        self._round_started = sample.prior_delivered >= self._round_ends
-        if self._round_started:
-            self._round_ends = sample.delivered
-            self._round += 1
+    def _take_bandwidth(self, rate: float) -> None:
+        bandwidths = self._bandwidths
+        while bandwidths and bandwidths[-1][1] <= rate:
+            bandwidths.pop()
+        bandwidths.append((self._round, rate))
+        self._forget_bandwidths()
 
-    def _update_bandwidth(self, sample: Sample) -> None:
-        bandwidths, rate = self._bandwidths, sample.rate
-        if rate is not None and (not sample.app_limited or rate >= self.bandwidth):
-            while bandwidths and bandwidths[-1][1] <= rate:
-                bandwidths.pop()
-            bandwidths.append((self._round, rate))
+    def _forget_bandwidths(self) -> None:
+        bandwidths = self._bandwidths
         while len(bandwidths) > 1 and bandwidths[0][0] < self._round - BANDWIDTH_LIFETIME:
             bandwidths.popleft()
         if bandwidths:

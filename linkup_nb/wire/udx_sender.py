@@ -118,24 +118,27 @@ class Sender:
         self._resume_at = None
         if self._tail_probe is not None:
             self._send_tail_probe(self._tail_probe, now, out)
-        if not self._wants_to_send:
+        flight, congestion = self.flight, self.congestion
+        lossless = flight.lossless
+        if not (self._queued or (self._end_queued and not self._end_sent)) and (lossless or not flight.next_lost()):
             return out
-        quantum = self.congestion.quantum
+        quantum = congestion.quantum
         self._refill(now, quantum)
-        quantum = min(quantum, self.congestion.window // 2)
+        if quantum > congestion.window // 2:
+            quantum = congestion.window // 2
         burst = quantum if self._queued >= quantum else 1
         if self._tokens >= burst:
-            if not self.flight:
-                self.congestion.on_restart()
-            paced = self._send_lost(now, out) and self._send_new(now, out)
+            if not flight:
+                congestion.on_restart()
+            paced = (lossless or self._send_lost(now, out)) and self._send_new(now, out)
         else:
             paced = False
         if not paced:
-            self._resume_at = now + max(burst - self._tokens, 1) / self.congestion.rate
+            self._resume_at = now + max(burst - self._tokens, 1) / congestion.rate
         if out:
             self._last_activity = now
-        if not self._queued and self.flight.next_lost() is None:
-            self.flight.nothing_more_to_send()
+        if not self._queued and (lossless or flight.next_lost() is None):
+            flight.nothing_more_to_send()
         return out
 
     def receive(self, ack: int, sacks: Ranges, window: int, now: float) -> bool:
@@ -168,10 +171,6 @@ class Sender:
         if srtt is None or self._tail_probed:
             return self._last_activity + self.timeout
         return self._last_activity + (2 * srtt if 2 * srtt > MIN_TAIL_TIMEOUT else MIN_TAIL_TIMEOUT)
-
-    @property
-    def _wants_to_send(self) -> bool:
-        return bool(self._queued or (self._end_queued and not self._end_sent) or self.flight.next_lost())
 
     @property
     def _window_blocks(self) -> bool:
@@ -241,7 +240,12 @@ class Sender:
                 if not padding and (run := self._full_packets(limit)) > 1:
                     self._send_run(run, now, out)
                     continue
-            payload = self._take(size)
+            queue = self._queue
+            if size and len(queue[0]) == size:
+                payload: bytes | memoryview = queue.popleft()
+                self._queued -= size
+            else:
+                payload = self._take(size)
             kinds = DATA if payload else 0
             if self._end_queued and not self._queued:
                 kinds |= END

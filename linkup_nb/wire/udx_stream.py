@@ -100,7 +100,7 @@ class Stream:
         self._heartbeat_due = False
         self._destroy_due = False
         self._advertised = RECEIVE_WINDOW
-        self._over_high_mark = False
+        self.over_high_mark = False  # from then on until RoomToWrite is fired
         self._end_delivered = False
 
     def __repr__(self) -> str:
@@ -141,7 +141,8 @@ class Stream:
         """Queue data for the peer; it must not be changed any more."""
         self._check_open()
         self.sender.write(data)
-        self._over_high_mark = self._over_high_mark or self.buffered > HIGH_MARK
+        if self.sender.buffered > HIGH_MARK:
+            self.over_high_mark = True
         self._wake()
 
     def end(self) -> None:
@@ -198,7 +199,8 @@ class Stream:
         magic, kinds, offset, local_id, window, seq, ack = header
         if magic != MAGIC or kinds != DATA or offset or seq != receiver.ack % NUMBERS:
             return 0
-        self._take_put_off()
+        if self._put_off_ack is not None:
+            self._take_put_off()
         if not self._take_ack(ack, (), window, now):
             return 0
         size = min(size, len(batch))
@@ -275,8 +277,8 @@ class Stream:
         self._wake()
 
     def _tell_progress(self) -> None:
-        if self._over_high_mark and self.buffered < LOW_MARK:
-            self._over_high_mark = False
+        if self.over_high_mark and self.buffered < LOW_MARK:
+            self.over_high_mark = False
             self._emit(RoomToWrite(self.local_id))
         if not self._end_delivered and self.sender.finished:
             self._end_delivered = True
