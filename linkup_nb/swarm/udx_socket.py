@@ -184,9 +184,8 @@ class UdxSocket:
         if self._timer:
             self._timer.cancel()
         self._timer_at = due
-        delay = max(0.0, due - monotonic())
-        if delay > TIMER_STEP:  # libuv counts in whole ones: a timer is up to one too early, and set again and again
-            delay += TIMER_STEP
+        # libuv counts in whole steps: without one more, a timer is too early, and set again until its time has come
+        delay = max(0.0, due - monotonic()) + TIMER_STEP
         self._timer = self._loop.call_later(delay, self._on_timer)
 
     def _on_timer(self) -> None:

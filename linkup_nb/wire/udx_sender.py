@@ -17,7 +17,7 @@ MIN_TIMEOUT = 1.0  # seconds
 MAX_TIMEOUT = 30.0  # seconds
 MAX_TIMEOUTS = 6  # in a row, each twice as long as the one before; then the peer is gone
 MIN_TAIL_TIMEOUT = 0.01  # seconds; event loops are not more punctual than that
-BURST_TIME = 0.002  # seconds of sending that are made up for when a timer comes late
+BURST_TIME = 0.004  # seconds of sending that are made up for when a timer comes late
 UNPROVEN_BYTES = 3600  # sent at most to an address from which nothing has come yet, a third of them the first time
 
 
