@@ -21,6 +21,7 @@ from linkup_nb.errors import NodeClosed, UsageError
 from linkup_nb.swarm.addresses import offline
 from linkup_nb.wire.udx import Endpoint
 from linkup_nb.wire.udx_events import Address, Datagrams, DataReceived, Event, StreamClosed
+from linkup_nb.wire.udx_packet import HEADER_SIZE
 from linkup_nb.wire.udx_stream import IDLE_TIMEOUT, Stream
 
 SOCKET_BUFFER = 4 * 1024 * 1024  # bytes asked for each way; systems give what they allow
@@ -152,8 +153,8 @@ class UdxSocket:
                 if level == _SOL_UDP and kind == _UDP_GRO:
                     (segment,) = _received_size.unpack(data)
             self._receive(size, segment, address, now)
-            if was_idle and segment == size:
-                break  # nothing else has come, most likely; if it has, we are called again
+            if was_idle and segment == size > HEADER_SIZE:
+                break  # nothing else has come, most likely, or we are called again. Acknowledgements come bunched
         self._tell_events()
         self.transmit_soon()  # what is answered until then takes the acknowledgement with it
 
