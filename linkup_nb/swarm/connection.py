@@ -27,6 +27,7 @@ PEER_TIMEOUT = 15.0  # seconds of silence after which a peer that sends keep-ali
 WRITE_TIMEOUT = 30.0  # seconds in which a peer that we write to may take nothing
 CLOSE_TIMEOUT = 5.0  # seconds for a connection that we close to send what was written
 FAREWELL = 1.0  # seconds that a peer may take to close its end after ours
+UDX_FAREWELL = 0.25  # seconds; over UDX, peers in JavaScript do not answer our end by theirs
 SEND_HIGH_WATER = 128 * 1024  # bytes waiting to leave above which `write` waits
 RECEIVE_HIGH_WATER = 256 * 1024  # bytes waiting to be read above which the peer has to wait
 MESSAGE_OVERHEAD = 64  # bytes that a waiting message takes besides its own
@@ -140,8 +141,11 @@ class Connection(Events):
         Raises `ConnectionClosed` once the connection has ended and all its messages are read.
         """
         if not self._incoming:
-            async with asyncio.timeout(timeout):
+            if timeout is None:
                 await self._wait_for_message()
+            else:
+                async with asyncio.timeout(timeout):
+                    await self._wait_for_message()
         message = self._incoming.popleft()
         self._incoming_size -= len(message) + MESSAGE_OVERHEAD
         if self._reading_paused and self._incoming_size <= RECEIVE_HIGH_WATER // 2:
@@ -175,13 +179,6 @@ class Connection(Events):
         self._stream.confirm()
         self._send_handshake()
         self._note_progress()
-
-    def suspect(self) -> None:
-        """Give up a peer that shows no life soon, as after this machine has slept; one without keep-alives stays."""
-        if self._opened.is_set() and not self.closed:
-            self._silent_ticks = max(self._silent_ticks, int(PEER_TIMEOUT / KEEP_ALIVE) - 1)
-            if not self._writing_paused:
-                self._send(b"")
 
     @from_any_loop
     async def opened(self) -> None:
@@ -345,7 +342,7 @@ class Connection(Events):
         self._end(reason)
         self._transport.write_eof()
         self._timer.cancel()
-        self._timer = self._loop.call_later(FAREWELL, self._leave)
+        self._timer = self._loop.call_later(UDX_FAREWELL if self.transport == "udx" else FAREWELL, self._leave)
         if self._reading_paused:
             self._resume_reading()
 

@@ -3,6 +3,7 @@
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
 from time import monotonic
 
 from linkup_nb.errors import DecodeError, NotAvailable, UsageError
@@ -18,6 +19,7 @@ from linkup_nb.wire.dht_records import (
     encode_least_seq,
 )
 from linkup_nb.wire.dht_rpc import Address, Failure
+from linkup_nb.wire.dht_scope import may_follow
 from linkup_nb.wire.dht_store import Store
 from linkup_nb.wire.keys import KeyPair, blake2b_256
 
@@ -64,6 +66,8 @@ class DhtClient(ABC):
         query = self.query(Command.LOOKUP, topic)
         async for answer in query:
             for record in _records(answer):
+                relays = tuple(relay for relay in record.relays if may_follow(relay, answer.sender))
+                record = replace(record, relays=relays)
                 if record not in found:
                     found.add(record)
                     yield record

@@ -30,7 +30,7 @@ from linkup_nb.wire.dht_connect import (
 )
 from linkup_nb.wire.dht_records import Command
 from linkup_nb.wire.dht_rpc import Internal
-from linkup_nb.wire.dht_scope import Scope, scope
+from linkup_nb.wire.dht_scope import Scope, may_follow, scope
 from linkup_nb.wire.keys import KeyPair, blake2b_256
 from linkup_nb.wire.noise import IK, Handshake
 from linkup_nb.wire.udx_events import Address
@@ -148,16 +148,20 @@ class DhtDialer:
                 return await asyncio.wait_for(asyncio.shield(found), PASSIVE_TIMEOUT)
             raise NotReachable(f"the peer was to send first, and did not within {PASSIVE_TIMEOUT:g} s")
         if call.client_address[0] == call.server_address[0]:
-            near = await self._nearby(payload.addresses4)
+            near = await self._nearby(payload.addresses4, call.server_address)
             if near is not None:
                 return here, near
         async with self._puncher(call, stream, found) as puncher:
             return await _HolePunch(self._node, call, puncher, found).run()
 
-    async def _nearby(self, addresses: Sequence[Address]) -> Address | None:
-        """An address of a peer behind the same router, if it answers there."""
+    async def _nearby(self, addresses: Sequence[Address], seen_at: Address) -> Address | None:
+        """An address of a peer behind the same router, if it answers there.
+
+        Only there may a peer name an address of our own network; and one of our machine, if it is seen there itself.
+        """
+        least = min(scope(seen_at[0]), Scope.SITE)
         ours = [address for address, _ in local_addresses(self._node)]
-        theirs = [address for address in addresses if may_dial(*address) and scope(address[0]) is not Scope.WORLD]
+        theirs = [address for address in addresses if may_dial(*address) and least <= scope(address[0]) < Scope.WORLD]
         for address in sorted(theirs, key=lambda address: max(_same_bytes(address[0], own) for own in ours))[-1:]:
             with suppress(PeerTimeout):
                 await self._node.request(address, Internal.PING, internal=True, retries=0)
@@ -257,6 +261,8 @@ class _Attempts:
         handshake = copy(self._handshake)  # a node may have made the answer up; then others still have their chance
         payload = HandshakePayload.decode(handshake.receive(reply.noise))
         server = reply.peer_address or relay
+        if not may_follow(server, relay):
+            raise ProtocolError("a node says that the peer is at an address that it cannot know")
         relayed = reply.peer_address is not None
         return Call(handshake, payload, relay, server, answer.reply.to, relayed, self._passive)
 
@@ -286,7 +292,10 @@ class _HolePunch:
         self._found = found
         self._round = 0
         self._server_address = call.server_address
-        relays = call.payload.relays
+        known = call.server_address
+        relays = [relay for relay in call.payload.relays if may_follow(relay.relay_address, known)]
+        if not relays:
+            raise NotReachable("the peer names no node that we could reach it through")
         self._relay = next((relay for relay in relays if relay.relay_address == call.relay), relays[0])
 
     async def run(self) -> Way:
@@ -362,8 +371,9 @@ class _HolePunch:
         if payload.error != Refusal.NONE:
             raise NotReachable("the peer gave up: no hole can be punched from its side")
         echoed = token is not None and payload.remote_token == token
-        self._puncher.remote.update(payload, relay.peer_address[0] if echoed else None)
-        if reply.peer_address is not None:
+        named_by = self._call.server_address
+        self._puncher.remote.update(payload, named_by, relay.peer_address[0] if echoed else None)
+        if reply.peer_address is not None and may_follow(reply.peer_address, relay.relay_address):
             self._puncher.expected.append(reply.peer_address)
             if relay.relay_address == call.relay and reply.peer_address != self._server_address:
                 self._server_address = reply.peer_address  # it now sends from another socket

@@ -29,6 +29,7 @@ from linkup_nb.wire.dht_connect import (
 )
 from linkup_nb.wire.dht_records import Command
 from linkup_nb.wire.dht_rpc import Reply, Request
+from linkup_nb.wire.dht_scope import may_follow
 from linkup_nb.wire.dht_store import Shelf
 from linkup_nb.wire.keys import KeyPair
 from linkup_nb.wire.noise import IK, Handshake
@@ -107,6 +108,9 @@ class DhtListener:
         if not direct and message.peer_address is None:
             self.counters["calls dropped: passed on without the caller's address"] += 1
             return
+        if not all(may_follow(named, sender) for named in (message.peer_address, message.relay_address) if named):
+            self.counters["calls dropped: from an address that the node cannot know"] += 1
+            return
         session = self._sessions.get(message.noise)
         if session is None:
             session = self._begin(message.noise, message.peer_address or sender, direct)
@@ -174,15 +178,16 @@ class DhtListener:
     def _on_holepunch(self, request: Request, sender: Address) -> None:
         message = Holepunch.decode(request.value or b"")
         session = self._by_id.get(message.id)
-        if session is None or session.puncher is None or message.peer_address is None:
+        peer = message.peer_address
+        if session is None or session.puncher is None or peer is None or not may_follow(peer, sender):
             self.counters["hole punching dropped: unknown call"] += 1
             return
         try:
-            reply = self._punch(session, session.puncher, message.payload, message.peer_address, sender)
+            reply = self._punch(session, session.puncher, message.payload, peer, sender)
         except PeerError:
             self.counters["hole punching dropped: forged or damaged"] += 1
             return
-        value = bytes(Holepunch(Mode.FROM_SERVER, 0, reply, message.peer_address))
+        value = bytes(Holepunch(Mode.FROM_SERVER, 0, reply, peer))
         self._pass_back(request, value, sender)
 
     def _punch(self, session: Session, puncher: Puncher, sealed: bytes, peer: Address, sender: Address) -> bytes:
@@ -196,7 +201,7 @@ class DhtListener:
         if payload.round >= session.round:
             session.round = payload.round
             puncher.expected.append(peer)
-            puncher.remote.update(payload, peer[0] if is_relay and payload.remote_token == token else None)
+            puncher.remote.update(payload, peer, peer[0] if is_relay and payload.remote_token == token else None)
         nat = self._node.nat
         if is_consistent(nat.firewall) and payload.remote_address in (our_addresses(nat) or ()):
             puncher.probe(peer)  # it has opened its own firewall already, so this may be all that is needed

@@ -19,6 +19,7 @@ from linkup_nb.swarm.peer_stream import PeerStream, Way
 from linkup_nb.swarm.udx_socket import UdxSocket
 from linkup_nb.wire.dht_connect import NONCE_SIZE, Firewall, HolepunchPayload, Refusal
 from linkup_nb.wire.dht_nat import NatSample
+from linkup_nb.wire.dht_scope import may_follow
 from linkup_nb.wire.keys import blake2b_256
 from linkup_nb.wire.udx_events import Address
 
@@ -78,11 +79,15 @@ class Remote:
     verified: set[str] = field(default_factory=set)
     punching: bool = False
 
-    def update(self, payload: HolepunchPayload, verified: str | None) -> None:
-        """Take what it says in a round."""
+    def update(self, payload: HolepunchPayload, seen_at: Address, verified: str | None) -> None:
+        """Take what it says in a round; of its addresses, those that one can know who is `seen_at` another."""
         self.firewall = payload.firewall
         self.punching = payload.punching
-        self.addresses = tuple(address for address in payload.addresses or () if may_dial(address[0], address[1] or 1))
+        self.addresses = tuple(
+            (host, port)
+            for host, port in payload.addresses or ()
+            if may_dial(host, port or 1) and may_follow((host, port or 1), seen_at)
+        )
         self.verified &= {host for host, _ in self.addresses}
         if verified is not None:
             self.verified.add(verified)

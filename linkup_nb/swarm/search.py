@@ -10,14 +10,16 @@ from linkup_nb.swarm.discovery import Discovery, FoundPeer
 
 FIRST_PAUSE = 1.0  # seconds until somebody who is missed is looked for again, doubling up to the last; also the least
 LAST_PAUSE = 600.0  # seconds
+EARLY_LOOKS = 2  # after the one at joining, whoever was found
 JITTER = 0.25  # of a pause, up or down, so that two who look for each other do not look in step
 
 
 class Search:
     """Joins a topic through the discoveries that have started, until `stop`; after it they have to `leave`.
 
-    Those who are on the topic may have come a moment after we looked, and most discoveries look again minutes later.
-    So while `misses` says that somebody is missed, it looks again soon, then less and less often.
+    Those who are on the topic may have come a moment after we looked, and have looked a moment before we were
+    announced; most discoveries look again minutes later. So it looks again soon, `EARLY_LOOKS` times, and then, less
+    and less often, while `misses` says that somebody is missed.
     """
 
     def __init__(
@@ -67,15 +69,17 @@ class Search:
     async def _keep_looking(self) -> None:
         await self.flushed()
         pause = FIRST_PAUSE
+        early = EARLY_LOOKS
         while True:
-            missed = self._client and self._misses()
+            due = self._client and (early > 0 or self._misses())
             with suppress(TimeoutError):
-                async with asyncio.timeout(pause * random.uniform(1 - JITTER, 1 + JITTER) if missed else None):
+                async with asyncio.timeout(pause * random.uniform(1 - JITTER, 1 + JITTER) if due else None):
                     await self._hurried.wait()
             if self._hurried.is_set():
                 pause = FIRST_PAUSE
-            elif not self._misses():
+            elif not (early > 0 or self._misses()):
                 continue
+            early -= 1
             self._hurried.clear()
             await every([discovery.refresh(self._topic) for discovery in self._joined])
             await asyncio.sleep(FIRST_PAUSE)

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from time import time
 
 LOOK_EVERY = 2.0  # seconds between looks at the clock
-JUMP = 10.0  # seconds between two looks, above the pause, that mean sleep; a busy machine is hardly ever as late
+JUMP = 15.0  # seconds between two looks, above the pause, that mean sleep; peers wait as long, see PEER_TIMEOUT
 
 
 async def wakings() -> AsyncIterator[float]:

@@ -35,8 +35,6 @@ LASTING = 15.0  # seconds of connection after which earlier failures are forgive
 PARTED = 120.0  # seconds for which those whom we left are not let in again without a topic; their retries end sooner
 FORGET_AFTER = 60.0  # seconds for which a peer is kept that is neither connected nor found
 HOUSEKEEPING = 15.0  # seconds between looks at what to forget and at our own network addresses
-GIVEN_UP = 30.0  # seconds of sleep after which no peer has kept its connection to us
-CATCH_UP = 1.0  # seconds after shorter sleep to read what has come meanwhile, which is no sign of life now
 
 
 class Swarm(Events):
@@ -173,7 +171,7 @@ class Swarm(Events):
     async def resume(self) -> None:
         """Join every topic again, and dial everybody who was known.
 
-        A machine that wakes without having been suspended does as much by itself, and drops what connections have died.
+        A machine that wakes without having been suspended does as much by itself: no peer waits as long as it sleeps.
         """
         if not self._suspended or self._closed:
             return
@@ -381,14 +379,10 @@ class Swarm(Events):
         async for missed in wakings():
             if self._server:
                 self._announce_address(self._server)
-            if missed > GIVEN_UP:
-                slept = PeerTimeout(f"this machine has slept for {missed:.0f} s, and its peers have given it up")
-                for peer in list(self._peers.values()):
-                    self._choice.drop(peer, slept)
+            slept = PeerTimeout(f"this machine has slept for {missed:.0f} s, and its peers have given it up")
+            for peer in list(self._peers.values()):
+                self._choice.drop(peer, slept)
             self._seek_everybody()
-            await asyncio.sleep(CATCH_UP)
-            for connection in self.connections:
-                connection.suspect()
 
     def _seek_everybody(self) -> None:
         """Look for all at once, the known ones and others: the network may be another, or we were away for long."""

@@ -1,16 +1,34 @@
 """What the swarm's tests stand on: peers that note what happens to them, and links that are slow or dead."""
 
 import asyncio
+import os
 import random
 from collections.abc import Callable
 from typing import Self
 
+from linkup_nb.errors import LinkupError
 from linkup_nb.swarm.connection import Connection
 from linkup_nb.swarm.discovery import Announcer, Discovery, FoundPeer, PeerInfo
 from linkup_nb.swarm.swarm import Swarm
 from linkup_nb.wire.keys import KeyPair
 
 PATIENCE = 10.0  # seconds until a test that still waits has failed
+
+
+def seeds_in_order() -> tuple[bytes, bytes]:
+    """Seeds of two key pairs, first that of the smaller public key, whose owner leaves decisions to the other."""
+    one, two = sorted((os.urandom(32), os.urandom(32)), key=lambda seed: KeyPair.from_seed(seed).public_key)
+    return one, two
+
+
+async def refused(connection: Connection) -> bool:
+    """Whether the other end closes a connection instead of opening it."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await connection.opened()
+    except LinkupError:
+        return True
+    return False
 
 
 class Pointer:

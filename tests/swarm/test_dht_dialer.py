@@ -187,6 +187,22 @@ async def test_a_peer_that_declines_is_named(payload: HandshakePayload, sentence
             await client.dialer.dial(server.key, [server.node.address])
 
 
+async def test_a_peer_far_away_is_not_looked_for_in_our_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LINKUP_OFFLINE", "0")
+    async with peers() as (_, client):
+        asked: list[Address] = []
+
+        async def watched(to: Address, *_: Any, **__: Any) -> Answer:
+            asked.append(to)
+            raise PeerTimeout("nobody is asked in a test")
+
+        client.node.request = watched  # type: ignore[method-assign]
+        named = [("127.0.0.1", 22), ("8.8.8.8", 53), ("192.168.1.1", 80)]
+        for seen_at in ("9.9.9.9", "127.0.0.1"):
+            assert await client.dialer._nearby(named, (seen_at, 9)) is None
+        assert asked == [("192.168.1.1", 80), ("127.0.0.1", 22)]
+
+
 async def test_an_answer_that_a_node_made_up_does_not_spoil_the_call() -> None:
     async with peers(3) as (server, client, liar):
         liar.node.own_targets[server.listener.announcement.target] = next(iter(server.node.own_targets.values()))

@@ -13,6 +13,7 @@ from linkup_nb.wire.dht_records import Command
 from linkup_nb.wire.dht_rpc import Reply
 from linkup_nb.wire.keys import KeyPair
 from linkup_nb.wire.noise import IK, Handshake
+from linkup_nb.wire.udx_events import Address
 from tests.swarm.dht_peers import Peer, opened, peers, until
 
 
@@ -78,6 +79,18 @@ async def test_a_relayed_call_without_the_callers_address_is_dropped() -> None:
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(tell(client, server, call(server.key), Mode.FROM_RELAY), 0.2)
         assert server.listener.counters["calls dropped: passed on without the caller's address"] == 1
+
+
+@pytest.mark.parametrize("named", [("0.0.0.0", 5), ("224.0.0.1", 5), ("127.0.0.1", 0)], ids=str)
+async def test_a_relayed_call_from_an_address_that_cannot_be_is_dropped(named: Address) -> None:
+    async with peers() as (server, client):
+        value = bytes(dht_connect.Handshake(Mode.FROM_RELAY, call(server.key), named))
+        target = server.listener.announcement.target
+        request = client.node.request(server.node.address, Command.PEER_HANDSHAKE, target=target, value=value)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(request, 0.2)
+        assert server.listener.counters["calls dropped: from an address that the node cannot know"] == 1
+        assert server.node.streams == {}
 
 
 async def test_there_are_only_so_many_calls_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:

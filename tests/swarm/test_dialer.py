@@ -5,10 +5,13 @@ from itertools import pairwise
 
 import pytest
 
+from linkup_nb.errors import PeerTimeout
 from linkup_nb.swarm import dialer, swarm
-from linkup_nb.swarm.discovery import PeerStatus
+from linkup_nb.swarm.connection import Connection
+from linkup_nb.swarm.discovery import FoundPeer, PeerStatus
 from linkup_nb.wire.keys import KeyPair
 from tests.swarm.links import PATIENCE, Member
+from tests.swarm.udx_meeting import UdxMeeting
 
 TOPIC = bytes(range(32))
 
@@ -123,3 +126,21 @@ async def test_a_lasting_connection_makes_good_for_failed_dials(
             await member.until(lambda: member.came)
         await member.loses(1)
         assert member.info(friend).attempts == attempts
+
+
+async def test_the_other_way_is_tried_when_no_address_answers_and_says_why_it_fails() -> None:
+    meetings = UdxMeeting(), UdxMeeting()
+    async with Member(TOPIC, discovery=meetings[0]) as ann, Member(TOPIC, discovery=meetings[1]) as bob:
+        meetings[0].point(TOPIC, meetings[1].place, ("127.0.0.1", 1))
+        await ann.until(lambda: ann.came)
+        assert (ann.info(bob).transport, ann.info(bob).initiator) == ("udx", True)
+        await bob.until(lambda: bob.came)
+        assert bob.info(ann).transport == "udx"
+
+        async def cannot() -> Connection:
+            raise PeerTimeout("its network lets nobody in")
+
+        meetings[0].found[TOPIC](FoundPeer(bytes(32), (), "meeting", cannot))
+        await ann.until(lambda: ann.info(bytes(32)).last_error)
+        assert ann.info(bytes(32)).last_error == "not over TCP: its network lets nobody in"
+        assert ann.info(bytes(32)).status in (PeerStatus.WAITING, PeerStatus.CONNECTING)

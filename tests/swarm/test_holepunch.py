@@ -41,7 +41,7 @@ class Side:
 
     def knows(self, other: "Side", *, verified: bool = True) -> None:
         payload = HolepunchPayload(other.firewall, 0, addresses=(other.node.address,), punching=True)
-        self.puncher.remote.update(payload, HOST if verified else None)
+        self.puncher.remote.update(payload, HERE, HOST if verified else None)
 
     def close(self) -> None:
         self.puncher.close()
@@ -198,19 +198,30 @@ async def test_turns_are_apart() -> None:
 
 def test_a_host_stays_verified_as_long_as_the_peer_names_it() -> None:
     remote = Remote()
-    remote.update(HolepunchPayload(Firewall.RANDOM, 0, addresses=((HOST, 0),)), HOST)
+    remote.update(HolepunchPayload(Firewall.RANDOM, 0, addresses=((HOST, 0),)), HERE, HOST)
     assert remote.verified_address == (HOST, 0)
-    remote.update(HolepunchPayload(Firewall.RANDOM, 1, addresses=((HOST, 0),)), None)
+    remote.update(HolepunchPayload(Firewall.RANDOM, 1, addresses=((HOST, 0),)), HERE, None)
     assert remote.verified_address == (HOST, 0)
-    remote.update(HolepunchPayload(Firewall.RANDOM, 2, addresses=(("127.0.0.2", 0),)), None)
+    remote.update(HolepunchPayload(Firewall.RANDOM, 2, addresses=(("127.0.0.2", 0),)), HERE, None)
     assert remote.verified_address is None
 
 
 def test_addresses_that_are_none_are_not_sent_to(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LINKUP_OFFLINE", "1")
     remote = Remote()
-    remote.update(HolepunchPayload(Firewall.CONSISTENT, 0, addresses=(("8.8.8.8", 53), ("224.0.0.1", 5), HERE)), None)
+    payload = HolepunchPayload(Firewall.CONSISTENT, 0, addresses=(("8.8.8.8", 53), ("224.0.0.1", 5), HERE))
+    remote.update(payload, HERE, None)
     assert remote.addresses == (HERE,)
+
+
+def test_a_peer_far_away_names_no_address_of_our_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LINKUP_OFFLINE", "0")
+    remote = Remote()
+    named = (("192.168.1.1", 80), HERE, ("8.8.8.8", 53), ("10.0.0.1", 0))
+    remote.update(HolepunchPayload(Firewall.CONSISTENT, 0, addresses=named), ("9.9.9.9", 9), None)
+    assert set(remote.addresses) == {("8.8.8.8", 53)}
+    remote.update(HolepunchPayload(Firewall.CONSISTENT, 0, addresses=named), ("10.0.0.2", 9), None)
+    assert set(remote.addresses) == {("192.168.1.1", 80), ("8.8.8.8", 53), ("10.0.0.1", 0)}
 
 
 @pytest.mark.parametrize(

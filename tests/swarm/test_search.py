@@ -92,16 +92,16 @@ async def test_whoever_makes_us_hurry_all_the_time_makes_us_look_only_so_often(m
     await looking.stop()
 
 
-@pytest.mark.parametrize(("misses", "client"), [(False, True), (True, False)])
-async def test_when_nobody_is_missed_or_nobody_sought_it_does_not_look_again(
-    misses: bool, client: bool, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("misses", "client", "looks"), [(False, True, 1 + search.EARLY_LOOKS), (True, False, 1)])
+async def test_when_nobody_is_missed_it_looks_twice_more_and_when_nobody_is_sought_never(
+    misses: bool, client: bool, looks: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(search, "FIRST_PAUSE", 0.01)
     clock = Clock()
     looking = begin(clock, lambda: misses, client=client)
     await looking.flushed()
     await asyncio.sleep(0.2)  # time in which nothing happens
-    assert len(clock.looks) == 1
+    assert len(clock.looks) == looks
     looking.hurry()
-    await clock.has_looked(2)
+    await clock.has_looked(looks + 1)
     await looking.stop()

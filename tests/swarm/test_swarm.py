@@ -5,7 +5,6 @@ import os
 import random
 import subprocess
 import sys
-import time
 from collections import Counter
 from contextlib import AsyncExitStack
 from itertools import permutations
@@ -13,34 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from linkup_nb.errors import InvalidTopic, LinkupError, NodeClosed, UsageError
-from linkup_nb.swarm import choice, connection, dialer, sleep, swarm
-from linkup_nb.swarm.connection import Connection, connect
+from linkup_nb.errors import InvalidTopic, NodeClosed, UsageError
+from linkup_nb.swarm import choice, dialer, swarm
+from linkup_nb.swarm.connection import connect
 from linkup_nb.swarm.discovery import Announcer, PeerStatus
 from linkup_nb.swarm.swarm import Swarm
-from linkup_nb.swarm.tap import Direction
 from linkup_nb.wire.keys import KeyPair
-from linkup_nb.wire.secret_stream import Frame
-from tests.swarm.links import PATIENCE, Link, Member, Pointer
+from tests.swarm.links import PATIENCE, Link, Member, Pointer, refused, seeds_in_order
+from tests.swarm.udx_meeting import UdxMeeting
 
 TOPIC = bytes(range(32))
 OTHER_TOPIC = bytes(32)
-
-
-def seeds_in_order() -> tuple[bytes, bytes]:
-    """Seeds of two key pairs, first that of the smaller public key, whose owner leaves decisions to the other."""
-    one, two = sorted((os.urandom(32), os.urandom(32)), key=lambda seed: KeyPair.from_seed(seed).public_key)
-    return one, two
-
-
-async def refused(connection: Connection) -> bool:
-    """Whether the other end closes a connection instead of opening it."""
-    try:
-        async with asyncio.timeout(PATIENCE):
-            await connection.opened()
-    except LinkupError:
-        return True
-    return False
 
 
 async def test_two_that_find_each_other_at_the_same_moment_share_one_connection() -> None:
@@ -410,65 +392,6 @@ async def test_reprs_are_one_line_and_show_no_secret() -> None:
         assert TOPIC.hex() not in repr(member.swarm.topics)
 
 
-async def test_a_suspended_swarm_is_gone_for_others_and_comes_back_by_itself_when_resumed() -> None:
-    async with Member(TOPIC) as member, Member(TOPIC) as other:
-        member.finds(other)
-        await other.until(lambda: other.came)
-        await member.swarm.suspend()
-        assert (member.went, member.swarm.connections, member.pointer.announced) == ([other.key], (), {})
-        await other.until(lambda: other.went == [member.key])
-        late = await connect(*member.address, confirm=False)
-        late.confirm()
-        assert await refused(late)
-        joined = await member.swarm.join(OTHER_TOPIC)
-        assert member.pointer.announced == {}
-        await member.swarm.resume()
-        await joined.flushed()
-        assert member.pointer.announced == {TOPIC: True, OTHER_TOPIC: True}
-        await member.until(lambda: member.came == [other.key] * 2)
-        await other.until(lambda: other.came == [member.key] * 2)
-        await member.swarm.suspend()
-        await member.swarm.close()
-
-
-async def test_a_machine_that_has_slept_for_long_makes_all_connections_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    ahead = 0.0
-    monkeypatch.setattr(sleep, "LOOK_EVERY", 0.05)
-    async with Member(TOPIC) as member, Member(TOPIC) as other:
-        member.finds(other)
-        await member.until(lambda: member.came)
-        monkeypatch.setattr(sleep, "time", lambda: time.time() + ahead)
-        ahead = 3600.0
-        await member.until(lambda: len(member.came) == 2)
-        assert (member.went, member.swarm.peers[0].status) == ([other.key], PeerStatus.CONNECTED)
-
-
-async def test_a_machine_that_has_slept_looks_anew_and_drops_the_peers_that_are_gone(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    ahead = 0.0
-    monkeypatch.setattr(sleep, "LOOK_EVERY", 0.05)
-    monkeypatch.setattr(sleep, "time", lambda: time.time() + ahead)
-    monkeypatch.setattr(connection, "KEEP_ALIVE", 0.2)
-    async with Member(TOPIC) as member, Member(TOPIC) as stays, Member(TOPIC) as gone, Link(gone.address[1]) as link:
-        monkeypatch.setattr(connection, "PEER_TIMEOUT", 60.0)
-        member.finds(stays)
-        member.finds(gone, link.address)
-        await member.until(lambda: len(member.came) == 2)
-        (to_gone,) = (one for one in member.swarm.connections if one.remote_public_key == gone.key)
-        async with asyncio.timeout(PATIENCE):
-            async for frame in to_gone.tap():
-                if frame.kind is Frame.KEEP_ALIVE and frame.direction is Direction.RECEIVED:
-                    break
-        link.die()
-        looks = len(member.pointer.refreshed)
-        ahead = 20.0
-        await member.until(lambda: member.went == [gone.key])
-        assert "the peer has been silent" in str(member.info(gone).last_error)
-        assert member.pointer.refreshed[looks:] == [TOPIC]
-        assert [one.remote_public_key for one in member.swarm.connections] == [stays.key]
-
-
 async def test_a_topic_is_looked_up_at_once_for_a_stranger_and_when_the_last_peer_has_left() -> None:
     async with Member(TOPIC) as member:
         stranger = await connect(*member.address)
@@ -490,3 +413,36 @@ async def test_over_a_slow_path_the_grace_is_so_many_round_trips(monkeypatch: py
             await asyncio.wait_for(old.wait_closed(), 0.3)
         await old.close()
         await new.close()
+
+
+async def test_who_is_refused_costs_no_connection() -> None:
+    meetings = UdxMeeting(), UdxMeeting()
+    async with Member(TOPIC, discovery=meetings[0]) as ann, Member(TOPIC, discovery=meetings[1]) as bob:
+        meetings[0].point(TOPIC, meetings[1].place)
+        await ann.until(lambda: ann.came)
+        await bob.swarm.suspend()
+        await ann.until(lambda: ann.went)
+        await ann.until(lambda: ann.info(bob).last_error == "not over TCP: there was no answer")
+        assert bob.came == [ann.key]
+
+
+async def test_the_firewall_refuses_a_key_each_way_and_on_every_transport() -> None:
+    unwanted, welcome = seeds_in_order()
+    keys = [KeyPair.from_seed(seed).public_key for seed in (unwanted, welcome)]
+    meetings = [UdxMeeting() for _ in range(3)]
+    guarded = Swarm(discovery=[meetings[0]], firewall=lambda key: key == keys[0])
+    async with (
+        Member(TOPIC, unwanted, discovery=meetings[1]) as one,
+        Member(TOPIC, welcome, discovery=meetings[2]) as two,
+    ):
+        await (await guarded.join(TOPIC)).flushed()
+        meetings[0].point(TOPIC, meetings[1].place)
+        tcp = ("127.0.0.1", meetings[0].announcer.port)
+        meetings[1].point(TOPIC, meetings[0].place, tcp)
+        await one.until(lambda: one.info(guarded.public_key).last_error == "not over TCP: there was no answer")
+        meetings[2].point(TOPIC, meetings[0].place, tcp)
+        await two.until(lambda: two.came)
+        assert [info.public_key for info in guarded.peers if info.since] == [keys[1]]
+        assert guarded.counters["connections refused: the firewall does not let them pass"] > 0
+        assert (one.came, meetings[0].place.calls) == ([], 0)
+    await guarded.close()

@@ -205,3 +205,26 @@ async def test_a_flood_is_taken_so_much_at_a_time(ends: tuple[End, End], monkeyp
             await asyncio.sleep(0)
             seen.append(len(one.datagrams))
     assert all(later - earlier <= 2 for earlier, later in pairwise(seen))
+
+
+async def test_datagrams_that_come_together_are_all_received(ends: tuple[End, End]) -> None:
+    one, other = ends
+    sent = [bytes([number]) * 30 for number in range(1, 6)]
+    for data in sent:
+        one.socket.send_datagram(data, other.socket.address)
+    await other.until(lambda: len(other.datagrams) == len(sent))
+    assert [data for data, _ in other.datagrams] == sent
+
+
+async def test_a_reader_is_called_when_there_is_something_to_read(ends: tuple[End, End]) -> None:
+    one, other = ends
+    read: list[bytes] = []
+    other.socket.readers[other.stream.local_id] = lambda: read.append(other.stream.read())
+    one.write(b"hello")
+    await other.until(lambda: other.stream.receiver.ended)
+    assert read == [b"hello"]
+    other.stream.end()
+    other.socket.transmit_soon()
+    closed = StreamClosed(other.stream.local_id, Closing.ENDED)
+    await other.until(lambda: other.events[-1:] == [closed])
+    assert not other.socket.readers

@@ -213,7 +213,7 @@ async def test_closing_delivers_what_was_written_though_the_peer_talks() -> None
 
 
 async def test_closing_does_not_wait_long_for_a_peer_that_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "FAREWELL", 0.1)
+    monkeypatch.setattr(limits, "UDX_FAREWELL", 0.1)
     async with udx_sides() as (one, other):
         ours, theirs = await opened((one, other))
         monkeypatch.setattr(other.transport, "close", lambda: None)  # as JavaScript's, which does not end by itself
@@ -226,7 +226,7 @@ async def test_closing_does_not_wait_for_a_peer_that_is_gone(monkeypatch: pytest
     monkeypatch.setattr(limits, "CLOSE_TIMEOUT", 10 * PATIENCE)
     async with udx_sides() as (one, other):
         ours, _ = await opened((one, other))
-        other.be_deaf()
+        other.die()
         await ours.write(b"last")
         await ours.close()
         assert ours.close_reason is None

@@ -44,9 +44,11 @@ class UdxSide:
         self._on_event = self._pass_on
         return adopt(self.transport, handshake)
 
-    def be_deaf(self) -> None:
-        """Take no more datagrams, as a process that was killed."""
+    def die(self) -> None:
+        """Be gone without a word, as a process that was killed."""
         asyncio.get_running_loop().remove_reader(self.socket._socket)
+        self.socket._socket.close()
+        self.socket._closed = True
 
     def _pass_on(self, event: Event) -> None:
         if not isinstance(event, AddressSeen):

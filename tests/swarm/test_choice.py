@@ -8,14 +8,8 @@ from itertools import permutations
 
 import pytest
 
-from linkup_nb.errors import PeerTimeout
 from linkup_nb.swarm import choice
-from linkup_nb.swarm.connection import Connection
-from linkup_nb.swarm.discovery import FoundPeer, PeerStatus
-from linkup_nb.swarm.swarm import Swarm
-from linkup_nb.wire.keys import KeyPair
-from tests.swarm.links import Link, Member
-from tests.swarm.test_swarm import seeds_in_order
+from tests.swarm.links import Link, Member, seeds_in_order
 from tests.swarm.udx_meeting import JavaScriptRules, UdxMeeting
 
 TOPIC = bytes(range(32))
@@ -91,54 +85,3 @@ async def test_a_crowd_on_both_transports_loses_no_message() -> None:
             others = {other.key for other in crowd} - {member.key}
             assert Counter(member.heard) == Counter((key, b"hello") for key in others)
             assert (Counter(member.came), member.went) == (Counter(others), [])
-
-
-async def test_the_other_way_is_tried_when_no_address_answers_and_says_why_it_fails() -> None:
-    meetings = UdxMeeting(), UdxMeeting()
-    async with Member(TOPIC, discovery=meetings[0]) as ann, Member(TOPIC, discovery=meetings[1]) as bob:
-        meetings[0].point(TOPIC, meetings[1].place, ("127.0.0.1", 1))
-        await ann.until(lambda: ann.came)
-        assert (ann.info(bob).transport, ann.info(bob).initiator) == ("udx", True)
-        await bob.until(lambda: bob.came)
-        assert bob.info(ann).transport == "udx"
-
-        async def cannot() -> Connection:
-            raise PeerTimeout("its network lets nobody in")
-
-        meetings[0].found[TOPIC](FoundPeer(bytes(32), (), "meeting", cannot))
-        await ann.until(lambda: ann.info(bytes(32)).last_error)
-        assert ann.info(bytes(32)).last_error == "not over TCP: its network lets nobody in"
-        assert ann.info(bytes(32)).status in (PeerStatus.WAITING, PeerStatus.CONNECTING)
-
-
-async def test_who_is_refused_costs_no_connection() -> None:
-    meetings = UdxMeeting(), UdxMeeting()
-    async with Member(TOPIC, discovery=meetings[0]) as ann, Member(TOPIC, discovery=meetings[1]) as bob:
-        meetings[0].point(TOPIC, meetings[1].place)
-        await ann.until(lambda: ann.came)
-        await bob.swarm.suspend()
-        await ann.until(lambda: ann.went)
-        await ann.until(lambda: ann.info(bob).last_error == "not over TCP: there was no answer")
-        assert bob.came == [ann.key]
-
-
-async def test_the_firewall_refuses_a_key_each_way_and_on_every_transport() -> None:
-    unwanted, welcome = seeds_in_order()
-    keys = [KeyPair.from_seed(seed).public_key for seed in (unwanted, welcome)]
-    meetings = [UdxMeeting() for _ in range(3)]
-    guarded = Swarm(discovery=[meetings[0]], firewall=lambda key: key == keys[0])
-    async with (
-        Member(TOPIC, unwanted, discovery=meetings[1]) as one,
-        Member(TOPIC, welcome, discovery=meetings[2]) as two,
-    ):
-        await (await guarded.join(TOPIC)).flushed()
-        meetings[0].point(TOPIC, meetings[1].place)
-        tcp = ("127.0.0.1", meetings[0].announcer.port)
-        meetings[1].point(TOPIC, meetings[0].place, tcp)
-        await one.until(lambda: one.info(guarded.public_key).last_error == "not over TCP: there was no answer")
-        meetings[2].point(TOPIC, meetings[0].place, tcp)
-        await two.until(lambda: two.came)
-        assert [info.public_key for info in guarded.peers if info.since] == [keys[1]]
-        assert guarded.counters["connections refused: the firewall does not let them pass"] > 0
-        assert (one.came, meetings[0].place.calls) == ([], 0)
-    await guarded.close()
