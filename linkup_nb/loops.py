@@ -101,6 +101,14 @@ class Tasks:
         await asyncio.gather(*others, return_exceptions=True)
 
 
+async def end(task: asyncio.Task[Any]) -> None:
+    """Cancel a task and wait for its end; raises what it raised, and the caller's own cancellation, if that comes."""
+    task.cancel()
+    await asyncio.wait([task])
+    if not task.cancelled():
+        task.result()
+
+
 async def every(awaitables: list[Awaitable[object]]) -> None:
     """Wait for all, whatever becomes of each; failures are logged."""
     for result in await asyncio.gather(*awaitables, return_exceptions=True):

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from linkup_nb.errors import NodeClosed
-from linkup_nb.loops import Events, Tasks, every, from_any_loop
+from linkup_nb.loops import Events, Tasks, end, every, from_any_loop
 
 
 class Counter:
@@ -136,3 +136,25 @@ async def test_every_waits_for_all_and_logs_what_failed(caplog: pytest.LogCaptur
     await every([fail(), succeed()])
     assert done == [True]
     assert "one of several" in caplog.text
+
+
+async def test_the_end_of_a_task_is_waited_for_and_does_not_swallow_a_cancellation() -> None:
+    begun, released = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> None:
+        try:
+            begun.set()
+            await asyncio.Event().wait()
+        finally:
+            await released.wait()
+
+    task = asyncio.create_task(slow())
+    await begun.wait()
+    caller = asyncio.create_task(end(task))
+    await asyncio.sleep(0)
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    released.set()
+    await end(task)
+    assert task.cancelled()

@@ -49,13 +49,16 @@ class Choice:
 
     def add(self, peer: Peer, connection: Connection) -> None:
         """Take a connection to a peer that has been established and is not confirmed."""
+        if peer.connection and peer.connection.closed:
+            self._detach(peer, peer.connection.close_reason)
+        if connection.initiator and peer.open:  # the peer has come while we dialled
+            self.end(connection, PeerRefused(REPLACED))
+            return
         if not connection.initiator:
             self._end_pending(peer, [other for other in peer.pending if not other.initiator])
         peer.pending.append(connection)
         connection.on("open", partial(self._on_open, peer, connection))
         connection.on("close", partial(self._on_close, peer, connection))
-        if peer.connection and peer.connection.closed:
-            self._detach(peer, peer.connection.close_reason)
         if not self._we_decide(peer):
             connection.confirm()
         elif peer.connection or (peer.dial and connection.transport == "udx" and not connection.initiator):

@@ -11,6 +11,7 @@ from itertools import takewhile
 from typing import Any, TypeVar
 
 from linkup_nb.errors import HandshakeError, LinkupError, NotReachable, PeerTimeout, ProtocolError
+from linkup_nb.loops import end
 from linkup_nb.swarm.addresses import lan_addresses, may_dial
 from linkup_nb.swarm.connection import Connection
 from linkup_nb.swarm.dht_node import DhtNode
@@ -131,9 +132,7 @@ class DhtDialer:
         except TimeoutError:
             raise PeerTimeout(f"the peer did not answer within {CALL_TIMEOUT:g} s") from None
         finally:
-            search.cancel()
-            with suppress(asyncio.CancelledError):
-                await search
+            await end(search)
 
     async def _find_way(self, call: Call, stream: PeerStream, found: asyncio.Future[Way]) -> Way:
         """How to send to a peer that has answered."""
@@ -145,7 +144,8 @@ class DhtDialer:
             return here, next(filter(lambda address: may_dial(*address), public), call.server_address)
         if call.passive:
             with suppress(TimeoutError):
-                return await asyncio.wait_for(asyncio.shield(found), PASSIVE_TIMEOUT)
+                async with asyncio.timeout(PASSIVE_TIMEOUT):
+                    return await asyncio.shield(found)
             raise NotReachable(f"the peer was to send first, and did not within {PASSIVE_TIMEOUT:g} s")
         if call.client_address[0] == call.server_address[0]:
             near = await self._nearby(payload.addresses4, call.server_address)
@@ -308,9 +308,8 @@ class _HolePunch:
                 raise NotReachable("no hole could be punched through the two firewalls")
             return self._found.result()
         finally:
-            work.cancel()
-            with suppress(asyncio.CancelledError, LinkupError):
-                await work
+            with suppress(LinkupError):
+                await end(work)
 
     async def _work(self) -> None:
         token = await self._probe(last=False)

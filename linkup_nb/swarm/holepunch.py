@@ -8,7 +8,6 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from dataclasses import dataclass, field
 from secrets import token_bytes
 
@@ -216,8 +215,7 @@ class Puncher:
     async def wait(self) -> None:
         """Wait until everything was tried."""
         if self._punching is not None:
-            with suppress(asyncio.CancelledError):
-                await asyncio.shield(self._punching)
+            await asyncio.wait([self._punching])
 
     def close(self, keep: UdxSocket | None = None) -> None:
         """Give it up, or keep the one socket by which the peer was met."""

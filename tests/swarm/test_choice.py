@@ -9,6 +9,7 @@ from itertools import permutations
 import pytest
 
 from linkup_nb.swarm import choice
+from linkup_nb.swarm.connection import connect
 from tests.swarm.links import Link, Member, seeds_in_order
 from tests.swarm.udx_meeting import JavaScriptRules, UdxMeeting
 
@@ -85,3 +86,20 @@ async def test_a_crowd_on_both_transports_loses_no_message() -> None:
             others = {other.key for other in crowd} - {member.key}
             assert Counter(member.heard) == Counter((key, b"hello") for key in others)
             assert (Counter(member.came), member.went) == (Counter(others), [])
+
+
+@pytest.mark.parametrize("larger", [False, True])
+async def test_our_dial_that_ends_after_the_peer_has_come_changes_nothing(
+    larger: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(choice, "DUPLICATE_GRACE", 0.01)
+    seed, other = seeds_in_order()[larger], seeds_in_order()[not larger]
+    async with Member(TOPIC, seed) as ann, Member(TOPIC, other) as bob:
+        bob.finds(ann)
+        await asyncio.gather(ann.until(lambda: ann.came), bob.until(lambda: bob.came))
+        late = await connect(*bob.address, ann.swarm.key_pair, confirm=False)
+        ann.pointer.announcer.admit(late)
+        await late.wait_closed()
+        await ann.swarm.connections[0].write(b"still here")
+        await bob.hears(1)
+        assert (ann.came, ann.went, bob.came, bob.went) == ([bob.key], [], [ann.key], [])
