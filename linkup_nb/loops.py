@@ -34,8 +34,7 @@ def from_any_loop(
     ended.
     """
 
-    @functools.wraps(method)
-    async def call(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
+    async def call_from_elsewhere(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
         if asyncio.get_running_loop() is self._loop:
             return await method(self, *args, **kwargs)
         work = method(self, *args, **kwargs)
@@ -45,6 +44,12 @@ def from_any_loop(
             work.close()
             raise NodeClosed("this node has been closed; lu.start() makes a new one") from None
         return await asyncio.wrap_future(future)
+
+    @functools.wraps(method)
+    def call(self: S, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
+        if asyncio._get_running_loop() is self._loop:
+            return method(self, *args, **kwargs)  # nothing stands between it and its caller, as nearly always
+        return call_from_elsewhere(self, *args, **kwargs)
 
     return call
 

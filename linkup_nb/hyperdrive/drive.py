@@ -135,8 +135,8 @@ class Drive:
     async def info(self) -> DriveInfo:
         """What there is to know about this drive, now."""
         blobs = self._blobs.result().core if self._blobs.done() else None
-        size = self._core.byte_length + (blobs.byte_length if blobs else 0)
-        return DriveInfo(self.key, self.version, self.writable, size, blobs.key if blobs else None, self._core.peers)
+        key, size = (blobs.key, blobs.byte_length) if blobs is not None else (None, 0)
+        return DriveInfo(self.key, self.version, self.writable, self._core.byte_length + size, key, self._core.peers)
 
     # Reading
 

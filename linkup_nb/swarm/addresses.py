@@ -1,9 +1,12 @@
 """Which addresses are ours, and which of those that strangers give us are worth a packet."""
 
+import asyncio
 import os
+import socket
 from ipaddress import ip_address
 
 MAX_ADDRESSES = 8  # addresses of one peer that are kept, dialled or announced
+RESOLVE_TIMEOUT = 5.0  # seconds for the name of a host that the user gave us
 
 
 def offline() -> bool:
@@ -37,3 +40,19 @@ def lan_addresses() -> tuple[str, ...]:
     ours = (address for address in map(ip_address, found) if not address.is_loopback)
     ordered = sorted(ours, key=lambda address: (address.is_link_local, address.packed))
     return tuple(map(str, ordered))[:MAX_ADDRESSES]
+
+
+async def resolve(host: str, port: int) -> list[tuple[str, int]]:
+    """The IPv4 addresses of a host that the user named; none if it is unknown, or elsewhere when `offline()`."""
+    if may_dial(host, port):
+        return [(host, port)]
+    if offline() and host != "localhost":
+        return []
+    try:
+        async with asyncio.timeout(RESOLVE_TIMEOUT):
+            found = await asyncio.get_running_loop().getaddrinfo(
+                host, port, family=socket.AF_INET, type=socket.SOCK_DGRAM
+            )
+    except (OSError, UnicodeError):
+        return []
+    return [(str(address[0]), int(address[1])) for *_, address in found]

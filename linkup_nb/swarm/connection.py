@@ -141,8 +141,11 @@ class Connection(Events):
         Raises `ConnectionClosed` once the connection has ended and all its messages are read.
         """
         if not self._incoming:
-            async with asyncio.timeout(timeout):
+            if timeout is None:
                 await self._wait_for_message()
+            else:
+                async with asyncio.timeout(timeout):
+                    await self._wait_for_message()
         message = self._incoming.popleft()
         self._incoming_size -= len(message) + MESSAGE_OVERHEAD
         if self._reading_paused and self._incoming_size <= RECEIVE_HIGH_WATER // 2:

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from functools import partial
 
 from linkup_nb.errors import PeerTimeout
-from linkup_nb.swarm.addresses import offline
+from linkup_nb.swarm.addresses import offline, resolve
 from linkup_nb.swarm.check import Bootstrap, Check, Outcome, count, knock
-from linkup_nb.swarm.dht_node import DhtNode, resolve
+from linkup_nb.swarm.dht_node import DhtNode
 from linkup_nb.wire.dht_connect import Firewall
 from linkup_nb.wire.dht_nat import NatSample
 from linkup_nb.wire.dht_rpc import Address, Internal
@@ -48,7 +48,7 @@ async def _knock(node: DhtNode, addresses: list[Address]) -> list[Bootstrap]:
 
 
 async def _ping(node: DhtNode, host: str, port: int) -> float:
-    found = [(host, port)] if scope(host) else await resolve(host, port)
+    found = await resolve(host, port)
     if not found:
         raise PeerTimeout(f"no host is called {host}")
     return (await node.request(found[0], Internal.PING, internal=True)).rtt

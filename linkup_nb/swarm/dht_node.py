@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import random
-import socket
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -15,7 +14,7 @@ from types import MappingProxyType
 
 from linkup_nb.errors import NodeClosed, PeerTimeout, UsageError
 from linkup_nb.loops import Events, Tasks
-from linkup_nb.swarm.addresses import offline
+from linkup_nb.swarm.addresses import offline, resolve
 from linkup_nb.swarm.dht_client import DhtClient
 from linkup_nb.swarm.dht_io import PING_SIZE, RETRIES, Answer, DhtIo
 from linkup_nb.swarm.dht_query import Query
@@ -42,7 +41,6 @@ PUBLIC_BOOTSTRAP: tuple[Address, ...] = (
     ("node2.hyperdht.org", 49737),
     ("node3.hyperdht.org", 49737),
 )
-RESOLVE_TIMEOUT = 5.0  # seconds for the names of bootstrap nodes
 FIRST_RETRY, MAX_RETRY = 1.0, 60.0  # seconds between attempts to enter the network, doubling from first to max
 TICK = 5.0  # seconds between two rounds of upkeep
 REFRESH_EVERY = 300.0  # seconds between two searches for nodes at a random place
@@ -440,16 +438,3 @@ class DhtNode(Events, DhtClient):
                 await asyncio.to_thread(save_nodes, self._state, self.bootstrap, nodes)
             except OSError as error:
                 log.warning("the nodes of the DHT cannot be kept in %s: %s", self._state, error)
-
-
-async def resolve(host: str, port: int) -> list[Address]:
-    """The IPv4 addresses of a host; none if it is unknown, or with `LINKUP_OFFLINE=1`."""
-    if offline() and host != "localhost":
-        return []
-    loop = asyncio.get_running_loop()
-    try:
-        async with asyncio.timeout(RESOLVE_TIMEOUT):
-            found = await loop.getaddrinfo(host, port, family=socket.AF_INET, type=socket.SOCK_DGRAM)
-    except (OSError, UnicodeError):
-        return []
-    return [(str(address[0]), int(address[1])) for *_, address in found]

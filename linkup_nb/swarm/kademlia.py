@@ -5,7 +5,6 @@ import itertools
 import random
 import re
 import secrets
-import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -15,7 +14,7 @@ from types import MappingProxyType
 
 from linkup_nb.errors import PeerTimeout, UsageError
 from linkup_nb.loops import Tasks, every
-from linkup_nb.swarm.addresses import MAX_ADDRESSES, lan_addresses, may_dial, offline
+from linkup_nb.swarm.addresses import MAX_ADDRESSES, lan_addresses, offline, resolve
 from linkup_nb.swarm.announcements import ANNOUNCEMENT_TTL, Address, Announcement, is_loopback
 from linkup_nb.swarm.check import Check, Outcome, knock
 from linkup_nb.swarm.discovery import Announcer, FoundPeer, membership_proof
@@ -32,7 +31,6 @@ TIDY_EVERY = 60.0  # seconds between two rounds of forgetting the expired and pi
 NEIGHBOURS_EVERY = 10  # rounds of tidying between two searches for our own neighbours
 FIRST_RETRY, MAX_RETRY = 1.0, 60.0  # seconds between attempts to reach a bootstrap peer, doubling from first to max
 ENTER_TIMEOUT = 3.0  # seconds for which a join waits until the bootstrap peers have been tried
-RESOLVE_TIMEOUT = 5.0  # seconds for the names of the bootstrap peers
 
 
 def parse_peer(peer: str) -> Address:
@@ -155,7 +153,7 @@ class Kademlia:
         return [*await asyncio.gather(*knocks), Check(self.name, outcome, self.describe())]
 
     async def _ping(self, host: str, port: int) -> float:
-        for address in await _resolve(host, port):
+        for address in await resolve(host, port):
             rtt = await self._node.ping(address)
             if rtt is not None:
                 return rtt
@@ -202,7 +200,7 @@ class Kademlia:
             retry = min(2 * retry, MAX_RETRY)
 
     async def _resolve(self) -> list[Address]:
-        found = await asyncio.gather(*(_resolve(host, port) for host, port in self._bootstrap))
+        found = await asyncio.gather(*(resolve(host, port) for host, port in self._bootstrap))
         return list(dict.fromkeys(address for addresses in found for address in addresses))
 
     async def _tidy(self) -> None:
@@ -274,20 +272,6 @@ class Kademlia:
         proof = membership_proof(topic.topic, key_pair.public_key)
         announcement = Announcement.sign(key_pair, topic.target, proof, addresses, self._expires)
         return await self._node.announce(topic.target, announcement, topic.keepers, timeout=timeout)
-
-
-async def _resolve(host: str, port: int) -> list[Address]:
-    if may_dial(host, port):
-        return [(host, port)]
-    if offline() and host != "localhost":
-        return []
-    loop = asyncio.get_running_loop()
-    try:
-        async with asyncio.timeout(RESOLVE_TIMEOUT):
-            found = await loop.getaddrinfo(host, port, family=socket.AF_INET, type=socket.SOCK_DGRAM)
-    except (OSError, UnicodeError):
-        return []
-    return [(str(address[0]), int(address[1])) for *_, address in found]
 
 
 async def run_bootstrap(

@@ -20,12 +20,14 @@ from typing import ParamSpec
 from linkup_nb.errors import NodeClosed, UsageError
 from linkup_nb.swarm.addresses import offline
 from linkup_nb.wire.udx import Endpoint
-from linkup_nb.wire.udx_events import Address, Datagrams, Event
+from linkup_nb.wire.udx_events import Address, Datagrams, DataReceived, Event, StreamClosed
 from linkup_nb.wire.udx_stream import IDLE_TIMEOUT, Stream
 
 SOCKET_BUFFER = 4 * 1024 * 1024  # bytes asked for each way; systems give what they allow
 MAX_READS = 32  # batches taken in one turn of the loop, so that others have their turn too
+IDLE_TIME = 0.00002  # seconds; had a datagram waited for us to be done, it would have been seen sooner
 MAX_DATAGRAM = 65_536  # bytes
+TIMER_STEP = 0.001  # seconds
 PROBE = b"\0"  # as in hyperdht
 
 # From linux/udp.h and linux/in.h; Python names none of them.
@@ -48,7 +50,8 @@ _received_size = struct.Struct("=i")
 class UdxSocket:
     """Carries the datagrams of an endpoint on the running loop, which must be able to watch sockets.
 
-    `on_event` is called with each event of a stream, `on_datagram` with what came to the port and is not UDX.
+    `on_event` is called with each event of a stream, `on_datagram` with what came to the port and is not UDX. Whoever
+    is in `readers`, by the id of its stream here, is called instead when there is something to read.
     After calls on a stream, call `transmit_soon`. Raises `OSError` when the port cannot be had.
     """
 
@@ -63,14 +66,16 @@ class UdxSocket:
         if offline() and not host.startswith("127."):
             raise UsageError("LINKUP_OFFLINE is set, so only an address 127.x.x.x can be used")
         self.endpoint = Endpoint()
+        self.readers: dict[int, Callable[[], None]] = {}
         self._on_event = on_event
         self._on_datagram = on_datagram
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = inf
+        self._busy_until = 0.0
         self._transmitting = False  # in this turn of the loop, or in the next
         self._unsent: deque[Datagrams] = deque()  # what the system had no room for
-        self._buffer = bytearray(MAX_DATAGRAM)
+        self._buffer = memoryview(bytearray(MAX_DATAGRAM))
         self._closed = False
         self._socket = _open(host, port)
         self._in_batches = _LINUX and _batches(self._socket)
@@ -139,6 +144,7 @@ class UdxSocket:
 
     def _readable(self) -> None:
         now = monotonic()
+        was_idle = now > self._busy_until + IDLE_TIME
         for _ in range(MAX_READS):
             try:
                 size, ancillary, _, address = self._socket.recvmsg_into([self._buffer], 64)
@@ -151,46 +157,56 @@ class UdxSocket:
                 if level == _SOL_UDP and kind == _UDP_GRO:
                     (segment,) = _received_size.unpack(data)
             self._receive(size, segment, address, now)
+            if was_idle and segment == size:
+                break  # nothing else has come, most likely; if it has, we are called again
         self._tell_events()
         self.transmit_soon()  # what is answered until then takes the acknowledgement with it
 
     def _receive(self, size: int, segment: int, address: Address, now: float) -> None:
-        endpoint, start = self.endpoint, 0
-        with memoryview(self._buffer) as view:
-            while start < size:
-                start += endpoint.receive_run(view[start:size], segment, address, now)
-                if start < size:
-                    datagram = view[start : min(start + segment, size)]
-                    start += segment
-                    if not endpoint.receive_datagram(datagram, address, now):
-                        self._tell(self._on_datagram, bytes(datagram), address)
+        endpoint, buffer, start = self.endpoint, self._buffer, 0
+        while start < size:
+            start += endpoint.receive_run(buffer[start:size], segment, address, now)
+            if start < size:
+                datagram = buffer[start : min(start + segment, size)]
+                start += segment
+                if not endpoint.receive_datagram(datagram, address, now):
+                    self._tell(self._on_datagram, bytes(datagram), address)
 
     def _transmit(self) -> None:
         self._transmitting = False
         if self._closed:
             return
-        self._tell_events()
         if not self._unsent:
             self._send(deque(self.endpoint.datagrams_to_send(monotonic())))
-            self._tell_events()
+        self._tell_events()
         due = self.endpoint.get_timer()
         if due is not None and not self._unsent and not self._transmitting and due < self._timer_at:
             self._set_timer(due)
+        self._busy_until = monotonic()
 
     def _set_timer(self, due: float) -> None:
         """Wake up then; a timer that turns out to be early only looks for the next one."""
         if self._timer:
             self._timer.cancel()
         self._timer_at = due
-        self._timer = self._loop.call_later(max(0.0, due - monotonic()), self._on_timer)
+        delay = max(0.0, due - monotonic())
+        if delay > TIMER_STEP:  # libuv counts in whole ones: a timer is up to one too early, and set again and again
+            delay += TIMER_STEP
+        self._timer = self._loop.call_later(delay, self._on_timer)
 
     def _on_timer(self) -> None:
         self._timer, self._timer_at = None, inf
-        self._transmit()
+        self.transmit_soon()  # after those who are about to answer what has just come
 
     def _tell_events(self) -> None:
         while (event := self.endpoint.next_event()) is not None:
-            self._tell(self._on_event, event)
+            stream_id = event.stream_id
+            if type(event) is DataReceived and stream_id in self.readers:
+                self._tell(self.readers[stream_id])
+            else:
+                self._tell(self._on_event, event)
+            if type(event) is StreamClosed:
+                self.readers.pop(stream_id, None)
 
     def _tell(self, callback: Callable[P, None], *arguments: P.args, **named: P.kwargs) -> None:
         try:
@@ -209,7 +225,10 @@ class UdxSocket:
             batch = batches.popleft()
             try:
                 if len(batch.data) <= batch.segment_size:
-                    self._send_one(batch)
+                    if batch.is_probe and _LINUX:
+                        self._send_probe(batch)
+                    else:
+                        self._socket.sendto(batch.data, batch.address)
                 elif self._in_batches:
                     how = [(_SOL_UDP, _UDP_SEGMENT, _segment_size.pack(batch.segment_size))]
                     self._socket.sendmsg([batch.data], how, 0, batch.address)
@@ -225,10 +244,7 @@ class UdxSocket:
                 if len(batch.data) > batch.segment_size:
                     batches.extendleft(_one_by_one(batch)[::-1])
 
-    def _send_one(self, batch: Datagrams) -> None:
-        if not (batch.is_probe and _LINUX):
-            self._socket.sendto(batch.data, batch.address)
-            return
+    def _send_probe(self, batch: Datagrams) -> None:
         self._socket.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _IP_PMTUDISC_PROBE)
         try:
             self._socket.sendto(batch.data, batch.address)

@@ -11,14 +11,13 @@ from linkup_nb.swarm.udx_socket import UdxSocket
 from linkup_nb.wire.udx_events import (
     Address,
     Closing,
-    DataReceived,
     EndDelivered,
     EndReceived,
     Event,
     RoomToWrite,
     StreamClosed,
 )
-from linkup_nb.wire.udx_stream import HIGH_MARK, Stream, StreamState
+from linkup_nb.wire.udx_stream import Stream, StreamState
 
 SILENCE = 1.5  # seconds after our end, in which a peer that is there has said that it got it
 
@@ -53,12 +52,13 @@ class UdxTransport(asyncio.Transport):
         """Let the protocol have what has come and what will come."""
         self._protocol = protocol
         protocol.connection_made(self)
+        self._udx.readers[self._stream.local_id] = self._deliver
         self._loop.call_soon(self._deliver)
 
     def on_event(self, event: Event) -> None:
         """Take an event of the stream."""
         match event:
-            case DataReceived() | EndReceived():
+            case EndReceived():
                 self._deliver()
             case RoomToWrite():
                 self._writing_paused = False
@@ -97,7 +97,7 @@ class UdxTransport(asyncio.Transport):
             return
         self._stream.write(data)
         self._udx.transmit_soon()
-        if not self._writing_paused and self._stream.buffered > HIGH_MARK:
+        if self._stream.over_high_mark and not self._writing_paused:
             self._writing_paused = True
             self._protocol.pause_writing()
 
@@ -136,16 +136,16 @@ class UdxTransport(asyncio.Transport):
             self.abort()
 
     def _deliver(self) -> None:
-        stream, protocol = self._stream, self._protocol
-        while stream.receiver.readable and not self._reading_paused:
+        stream, receiver, protocol = self._stream, self._stream.receiver, self._protocol
+        while receiver.readable and not self._reading_paused:
             room = memoryview(protocol.get_buffer(-1))
             data = stream.read(len(room))
             room[: len(data)] = data
             protocol.buffer_updated(len(data))
             self._udx.transmit_soon()
-        if stream.receiver.readable and not self._closing:
+        if not (receiver.ended or self._closed) or (receiver.readable and not self._closing):
             return
-        if stream.receiver.ended and not self._eof_received:
+        if receiver.ended and not self._eof_received:
             self._eof_received = True
             protocol.eof_received()
             self.close()

@@ -106,22 +106,25 @@ class Endpoint:
     def datagrams_to_send(self, now: float) -> list[Datagrams]:
         """What is to be sent now, in this order."""
         out, self._forwarded = self._forwarded, []
-        while (at := self._next_timer()) is not None and at <= now:
-            _, local_id = heappop(self._timers)
-            del self._timer_of[local_id]
-            self._wake(self._streams[local_id])
+        while self._timers and self._timers[0][0] <= now:
+            timer, local_id = heappop(self._timers)
+            if self._timer_of.get(local_id) == timer:
+                del self._timer_of[local_id]
+                self._wake(self._streams[local_id])
         due, self._awake = self._awake, {}
-        for stream in due.values():
-            if stream.wake_at is not None and stream.wake_at > now:
-                self._set_timer(stream.local_id, stream.wake_at)
-                continue
-            out += stream.datagrams_to_send(now)
-            self._awake.pop(stream.local_id, None)
-            if stream.state is StreamState.CLOSED:
-                del self._streams[stream.local_id]
-                self._timer_of.pop(stream.local_id, None)
-            elif stream.wake_at is not None:
-                self._set_timer(stream.local_id, stream.wake_at)
+        for local_id, stream in due.items():
+            at = stream.wake_at
+            if at is None or at <= now:
+                out += stream.datagrams_to_send(now)
+                at = stream.wake_at
+                self._awake.pop(local_id, None)
+                if stream.state is StreamState.CLOSED:
+                    del self._streams[local_id]
+                    self._timer_of.pop(local_id, None)
+                    continue
+            if at is not None and at < self._timer_of.get(local_id, inf):
+                self._timer_of[local_id] = at  # or before: most timers are put off many times before they end
+                heappush(self._timers, (at, local_id))
         return out
 
     def get_timer(self) -> float | None:
@@ -147,12 +150,6 @@ class Endpoint:
 
     def _wake(self, stream: Stream) -> None:
         self._awake[stream.local_id] = stream
-
-    def _set_timer(self, local_id: int, at: float) -> None:
-        """Look at a stream then, or before: most timers are put off many times before they end."""
-        if at < self._timer_of.get(local_id, inf):
-            self._timer_of[local_id] = at
-            heappush(self._timers, (at, local_id))
 
     def _emit(self, event: Event) -> bool:
         if isinstance(event, (MessageReceived, AddressSeen)) and len(self._events) >= MAX_EVENTS:

@@ -8,8 +8,8 @@ CUBIC would fall to a few packets a round trip.
 """
 
 from collections import deque
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 INITIAL_WINDOW = 10  # packets
 MIN_WINDOW = 4  # packets
@@ -38,8 +38,7 @@ class Mode(Enum):
     PROBE_RTT = "probe round trip"
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(NamedTuple):
     """What one acknowledgement tells; sizes in bytes, times in seconds."""
 
     acked: int  # newly delivered
@@ -64,6 +63,7 @@ class Bbr:
         self.packet_size = packet_size
         self.window = INITIAL_WINDOW * packet_size
         self.min_rtt: float | None = None
+        self.bandwidth = 0.0  # bytes a second, the most measured lately; 0 before any was
         self.rate = STARTUP_GAIN * self.window / INITIAL_RTT
         self._seed = seed
         self._min_rtt_at = 0.0
@@ -88,22 +88,26 @@ class Bbr:
         self._conserve_until = -1  # the round in which a recovery began: as much goes out as comes in
 
     @property
-    def bandwidth(self) -> float:
-        """The largest rate measured lately, in bytes a second; 0 before any was."""
-        return self._bandwidths[0][1] if self._bandwidths else 0.0
-
-    @property
     def quantum(self) -> int:
         """How many bytes may go out in one burst."""
-        return max(2 * self.packet_size, min(int(self.rate * QUANTUM_TIME), MAX_QUANTUM))
+        least, size = 2 * self.packet_size, int(self.rate * QUANTUM_TIME)
+        return least if size < least else size if size < MAX_QUANTUM else MAX_QUANTUM
 
     def on_ack(self, sample: Sample, now: float) -> None:
         """Learn from an acknowledgement that delivered something."""
-        self._update_round(sample)
-        self._update_bandwidth(sample)
+        self._round_started = sample.prior_delivered >= self._round_ends
+        if self._round_started:
+            self._round_ends = sample.delivered
+            self._round += 1
+        if sample.rate is not None and (not sample.app_limited or sample.rate >= self.bandwidth):
+            self._take_bandwidth(sample.rate)
+        elif self._round_started:
+            self._forget_bandwidths()
         self._update_bunches(sample, now)
-        self._update_cycle(sample, now)
-        self._update_full_pipe(sample)
+        if self.mode is Mode.PROBE_BANDWIDTH:
+            self._update_cycle(sample, now)
+        if self._round_started and not (self._pipe_filled or sample.app_limited):
+            self._update_full_pipe()
         self._update_min_rtt(sample, now)
         self._update_window(sample)
         self._update_rate()
@@ -141,20 +145,19 @@ class Bbr:
         else:
             self._saved_window = self.window
 
-    def _update_round(self, sample: Sample) -> None:
-        self._round_started = sample.prior_delivered >= self._round_ends
-        if self._round_started:
-            self._round_ends = sample.delivered
-            self._round += 1
+    def _take_bandwidth(self, rate: float) -> None:
+        bandwidths = self._bandwidths
+        while bandwidths and bandwidths[-1][1] <= rate:
+            bandwidths.pop()
+        bandwidths.append((self._round, rate))
+        self._forget_bandwidths()
 
-    def _update_bandwidth(self, sample: Sample) -> None:
-        bandwidths, rate = self._bandwidths, sample.rate
-        if rate is not None and (not sample.app_limited or rate >= self.bandwidth):
-            while bandwidths and bandwidths[-1][1] <= rate:
-                bandwidths.pop()
-            bandwidths.append((self._round, rate))
+    def _forget_bandwidths(self) -> None:
+        bandwidths = self._bandwidths
         while len(bandwidths) > 1 and bandwidths[0][0] < self._round - BANDWIDTH_LIFETIME:
             bandwidths.popleft()
+        if bandwidths:
+            self.bandwidth = bandwidths[0][1]
 
     def _update_bunches(self, sample: Sample, now: float) -> None:
         explained = int(self.bandwidth * (now - self._bunch_at))
@@ -164,11 +167,11 @@ class Bbr:
         if self._round >= self._bunch_round + BUNCH_ROUNDS:
             self._bunch_round = self._round
             self._bunch_excess = [0, self._bunch_excess[0]]
-        self._bunch_excess[0] = max(self._bunch_excess[0], min(self._bunch - explained, self.window))
+        excess = self._bunch - explained
+        if excess > self._bunch_excess[0]:
+            self._bunch_excess[0] = max(self._bunch_excess[0], min(excess, self.window))
 
     def _update_cycle(self, sample: Sample, now: float) -> None:
-        if self.mode is not Mode.PROBE_BANDWIDTH:
-            return
         before = sample.in_flight + sample.acked + sample.lost
         long_enough = now - self._cycle_at > (self.min_rtt or 0.0)
         if self._gain > 1.0:
@@ -184,9 +187,7 @@ class Bbr:
         self._cycle, self._cycle_at = cycle, now
         self._gain = CYCLE[cycle]
 
-    def _update_full_pipe(self, sample: Sample) -> None:
-        if self._pipe_filled or not self._round_started or sample.app_limited:
-            return
+    def _update_full_pipe(self) -> None:
         if self.bandwidth >= self._full_bandwidth * FULL_PIPE_GROWTH:
             self._full_bandwidth, self._full_rounds = self.bandwidth, 0
             return
@@ -247,9 +248,10 @@ class Bbr:
             self.window = min(self.window + sample.acked, target + bunches)
         elif self.window < target or sample.delivered < INITIAL_WINDOW * self.packet_size:
             self.window += sample.acked
-        self.window = min(max(self.window, least), MAX_WINDOW)
-        if self.mode is Mode.PROBE_RTT:
-            self.window = min(self.window, least)
+        if self.window < least or self.mode is Mode.PROBE_RTT:
+            self.window = least
+        elif self.window > MAX_WINDOW:
+            self.window = MAX_WINDOW
 
     def _update_rate(self) -> None:
         if self._bandwidths:

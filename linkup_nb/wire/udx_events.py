@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 Address = tuple[str, int]
 
@@ -81,8 +82,7 @@ class StreamClosed:
 Event = DataReceived | MessageReceived | EndReceived | EndDelivered | RoomToWrite | AddressSeen | StreamClosed
 
 
-@dataclass(frozen=True, slots=True)
-class Datagrams:
+class Datagrams(NamedTuple):
     """Datagrams to send to one address, one after the other in `data`, all of `segment_size` bytes but the last.
 
     One that `is_probe` must not be fragmented on its way; it is no loss if it cannot be sent.

@@ -72,6 +72,11 @@ class Flight:
         return bool(self._in_flight)
 
     @property
+    def lossless(self) -> bool:
+        """Whether nothing is known to be lost; `next_lost` looks closer."""
+        return not self._lost
+
+    @property
     def empty(self) -> bool:
         """Whether all that was sent is acknowledged."""
         return not self._packets
@@ -159,7 +164,8 @@ class Flight:
         self._delivered_at = now
         rtt = self._measure(newest, now)
         rate = self._rate(newest, now)
-        lost = self.lose_overtaken(now)
+        self.reorder_at = None
+        lost = self.lose_overtaken(now) if self._in_flight else 0
         prior, limited = newest.prior_delivered, newest.app_limited
         return Sample(acked, lost, self.bytes, self.delivered, prior, rate, rtt, limited)
 

@@ -28,7 +28,7 @@ class Receiver:
     @property
     def window(self) -> int:
         """How many bytes the peer may send beyond what is acknowledged."""
-        return max(0, RECEIVE_WINDOW - self._unread_bytes)
+        return RECEIVE_WINDOW - self._unread_bytes if self._unread_bytes < RECEIVE_WINDOW else 0
 
     @property
     def readable(self) -> bool:

@@ -5,6 +5,7 @@ the timeout of RFC 6298 remains.
 """
 
 from collections import deque
+from math import inf
 
 from linkup_nb.wire.udx_bbr import INITIAL_WINDOW, Bbr
 from linkup_nb.wire.udx_flight import Flight, Ranges, Sent
@@ -75,12 +76,16 @@ class Sender:
     @property
     def timer(self) -> float | None:
         """When `handle_timer` is to be called; `None` if only news change anything."""
-        times = [self._resume_at, self.flight.reorder_at]
+        at = inf
         if not self.flight.empty:
-            times.append(self._loss_at)
+            at = self._loss_at
         elif self._window_blocks:
-            times.append(self._last_activity + 2 * self.timeout)
-        return min((time for time in times if time is not None), default=None)
+            at = self._last_activity + 2 * self.timeout
+        if self._resume_at is not None and self._resume_at < at:
+            at = self._resume_at
+        if self.flight.reorder_at is not None and self.flight.reorder_at < at:
+            at = self.flight.reorder_at
+        return at if at < inf else None
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Queue data, which must not be changed any more."""
@@ -111,24 +116,29 @@ class Sender:
         """What is to be sent now, in this order."""
         out: list[Sent] = []
         self._resume_at = None
-        self._send_tail_probe(now, out)
-        if not self._wants_to_send:
+        if self._tail_probe is not None:
+            self._send_tail_probe(self._tail_probe, now, out)
+        flight, congestion = self.flight, self.congestion
+        lossless = flight.lossless
+        if not (self._queued or (self._end_queued and not self._end_sent)) and (lossless or not flight.next_lost()):
             return out
-        self._refill(now)
-        quantum = min(self.congestion.quantum, self.congestion.window // 2)
+        quantum = congestion.quantum
+        self._refill(now, quantum)
+        if quantum > congestion.window // 2:
+            quantum = congestion.window // 2
         burst = quantum if self._queued >= quantum else 1
         if self._tokens >= burst:
-            if not self.flight:
-                self.congestion.on_restart()
-            paced = self._send_lost(now, out) and self._send_new(now, out)
+            if not flight:
+                congestion.on_restart()
+            paced = (lossless or self._send_lost(now, out)) and self._send_new(now, out)
         else:
             paced = False
         if not paced:
-            self._resume_at = now + max(burst - self._tokens, 1) / self.congestion.rate
+            self._resume_at = now + max(burst - self._tokens, 1) / congestion.rate
         if out:
             self._last_activity = now
-        if not self._queued and self.flight.next_lost() is None:
-            self.flight.nothing_more_to_send()
+        if not self._queued and (lossless or flight.next_lost() is None):
+            flight.nothing_more_to_send()
         return out
 
     def receive(self, ack: int, sacks: Ranges, window: int, now: float) -> bool:
@@ -160,11 +170,7 @@ class Sender:
         srtt = self.flight.srtt
         if srtt is None or self._tail_probed:
             return self._last_activity + self.timeout
-        return self._last_activity + max(2 * srtt, MIN_TAIL_TIMEOUT)
-
-    @property
-    def _wants_to_send(self) -> bool:
-        return bool(self._queued or (self._end_queued and not self._end_sent) or self.flight.next_lost())
+        return self._last_activity + (2 * srtt if 2 * srtt > MIN_TAIL_TIMEOUT else MIN_TAIL_TIMEOUT)
 
     @property
     def _window_blocks(self) -> bool:
@@ -183,16 +189,16 @@ class Sender:
         self.congestion.on_timeout()
         self._last_activity = now
 
-    def _refill(self, now: float) -> None:
+    def _refill(self, now: float, quantum: int) -> None:
         rate = self.congestion.rate
         if self._tokens_at is not None:
-            most = max(rate * BURST_TIME, INITIAL_WINDOW * self.congestion.packet_size, self.congestion.quantum)
+            most = max(rate * BURST_TIME, INITIAL_WINDOW * self.congestion.packet_size, quantum)
             self._tokens = min(self._tokens + rate * (now - self._tokens_at), most)
         self._tokens_at = now
 
-    def _send_tail_probe(self, now: float, out: list[Sent]) -> None:
-        probe, self._tail_probe = self._tail_probe, None
-        if probe is not None and not probe.arrived and not probe.lost and self.may_prove(probe.size):
+    def _send_tail_probe(self, probe: Sent, now: float, out: list[Sent]) -> None:
+        self._tail_probe = None
+        if not probe.arrived and not probe.lost and self.may_prove(probe.size):
             self.flight.send_again(probe, now)
             out.append(probe)
             self._last_activity = now
@@ -218,7 +224,7 @@ class Sender:
         while self._queued or (self._end_queued and not self._end_sent):
             if self._tokens <= 0:
                 return False
-            size = min(mtu.payload_size, self._queued)
+            size = self._queued if self._queued < mtu.payload_size else mtu.payload_size
             room = self.window - flight.data_bytes
             if room < size:
                 if room <= 0 or not flight.empty:
@@ -226,13 +232,20 @@ class Sender:
                 size = room
             if flight and flight.bytes + HEADER_SIZE + size > limit:
                 break
-            if not self.may_prove(HEADER_SIZE + size):
+            if not (self.proven or self.may_prove(HEADER_SIZE + size)):
                 break
-            padding = mtu.begin_probe() if size == mtu.payload_size and flight.delivered else 0
-            if not padding and (run := self._full_packets(limit)) > 1:
-                self._send_run(run, now, out)
-                continue
-            payload = self._take(size)
+            padding = 0
+            if size == mtu.payload_size:
+                padding = mtu.begin_probe() if flight.delivered else 0
+                if not padding and (run := self._full_packets(limit)) > 1:
+                    self._send_run(run, now, out)
+                    continue
+            queue = self._queue
+            if size and len(queue[0]) == size:
+                payload: bytes | memoryview = queue.popleft()
+                self._queued -= size
+            else:
+                payload = self._take(size)
             kinds = DATA if payload else 0
             if self._end_queued and not self._queued:
                 kinds |= END
@@ -272,10 +285,12 @@ class Sender:
 
     def _take(self, size: int) -> bytes | memoryview:
         """The next `size` bytes of the queue."""
+        if not size:
+            return b""
         self._queued -= size
         queue = self._queue
-        if not size or len(queue[0]) >= size:
-            return self._take_from_first(size) if size else b""
+        if len(queue[0]) >= size:
+            return self._take_from_first(size)
         parts = []
         while size:
             part = self._take_from_first(min(size, len(queue[0])))

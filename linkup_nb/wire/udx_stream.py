@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from enum import Enum
+from math import inf
 
 from linkup_nb.errors import UsageError
 from linkup_nb.wire.udx_events import (
@@ -17,7 +18,7 @@ from linkup_nb.wire.udx_events import (
     RoomToWrite,
     StreamClosed,
 )
-from linkup_nb.wire.udx_flight import Sent
+from linkup_nb.wire.udx_flight import Ranges, Sent
 from linkup_nb.wire.udx_mtu import BASE_PAYLOAD
 from linkup_nb.wire.udx_packet import (
     DATA,
@@ -81,10 +82,11 @@ class Stream:
         self.state = StreamState.WAITING
         self.untouched = True  # nothing was sent, and nothing has come
         self._woken = woken
-        self._wake_at: float | None = None
+        self.wake_at: float | None = None  # when `datagrams_to_send` may have something
         self.sender = Sender(local_id)
         self.receiver = Receiver()
         self._emit = emit
+        self._data_received = DataReceived(local_id)
         self._count = count
         self._idle_timeout = idle_timeout
         self.heard_at = now  # when the peer's last packet came
@@ -92,27 +94,17 @@ class Stream:
         self._linger_until = 0.0
         self._seen: Address | None = None
         self._messages: list[bytes] = []
+        self._timer_at = NOW  # when time alone may change something, or before
         self._put_off_ack: tuple[Packet, float] | None = None
         self._ack_due = False
         self._heartbeat_due = False
         self._destroy_due = False
         self._advertised = RECEIVE_WINDOW
-        self._over_high_mark = False
+        self.over_high_mark = False  # from then on until RoomToWrite is fired
         self._end_delivered = False
 
     def __repr__(self) -> str:
         return f"Stream({self.local_id}, {self.state.value}, {self.remote})"
-
-    @property
-    def wake_at(self) -> float | None:
-        """When `datagrams_to_send` may have something."""
-        return self._wake_at
-
-    @wake_at.setter
-    def wake_at(self, when: float | None) -> None:
-        self._wake_at = when
-        if when == NOW:
-            self._woken(self)
 
     @property
     def buffered(self) -> int:
@@ -134,7 +126,7 @@ class Stream:
         self.state = StreamState.CONNECTED
         self.sender.proven = address == self._seen
         self.heard_at = now
-        self.wake_at = NOW
+        self._wake()
 
     def change_remote(self, address: Address) -> None:
         """Go on with the same peer at another address, which the caller knows to be the peer's."""
@@ -143,26 +135,27 @@ class Stream:
         self.remote = address
         self.sender.reset_path()
         self._ack_due = True
-        self.wake_at = NOW
+        self._wake()
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Queue data for the peer; it must not be changed any more."""
         self._check_open()
         self.sender.write(data)
-        self._over_high_mark = self._over_high_mark or self.buffered > HIGH_MARK
-        self.wake_at = NOW
+        if self.sender.buffered > HIGH_MARK:
+            self.over_high_mark = True
+        self._wake()
 
     def end(self) -> None:
         """Say that nothing more will be written; the peer can still write."""
         self._check_open()
         self.sender.end()
-        self.wake_at = NOW
+        self._wake()
 
     def show(self) -> None:
         """Let the peer see where we are, before there is data."""
         self._check_open()
         self._heartbeat_due = True
-        self.wake_at = NOW
+        self._wake()
 
     def send_message(self, message: bytes) -> None:
         """Send up to `MAX_MESSAGE` bytes beside the stream, once; they may be lost on their way."""
@@ -173,14 +166,14 @@ class Stream:
             self._count("message over the limit of those that wait")
             return
         self._messages.append(message)
-        self.wake_at = NOW
+        self._wake()
 
     def read(self, limit: int | None = None) -> bytes:
         """Data that has come and was not read, all of it or up to `limit` bytes; the peer may send that much more."""
         data = self.receiver.read(limit)
         if self.state is StreamState.CONNECTED and self.receiver.window - self._advertised >= RECEIVE_WINDOW // 4:
             self._ack_due = True
-            self.wake_at = NOW
+            self._wake()
         return data
 
     def destroy(self) -> None:
@@ -199,38 +192,40 @@ class Stream:
 
     def receive_run(self, batch: memoryview, size: int, address: Address, now: float) -> int:
         """See `Endpoint.receive_run`."""
-        receiver = self.receiver
+        receiver, sender = self.receiver, self.sender
         if self.state is not StreamState.CONNECTED or address != self.remote or not receiver.takes_run(len(batch)):
             return 0
-        self._take_put_off()
-        sender, local_id, unpack = self.sender, self.local_id, HEADER.unpack_from
-        window, unacked, expected = sender.window, sender.flight.unacked % NUMBERS, receiver.ack % NUMBERS
-        payloads: list[memoryview] = []
-        start, end = 0, len(batch)
-        while start + HEADER_SIZE < end:
-            if unpack(batch, start) != (MAGIC, DATA, 0, local_id, window, expected, unacked):
+        header = HEADER.unpack_from(batch)
+        magic, kinds, offset, local_id, window, seq, ack = header
+        if magic != MAGIC or kinds != DATA or offset or seq != receiver.ack % NUMBERS:
+            return 0
+        if self._put_off_ack is not None:
+            self._take_put_off()
+        if not self._take_ack(ack, (), window, now):
+            return 0
+        size = min(size, len(batch))
+        payloads, start = [batch[HEADER_SIZE:size]], size
+        while start + HEADER_SIZE < len(batch):
+            seq = (seq + 1) % NUMBERS
+            if HEADER.unpack_from(batch, start) != (MAGIC, DATA, 0, local_id, window, seq, ack):
                 break
             payloads.append(batch[start + HEADER_SIZE : start + size])
-            expected = (expected + 1) % NUMBERS
             start += size
-        if not payloads:
-            return 0
         if not receiver.readable:
-            self._emit(DataReceived(local_id))
+            self._emit(self._data_received)
         receiver.receive_run(payloads)
-        sender.proven = self._ack_due = True
-        self.heard_at = now
-        self._heartbeats = 0
-        self.untouched = False
-        self.wake_at = NOW
-        return min(start, end)
+        self._ack_due = True
+        sender.proven = True
+        self._hear(now)
+        self._tell_progress()
+        return min(start, len(batch))
 
     def _put_off(self, packet: Packet, now: float) -> None:
         """Keep an acknowledgement until something is to be sent: many come at a time, and the last one says it all."""
         before = self._put_off_ack
         if before is None or (packet.ack - before[0].ack) % NUMBERS < NUMBERS // 2:
             self._put_off_ack = packet, now
-        self.wake_at = NOW
+        self._wake()
 
     def _take_put_off(self) -> None:
         if self._put_off_ack is not None:
@@ -242,19 +237,14 @@ class Stream:
         kinds, _, window, seq, ack, sacks, payload = packet
         if self.state is StreamState.CLOSED:
             return
-        sender = self.sender
-        is_news = sacks or window != sender.window or ack != sender.flight.unacked % NUMBERS
-        if is_news and not sender.receive(ack, sacks, window, now):
+        if not self._take_ack(ack, sacks, window, now):
             self._count("acknowledges what was never sent")
             return
         if address == self.remote:
-            sender.proven = True
+            self.sender.proven = True
         else:
             self._notice(address)
-        self.heard_at = now
-        self._heartbeats = 0
-        self.untouched = False
-        self.wake_at = NOW
+        self._hear(now)
         if kinds & (DATA | END):
             self._ack_due = True
             if self.state is not StreamState.LINGERING:
@@ -268,21 +258,43 @@ class Stream:
         if kinds & DESTROY:
             self._receive_destroy(address)
             return
-        if self._over_high_mark and self.buffered < LOW_MARK:
-            self._over_high_mark = False
-            self._emit(RoomToWrite(self.local_id))
-        if sender.finished and not self._end_delivered:
-            self._end_delivered = True
-            self._emit(EndDelivered(self.local_id))
-        if self.receiver.ended and sender.finished:
+        self._tell_progress()
+        if self.receiver.ended and self.sender.finished:
             self.state = StreamState.LINGERING
             self._linger_until = now + LINGER
             self._emit(StreamClosed(self.local_id, Closing.ENDED))
 
+    def _take_ack(self, ack: int, sacks: Ranges, window: int, now: float) -> bool:
+        """Take what a packet says of ours; false if that cannot be."""
+        sender = self.sender
+        is_news = sacks or window != sender.window or ack != sender.flight.unacked % NUMBERS
+        return not is_news or sender.receive(ack, sacks, window, now)
+
+    def _hear(self, now: float) -> None:
+        self.heard_at = now
+        self._heartbeats = 0
+        self.untouched = False
+        self._wake()
+
+    def _tell_progress(self) -> None:
+        if self.over_high_mark and self.buffered < LOW_MARK:
+            self.over_high_mark = False
+            self._emit(RoomToWrite(self.local_id))
+        if not self._end_delivered and self.sender.finished:
+            self._end_delivered = True
+            self._emit(EndDelivered(self.local_id))
+
     def datagrams_to_send(self, now: float) -> list[Datagrams]:
         """What is to go to the peer; afterwards `wake_at` says when to ask again."""
-        self._take_put_off()
-        self._handle_timers(now)
+        if self._put_off_ack is not None:
+            self._take_put_off()
+        if now >= self._timer_at:
+            self._handle_timers(now)
+        out = self._datagrams_to_send(now)
+        self._timer_at = inf if self.wake_at is None else self.wake_at
+        return out
+
+    def _datagrams_to_send(self, now: float) -> list[Datagrams]:
         out: list[Datagrams] = []
         self.wake_at = None
         if self.remote is None:
@@ -292,15 +304,16 @@ class Stream:
             self._destroy_due = False
             self._add(out, encode(self._packet(DESTROY)))
         if self.state is StreamState.CONNECTED:
-            self._add_messages(out)
+            if self._messages:
+                self._add_messages(out)
             packets = self.sender.packets(now)
             if packets:
                 self._add_packets(out, packets)
-                self._ack_due = bool(self._ack_due and self.receiver.early)
+                self._ack_due = self._ack_due and self.receiver.early
             if self.sender.heartbeat_due or self._heartbeat_due:
                 self.sender.heartbeat_due = self._heartbeat_due = False
                 self._add(out, encode(self._packet(HEARTBEAT)))
-            self.wake_at = min(filter(None, (self.sender.timer, self._idle_timer())), default=None)
+            self.wake_at = _earlier(self.sender.timer, self._idle_timer())
         elif self.state is StreamState.LINGERING:
             self.wake_at = self._linger_until
         if self._ack_due and self.state is not StreamState.CLOSED:
@@ -311,6 +324,11 @@ class Stream:
             self.untouched = False
             self._advertised = self.receiver.window
         return out
+
+    def _wake(self) -> None:
+        if self.wake_at != NOW:
+            self.wake_at = NOW
+            self._woken(self)
 
     def _check_open(self) -> None:
         if self.state in (StreamState.LINGERING, StreamState.CLOSED):
@@ -326,7 +344,7 @@ class Stream:
         if not receiver.receive(unwrap(seq, receiver.ack), kinds, payload):
             self._count("data beyond the window")
         if receiver.readable and not was_readable:
-            self._emit(DataReceived(self.local_id))
+            self._emit(self._data_received)
         if receiver.ended and not had_ended:
             self._emit(EndReceived(self.local_id))
 
@@ -338,7 +356,7 @@ class Stream:
 
     def _close(self, closing: Closing) -> None:
         self.state = StreamState.CLOSED
-        self.wake_at = NOW
+        self._wake()
         self._emit(StreamClosed(self.local_id, closing))
 
     def _handle_timers(self, now: float) -> None:
@@ -405,3 +423,7 @@ class Stream:
             total += size
         if parts:
             out.append(Datagrams(self.remote, b"".join(parts), segment_size))
+
+
+def _earlier(one: float | None, other: float | None) -> float | None:
+    return other if one is None or (other is not None and other < one) else one

@@ -168,6 +168,12 @@ async def test_a_stream_that_breaks_off_leaves_the_drive_as_it_was(drive: Drive)
     assert (await drive.get("/a"), await drive.get("/b")) == (b"1", b"2")
 
 
+async def test_where_the_contents_are_is_told_before_there_are_any(drive: Drive) -> None:
+    await drive.put("/empty", b"")
+    contents = (await drive._contents()).core
+    assert (contents.length, (await drive.info()).blobs_key) == (0, contents.key)
+
+
 @pytest.mark.parametrize("size", [100, 9 * 1024 * 1024])
 async def test_a_full_disk_refuses_the_content_and_the_entry(drive: Drive, size: int) -> None:
     await drive.put("/a", b"1")

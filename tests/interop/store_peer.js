@@ -1,4 +1,5 @@
 // A JavaScript peer with a Corestore, driven by JSON lines: {id, op, ...} in, {id, result | error} out; bytes are hex.
+// It meets others over TCP (`listen`, `connect`), or on topics of a DHT network whose nodes it is told (`swarm`, `join`).
 'use strict'
 
 const net = require('net')
@@ -11,6 +12,8 @@ const Corestore = require('corestore')
 const Hyperdrive = require('hyperdrive')
 const ServeDrive = require('serve-drive')
 const SecretStream = require('@hyperswarm/secret-stream')
+const Hyperswarm = require('hyperswarm')
+const DHT = require('hyperdht')
 
 console.log = console.error // the answers alone go to the output
 const HOST = '127.0.0.1'
@@ -19,6 +22,7 @@ const cores = new Map()
 const drives = new Map()
 const streams = new Set()
 const loose = new Set() // cores that no Corestore makes
+let swarm = null
 
 const bytes = (hex) => (hex ? Buffer.from(hex, 'hex') : null)
 
@@ -53,6 +57,18 @@ const ops = {
     const socket = net.connect(port, HOST)
     await new Promise((resolve, reject) => socket.on('connect', resolve).on('error', reject))
     replicate(true, socket)
+  },
+  async swarm ({ ports, seed }) {
+    const dht = new DHT({ bootstrap: ports.map((port) => ({ host: HOST, port })), host: HOST })
+    swarm = new Hyperswarm({ dht, seed: bytes(seed) })
+    swarm.on('connection', (connection) => {
+      connection.on('error', () => {})
+      store.replicate(connection)
+    })
+    await dht.fullyBootstrapped()
+  },
+  async join ({ topic }) {
+    await swarm.join(bytes(topic)).flushed()
   },
   async disconnect () {
     for (const stream of streams) stream.destroy()
@@ -143,6 +159,11 @@ const ops = {
     await drive.update({ wait: true })
     while (drive.version < version) await new Promise((resolve) => drive.core.once('append', resolve))
     return drive.version
+  },
+  async fetched ({ handle, count }) {
+    const { core } = await drives.get(handle).getBlobs()
+    while (core.contiguousLength < count) await new Promise((resolve) => core.once('download', resolve))
+    return core.contiguousLength
   },
   async put ({ handle, path, data, size, options }) {
     await drives.get(handle).put(path, size === undefined ? Buffer.from(data, 'hex') : Buffer.alloc(size, path), options)

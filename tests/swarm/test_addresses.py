@@ -1,10 +1,11 @@
 """Which addresses are ours, and which of a stranger's are dialled."""
 
+import asyncio
 from ipaddress import ip_address
 
 import pytest
 
-from linkup_nb.swarm.addresses import MAX_ADDRESSES, lan_addresses, may_dial, offline
+from linkup_nb.swarm.addresses import MAX_ADDRESSES, lan_addresses, may_dial, offline, resolve
 
 NEVER = ["example.org", "localhost", "", "0.0.0.0", "::", "224.0.0.251", "ff02::1", "255.255.255.255", "fe80::1%lo"]
 
@@ -38,3 +39,12 @@ def test_our_own_addresses_are_told_only_online_and_without_loopback(monkeypatch
     monkeypatch.delenv("LINKUP_OFFLINE")
     assert len(lan_addresses()) <= MAX_ADDRESSES
     assert not any(ip_address(address).is_loopback for address in lan_addresses())
+
+
+async def test_a_host_is_looked_up_only_where_packets_may_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert await resolve("127.0.0.1", 4) == [("127.0.0.1", 4)]
+    assert await resolve("localhost", 4) == [("127.0.0.1", 4)]
+    asked: list[object] = []
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", lambda *question, **_: asked.append(question))
+    assert await resolve("example.org", 4) == []
+    assert asked == []
