@@ -14,10 +14,10 @@ from linkup_nb.swarm.dht_node import DhtNode
 from linkup_nb.swarm.peer_stream import PeerStream, Way
 from linkup_nb.wire.blind_relay import PAIR, PROTOCOL, TOKEN_SIZE, Pair
 from linkup_nb.wire.noise import Handshake
-from linkup_nb.wire.udx_stream import LINGER
 
 HEAD_START = 5.0  # seconds for a hole to be punched, before a relay is asked
 RELAY_TIMEOUT = 15.0  # seconds to connect to a relay, and for the other peer to come there; as in hyperdht
+FAREWELL = 2.0  # seconds for what was sent last to be sent again, before the relay is left
 MAX_ASKING = 16  # calls for which a relay is being asked, as strangers can name relays too
 
 Offer = tuple[bytes, bytes]  # a relay's public key, and a token for it
@@ -88,9 +88,8 @@ class Relays:
         await self._tasks.cancel()
 
     def _leave(self, relay: Connection, reason: Exception | None) -> None:
-        """What was sent last may have to be sent again."""
         if not relay.closed:
-            self._tasks.start(_close_after(LINGER, relay), "leaving a relay")
+            self._tasks.start(_close_after(FAREWELL, relay), "leaving a relay")
 
     def _left(self, connection: Connection, reason: Exception | None) -> None:
         if not connection.closed:
