@@ -7,12 +7,17 @@ import shutil
 from pathlib import Path
 
 import click
+from platformdirs import user_data_path
 
 import linkup_nb
+from linkup_nb.chat.profile import read_seed
 from linkup_nb.errors import LinkupError
 from linkup_nb.swarm.dht_bootstrap import run_dht_bootstrap
-from linkup_nb.swarm.dht_node import DEFAULT_PORT
+from linkup_nb.swarm.dht_node import DEFAULT_PORT, PUBLIC_BOOTSTRAP
+from linkup_nb.swarm.dht_relay import run_relay
 from linkup_nb.swarm.kademlia import BOOTSTRAP_PORT, run_bootstrap
+from linkup_nb.swarm.networks import peers_of_hyperdht
+from linkup_nb.wire.keys import KeyPair
 
 PACKAGE = Path(linkup_nb.__file__).parent
 
@@ -76,3 +81,38 @@ def bootstrap(host: str, port: int | None, hyperdht: bool) -> None:
             asyncio.run(run(host, port, ready=ready))
         except LinkupError as error:
             raise click.ClickException(str(error)) from error
+
+
+@main.command()
+@click.option("--host", default="0.0.0.0", show_default=True, help="The IPv4 address to listen on.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=DEFAULT_PORT, show_default=True, help="0 takes any free one."
+)
+@click.option(
+    "--secret",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=user_data_path("linkup_nb", appauthor=False) / "relay",
+    show_default=True,
+    help="The file with the secret behind the relay's key; it is made if it is not there.",
+)
+def relay(host: str, port: int, secret: Path) -> None:
+    """Relay for peers behind firewalls through which they cannot connect, on a server that everyone reaches.
+
+    It is in the public HyperDHT network, or in the one that LINKUP_BOOTSTRAP names.
+    """
+
+    def ready(public_key: bytes) -> None:
+        click.echo(public_key.hex())
+        use = f"HyperDHT(relay_through=bytes.fromhex('{public_key.hex()}'))"
+        click.echo(f"Peers name this relay with {use}. Control-C ends it.", err=True)
+
+    with contextlib.suppress(KeyboardInterrupt):
+        try:
+            network = peers_of_hyperdht(os.environ.get("LINKUP_BOOTSTRAP", ""))
+            secret.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            key_pair = KeyPair.from_seed(read_seed(secret))
+            asyncio.run(run_relay(key_pair, network or PUBLIC_BOOTSTRAP, host, port, ready=ready))
+        except LinkupError as error:
+            raise click.ClickException(str(error)) from error
+        except OSError as error:
+            raise click.ClickException(f"The secret cannot be kept in {secret}: {error.strerror}.") from error

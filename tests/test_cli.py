@@ -104,6 +104,44 @@ def test_bootstrap_on_a_port_in_use_says_so(kind: list[str]) -> None:
     assert re.match(rf"Error: .*\b{port}\b.* 127\.0\.0\.1 .*in use", done.stderr)
 
 
+def test_relay_prints_its_key_keeps_it_and_ends_quietly(tmp_path: Path) -> None:
+    keys = []
+    with subprocess.Popen(
+        [COMMAND, "bootstrap", "--hyperdht", "--host", "127.0.0.1", "--port", "0"], stdout=subprocess.PIPE, text=True
+    ) as first:
+        environment = os.environ | {"LINKUP_BOOTSTRAP": "hyperdht:" + read_until(first, r".*:.*")[0]}
+        for _ in range(2):
+            command = [
+                COMMAND,
+                "relay",
+                "--host",
+                "127.0.0.1",
+                "--port",
+                "0",
+                "--secret",
+                str(tmp_path / "a" / "relay"),
+            ]
+            with subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+            ) as process:
+                keys.append(read_until(process, r"^[0-9a-f]{64}$")[0])
+                process.send_signal(signal.SIGINT)
+                said = process.communicate(timeout=START_TIMEOUT)[1]
+                assert f"HyperDHT(relay_through=bytes.fromhex('{keys[-1]}'))" in said
+                assert "Traceback" not in said
+                assert process.returncode == 0
+        first.send_signal(signal.SIGINT)
+    assert keys[0] == keys[1]
+
+
+def test_relay_with_a_damaged_secret_says_so(tmp_path: Path) -> None:
+    (tmp_path / "relay").write_bytes(b"short")
+    command = [COMMAND, "relay", "--secret", str(tmp_path / "relay")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=START_TIMEOUT)
+    assert done.returncode == 1
+    assert "is damaged" in done.stderr
+
+
 class TestInstalledFromAWheel:
     """The notebook then lies in the package, and the user gets a copy."""
 

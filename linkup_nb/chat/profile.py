@@ -66,7 +66,7 @@ class Profile:
         try:
             _write(holder, str(os.getpid()).encode())
             self._config = _read_config(self.path / "config.json")
-            self._seed = _read_seed(self.path / "seed")
+            self._seed = read_seed(self.path / "seed")
             self._key_pair = KeyPair.from_seed(self._seed)
             self._avatar = _read_avatar(self._config.get("userAvatar"))
         except BaseException:
@@ -171,7 +171,8 @@ def _read_config(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path} cannot be read ({error}): repair it, or move it away to start afresh.") from None
 
 
-def _read_seed(path: Path) -> bytes:
+def read_seed(path: Path) -> bytes:
+    """The 32 secret bytes in a file, which is made if there is none; raises `UsageError` for one that is damaged."""
     if not path.exists():
         _write(path, os.urandom(SEED_BYTES))
     seed = path.read_bytes()

@@ -10,13 +10,15 @@ from functools import partial
 from itertools import takewhile
 from typing import Any, TypeVar
 
-from linkup_nb.errors import HandshakeError, LinkupError, NotReachable, PeerTimeout, ProtocolError
+from linkup_nb.errors import HandshakeError, LinkupError, NotReachable, PeerError, PeerTimeout, ProtocolError
 from linkup_nb.loops import end
 from linkup_nb.swarm.addresses import lan_addresses, may_dial
 from linkup_nb.swarm.connection import Connection
 from linkup_nb.swarm.dht_node import DhtNode
 from linkup_nb.swarm.holepunch import Puncher, Punchers
 from linkup_nb.swarm.peer_stream import PeerStream, Way
+from linkup_nb.swarm.relayed import HEAD_START as PUNCH_HEAD_START
+from linkup_nb.swarm.relayed import Agreement, Offer, Relays, agree
 from linkup_nb.wire import dht_connect
 from linkup_nb.wire.dht_connect import (
     Firewall,
@@ -45,7 +47,8 @@ SECOND_LOOK = 1.0  # seconds that a peer is given to learn of its firewall
 
 T = TypeVar("T")
 
-_UNPUNCHABLE = "each of the two firewalls shows another port to everyone, so no hole can be punched"
+_RELAY_HELPS = "a relay helps: HyperDHT(relay_through=…) with the key that `linkup-nb relay` prints on a public server"
+_UNPUNCHABLE = f"each of the two firewalls shows another port to everyone, so no hole can be punched; {_RELAY_HELPS}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,7 @@ class Call:
     client_address: Address
     relayed: bool
     passive: bool
+    relay_through: Agreement | None
 
 
 def local_addresses(node: DhtNode) -> tuple[Address, ...]:
@@ -84,12 +88,13 @@ def is_open(node: DhtNode) -> bool:
 
 
 class DhtDialer:
-    """Calls peers from one node, as the owner of one key."""
+    """Calls peers from one node, as the owner of one key; through `relays`, if there is no other way."""
 
-    def __init__(self, node: DhtNode, key_pair: KeyPair, punchers: Punchers) -> None:
+    def __init__(self, node: DhtNode, key_pair: KeyPair, punchers: Punchers, relays: Relays | None = None) -> None:
         self._node = node
         self._key_pair = key_pair
         self._punchers = punchers
+        self._relays = relays
         self._slots = asyncio.Semaphore(MAX_DIALS)
 
     async def dial(self, public_key: bytes, relays: Sequence[Address] = ()) -> Connection:
@@ -97,16 +102,37 @@ class DhtDialer:
 
         Raises a `PeerError` that says why there is none: `NotReachable`, `PeerTimeout`, or `HandshakeError`.
         """
+        connection, _ = await self.reach(public_key, relays)
+        return connection
+
+    async def reach(self, public_key: bytes, relays: Sequence[Address] = ()) -> tuple[Connection, Way]:
+        """As `dial`, and by which way the peer was reached."""
         async with self._slots:
             found: asyncio.Future[Way] = asyncio.get_running_loop().create_future()
             stream = PeerStream(self._node, partial(settle, found))
             try:
                 call = await self._call(public_key, relays, stream.id)
-                way = await self._find_way(call, stream, found)
+                try:
+                    async with asyncio.timeout(PUNCH_HEAD_START if call.relay_through else None):
+                        way = await self._find_way(call, stream, found)
+                except (PeerError, TimeoutError) as cause:
+                    return await self._relay(call, stream, cause)
                 assert call.payload.udx_id is not None
-                return stream.connect(way, call.payload.udx_id, call.handshake)
+                return stream.connect(way, call.payload.udx_id, call.handshake), way
             finally:
                 stream.give_up()
+
+    async def _relay(self, call: Call, stream: PeerStream, cause: Exception) -> tuple[Connection, Way]:
+        """The connection through a relay, if there is one, to a peer to which there is no other way."""
+        if self._relays is None or call.relay_through is None:
+            raise cause
+        try:
+            connection = await self._relays.connect(call.relay_through, stream, call.handshake)
+        except LinkupError as error:
+            why = str(cause) or f"no hole could be punched within {PUNCH_HEAD_START:g} s"
+            raise NotReachable(f"{why}; and a relay did not help: {error}") from None
+        assert stream.relay is not None
+        return connection, stream.relay
 
     async def _call(self, public_key: bytes, relays: Sequence[Address], stream_id: int) -> Call:
         """Shake hands through the first node that passes our message on."""
@@ -121,10 +147,13 @@ class DhtDialer:
         )
         passive = is_open(self._node)
         firewall = Firewall.OPEN if passive else Firewall.UNKNOWN
-        payload = HandshakePayload(firewall, addresses4=named_addresses(self._node), udx_id=stream_id)
+        offer = self._relays.offer() if self._relays is not None else None
+        payload = HandshakePayload(
+            firewall, addresses4=named_addresses(self._node), udx_id=stream_id, relay_through=offer
+        )
         noise = handshake.send(bytes(payload))
         answered: asyncio.Future[Call] = asyncio.get_running_loop().create_future()
-        attempts = _Attempts(self._node, public_key, noise, handshake, answered, passive)
+        attempts = _Attempts(self._node, public_key, noise, handshake, answered, passive, offer)
         search = asyncio.create_task(attempts.run(relays))
         try:
             async with asyncio.timeout(CALL_TIMEOUT):
@@ -198,6 +227,7 @@ class _Attempts:
         handshake: Handshake,
         answered: asyncio.Future[Call],
         passive: bool,
+        offer: Offer | None,
     ) -> None:
         self._node = node
         self._public_key = public_key
@@ -205,6 +235,7 @@ class _Attempts:
         self._handshake = handshake
         self._answered = answered
         self._passive = passive
+        self._offer = offer
         self._tried: set[Address] = set()
         self._slots = asyncio.Semaphore(MAX_ATTEMPTS)
         self._failure: LinkupError = NotReachable("no node of the network knows this peer: it is not there at present")
@@ -264,7 +295,8 @@ class _Attempts:
         if not may_follow(server, relay):
             raise ProtocolError("a node says that the peer is at an address that it cannot know")
         relayed = reply.peer_address is not None
-        return Call(handshake, payload, relay, server, answer.reply.to, relayed, self._passive)
+        through = agree(self._offer, payload.relay_through, dialling=True)
+        return Call(handshake, payload, relay, server, answer.reply.to, relayed, self._passive, through)
 
 
 def settle(future: asyncio.Future[T], result: T) -> None:
@@ -305,7 +337,7 @@ class _HolePunch:
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
             if not self._found.done():
                 work.result()
-                raise NotReachable("no hole could be punched through the two firewalls")
+                raise NotReachable(f"no hole could be punched through the two firewalls; {_RELAY_HELPS}")
             return self._found.result()
         finally:
             with suppress(LinkupError):

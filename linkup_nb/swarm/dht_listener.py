@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from secrets import randbits
@@ -16,6 +17,8 @@ from linkup_nb.swarm.dht_dialer import is_open, named_addresses
 from linkup_nb.swarm.dht_node import DhtNode
 from linkup_nb.swarm.holepunch import Puncher, Punchers, is_consistent, our_addresses
 from linkup_nb.swarm.peer_stream import PeerStream, Way
+from linkup_nb.swarm.relayed import HEAD_START as PUNCH_HEAD_START
+from linkup_nb.swarm.relayed import Agreement, Relays, agree
 from linkup_nb.swarm.self_announcement import SelfAnnouncement
 from linkup_nb.wire import dht_connect
 from linkup_nb.wire.dht_connect import (
@@ -53,6 +56,9 @@ class Session:
     stream: PeerStream | None = None
     puncher: Puncher | None = None
     round: int = 0
+    unpunched: asyncio.Event = field(default_factory=asyncio.Event)  # no hole is being punched, or not any more
+    relay_through: Agreement | None = None
+    relaying: asyncio.Task[None] | None = None
     connection: Connection | None = None
     began: float = field(default_factory=monotonic)
 
@@ -61,7 +67,8 @@ class DhtListener:
     """Takes calls for one key on a node.
 
     `refuses(public_key)` is asked before a call costs more than its reading: the reason not to answer, or `None`.
-    `admit(connection)` gets every connection whose peer has shown to be there; it is not confirmed.
+    `admit(connection)` gets every connection whose peer has shown to be there; it is not confirmed. Callers that cannot
+    come otherwise come through `relays`.
     """
 
     def __init__(
@@ -71,6 +78,7 @@ class DhtListener:
         punchers: Punchers,
         refuses: Callable[[bytes], str | None],
         admit: Callable[[Connection], None],
+        relays: Relays | None = None,
     ) -> None:
         self.counters: Counter[str] = Counter()
         self.announcement = SelfAnnouncement(node, key_pair)
@@ -79,6 +87,7 @@ class DhtListener:
         self._punchers = punchers
         self._refuses = refuses
         self._admit = admit
+        self._relays = relays
         self._sessions: dict[
             bytes, Session
         ] = {}  # by the handshake message, which a caller repeats until it is answered
@@ -147,6 +156,8 @@ class DhtListener:
         self._answer(session, handshake, remote)
         if session.stream is not None and (remote.firewall == Firewall.OPEN or direct):
             self._connect(session, (self._node.socket, client), show=True)
+        elif session.puncher is not None and self._relays is not None and session.relay_through is not None:
+            session.relaying = self._tasks.start(self._relay(session, session.relay_through), "a call through a relay")
         return session
 
     def _answer(self, session: Session, handshake: Handshake, remote: HandshakePayload) -> None:
@@ -159,6 +170,8 @@ class DhtListener:
             session.handshake, session.remote_id = handshake, remote.udx_id
             session.stream = PeerStream(self._node, partial(self._connect, session))
         open_ = is_open(self._node)
+        offer = self._relays.offer() if self._relays is not None and not open_ else None
+        session.relay_through = agree(offer, remote.relay_through, dialling=False)
         payload = HandshakePayload(
             Firewall.OPEN if open_ else Firewall.UNKNOWN,
             error,
@@ -166,6 +179,7 @@ class DhtListener:
             relays=() if open_ else self.announcement.relays,
             addresses4=named_addresses(self._node),
             udx_id=session.stream.id if session.stream is not None else 0,
+            relay_through=offer,
             relay_addresses=self.announcement.addresses or None,
         )
         session.reply = handshake.send(bytes(payload))
@@ -193,7 +207,7 @@ class DhtListener:
     def _punch(self, session: Session, puncher: Puncher, sealed: bytes, peer: Address, sender: Address) -> bytes:
         """Take a round of the caller's, and return our answer."""
         payload = puncher.open(sealed)
-        if payload.error != Refusal.NONE:
+        if payload.error != Refusal.NONE or (session.relaying is not None and session.unpunched.is_set()):
             self._stop_punching(session)
             return puncher.refuse(payload.round)
         token = puncher.token(peer[0])
@@ -224,9 +238,30 @@ class DhtListener:
             return
         assert session.stream is not None
         assert session.handshake is not None
-        session.connection = session.stream.connect(way, session.remote_id, session.handshake, show=show)
+        if session.relaying is not None:
+            session.relaying.cancel()
+        self._keep(session, session.stream.connect(way, session.remote_id, session.handshake, show=show))
+
+    async def _relay(self, session: Session, agreed: Agreement) -> None:
+        """Come to a relay, if no hole can be punched."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PUNCH_HEAD_START):
+                await session.unpunched.wait()
+        self._stop_punching(session)  # lest the caller come by a hole while we go to the relay
+        assert self._relays is not None
+        assert session.stream is not None
+        assert session.handshake is not None
+        try:
+            connection = await self._relays.connect(agreed, session.stream, session.handshake)
+        except LinkupError:
+            self.counters["calls that a relay did not bring"] += 1
+            return
+        self._keep(session, connection)
+
+    def _keep(self, session: Session, connection: Connection) -> None:
+        session.connection = connection
         self._stop_punching(session)
-        self._tasks.start(self._welcome(session.connection), "a call")
+        self._tasks.start(self._welcome(connection), "a call")
 
     async def _welcome(self, connection: Connection) -> None:
         try:
@@ -237,6 +272,7 @@ class DhtListener:
         self._admit(connection)
 
     def _stop_punching(self, session: Session) -> None:
+        session.unpunched.set()
         if session.puncher is not None:
             self._punchers.remove(session.puncher)
             session.puncher.close(keep=session.stream.carrier if session.stream is not None else None)
@@ -245,6 +281,8 @@ class DhtListener:
         session = self._sessions.pop(noise)
         del self._by_id[session.id]
         self._stop_punching(session)
+        if session.relaying is not None:
+            session.relaying.cancel()
         if session.stream is None:
             return
         if session.connection is None:
@@ -260,5 +298,6 @@ class DhtListener:
             self._shelf.sweep(now)
             for noise, session in list(self._sessions.items()):
                 at_work = session.puncher is not None and session.puncher.at_work
+                at_work |= session.relaying is not None and not session.relaying.done()
                 if now - session.began > SESSION_LIFETIME and not at_work:
                     self._shelf.remove(noise)

@@ -1,6 +1,7 @@
 """Finding and connecting to peers through HyperDHT, the network that Hyperswarm, LinkUp and every Hyperdrive are on."""
 
 import asyncio
+import os
 import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -21,7 +22,9 @@ from linkup_nb.swarm.dht_node import PUBLIC_BOOTSTRAP, DhtNode
 from linkup_nb.swarm.dht_view import DhtView
 from linkup_nb.swarm.discovery import Announcer, FoundPeer
 from linkup_nb.swarm.holepunch import Punchers
+from linkup_nb.swarm.relayed import Relays
 from linkup_nb.wire.dht_records import MAX_RELAYS
+from linkup_nb.wire.keys import KEY_SIZE, KeyPair
 from linkup_nb.wire.udx_events import Address
 
 MAX_AT_ONCE = 8  # topics that are announced or looked up at a time
@@ -49,6 +52,9 @@ class HyperDHT:
     127.0.0.1), and keeps the nodes that it knows in the file `state`. Peers are found, and connected to, in JavaScript
     as well: so it is the topic itself that is announced, with our key, and whoever knows it finds us. A peer that is
     found need not know more than that; what a room tells its members has to be protected by the room.
+
+    Peers that are behind firewalls through which no hole can be punched are connected with through a relay, if they
+    name one or we do: `relay_through` is the 32-byte key that `linkup-nb relay` prints. It cannot read what it carries.
     """
 
     name = "hyperdht"
@@ -60,16 +66,21 @@ class HyperDHT:
         host: str | None = None,
         port: int | None = None,
         state: Path | None = None,
+        relay_through: bytes | None = None,
     ) -> None:
+        if relay_through is not None and len(relay_through) != KEY_SIZE:
+            raise UsageError(f"relay_through is the key of a relay, {KEY_SIZE} bytes; use bytes.fromhex(…) on its text")
         self.this_machine_only = offline() or (host is not None and is_loopback(host))
         self._bootstrap = tuple(bootstrap)
         self._host = host
         self._port = port
         self._state = state
+        self._relay_through = relay_through
         self._node: DhtNode | None = None
         self._announcer: Announcer
         self._dialer: DhtDialer
         self._listener: DhtListener
+        self._relays: Relays
         self._listening: asyncio.Task[None] | None = None
         self._topics: dict[bytes, _Topic] = {}
         self._tasks = Tasks()
@@ -111,8 +122,10 @@ class HyperDHT:
         self._node = node
         self._announcer = announcer
         punchers = Punchers(node)
-        self._dialer = DhtDialer(node, announcer.key_pair, punchers)
-        self._listener = DhtListener(node, announcer.key_pair, punchers, self._refuses, self._admit)
+        anonymous = DhtDialer(node, KeyPair.from_seed(os.urandom(KEY_SIZE)), punchers)
+        self._relays = relays = Relays(node, anonymous.reach, self._relay_through)
+        self._dialer = DhtDialer(node, announcer.key_pair, punchers, relays)
+        self._listener = DhtListener(node, announcer.key_pair, punchers, self._refuses, self._admit, relays)
         node.on("wakeup", self._wake_up)
         self._tasks.start(self._enter(), "hyperdht: entering the network")
 
@@ -156,6 +169,7 @@ class HyperDHT:
         await self._tasks.cancel()
         if self._node is not None:
             await self._listener.close()
+            await self._relays.close()
             await self._node.close()
 
     def view(self) -> DhtView | None:

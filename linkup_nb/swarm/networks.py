@@ -8,6 +8,7 @@ from linkup_nb.swarm.discovery import Discovery
 from linkup_nb.swarm.hyperdht import HyperDHT
 from linkup_nb.swarm.kademlia import Kademlia, parse_peer
 from linkup_nb.swarm.local import Local
+from linkup_nb.wire.udx_events import Address
 
 OF_HYPERDHT = "hyperdht:"  # before the host:port of a peer of HyperDHT; the others are of a Kademlia network
 
@@ -20,7 +21,7 @@ def discoveries(named: str, *, state: Path) -> list[Discovery]:
     Raises `UsageError` for a peer that cannot be one.
     """
     peers = [peer for peer in re.split(r"[\s,]+", named) if peer]
-    hyperdht = [parse_peer(peer.removeprefix(OF_HYPERDHT)) for peer in peers if peer.startswith(OF_HYPERDHT)]
+    hyperdht = peers_of_hyperdht(named)
     kademlia = [parse_peer(peer) for peer in peers if not peer.startswith(OF_HYPERDHT)]
     chosen: list[Discovery] = [Local()]
     if kademlia:
@@ -30,3 +31,9 @@ def discoveries(named: str, *, state: Path) -> list[Discovery]:
     if not (peers or offline()):
         chosen.append(HyperDHT(state=state))
     return chosen
+
+
+def peers_of_hyperdht(named: str) -> list[Address]:
+    """Those of the bootstrap peers in `named` that are of a HyperDHT network; raises `UsageError` as `discoveries`."""
+    peers = re.split(r"[\s,]+", named)
+    return [parse_peer(peer.removeprefix(OF_HYPERDHT)) for peer in peers if peer.startswith(OF_HYPERDHT)]

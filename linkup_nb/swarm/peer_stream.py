@@ -29,6 +29,7 @@ class PeerStream:
         self._loop = asyncio.get_running_loop()
         self._transport: UdxTransport | None = None
         self.carrier: UdxSocket | None = None  # the socket by which it is connected
+        self.relay: Way | None = None  # by which packets may come, without being the peer's own way
         stream = node.socket.open_stream(idle_timeout=WAITING_TIMEOUT)
         self.id = stream.local_id
         self._waiting: dict[UdxSocket, Stream] = {node.socket: stream}
@@ -83,7 +84,7 @@ class PeerStream:
         if self._transport is not None:
             if udx is self.carrier:
                 self._transport.on_event(event)
-        elif isinstance(event, AddressSeen):
+        elif isinstance(event, AddressSeen) and (udx, event.address) != self.relay:
             self._found((udx, event.address))
 
     def _lost(self, udx: UdxSocket) -> None:

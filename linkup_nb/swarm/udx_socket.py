@@ -92,10 +92,15 @@ class UdxSocket:
         """A new stream, its id random if none is given; tell the peer the id, and connect the stream to the peer's."""
         if self._closed:
             raise NodeClosed("this socket has been closed")
-        taken = {stream.local_id for stream in self.endpoint.streams}
-        while local_id is None or local_id in taken:
-            local_id = randbits(32)
+        if local_id is None:
+            local_id = self.unused_id()
         return self.endpoint.open_stream(local_id, monotonic(), idle_timeout=idle_timeout)
+
+    def unused_id(self) -> int:
+        """A random id that no stream has."""
+        while self.endpoint.has(unused := randbits(32)):
+            pass
+        return unused
 
     def connect_stream(self, stream: Stream, remote_id: int, address: Address) -> None:
         """Connect a stream of this socket."""

@@ -10,10 +10,12 @@ from math import inf
 
 from linkup_nb.errors import DecodeError, UsageError
 from linkup_nb.wire.udx_events import Address, AddressSeen, Datagrams, Event, MessageReceived
+from linkup_nb.wire.udx_joint import Joint, JointEnd
 from linkup_nb.wire.udx_packet import HEADER, HEADER_SIZE, decode, is_udx
 from linkup_nb.wire.udx_stream import IDLE_TIMEOUT, NOW, Stream, StreamState
 
 MAX_STREAMS = 4096  # on one endpoint, those that linger included
+MAX_FORWARDED = 1024  # packets of joined streams that wait to be sent on; more are dropped
 MAX_EVENTS = 1024  # that wait to be taken; over it, messages and notices of strange addresses are dropped
 
 
@@ -27,6 +29,8 @@ class Endpoint:
     def __init__(self) -> None:
         self.dropped: Counter[str] = Counter()  # packets, by reason
         self._streams: dict[int, Stream] = {}
+        self._joints: dict[int, Joint] = {}
+        self._forwarded: list[Datagrams] = []
         self._events: deque[Event] = deque()
         self._awake: dict[int, Stream] = {}  # those that may have something to send at once
         self._timers: list[tuple[float, int]] = []  # a heap; an entry counts if it is the one in `_timer_of`
@@ -37,12 +41,27 @@ class Endpoint:
         """All streams that are not closed."""
         return tuple(self._streams.values())
 
+    def has(self, local_id: int) -> bool:
+        """Whether this id is taken."""
+        return local_id in self._streams or local_id in self._joints
+
+    def join(self, one: JointEnd, other: JointEnd, now: float) -> Joint:
+        """Send on from now what comes for the one to the other, both of whose ids are not taken, until `part`."""
+        joint = Joint(one, other, now)
+        self._joints.update({one.local_id: joint, other.local_id: joint})
+        return joint
+
+    def part(self, joint: Joint) -> None:
+        """Send nothing on any more; the peers are not told, for they may have found a way of their own."""
+        for end in joint.ends:
+            self._joints.pop(end.local_id, None)
+
     def open_stream(self, local_id: int, now: float, *, idle_timeout: float | None = IDLE_TIMEOUT) -> Stream:
         """Make a stream to which the peer sends with this id, a random one of 32 bits; `connect` it once you can.
 
         Raises `UsageError` if there is one with this id, or there are too many.
         """
-        if local_id in self._streams:
+        if self.has(local_id):
             raise UsageError(f"this endpoint has a stream {local_id}; choose another id")
         if len(self._streams) >= MAX_STREAMS:
             raise UsageError(f"an endpoint has at most {MAX_STREAMS} streams; close some, or open another socket")
@@ -58,6 +77,9 @@ class Endpoint:
         """
         if not is_udx(data):
             return False
+        if self._joints and (joint := self._joints.get(local_id := HEADER.unpack_from(data)[3])):
+            self._forward(joint, local_id, data, address, now)
+            return True
         try:
             packet = decode(data)
         except DecodeError:
@@ -83,7 +105,7 @@ class Endpoint:
 
     def datagrams_to_send(self, now: float) -> list[Datagrams]:
         """What is to be sent now, in this order."""
-        out: list[Datagrams] = []
+        out, self._forwarded = self._forwarded, []
         while self._timers and self._timers[0][0] <= now:
             timer, local_id = heappop(self._timers)
             if self._timer_of.get(local_id) == timer:
@@ -107,11 +129,18 @@ class Endpoint:
 
     def get_timer(self) -> float | None:
         """When `datagrams_to_send` is to be called at the latest; `None` if only calls of yours change anything."""
-        return NOW if self._awake else self._next_timer()
+        return NOW if self._awake or self._forwarded else self._next_timer()
 
     def next_event(self) -> Event | None:
         """The oldest event that was not taken yet."""
         return self._events.popleft() if self._events else None
+
+    def _forward(self, joint: Joint, local_id: int, data: bytes | memoryview, address: Address, now: float) -> None:
+        to, packet = joint.carry(local_id, data, address, now)
+        if not packet or len(self._forwarded) >= MAX_FORWARDED:
+            self._count("packet to send on over a limit, or not from the peer")
+        else:
+            self._forwarded.append(Datagrams(to, packet, len(packet)))
 
     def _next_timer(self) -> float | None:
         timers = self._timers

@@ -12,6 +12,7 @@ from linkup_nb.swarm.discovery import membership_proof
 from linkup_nb.swarm.kademlia_rpc import Call, Endpoint, Pong, Reply
 from linkup_nb.swarm.mdns import SERVICE, Mdns, _Joined
 from linkup_nb.wire import udx_packet
+from linkup_nb.wire.blind_relay import Pair, Unpair
 from linkup_nb.wire.dht_connect import Firewall, Handshake, HandshakePayload, Holepunch, HolepunchPayload, Relay
 from linkup_nb.wire.dht_records import (
     Announcement,
@@ -27,6 +28,7 @@ from linkup_nb.wire.dht_rpc import Address, Internal, Request, decode, decode_de
 from linkup_nb.wire.dht_rpc import Reply as DhtReply
 from linkup_nb.wire.keys import KeyPair, discovery_key
 from linkup_nb.wire.udx import Endpoint as UdxEndpoint
+from linkup_nb.wire.udx_joint import JointEnd
 from tests.fuzz.target import Target, any_of, chosen, joined, pieces, same_again
 
 PEER = KeyPair.from_seed(bytes(32))
@@ -129,6 +131,8 @@ HANDSHAKE_PAYLOADS = Target(
         partial(same_again, Holepunch.decode, bytes),
         partial(same_again, HolepunchPayload.decode, bytes),
         _sealed,
+        partial(same_again, Pair.decode, bytes),
+        partial(same_again, Unpair.decode, bytes),
     ),
     [
         *chosen(0, [bytes(Handshake(1, b"noise", HERE, THERE))]),
@@ -136,6 +140,8 @@ HANDSHAKE_PAYLOADS = Target(
         *chosen(2, [bytes(Holepunch(1, 2, b"payload", HERE))]),
         *chosen(3, [bytes(PUNCH)]),
         *chosen(4, [PUNCH.seal(SECRET, b"n" * 24)]),
+        *chosen(5, [bytes(Pair(True, TOPIC, 300))]),
+        *chosen(6, [bytes(Unpair(TOPIC))]),
     ],
 )
 
@@ -146,12 +152,14 @@ PACKETS = [
     udx_packet.encode(udx_packet.Packet(udx_packet.MESSAGE, 1, 65536, 0, 0, (), b"message")),
     udx_packet.encode(udx_packet.Packet(udx_packet.HEARTBEAT, 1, 65536, 0, 0), padding=40),
     udx_packet.encode(udx_packet.Packet(udx_packet.DESTROY, 1, 65536, 0, 0)),
+    udx_packet.encode(udx_packet.Packet(udx_packet.DATA, 3, 65536, 0, 0, (), b"to send on")),
 ]
 
 
 def _stream(data: bytes) -> None:
     """A stream that has sent something, to which the peer sends anything, in any time."""
     endpoint, now = UdxEndpoint(), 1.0
+    endpoint.join(JointEnd(3, 1, THERE), JointEnd(4, 1, HERE), now)
     stream = endpoint.open_stream(1, now)
     stream.connect(2, THERE, now)
     stream.write(b"x" * 5000)

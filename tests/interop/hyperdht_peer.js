@@ -4,10 +4,18 @@
 const readline = require('readline')
 const createTestnet = require('hyperdht/testnet')
 const DHT = require('hyperdht')
+const { Server: RelayServer } = require('blind-relay')
 
 const HOST = '127.0.0.1'
 const tell = (event) => console.log(JSON.stringify(event))
 const bytes = (hex) => Buffer.from(hex, 'hex')
+
+// How to connect or be connected to: through the relay of this key, and with `punch: false` in no other way.
+const ways = ({ relay = null, punch = true, ...options }) => ({
+  ...options,
+  ...(relay && { relayThrough: bytes(relay) }),
+  ...(punch || { holepunch: () => false })
+})
 
 let node = null
 let server = null
@@ -41,18 +49,30 @@ const commands = {
     tell({ node: node.address().port })
   },
   async listen ({ refuse, ...options }) {
-    server = node.createServer({ ...options, firewall: (key) => !!refuse && key.toString('hex') === refuse })
+    server = node.createServer({ ...ways(options), firewall: (key) => !!refuse && key.toString('hex') === refuse })
     server.on('connection', use)
     await server.listen()
     tell({ listening: server.publicKey.toString('hex') })
   },
+  async relay () {
+    const relay = new RelayServer({ createStream: (options) => node.createRawStream({ ...options, framed: true }) })
+    const relayServer = node.createServer((connection) => {
+      connection.on('error', () => {})
+      relay.accept(connection, { id: connection.remotePublicKey }).on('error', () => {})
+    })
+    await relayServer.listen()
+    tell({ relaying: relayServer.publicKey.toString('hex') })
+  },
   connect ({ key, ...options }) {
-    const connection = node.connect(bytes(key), options)
+    const connection = node.connect(bytes(key), ways(options))
     connection.on('error', (error) => tell({ error: error.code }))
     use(connection)
   },
   write ({ text, size }) {
     socket.write(text ? Buffer.from(text) : Buffer.alloc(size))
+  },
+  where () {
+    tell({ port: socket.rawStream.remotePort })
   },
   end () {
     socket.end()

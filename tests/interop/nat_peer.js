@@ -4,9 +4,10 @@
 const Hyperswarm = require('hyperswarm')
 const DHT = require('hyperdht')
 
-const role = process.argv[2]
+const [role, relay] = process.argv.slice(2)
+const relayThrough = relay ? () => Buffer.from(relay, 'hex') : null
 const say = (line) => process.stdout.write(line + '\n')
-const swarm = new Hyperswarm({ dht: new DHT({ bootstrap: ['20.0.0.1:49737'] }) })
+const swarm = new Hyperswarm({ dht: new DHT({ bootstrap: ['20.0.0.1:49737'] }), relayThrough })
 swarm.on('connection', (connection) => {
   connection.on('error', () => {})
   connection.on('data', (message) => say(`connected ${connection.rawStream.remoteHost}: ${message}`))

@@ -1,16 +1,20 @@
 """What runs on the hosts of the small internet: `nodes ADDRESS…` is a network, `server` and `client` are two peers.
 
-Each prints lines as it goes, for whoever started it, until it is killed. The hosts have no way out, so they need no
-LINKUP_OFFLINE.
+`relay` is one that everyone reaches; a peer that is given its key names it to others. Each prints lines as it goes, for
+whoever started it, until it is killed. The hosts have no way out, so they need no LINKUP_OFFLINE.
 """
 
 import asyncio
+import os
 import sys
 
 import linkup_nb as lu
 from linkup_nb.swarm.dht_node import DhtNode
+from linkup_nb.swarm.dht_relay import run_relay
+from linkup_nb.wire.keys import KeyPair
 
 BOOTSTRAP = ("20.0.0.1", 49737)
+RELAY = "20.0.0.9"
 TOPIC = bytes(32)
 GREETING = b"through the wall"
 
@@ -30,8 +34,14 @@ async def nodes(addresses: list[str]) -> None:
     await asyncio.Event().wait()
 
 
-async def peer(role: str) -> None:
-    swarm = lu.Swarm(discovery=[lu.HyperDHT([BOOTSTRAP])], host="127.0.0.1")
+async def relay() -> None:
+    key_pair = KeyPair.from_seed(os.urandom(32))
+    await run_relay(key_pair, [BOOTSTRAP], RELAY, ready=lambda public_key: say(public_key.hex()))
+
+
+async def peer(role: str, relay_through: bytes | None) -> None:
+    discovery = lu.HyperDHT([BOOTSTRAP], relay_through=relay_through)
+    swarm = lu.Swarm(discovery=[discovery], host="127.0.0.1")
 
     async def greet(connection: lu.Connection, _: object) -> None:
         await connection.write(GREETING)
@@ -51,5 +61,14 @@ async def peer(role: str) -> None:
     await asyncio.Event().wait()
 
 
+def main(role: str, *arguments: str) -> None:
+    if role == "nodes":
+        asyncio.run(nodes(list(arguments)))
+    elif role == "relay":
+        asyncio.run(relay())
+    else:
+        asyncio.run(peer(role, bytes.fromhex(arguments[0]) if arguments else None))
+
+
 if __name__ == "__main__":
-    asyncio.run(nodes(sys.argv[2:]) if sys.argv[1] == "nodes" else peer(sys.argv[1]))
+    main(*sys.argv[1:])

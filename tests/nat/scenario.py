@@ -1,6 +1,7 @@
-"""Two peers behind routers of two kinds try to meet: `python -m tests.nat.scenario SERVER NAT CLIENT NAT`.
+"""Two peers behind routers of two kinds try to meet: `python -m tests.nat.scenario SERVER NAT CLIENT NAT [WHO]`.
 
-SERVER and CLIENT are "Python" or "JavaScript", NAT is one of `Nat`. Run it in a network namespace of its own. It says
+SERVER and CLIENT are "Python" or "JavaScript", NAT is one of `Nat`. With WHO, "server" or "client", there is a relay,
+which that one names. Run it in a network namespace of its own. It says
 what the client met with, and what the server did if they have met.
 """
 
@@ -32,12 +33,14 @@ class Person:
         return self._process.stdout.readline().strip()
 
 
-def main(server: str, server_nat: str, client: str, client_nat: str) -> None:
+def main(server: str, server_nat: str, client: str, client_nat: str, relayed_by: str = "") -> None:
     with Internet() as internet, ExitStack() as stack:
         assert Person(stack, internet.public, "Python", "nodes", *PUBLIC).says() == "ready"
-        host = Person(stack, internet.home(Nat[server_nat]), server, "server")
+        relay = [Person(stack, internet.public, "Python", "relay").says()] if relayed_by else []
+        names = {relayed_by: relay}
+        host = Person(stack, internet.home(Nat[server_nat]), server, "server", *names.get("server", ()))
         assert host.says() == "flushed"
-        guest = Person(stack, internet.home(Nat[client_nat]), client, "client")
+        guest = Person(stack, internet.home(Nat[client_nat]), client, "client", *names.get("client", ()))
         said = [guest.says(), guest.says()]  # it may be connected before its look-up is over
         said.remove("flushed")
         say(said[0])

@@ -42,3 +42,24 @@ def test_where_no_hole_can_be_punched_the_peer_is_told_why() -> None:
     (outcome,) = meet("Python", "RANDOM", "Python", "RANDOM")
     assert outcome.startswith("failed ")
     assert "no hole can be punched" in outcome
+
+
+@pytest.mark.parametrize(
+    "peers",
+    [
+        ("Python", "RANDOM", "Python", "RANDOM", "server"),
+        ("Python", "RANDOM", "Python", "RANDOM", "client"),
+        ("JavaScript", "RANDOM", "Python", "RANDOM", "server"),
+        ("JavaScript", "RANDOM", "Python", "RANDOM", "client"),
+        ("Python", "RANDOM", "JavaScript", "RANDOM", "server"),
+        ("Python", "RANDOM", "JavaScript", "RANDOM", "client"),
+    ],
+    ids=" ".join,
+)
+def test_where_no_hole_can_be_punched_the_peers_connect_through_a_relay(peers: tuple[str, ...]) -> None:
+    assert meet(*peers) == ["connected 20.0.0.9: through the wall"] * 2
+
+
+def test_with_a_relay_holes_are_punched_all_the_same() -> None:
+    peers = "Python", "CONSISTENT", "Python", "CONSISTENT", "client"
+    assert meet(*peers) == ["connected 20.0.0.11: through the wall", "connected 20.0.0.12: through the wall"]

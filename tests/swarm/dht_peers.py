@@ -10,6 +10,7 @@ from linkup_nb.swarm.dht_dialer import DhtDialer
 from linkup_nb.swarm.dht_listener import DhtListener
 from linkup_nb.swarm.dht_node import DhtNode
 from linkup_nb.swarm.holepunch import Punchers
+from linkup_nb.swarm.relayed import Relays
 from linkup_nb.wire.keys import KeyPair
 from tests.swarm.dht_network import network, start
 
@@ -17,17 +18,21 @@ PATIENCE = 20.0  # seconds until a test that still waits has failed
 
 
 class Peer:
-    """A key on a node of its own, which the network does not count on."""
+    """A key on a node of its own, which the network does not count on. It names the relay `through` to others."""
 
-    def __init__(self, node: DhtNode) -> None:
+    def __init__(self, node: DhtNode, through: bytes | None = None) -> None:
         self.node = node
         self.key_pair = KeyPair.from_seed(os.urandom(32))
         self.key = self.key_pair.public_key
         self.came: asyncio.Queue[Connection] = asyncio.Queue()
         self.refused: set[bytes] = set()
         self.punchers = Punchers(node)
-        self.dialer = DhtDialer(node, self.key_pair, self.punchers)
-        self.listener = DhtListener(node, self.key_pair, self.punchers, self._refuses, self.came.put_nowait)
+        anonymous = DhtDialer(node, KeyPair.from_seed(os.urandom(32)), self.punchers)
+        self.relays = Relays(node, anonymous.reach, through)
+        self.dialer = DhtDialer(node, self.key_pair, self.punchers, self.relays)
+        self.listener = DhtListener(
+            node, self.key_pair, self.punchers, self._refuses, self.came.put_nowait, self.relays
+        )
 
     def _refuses(self, public_key: bytes) -> str | None:
         return "not you" if public_key in self.refused else None
@@ -38,6 +43,7 @@ class Peer:
 
     async def close(self) -> None:
         await self.listener.close()
+        await self.relays.close()
         await self.node.close()
 
 

@@ -190,3 +190,8 @@ async def test_it_says_how_it_goes() -> None:
         assert described == f"Looking for peers in HyperDHT as {HOST}:{port} (topics announced there: 1)."
         assert member.discovery.this_machine_only
         assert dict(member.discovery.counters) == {}
+
+
+async def test_the_key_of_a_relay_has_32_bytes() -> None:
+    with pytest.raises(UsageError, match=r"relay_through is the key of a relay, 32 bytes; use bytes\.fromhex"):
+        HyperDHT([(HOST, 49737)], relay_through=b"short")

@@ -9,7 +9,7 @@ from linkup_nb.swarm.dht_node import PUBLIC_BOOTSTRAP
 from linkup_nb.swarm.hyperdht import HyperDHT
 from linkup_nb.swarm.kademlia import Kademlia
 from linkup_nb.swarm.local import Local
-from linkup_nb.swarm.networks import discoveries
+from linkup_nb.swarm.networks import discoveries, peers_of_hyperdht
 
 STATE = Path("nodes.json")
 
@@ -39,3 +39,8 @@ async def test_whoever_names_peers_is_on_their_networks_alone(monkeypatch: pytes
 async def test_what_is_no_peer_gets_a_sentence(named: str) -> None:
     with pytest.raises(UsageError, match="bootstrap peer"):
         discoveries(named, state=STATE)
+
+
+def test_of_all_peers_that_are_named_those_of_hyperdht_are_known() -> None:
+    assert peers_of_hyperdht("hyperdht:a:1, b:2\nc:3 hyperdht:d:4") == [("a", 1), ("d", 4)]
+    assert peers_of_hyperdht("") == []
