@@ -80,4 +80,6 @@ def _announced(announced: Mapping[bytes, int]) -> Check:
     if missing:
         seen = f"{missing} of {count(len(announced), 'topic')} not announced at any node."
         return Check("announced", Outcome.WARNING, seen, "The network has not been entered, or nobody has replied.")
-    return Check("announced", Outcome.OK, f"{count(len(announced), 'topic')}, each at {fewest} nodes or more.")
+    return Check(
+        "announced", Outcome.OK, f"{count(len(announced), 'topic')}, each at {count(fewest, 'node')} at least."
+    )
