@@ -126,7 +126,7 @@ def test_a_served_drive_in_a_tab(open_notebook: OpenNotebook, tab: Page) -> None
     assert url.split("token=")[1] not in output(notebook, 2).inner_text()
 
     tab.goto(url)
-    expect(tab.get_by_role("link")).to_have_text(["data.bin", "evil", "pictures", "poem.py", "table.csv"])
+    expect(tab.get_by_role("link")).to_have_text(["data.bin", "evil/", "pictures/", "poem.py", "table.csv"])
     tab.get_by_role("link", name="poem.py").click()
     expect(tab.locator("body")).to_contain_text("def violets")
     tab.go_back()
