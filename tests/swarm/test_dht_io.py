@@ -220,6 +220,13 @@ async def test_who_does_not_answer_the_ping_gets_nothing_else(io: Asker, other: 
     assert io.counters["replies dropped: too many wait for a proof of the asker's address"] == 3
 
 
+async def test_so_many_replies_wait_for_all_addresses_together(io: Asker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dht_io, "MAX_HELD", 4)
+    for port in range(1, 10):
+        io.answer(Reply(7, ("127.0.0.9", port), value=bytes(1000)), ("127.0.0.9", port), 129)
+    assert io.counters == {"replies dropped: too many wait for a proof of the asker's address": 5}
+
+
 async def test_so_many_addresses_are_being_proven_and_no_more(io: Asker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dht_io, "MAX_PROVING", 4)
     for port in range(1, 10):
