@@ -30,7 +30,7 @@ _FILE = "logs.sqlite3"
 _PAGE = 8192  # bytes; larger ones write large blocks quicker, and make each small append write more
 _NUMBER = 2**42 - 1
 _CORE_SHIFT = 42
-_MAX_CORES = 2**20
+MAX_CORES = 2**20  # logs in one store
 
 _TABLES = f"""
 CREATE TABLE core (
@@ -234,8 +234,8 @@ class Store:
 
     async def add_core(self, discovery_key: bytes, key: bytes) -> CoreRow:
         """Begin to keep a log."""
-        if len(self.cores()) >= _MAX_CORES:
-            raise StoreError(f"a store holds at most {_MAX_CORES} logs")
+        if len(self.cores()) >= MAX_CORES:
+            raise StoreError(f"a store holds at most {MAX_CORES} logs")
         self.execute("INSERT OR IGNORE INTO core (discovery_key, key) VALUES (?, ?)", (discovery_key, key))
         await self.flush()
         row = self.core(discovery_key)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from linkup_nb.errors import StoreError, StoreInUse, StoreVersion
-from linkup_nb.hypercore import writer
+from linkup_nb.hypercore import storage, writer
 from linkup_nb.hypercore.merkle import Node
 from linkup_nb.hypercore.storage import PENDING_HIGH_WATER, VERSION, Store
 from linkup_nb.hypercore.writer import Head
@@ -190,4 +190,15 @@ async def test_too_much_unwritten_asks_for_patience(folder: Path) -> None:
 
     await store.flush()
     assert not store.congested
+    await store.close()
+
+
+async def test_a_store_holds_so_many_logs_and_no_more(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage, "MAX_CORES", 2)
+    store = Store.open(folder)
+    for name in (b"1", b"2"):
+        await store.add_core(name, name)
+    with pytest.raises(StoreError, match="at most 2 logs"):
+        await store.add_core(b"3", b"3")
+    assert len(store.cores()) == 2
     await store.close()
