@@ -5,49 +5,50 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from linkup_nb.chat.message import AudioMessage, FileMessage, IconMessage, Message, TextMessage, UnknownMessage
-    from linkup_nb.chat.room import Room
+    from linkup_nb.connection.connection import Connection, connect
+    from linkup_nb.connection.server import Server, listen
+    from linkup_nb.discovery.local import Local
     from linkup_nb.errors import LinkupError, PeerError, UsageError
     from linkup_nb.hypercore.core import Core
     from linkup_nb.hypercore.corestore import Corestore
+    from linkup_nb.hyperdht.discovery import HyperDHT
     from linkup_nb.hyperdrive.drive import Drive
+    from linkup_nb.kademlia.discovery import Kademlia
     from linkup_nb.node import Node
     from linkup_nb.notebook.panel import Panel
     from linkup_nb.notebook.runtime import chat, run, start
-    from linkup_nb.swarm.connection import Connection, connect
-    from linkup_nb.swarm.hyperdht import HyperDHT
-    from linkup_nb.swarm.kademlia import Kademlia
-    from linkup_nb.swarm.local import Local
-    from linkup_nb.swarm.server import Server, listen
+    from linkup_nb.rooms.linkup.room import Room
+    from linkup_nb.rooms.message import AudioMessage, FileMessage, IconMessage, Message, TextMessage, UnknownMessage
     from linkup_nb.swarm.swarm import Swarm
     from linkup_nb.wire.keys import KeyPair
 
 # Imported on first use: a kernel must not wait for the widgets to `import linkup_nb`, and a bot never needs them.
 _HOMES = {
-    "AudioMessage": "chat.message",
-    "Connection": "swarm.connection",
+    "AudioMessage": "rooms.message",
+    "Connection": "connection.connection",
     "Core": "hypercore.core",
     "Corestore": "hypercore.corestore",
     "Drive": "hyperdrive.drive",
-    "FileMessage": "chat.message",
-    "HyperDHT": "swarm.hyperdht",
-    "IconMessage": "chat.message",
-    "Kademlia": "swarm.kademlia",
+    "FileMessage": "rooms.message",
+    "HyperDHT": "hyperdht.discovery",
+    "IconMessage": "rooms.message",
+    "Kademlia": "kademlia.discovery",
     "KeyPair": "wire.keys",
     "LinkupError": "errors",
-    "Local": "swarm.local",
-    "Message": "chat.message",
+    "Local": "discovery.local",
+    "Message": "rooms.message",
     "Node": "node",
     "Panel": "notebook.panel",
     "PeerError": "errors",
-    "Room": "chat.room",
-    "Server": "swarm.server",
+    "Room": "rooms.linkup.room",
+    "Server": "connection.server",
     "Swarm": "swarm.swarm",
-    "TextMessage": "chat.message",
-    "UnknownMessage": "chat.message",
+    "TextMessage": "rooms.message",
+    "UnknownMessage": "rooms.message",
     "UsageError": "errors",
-    "connect": "swarm.connection",
-    "listen": "swarm.server",
+    "chat": "notebook.runtime",
+    "connect": "connection.connection",
+    "listen": "connection.server",
     "run": "notebook.runtime",
     "start": "notebook.runtime",
 }
@@ -84,14 +85,12 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    if name == "chat":
-        return import_module(f"{__name__}.chat")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
     globals()[name] = value
     if "IPython" in sys.modules:  # whoever uses a log or a drive need not start a node to see it
-        import_module(f"{__name__}.notebook.display").register()
+        import_module(f"{__name__}.notebook.reprs.display").register()
     return value
 
 

@@ -10,13 +10,13 @@ import click
 from platformdirs import user_data_path
 
 import linkup_nb
-from linkup_nb.chat.profile import read_seed
 from linkup_nb.errors import LinkupError
-from linkup_nb.swarm.dht_bootstrap import run_dht_bootstrap
-from linkup_nb.swarm.dht_node import DEFAULT_PORT, PUBLIC_BOOTSTRAP
-from linkup_nb.swarm.dht_relay import run_relay
-from linkup_nb.swarm.kademlia import BOOTSTRAP_PORT, run_bootstrap
-from linkup_nb.swarm.networks import peers_of_hyperdht
+from linkup_nb.hyperdht.bootstrap import run_dht_bootstrap
+from linkup_nb.hyperdht.node import DEFAULT_PORT, PUBLIC_BOOTSTRAP
+from linkup_nb.hyperdht.relay import run_relay
+from linkup_nb.kademlia.discovery import BOOTSTRAP_PORT, run_bootstrap
+from linkup_nb.networks import peers_of_hyperdht
+from linkup_nb.rooms.profile import read_seed
 from linkup_nb.wire.keys import KeyPair
 
 PACKAGE = Path(linkup_nb.__file__).parent

@@ -7,20 +7,20 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, Self
 
-from linkup_nb.chat import status
-from linkup_nb.chat.avatar import scale_avatar
-from linkup_nb.chat.lobby import Lobby
-from linkup_nb.chat.names import check_name
-from linkup_nb.chat.profile import Profile
-from linkup_nb.chat.room import Room
-from linkup_nb.chat.status import Status
-from linkup_nb.chat.topic import TOPIC_BYTES, parse_topic, short_topic
+from linkup_nb.connection.addresses import offline
+from linkup_nb.discovery.check import Report
+from linkup_nb.discovery.protocol import Discovery
 from linkup_nb.errors import InvalidImage, NodeClosed, StoreError, UnknownRoom
 from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.loops import Events, from_any_loop
-from linkup_nb.swarm.addresses import offline
-from linkup_nb.swarm.check import Report
-from linkup_nb.swarm.discovery import Discovery
+from linkup_nb.rooms import status
+from linkup_nb.rooms.avatar import scale_avatar
+from linkup_nb.rooms.linkup.lobby import Lobby
+from linkup_nb.rooms.linkup.room import Room
+from linkup_nb.rooms.linkup.topic import TOPIC_BYTES, parse_topic, short_topic
+from linkup_nb.rooms.names import check_name
+from linkup_nb.rooms.profile import Profile
+from linkup_nb.rooms.status import Status
 from linkup_nb.swarm.swarm import Swarm
 
 
@@ -227,7 +227,7 @@ class Node(Events):
     def _discoveries(self) -> list[Discovery]:
         if self._discovery is not None:
             return list(self._discovery)
-        from linkup_nb.swarm.networks import discoveries  # it knows every kind of network, which takes a while to load
+        from linkup_nb.networks import discoveries  # it knows every kind of network, which takes a while to load
 
         named = (*self._bootstrap, *self.profile.bootstrap, os.environ.get("LINKUP_BOOTSTRAP", ""))
         return discoveries(" ".join(named), state=self.path / "hyperdht.json")

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from linkup_nb.channels import MAX_UNSENT, MAX_UNSENT_FRAMES, Channels
+from linkup_nb.connection.connection import Connection, connect
+from linkup_nb.connection.server import listen
 from linkup_nb.errors import ProtocolError
-from linkup_nb.swarm.connection import Connection, connect
-from linkup_nb.swarm.server import listen
 from linkup_nb.wire.protomux import SEND_HIGH_WATER, Channel
 
 

@@ -52,11 +52,6 @@ def test_a_name_that_does_not_exist_is_missing_as_usual() -> None:
         _ = lu.Nonsense
 
 
-def test_chat_can_be_called_before_and_after_it_is_imported() -> None:
-    code = "import linkup_nb as lu; assert callable(lu.chat); import linkup_nb.chat.room; assert callable(lu.chat)"
-    subprocess.run([sys.executable, "-c", code], check=True)
-
-
 @pytest.mark.parametrize(
     "module", ["linkup_nb", "linkup_nb.wire.secret_stream", "linkup_nb.swarm.swarm", "linkup_nb.node"]
 )

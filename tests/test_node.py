@@ -12,11 +12,11 @@ import pytest
 from PIL import Image
 
 import linkup_nb as lu
-from linkup_nb.chat.status import Level
+from linkup_nb.discovery.protocol import Announcer, FoundPeer
 from linkup_nb.errors import InvalidImage, InvalidName, InvalidTopic, NodeClosed, ProfileInUse, StoreError, UnknownRoom
-from linkup_nb.swarm.discovery import Announcer, FoundPeer
-from linkup_nb.swarm.kademlia import Kademlia
-from tests.chat.nodes import until
+from linkup_nb.kademlia.discovery import Kademlia
+from linkup_nb.rooms.status import Level
+from tests.rooms.nodes import until
 
 TOPIC = bytes(range(32))
 

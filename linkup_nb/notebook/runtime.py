@@ -12,11 +12,11 @@ from contextlib import suppress
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from linkup_nb.chat.profile import profile_path
-from linkup_nb.chat.status import Level
 from linkup_nb.errors import UsageError
 from linkup_nb.node import Node
-from linkup_nb.notebook import display
+from linkup_nb.notebook.reprs import display
+from linkup_nb.rooms.profile import profile_path
+from linkup_nb.rooms.status import Level
 
 if TYPE_CHECKING:
     from linkup_nb.notebook.panel import Panel

@@ -12,9 +12,9 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 
+from linkup_nb.connection.connection import Connection
 from linkup_nb.errors import PeerError, PeerRefused
 from linkup_nb.loops import Tasks
-from linkup_nb.swarm.connection import Connection
 from linkup_nb.swarm.peer import Peer
 
 DUPLICATE_GRACE = 1.0  # seconds that a second connection of a peer waits, at least, for the first one or our dial

@@ -4,9 +4,9 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 
+from linkup_nb.connection.connection import Connection, connect
 from linkup_nb.errors import LinkupError
 from linkup_nb.loops import Tasks
-from linkup_nb.swarm.connection import Connection, connect
 from linkup_nb.swarm.peer import Peer
 from linkup_nb.wire.keys import KeyPair
 

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
+from linkup_nb.connection.addresses import lan_addresses, offline
+from linkup_nb.discovery.check import Bootstrap, Check, Examinable, Outcome, Report, count, sentence
+from linkup_nb.discovery.protocol import Discovery, PeerInfo, PeerStatus
 from linkup_nb.errors import LinkupError
-from linkup_nb.swarm.addresses import lan_addresses, offline
-from linkup_nb.swarm.check import Bootstrap, Check, Examinable, Outcome, Report, count, sentence
-from linkup_nb.swarm.discovery import Discovery, PeerInfo, PeerStatus
 from linkup_nb.swarm.swarm import Swarm
 
 EXAMINE_TIMEOUT = 6.0  # seconds for all checks together

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from itertools import zip_longest
 
-from linkup_nb.swarm.addresses import MAX_ADDRESSES
-from linkup_nb.swarm.connection import Connection
-from linkup_nb.swarm.discovery import FoundPeer, PeerInfo, PeerStatus
+from linkup_nb.connection.addresses import MAX_ADDRESSES
+from linkup_nb.connection.connection import Connection
+from linkup_nb.discovery.protocol import FoundPeer, PeerInfo, PeerStatus
 
 
 class Peer:

@@ -5,8 +5,8 @@ import random
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
+from linkup_nb.discovery.protocol import Discovery, FoundPeer
 from linkup_nb.loops import Tasks, every
-from linkup_nb.swarm.discovery import Discovery, FoundPeer
 
 FIRST_PAUSE = 1.0  # seconds until somebody who is missed is looked for again, doubling up to the last; also the least
 LAST_PAUSE = 600.0  # seconds

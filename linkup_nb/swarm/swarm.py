@@ -10,23 +10,24 @@ from functools import partial
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
+from linkup_nb.connection.addresses import MAX_ADDRESSES, lan_addresses, may_dial, offline
+from linkup_nb.connection.connection import Connection
+from linkup_nb.connection.server import Server, listen
+from linkup_nb.discovery.local import Local
+from linkup_nb.discovery.protocol import Announcer, Discovery, FoundPeer, PeerInfo
 from linkup_nb.errors import InvalidTopic, NodeClosed, PeerRefused, PeerTimeout, UsageError
+from linkup_nb.hyperdht.view import OnDht
 from linkup_nb.loops import Events, Tasks, every, from_any_loop
-from linkup_nb.swarm.addresses import MAX_ADDRESSES, lan_addresses, may_dial, offline
 from linkup_nb.swarm.choice import Choice
-from linkup_nb.swarm.connection import Connection
 from linkup_nb.swarm.dialer import Dialer
-from linkup_nb.swarm.discovery import Announcer, Discovery, FoundPeer, OnDht, PeerInfo
-from linkup_nb.swarm.local import Local
 from linkup_nb.swarm.peer import Peer
 from linkup_nb.swarm.search import Search
-from linkup_nb.swarm.server import Server, listen
 from linkup_nb.swarm.sleep import wakings
 from linkup_nb.swarm.topic import SwarmTopic
 from linkup_nb.wire.keys import KEY_SIZE, KeyPair
 
 if TYPE_CHECKING:
-    from linkup_nb.swarm.dht_view import DhtView
+    from linkup_nb.hyperdht.view import DhtView
 
 MAX_PEERS = 64  # connections
 MAX_KNOWN_PEERS = 256  # peers kept on one topic

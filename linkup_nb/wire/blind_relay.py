@@ -8,7 +8,7 @@ from typing import Self
 
 from linkup_nb.errors import DecodeError
 from linkup_nb.wire.compact import Decoder, Encoder
-from linkup_nb.wire.dht_connect import MAX_UDX_NUMBER
+from linkup_nb.wire.dht.connect import MAX_UDX_NUMBER
 
 PROTOCOL = "blind-relay"
 PAIR = 0  # message types

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 import uvloop
 
 from linkup_nb.wire.keys import KeyPair
-from tests.swarm.dht_network import network
+from tests.hyperdht.network import network
 
 
 def say(**fields: object) -> None:

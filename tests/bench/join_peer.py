@@ -12,8 +12,8 @@ import time
 
 import uvloop
 
-from linkup_nb.swarm.hyperdht import HyperDHT
-from linkup_nb.swarm.kademlia import parse_peer
+from linkup_nb.hyperdht.discovery import HyperDHT
+from linkup_nb.kademlia.discovery import parse_peer
 from linkup_nb.swarm.swarm import Swarm
 
 

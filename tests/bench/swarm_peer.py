@@ -16,7 +16,7 @@ from pathlib import Path
 import uvloop
 
 import linkup_nb as lu
-from linkup_nb.swarm.kademlia import parse_peer
+from linkup_nb.kademlia.discovery import parse_peer
 
 MEGABYTES = 256
 PEERS = 50

@@ -19,11 +19,11 @@ from typing import Any
 import msgspec
 import uvloop
 
+from linkup_nb.connection.connection import Connection, connect
+from linkup_nb.connection.server import listen
+from linkup_nb.discovery.protocol import Announcer
 from linkup_nb.errors import ConnectionClosed
-from linkup_nb.swarm.connection import Connection, connect
-from linkup_nb.swarm.discovery import Announcer
-from linkup_nb.swarm.hyperdht import HyperDHT
-from linkup_nb.swarm.server import listen
+from linkup_nb.hyperdht.discovery import HyperDHT
 from linkup_nb.wire.keys import KeyPair
 from tests.bench.table import percentile
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import uvloop
 
-from linkup_nb.swarm.udx_socket import UdxSocket
-from linkup_nb.wire.udx_events import DataReceived, EndReceived, Event, RoomToWrite
-from linkup_nb.wire.udx_stream import HIGH_MARK
+from linkup_nb.connection.udx_socket import UdxSocket
+from linkup_nb.wire.udx.events import DataReceived, EndReceived, Event, RoomToWrite
+from linkup_nb.wire.udx.stream import HIGH_MARK
 
 HOST = "127.0.0.1"
 

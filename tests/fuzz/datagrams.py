@@ -5,16 +5,15 @@ from functools import partial
 
 from zeroconf.asyncio import AsyncServiceInfo
 
+from linkup_nb.connection.addresses import may_dial
+from linkup_nb.discovery.mdns import SERVICE, Mdns, _Joined
+from linkup_nb.discovery.protocol import membership_proof
 from linkup_nb.errors import PeerError
-from linkup_nb.swarm.addresses import may_dial
-from linkup_nb.swarm.announcements import Announcement as KademliaAnnouncement
-from linkup_nb.swarm.discovery import membership_proof
-from linkup_nb.swarm.kademlia_rpc import Call, Endpoint, Pong, Reply
-from linkup_nb.swarm.mdns import SERVICE, Mdns, _Joined
-from linkup_nb.wire import udx_packet
+from linkup_nb.kademlia.announcements import Announcement as KademliaAnnouncement
+from linkup_nb.kademlia.rpc import Call, Endpoint, Pong, Reply
 from linkup_nb.wire.blind_relay import Pair, Unpair
-from linkup_nb.wire.dht_connect import Firewall, Handshake, HandshakePayload, Holepunch, HolepunchPayload, Relay
-from linkup_nb.wire.dht_records import (
+from linkup_nb.wire.dht.connect import Firewall, Handshake, HandshakePayload, Holepunch, HolepunchPayload, Relay
+from linkup_nb.wire.dht.records import (
     Announcement,
     Command,
     MutableValue,
@@ -24,11 +23,12 @@ from linkup_nb.wire.dht_records import (
     encode_least_seq,
     encode_records,
 )
-from linkup_nb.wire.dht_rpc import Address, Internal, Request, decode, decode_delay, decode_port
-from linkup_nb.wire.dht_rpc import Reply as DhtReply
+from linkup_nb.wire.dht.rpc import Address, Internal, Request, decode, decode_delay, decode_port
+from linkup_nb.wire.dht.rpc import Reply as DhtReply
 from linkup_nb.wire.keys import KeyPair, discovery_key
-from linkup_nb.wire.udx import Endpoint as UdxEndpoint
-from linkup_nb.wire.udx_joint import JointEnd
+from linkup_nb.wire.udx import packet as udx_packet
+from linkup_nb.wire.udx.endpoint import Endpoint as UdxEndpoint
+from linkup_nb.wire.udx.joint import JointEnd
 from tests.fuzz.target import Target, any_of, chosen, joined, pieces, same_again
 
 PEER = KeyPair.from_seed(bytes(32))

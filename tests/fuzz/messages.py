@@ -9,20 +9,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from linkup_nb.chat import linkup_json
-from linkup_nb.chat.message import AudioMessage, FileMessage, IconMessage, TextMessage
-from linkup_nb.chat.profile import Profile, _read_config
+from linkup_nb.connection.frames import Interpreter
 from linkup_nb.errors import PeerError, UsageError
 from linkup_nb.hypercore import messages as hypercore
 from linkup_nb.hypercore.manifest import Manifest
 from linkup_nb.hypercore.merkle import Node
 from linkup_nb.hypercore.proof import BlockProof, HashProof, Proof, SeekProof, UpgradeProof, Wanted
+from linkup_nb.hyperdht.state import load_nodes
 from linkup_nb.hyperdrive import bee as bees
 from linkup_nb.hyperdrive.entry import Entry
 from linkup_nb.hyperdrive.tree import Block
-from linkup_nb.swarm.dht_state import load_nodes
-from linkup_nb.swarm.frames import Interpreter
-from linkup_nb.swarm.kademlia import parse_peer
+from linkup_nb.kademlia.discovery import parse_peer
+from linkup_nb.rooms.linkup import messages as linkup_json
+from linkup_nb.rooms.message import AudioMessage, FileMessage, IconMessage, TextMessage
+from linkup_nb.rooms.profile import Profile, _read_config
 from linkup_nb.wire.compact import Decoder, Encoder
 from linkup_nb.wire.keys import KeyPair
 from linkup_nb.wire.noise import IK, Handshake

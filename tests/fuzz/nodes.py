@@ -12,15 +12,15 @@ from typing import Any
 
 from nacl.bindings import crypto_secretbox
 
+from linkup_nb.connection.connection import Connection
 from linkup_nb.errors import LinkupError, PeerError
-from linkup_nb.swarm import dht_dialer
-from linkup_nb.swarm.connection import Connection
-from linkup_nb.swarm.dht_dialer import DhtDialer
-from linkup_nb.swarm.dht_listener import DhtListener
-from linkup_nb.swarm.dht_node import DhtNode
-from linkup_nb.swarm.holepunch import Punchers
-from linkup_nb.wire import dht_connect
-from linkup_nb.wire.dht_connect import (
+from linkup_nb.hyperdht import dialer as dht_dialer
+from linkup_nb.hyperdht.dialer import DhtDialer
+from linkup_nb.hyperdht.holepunch import Punchers
+from linkup_nb.hyperdht.listener import DhtListener
+from linkup_nb.hyperdht.node import DhtNode
+from linkup_nb.wire.dht import connect as dht_connect
+from linkup_nb.wire.dht.connect import (
     NONCE_SIZE,
     Firewall,
     HandshakePayload,
@@ -31,9 +31,9 @@ from linkup_nb.wire.dht_connect import (
     handshake_prologue,
     holepunch_secret,
 )
-from linkup_nb.wire.dht_nat import MIN_SAMPLES
-from linkup_nb.wire.dht_records import Announcement, Command, MutableValue, PeerRecord, encode_least_seq
-from linkup_nb.wire.dht_rpc import Address, Internal, Reply, Request, decode
+from linkup_nb.wire.dht.nat import MIN_SAMPLES
+from linkup_nb.wire.dht.records import Announcement, Command, MutableValue, PeerRecord, encode_least_seq
+from linkup_nb.wire.dht.rpc import Address, Internal, Reply, Request, decode
 from linkup_nb.wire.keys import KeyPair, blake2b_256
 from linkup_nb.wire.noise import IK, Handshake
 from tests.fuzz.target import Target, any_of, chosen, joined, pieces

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from linkup_nb.connection.connection import Connection
+from linkup_nb.connection.server import listen
 from linkup_nb.hypercore.corestore import Corestore
-from linkup_nb.swarm.connection import Connection
-from linkup_nb.swarm.server import listen
 from tests.hypercore.liar import Victim
 from tests.hypercore.vectors import KEY
 

@@ -14,11 +14,11 @@ import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 
+from linkup_nb.connection.connection import connect
+from linkup_nb.connection.server import listen
 from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.hyperdrive.drive import Drive
 from linkup_nb.hyperdrive.entry import Entry
-from linkup_nb.swarm.connection import connect
-from linkup_nb.swarm.server import listen
 
 LIFE = 0.04  # seconds that a process lives on average once its store is open
 LONGEST = 0.3  # seconds

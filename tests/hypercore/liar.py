@@ -5,14 +5,14 @@ from collections.abc import Callable
 from typing import Any
 
 from linkup_nb.channels import Channels
+from linkup_nb.connection.connection import Connection, connect
+from linkup_nb.connection.server import Server
 from linkup_nb.errors import PeerError
 from linkup_nb.hypercore import messages as msg
 from linkup_nb.hypercore.core import Core
 from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.hypercore.peer import PROTOCOL, capability
 from linkup_nb.hypercore.proof import prove
-from linkup_nb.swarm.connection import Connection, connect
-from linkup_nb.swarm.server import Server
 from linkup_nb.wire.keys import discovery_key
 from tests.hypercore.vectors import KEY, MANIFEST, Log
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from linkup_nb.channels import Channels
+from linkup_nb.connection.connection import connect
+from linkup_nb.connection.server import listen
 from linkup_nb.errors import NodeClosed, StoreError, StoreInUse, UsageError
 from linkup_nb.hypercore.corestore import Corestore, Namespace, open_stores
-from linkup_nb.swarm.connection import connect
-from linkup_nb.swarm.server import listen
 from linkup_nb.wire.keys import KeyPair, z32encode
 from tests.hypercore.vectors import load
 

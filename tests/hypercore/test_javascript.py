@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
+from linkup_nb.connection.connection import connect
+from linkup_nb.connection.server import Server, listen
 from linkup_nb.errors import NotWritable
 from linkup_nb.hypercore import flat
 from linkup_nb.hypercore.core import Core, Evidence
 from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.hypercore.manifest import Manifest, Signer
-from linkup_nb.swarm.connection import connect
-from linkup_nb.swarm.server import Server, listen
 from linkup_nb.wire.compact import Encoder
 from linkup_nb.wire.keys import KeyPair
 from tests.hypercore.javascript import JavaScript, at_rest, javascript

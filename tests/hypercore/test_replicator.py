@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from linkup_nb.connection.connection import connect
+from linkup_nb.connection.server import Server, listen
 from linkup_nb.errors import (
     InvalidProof,
     NotAvailable,
@@ -21,8 +23,6 @@ from linkup_nb.hypercore import peer, replicator
 from linkup_nb.hypercore.core import Core
 from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.hypercore.proof import Proof, UpgradeProof, Wanted, prove
-from linkup_nb.swarm.connection import connect
-from linkup_nb.swarm.server import Server, listen
 from tests.hypercore.javascript import at_rest
 from tests.hypercore.liar import HONEST, Victim, cut_off
 from tests.hypercore.vectors import KEY, KEY_PAIR, Log

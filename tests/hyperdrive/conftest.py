@@ -6,11 +6,11 @@ from pathlib import Path
 import fsspec
 import pytest
 
+from linkup_nb.connection.connection import connect
+from linkup_nb.connection.server import listen
 from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.hyperdrive.drive import Drive
 from linkup_nb.hyperdrive.filesystem import DriveFileSystem
-from linkup_nb.swarm.connection import connect
-from linkup_nb.swarm.server import listen
 from tests.hyperdrive.threads import LoopThread, loop_thread
 
 BIG = bytes(range(256)) * 256 * 160  # 160 blocks

@@ -17,11 +17,11 @@ from typing import Any
 
 import pytest
 
+from linkup_nb.connection.connection import connect
+from linkup_nb.connection.server import listen
 from linkup_nb.errors import StoreError
 from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.hyperdrive.drive import Drive
-from linkup_nb.swarm.connection import connect
-from linkup_nb.swarm.server import listen
 
 DISK = 6 * 1024 * 1024  # bytes
 TOO_MUCH = 2 * DISK  # bytes

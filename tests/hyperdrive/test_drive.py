@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from linkup_nb.connection.connection import connect
+from linkup_nb.connection.server import listen
 from linkup_nb.errors import DecodeError, NotAvailable, NotWritable, StoreError, UsageError
 from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.hyperdrive.drive import MAX_LINKS, Drive
 from linkup_nb.hyperdrive.entry import MAX_PATH, Entry, normalize
-from linkup_nb.swarm.connection import connect
-from linkup_nb.swarm.server import listen
 from tests.hypercore.vectors import load
 
 KNOWN = load("hyperdrive")

@@ -9,9 +9,9 @@ from typing import Any
 import fsspec
 import pytest
 
+from linkup_nb.connection.server import Server, listen
 from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.hyperdrive.drive import Drive
-from linkup_nb.swarm.server import Server, listen
 from tests.hypercore.javascript import JavaScript, javascript
 
 BIG = 100 * 1000 * 1000  # bytes

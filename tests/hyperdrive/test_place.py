@@ -8,6 +8,8 @@ import fsspec
 import pandas as pd
 import pytest
 
+from linkup_nb.connection.connection import Connection, connect
+from linkup_nb.connection.server import listen
 from linkup_nb.errors import DriveUnreachable
 from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.hyperdrive.blobs import BLOCK_SIZE, BlobId
@@ -15,8 +17,6 @@ from linkup_nb.hyperdrive.drive import Drive
 from linkup_nb.hyperdrive.entry import FILES, Entry
 from linkup_nb.hyperdrive.file import MAX_AHEAD
 from linkup_nb.hyperdrive.filesystem import DriveFileSystem
-from linkup_nb.swarm.connection import Connection, connect
-from linkup_nb.swarm.server import listen
 from linkup_nb.wire.keys import z32encode
 from tests.hyperdrive.conftest import BIG, OpenStore, arrived, downloaded
 from tests.hyperdrive.threads import LoopThread

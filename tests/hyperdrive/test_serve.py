@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from linkup_nb.connection.connection import Connection, connect
+from linkup_nb.connection.server import Server, listen
 from linkup_nb.errors import UsageError
 from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.hyperdrive.drive import Drive
 from linkup_nb.hyperdrive.serve import MAX_ANSWERS, MAX_BODY, MAX_HEADER, MAX_PARAMETERS, DriveServer, serve
-from linkup_nb.swarm.connection import Connection, connect
-from linkup_nb.swarm.server import Server, listen
 from tests.hypercore.javascript import javascript
 from tests.hyperdrive.browser import DATA, ask, fill, request
 

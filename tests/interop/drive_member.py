@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 from linkup_nb.hypercore.corestore import Corestore
+from linkup_nb.hyperdht.discovery import HyperDHT
 from linkup_nb.hyperdrive.drive import Drive
-from linkup_nb.swarm.hyperdht import HyperDHT
 from linkup_nb.swarm.swarm import Swarm
 from linkup_nb.wire.keys import KeyPair
 

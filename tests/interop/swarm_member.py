@@ -3,9 +3,9 @@
 import asyncio
 import sys
 
-from linkup_nb.swarm.connection import Connection
-from linkup_nb.swarm.discovery import PeerInfo
-from linkup_nb.swarm.hyperdht import HyperDHT
+from linkup_nb.connection.connection import Connection
+from linkup_nb.discovery.protocol import PeerInfo
+from linkup_nb.hyperdht.discovery import HyperDHT
 from linkup_nb.swarm.swarm import Swarm
 from linkup_nb.wire.keys import KeyPair
 

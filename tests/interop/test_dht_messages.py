@@ -8,8 +8,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from linkup_nb.swarm.udx_socket import UdxSocket
-from linkup_nb.wire.dht_records import (
+from linkup_nb.connection.udx_socket import UdxSocket
+from linkup_nb.wire.dht.records import (
     Announcement,
     Command,
     MutableValue,
@@ -17,7 +17,7 @@ from linkup_nb.wire.dht_records import (
     decode_records,
     encode_least_seq,
 )
-from linkup_nb.wire.dht_rpc import (
+from linkup_nb.wire.dht.rpc import (
     Address,
     Failure,
     Internal,
@@ -29,8 +29,8 @@ from linkup_nb.wire.dht_rpc import (
     node_id,
 )
 from linkup_nb.wire.keys import KeyPair, blake2b_256
+from tests.connection.test_udx_socket import HOST, PATIENCE
 from tests.interop.test_udx import JavaScriptPeer
-from tests.swarm.test_udx_socket import HOST, PATIENCE
 
 PEER = Path(__file__).with_name("dht_peer.js")
 SEED = b"\x07" * 32

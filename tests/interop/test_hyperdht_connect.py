@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from linkup_nb.connection.connection import Connection
+from linkup_nb.discovery.protocol import Announcer, FoundPeer
 from linkup_nb.errors import NotReachable, PeerTimeout
-from linkup_nb.swarm.connection import Connection
-from linkup_nb.swarm.discovery import Announcer, FoundPeer
-from linkup_nb.swarm.hyperdht import HyperDHT
+from linkup_nb.hyperdht.discovery import HyperDHT
 from linkup_nb.wire.keys import KeyPair
 
 HOST = "127.0.0.1"

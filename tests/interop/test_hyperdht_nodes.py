@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from linkup_nb.swarm.dht_node import DhtNode
-from linkup_nb.wire.dht_connect import Firewall
-from linkup_nb.wire.dht_records import Command, PeerRecord
-from linkup_nb.wire.dht_rpc import Address
+from linkup_nb.hyperdht.node import DhtNode
+from linkup_nb.wire.dht.connect import Firewall
+from linkup_nb.wire.dht.records import Command, PeerRecord
+from linkup_nb.wire.dht.rpc import Address
 from linkup_nb.wire.keys import KeyPair, blake2b_256
+from tests.hyperdht.network import network, start
 from tests.interop.test_udx import JavaScriptPeer
-from tests.swarm.dht_network import network, start
 
 PEER = Path(__file__).with_name("hyperdht_network.js")
 SEED = b"\x07" * 32

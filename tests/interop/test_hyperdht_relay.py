@@ -7,9 +7,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from linkup_nb.swarm import dht_dialer, dht_listener
-from linkup_nb.swarm.connection import Connection
-from linkup_nb.swarm.dht_relay import run_relay
+from linkup_nb.connection.connection import Connection
+from linkup_nb.hyperdht import dialer as dht_dialer
+from linkup_nb.hyperdht import listener as dht_listener
+from linkup_nb.hyperdht.relay import run_relay
 from linkup_nb.wire.keys import KeyPair
 from tests.interop.test_hyperdht_connect import (
     HOST,

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from linkup_nb.swarm.hyperdht import HyperDHT
+from linkup_nb.hyperdht.discovery import HyperDHT
 from linkup_nb.wire.keys import KeyPair
+from tests.connection.links import Member, seeds_in_order
+from tests.hyperdht.network import network
 from tests.interop.hyperswarm import HOST, Event, Peer, javascript, make_peer
-from tests.swarm.dht_network import network
-from tests.swarm.links import Member, seeds_in_order
 
 GREETING = {"from": "JavaScript"}
 ROLES = {"server": {"client": False}, "client": {"server": False}, "both": {}}

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 import linkup_nb as lu
-from tests.chat.nodes import until
 from tests.interop.hyperswarm import HOST, javascript, make_peer
 from tests.interop.test_hyperdht_swarm import network_of
 from tests.interop.test_linkup_room import png
+from tests.rooms.nodes import until
 
 FILE = os.urandom(5_000_000)
 TIME = 1_777_896_000_250  # milliseconds

@@ -12,8 +12,8 @@ from typing import Any
 from PIL import Image
 
 import linkup_nb as lu
-from linkup_nb.swarm.discovery import Announcer, FoundPeer
-from tests.chat.nodes import PATIENCE, until
+from linkup_nb.discovery.protocol import Announcer, FoundPeer
+from tests.rooms.nodes import PATIENCE, until
 
 PEER = Path(__file__).with_name("linkup_peer.js")
 

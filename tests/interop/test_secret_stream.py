@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
+from linkup_nb.connection import connection as limits
+from linkup_nb.connection.connection import Connection, connect
+from linkup_nb.connection.server import listen
 from linkup_nb.errors import ConnectionClosed, DecryptionError, HandshakeError, LinkupError, PeerError
-from linkup_nb.swarm import connection as limits
-from linkup_nb.swarm.connection import Connection, connect
-from linkup_nb.swarm.server import listen
 from tests.wire.ends import flip
 
 HOST = "127.0.0.1"

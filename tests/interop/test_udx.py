@@ -12,10 +12,10 @@ from typing import Any, cast
 
 import pytest
 
-from linkup_nb.wire.udx_events import Address, AddressSeen, Closing, EndReceived, Event, MessageReceived, StreamClosed
-from linkup_nb.wire.udx_receiver import RECEIVE_WINDOW
-from linkup_nb.wire.udx_stream import Stream
-from tests.swarm.test_udx_socket import HOST, PATIENCE, End
+from linkup_nb.wire.udx.events import Address, AddressSeen, Closing, EndReceived, Event, MessageReceived, StreamClosed
+from linkup_nb.wire.udx.receiver import RECEIVE_WINDOW
+from linkup_nb.wire.udx.stream import Stream
+from tests.connection.test_udx_socket import HOST, PATIENCE, End
 
 PEER = Path(__file__).with_name("udx_peer.js")
 MB = 1_000_000

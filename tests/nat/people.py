@@ -9,8 +9,8 @@ import os
 import sys
 
 import linkup_nb as lu
-from linkup_nb.swarm.dht_node import DhtNode
-from linkup_nb.swarm.dht_relay import run_relay
+from linkup_nb.hyperdht.node import DhtNode
+from linkup_nb.hyperdht.relay import run_relay
 from linkup_nb.wire.keys import KeyPair
 
 BOOTSTRAP = ("20.0.0.1", 49737)

@@ -5,7 +5,7 @@ import pytest
 
 from linkup_nb import Node
 from linkup_nb.notebook import runtime
-from linkup_nb.notebook.transcript import Transcript
+from linkup_nb.notebook.chat.transcript import Transcript
 from tests.notebook.page import Page, PageComm
 
 Start = Callable[..., Node]

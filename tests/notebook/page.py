@@ -9,7 +9,7 @@ from typing import Any
 import ipywidgets
 from comm.base_comm import BaseComm
 
-from linkup_nb.notebook.uploads import CHUNK
+from linkup_nb.notebook.chat.uploads import CHUNK
 
 PATIENCE = 10.0  # seconds until a kernel that does not answer has failed the test
 

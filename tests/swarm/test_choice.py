@@ -8,10 +8,10 @@ from itertools import permutations
 
 import pytest
 
+from linkup_nb.connection.connection import connect
 from linkup_nb.swarm import choice
-from linkup_nb.swarm.connection import connect
-from tests.swarm.links import Link, Member, seeds_in_order
-from tests.swarm.udx_meeting import JavaScriptRules, UdxMeeting
+from tests.connection.links import Link, Member, seeds_in_order
+from tests.connection.udx_meeting import JavaScriptRules, UdxMeeting
 
 TOPIC = bytes(range(32))
 DELAY = 0.05  # seconds that a step of a handshake takes at most

@@ -5,13 +5,13 @@ from itertools import pairwise
 
 import pytest
 
+from linkup_nb.connection.connection import Connection
+from linkup_nb.discovery.protocol import FoundPeer, PeerStatus
 from linkup_nb.errors import PeerTimeout
 from linkup_nb.swarm import dialer, swarm
-from linkup_nb.swarm.connection import Connection
-from linkup_nb.swarm.discovery import FoundPeer, PeerStatus
 from linkup_nb.wire.keys import KeyPair
-from tests.swarm.links import PATIENCE, Member
-from tests.swarm.udx_meeting import UdxMeeting
+from tests.connection.links import PATIENCE, Member
+from tests.connection.udx_meeting import UdxMeeting
 
 TOPIC = bytes(range(32))
 

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from linkup_nb.discovery.check import Bootstrap, Check, Outcome, Report
+from linkup_nb.discovery.local import Local
+from linkup_nb.discovery.protocol import Discovery
 from linkup_nb.errors import ProtocolError
+from linkup_nb.kademlia.discovery import Kademlia
 from linkup_nb.swarm import doctor
-from linkup_nb.swarm.check import Bootstrap, Check, Outcome, Report
-from linkup_nb.swarm.discovery import Discovery
 from linkup_nb.swarm.doctor import examine
-from linkup_nb.swarm.kademlia import Kademlia
-from linkup_nb.swarm.local import Local
 from linkup_nb.swarm.swarm import Swarm
-from tests.swarm.links import Member, Pointer
+from tests.connection.links import Member, Pointer
 
 TOPIC = bytes(range(32))
 PATIENCE = 10.0  # seconds

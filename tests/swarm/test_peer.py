@@ -1,8 +1,8 @@
 """What is known of a peer is put together fairly from all who found it."""
 
-from linkup_nb.swarm.addresses import MAX_ADDRESSES
-from linkup_nb.swarm.connection import Connection
-from linkup_nb.swarm.discovery import FoundPeer, PeerStatus
+from linkup_nb.connection.addresses import MAX_ADDRESSES
+from linkup_nb.connection.connection import Connection
+from linkup_nb.discovery.protocol import FoundPeer, PeerStatus
 from linkup_nb.swarm.peer import Peer
 
 KEY = bytes(32)

@@ -6,9 +6,9 @@ from itertools import pairwise
 
 import pytest
 
+from linkup_nb.discovery.protocol import Announcer, FoundPeer
 from linkup_nb.loops import Tasks
 from linkup_nb.swarm import search
-from linkup_nb.swarm.discovery import Announcer, FoundPeer
 from linkup_nb.swarm.search import Search
 
 TOPIC = bytes(range(32))

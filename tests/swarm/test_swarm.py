@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from linkup_nb.connection.connection import connect
+from linkup_nb.discovery.protocol import Announcer, PeerStatus
 from linkup_nb.errors import InvalidTopic, NodeClosed, UsageError
 from linkup_nb.swarm import choice, dialer, swarm
-from linkup_nb.swarm.connection import connect
-from linkup_nb.swarm.discovery import Announcer, PeerStatus
 from linkup_nb.swarm.swarm import Swarm
 from linkup_nb.wire.keys import KeyPair
-from tests.swarm.links import PATIENCE, Link, Member, Pointer, refused, seeds_in_order
-from tests.swarm.udx_meeting import UdxMeeting
+from tests.connection.links import PATIENCE, Link, Member, Pointer, refused, seeds_in_order
+from tests.connection.udx_meeting import UdxMeeting
 
 TOPIC = bytes(range(32))
 OTHER_TOPIC = bytes(32)
@@ -123,7 +123,7 @@ async def test_messages_written_just_before_a_peer_leaves_arrive() -> None:
 
 async def test_a_killed_process_is_noticed_at_once_and_met_again_when_it_is_back() -> None:
     seed = os.urandom(32)
-    script = Path(__file__).with_name("echo_process.py")
+    script = Path(__file__).parents[1] / "connection" / "echo_process.py"
 
     key = KeyPair.from_seed(seed).public_key
     async with Member(TOPIC, greeting=b"echo") as member:

@@ -4,10 +4,10 @@ import time
 
 import pytest
 
+from linkup_nb.connection.connection import connect
+from linkup_nb.discovery.protocol import PeerStatus
 from linkup_nb.swarm import sleep
-from linkup_nb.swarm.connection import connect
-from linkup_nb.swarm.discovery import PeerStatus
-from tests.swarm.links import Link, Member, refused
+from tests.connection.links import Link, Member, refused
 
 TOPIC = bytes(range(32))
 OTHER_TOPIC = bytes(32)

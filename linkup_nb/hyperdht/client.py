@@ -1,0 +1,208 @@
+"""What a node of the DHT asks others for: to find and announce peers, to store and get values."""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
+from time import monotonic
+
+from linkup_nb.errors import DecodeError, NotAvailable, UsageError
+from linkup_nb.hyperdht.io import RETRIES, Answer
+from linkup_nb.hyperdht.query import Query
+from linkup_nb.wire.dht.records import (
+    Announcement,
+    Command,
+    MutableValue,
+    PeerRecord,
+    check_value,
+    decode_records,
+    encode_least_seq,
+)
+from linkup_nb.wire.dht.rpc import Address, Failure
+from linkup_nb.wire.dht.scope import may_follow
+from linkup_nb.wire.dht.store import Store
+from linkup_nb.wire.keys import KeyPair, blake2b_256
+
+MAX_FOUND = 256  # peers taken from one look-up
+MAX_RELAYS = 3  # nodes that pass messages on to a peer
+
+
+class DhtClient(ABC):
+    """The questions; whoever can ask one node, and query for the nearest, answers them."""
+
+    store: Store
+
+    @property
+    @abstractmethod
+    def id(self) -> bytes | None:
+        """Our own id, if we keep things for others."""
+
+    @abstractmethod
+    def ask(
+        self,
+        to: Address,
+        command: int,
+        *,
+        internal: bool = False,
+        target: bytes | None = None,
+        value: bytes | None = None,
+        token: bytes | None = None,
+        retries: int = RETRIES,
+    ) -> "asyncio.Future[Answer | None]":
+        """Ask one node, without waiting; the future gets its answer, or `None` when none came in time."""
+
+    @abstractmethod
+    def query(self, command: int, target: bytes, value: bytes | None = None, *, internal: bool = False) -> Query:
+        """Ask the nodes nearest to a target; see `Query`."""
+
+    async def lookup(self, topic: bytes) -> AsyncIterator[PeerRecord]:
+        """Who is announced on a 32-byte target, each record once, as the nodes tell it; at most `MAX_FOUND`.
+
+        Anybody can announce anything: a record shows who holds its key only once you are connected.
+        """
+        found = set(self.store.records(topic, monotonic())) if self.id else set()
+        for record in list(found):
+            yield record
+        query = self.query(Command.LOOKUP, topic)
+        async for answer in query:
+            for record in _records(answer):
+                relays = tuple(relay for relay in record.relays if may_follow(relay, answer.sender))
+                record = replace(record, relays=relays)
+                if record not in found:
+                    found.add(record)
+                    yield record
+                    if len(found) >= MAX_FOUND:
+                        query.close()
+                        return
+
+    async def find_peer(self, public_key: bytes) -> AsyncIterator[tuple[Answer, PeerRecord]]:
+        """The nodes that pass messages on to a peer (the senders of the answers), and what it says of itself."""
+        async for answer in self.query(Command.FIND_PEER, blake2b_256(public_key)):
+            record = _record(answer)
+            if record is not None and record.public_key == public_key:
+                yield answer, record
+
+    async def announce(self, topic: bytes, key_pair: KeyPair, relays: Iterable[Address] = ()) -> tuple[Answer, ...]:
+        """Say at the nodes nearest to a topic that we are there, and that `relays` pass messages on to us.
+
+        Returns the answers of those that keep it for 20 minutes, nearest first; announce again before.
+        """
+        record = PeerRecord(key_pair.public_key, tuple(relays))
+        if self.id:
+            self.store.announce(topic, record, ("127.0.0.1", 0), monotonic())
+        closest = await self.query(Command.LOOKUP, topic).finished()
+        return await self._commit(Command.ANNOUNCE, topic, key_pair, closest, record.relays)
+
+    async def announce_self(self, key_pair: KeyPair) -> tuple[Answer, ...]:
+        """Have the nodes nearest to our own key pass messages on to us.
+
+        Returns the answers of those that do: `sender` is such a relay, `reply.to` where it sees us. Ping them every few
+        seconds, which keeps the way to us open.
+        """
+        target = blake2b_256(key_pair.public_key)
+        closest = await self.query(Command.FIND_PEER, target).finished()
+        return await self._commit(Command.ANNOUNCE, target, key_pair, closest[:MAX_RELAYS], ())
+
+    async def unannounce(self, topic: bytes, key_pair: KeyPair, nodes: Iterable[Address] | None = None) -> None:
+        """Take back what was announced, at the nodes that keep it, or just at `nodes`.
+
+        For what `announce_self` has announced, the topic is the hash of the key.
+        """
+        self.store.unannounce(topic, key_pair.public_key)
+        if nodes is None:
+            holders = [
+                answer
+                async for answer in self.query(Command.LOOKUP, topic)
+                if any(record.public_key == key_pair.public_key for record in _records(answer))
+            ]
+        else:
+            asked = [self.ask(node, Command.FIND_PEER, target=topic) for node in nodes]
+            holders = [answer for answer in await asyncio.gather(*asked) if answer is not None]
+        await self._commit(Command.UNANNOUNCE, topic, key_pair, holders, ())
+
+    async def mutable_put(self, key_pair: KeyPair, value: bytes, seq: int) -> int:
+        """Store up to 1,000 bytes under our key, in place of a value with a smaller `seq`; returns how many keep it.
+
+        Raises `UsageError` for a `seq` that is used up, `NotAvailable` when no node keeps it.
+        """
+        put = MutableValue.sign(key_pair, seq, value)
+        query = self.query(Command.MUTABLE_GET, put.target, encode_least_seq(0))
+        errors = await self._put(Command.MUTABLE_PUT, put.target, put.encode_put(), await query.finished())
+        kept = errors.count(Failure.NONE)
+        if not kept and (Failure.SEQ_TOO_LOW in errors or Failure.SEQ_REUSED in errors):
+            raise UsageError(
+                f"another value is stored under this key with seq {seq} or a larger one; take a larger one"
+            )
+        return _check_kept(kept)
+
+    async def mutable_get(self, public_key: bytes, min_seq: int = 0) -> MutableValue | None:
+        """The newest value under a key, if there is one with at least this `seq`."""
+        newest = None
+        async for answer in self.query(Command.MUTABLE_GET, blake2b_256(public_key), encode_least_seq(min_seq)):
+            value = _mutable(answer, public_key)
+            if value and value.seq >= min_seq and (newest is None or value.seq > newest.seq) and value.valid:
+                newest = value
+        return newest
+
+    async def immutable_put(self, value: bytes) -> bytes:
+        """Store 1 to 1,000 bytes under their hash, which is returned; raises `NotAvailable` when no node keeps them."""
+        check_value(value)
+        target = blake2b_256(value)
+        closest = await self.query(Command.IMMUTABLE_GET, target).finished()
+        _check_kept((await self._put(Command.IMMUTABLE_PUT, target, value, closest)).count(Failure.NONE))
+        return target
+
+    async def immutable_get(self, target: bytes) -> bytes | None:
+        """The value with this hash, if a node has it."""
+        query = self.query(Command.IMMUTABLE_GET, target)
+        async for answer in query:
+            value = answer.reply.value
+            if value is not None and blake2b_256(value) == target:
+                query.close()
+                return value
+        return None
+
+    async def _commit(
+        self, command: Command, topic: bytes, key_pair: KeyPair, nodes: Iterable[Answer], relays: tuple[Address, ...]
+    ) -> tuple[Answer, ...]:
+        done = []
+        for node in nodes:
+            token, id_ = node.reply.token, node.reply.id
+            if token is not None and id_ is not None:
+                signed = Announcement.sign(command, key_pair, topic, id_, token, relays)
+                done.append(self.ask(node.sender, command, target=topic, value=bytes(signed), token=token))
+        answers = await asyncio.gather(*done)
+        return tuple(answer for answer in answers if answer is not None and answer.reply.error == Failure.NONE)
+
+    async def _put(self, command: Command, target: bytes, value: bytes, nodes: Iterable[Answer]) -> list[int]:
+        """The error in the reply of each node that has replied."""
+        asked = [self.ask(node.sender, command, target=target, value=value, token=node.reply.token) for node in nodes]
+        answers = await asyncio.gather(*asked)
+        return [answer.reply.error for answer in answers if answer is not None]
+
+
+def _records(answer: Answer) -> list[PeerRecord]:
+    try:
+        return decode_records(answer.reply.value) if answer.reply.value else []
+    except DecodeError:
+        return []
+
+
+def _record(answer: Answer) -> PeerRecord | None:
+    try:
+        return PeerRecord.decode(answer.reply.value) if answer.reply.value else None
+    except DecodeError:
+        return None
+
+
+def _mutable(answer: Answer, public_key: bytes) -> MutableValue | None:
+    try:
+        return MutableValue.decode_reply(answer.reply.value, public_key) if answer.reply.value else None
+    except DecodeError:
+        return None
+
+
+def _check_kept(count: int) -> int:
+    if not count:
+        raise NotAvailable("no node of the network keeps the value; see whether any can be reached, and try again")
+    return count

@@ -1,0 +1,259 @@
+"""The DHT's datagrams on one UDP socket: requests that find their replies, are sent again, and do not flood anyone."""
+
+import asyncio
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from secrets import randbits
+from time import monotonic
+
+from linkup_nb.connection.addresses import offline
+from linkup_nb.connection.udx_socket import UdxSocket
+from linkup_nb.errors import DecodeError
+from linkup_nb.wire.dht.rpc import Address, Internal, Reply, Request, decode, node_id
+from linkup_nb.wire.dht.scope import Scope, scope
+from linkup_nb.wire.rate_limit import Rate, RateLimit
+from linkup_nb.wire.udx.events import Event
+
+RETRIES = 3  # times that a request is sent again
+FIRST_TIMEOUT = 0.5  # seconds until it is sent again for the first time
+TIMEOUT = 1.0  # seconds between the times after that, and after the last until the node counts as silent
+MAX_WINDOW = 80  # requests sent that may still be answered any moment; others wait for their turn
+MAX_IN_FLIGHT = 1024  # requests that wait for a reply, or for their turn
+AMPLIFICATION = 3  # bytes sent to an unproven address for each byte from it, at most, as in QUIC (RFC 9000, 8.1)
+PROVEN_FOR = 600.0  # seconds after its last reply for which an address is known to get what we send there
+MAX_PROVEN = 8192  # addresses
+MAX_HELD = 512  # replies that wait until an address is proven
+MAX_HELD_EACH = 8  # of them for one address
+MAX_PROVING = 256  # addresses that are being proven
+PING_SIZE = 43  # bytes, at most
+
+MAX_SOURCES = 4096  # hosts whose rate is remembered
+EACH_RATE = Rate(per_second=500, burst=2000)  # requests of one host that are answered; it may be a class of many peers
+TOTAL_RATE = Rate(per_second=2000, burst=8000)  # requests of all; a flood takes a fifth of one core
+
+_PORTS = range(1, 65536)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A reply, who sent it, and how many seconds after the request it came; an id in it is the sender's."""
+
+    reply: Reply
+    sender: Address
+    rtt: float
+
+
+Done = Callable[[Answer | None], object]
+
+
+@dataclass(slots=True, eq=False)
+class _Asked:
+    tid: int
+    to: Address
+    datagram: bytes
+    retries: int
+    done: Done
+    sent: int = 0
+    sent_at: float = 0.0
+    in_window: bool = False
+    timer: asyncio.TimerHandle | None = None
+
+
+class DhtIo:
+    """Asks and answers on a socket; every datagram that is dropped is counted in `counters`, by reason.
+
+    Set `on_request(request, sender, room)`, which gets the well-formed requests that are within the limits and how many
+    bytes may be sent to a sender that is not proven, and if it matters `on_answer`, `on_silence`, `on_probe` and
+    `on_event`. `id` goes into every datagram, if it is not `None`.
+    """
+
+    def __init__(self) -> None:
+        self.id: bytes | None = None
+        self.counters: Counter[str] = Counter()
+        self.on_request: Callable[[Request, Address, int], object]
+        self.on_answer: Callable[[Answer], object] = lambda answer: None
+        self.on_silence: Callable[[Address], object] = lambda address: None
+        self.on_probe: Callable[[Address], object] = lambda address: None
+        self.on_event: Callable[[Event], None] = lambda event: None
+        self.socket: UdxSocket
+        self.address: Address
+        self._loop = asyncio.get_running_loop()
+        self._offline = offline()
+        self._opened = self._closed = False
+        self._asked: dict[int, _Asked] = {}
+        self._window = 0
+        self._waiting: deque[_Asked] = deque()
+        self._proven: OrderedDict[Address, float] = OrderedDict()
+        self._held: dict[Address, list[bytes]] = {}
+        self._proving: set[Address] = set()
+        self._limit = RateLimit(EACH_RATE, TOTAL_RATE, MAX_SOURCES, monotonic())
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that wait for a reply, or for their turn."""
+        return len(self._asked)
+
+    def open(self, host: str, port: int) -> None:
+        """Bind the socket; port 0 takes a free one. Raises `OSError`."""
+        self.socket = UdxSocket(host, port, on_event=lambda event: self.on_event(event), on_datagram=self.receive)
+        self.address = self.socket.address
+        self._opened = True
+
+    def close(self) -> None:
+        """Close the socket; requests that still wait are given up."""
+        if self._opened and not self._closed:
+            self.socket.close()
+        self._closed = True
+        self._waiting.clear()
+        for asked in list(self._asked.values()):
+            self._settle(asked, None)
+
+    def ask(
+        self,
+        to: Address,
+        command: int,
+        done: Done,
+        *,
+        internal: bool = False,
+        target: bytes | None = None,
+        value: bytes | None = None,
+        token: bytes | None = None,
+        retries: int = RETRIES,
+    ) -> None:
+        """Ask a node; `done` is called with its answer, or with `None` when none came in time."""
+        full = len(self._asked) >= MAX_IN_FLIGHT
+        if full or self._closed or not self._may_send(to):
+            if full:
+                self.counters["requests not sent: too many in flight"] += 1
+            self._loop.call_soon(done, None)
+            return
+        tid = randbits(16)
+        while tid in self._asked:
+            tid = randbits(16)
+        request = Request(tid, to, command, internal, self.id, token, target, value)
+        asked = self._asked[tid] = _Asked(tid, to, bytes(request), retries, done)
+        self._send_in_turn(asked)
+
+    def send(self, packet: Request | Reply, to: Address) -> None:
+        """Send a datagram as it is; if it is a request, what comes back with its number is not taken for a reply."""
+        if self._may_send(to):
+            self.socket.send_datagram(bytes(packet), to)
+
+    def answer(self, reply: Reply, to: Address, room: int) -> None:
+        """Reply; with more than `room` bytes only once it is shown that `to` has really asked."""
+        data = bytes(reply)
+        if len(data) <= room or self._is_proven(to):
+            if self._may_send(to):
+                self.socket.send_datagram(data, to)
+            return
+        held = self._held.get(to, [])
+        if len(held) >= MAX_HELD_EACH or sum(map(len, self._held.values())) >= MAX_HELD or not self.prove(to):
+            self.counters["replies dropped: too many wait for a proof of the asker's address"] += 1
+            return
+        self._held.setdefault(to, held).append(data)
+
+    def prove(self, address: Address) -> bool:
+        """Ping an address, to know whether what we send there arrives. False if too many are being proven."""
+        if address in self._proving:
+            return True
+        if len(self._proving) >= MAX_PROVING:
+            return False
+        self._proving.add(address)
+        self.ask(address, Internal.PING, lambda answer: self._on_proof(address, answer), internal=True, retries=0)
+        return True
+
+    def _on_proof(self, address: Address, answer: Answer | None) -> None:
+        self._proving.discard(address)
+        held = self._held.pop(address, [])
+        for data in held:
+            if answer is not None:
+                self.socket.send_datagram(data, address)
+            else:
+                self.counters["replies dropped: the asker's address was not proven"] += 1
+
+    def _is_proven(self, address: Address) -> bool:
+        return self._proven.get(address, 0.0) > monotonic() - PROVEN_FOR
+
+    def _may_send(self, to: Address) -> bool:
+        reaches = scope(to[0])
+        if to[1] in _PORTS and reaches and (reaches is Scope.MACHINE or not self._offline):
+            return True
+        self.counters["datagrams not sent: address not allowed"] += 1
+        return False
+
+    def receive(self, data: bytes, sender: Address) -> None:
+        """Take a datagram that is not UDX."""
+        if len(data) == 1:
+            self.on_probe(sender)
+            return
+        if not sender[1]:
+            self.counters["datagrams dropped: from port 0"] += 1
+            return
+        now = monotonic()
+        is_request = data[:1] == b"\x03"
+        if is_request and not self._limit.allows(sender[0], now):
+            self.counters["requests dropped: too many"] += 1
+            return
+        try:
+            packet = decode(data)
+        except DecodeError:
+            self.counters["datagrams dropped: malformed"] += 1
+            return
+        if packet.id is not None and packet.id != node_id(sender):
+            self.counters["ids ignored: forged"] += 1
+            packet = replace(packet, id=None)
+        if isinstance(packet, Request):
+            self.on_request(packet, sender, AMPLIFICATION * len(data))
+        else:
+            self._on_reply(packet, sender, now)
+
+    def _on_reply(self, reply: Reply, sender: Address, now: float) -> None:
+        asked = self._asked.get(reply.tid)
+        if asked is None or not asked.sent or asked.to != sender:
+            self.counters["replies dropped: not asked for"] += 1
+            return
+        self._proven[sender] = now
+        self._proven.move_to_end(sender)
+        if len(self._proven) > MAX_PROVEN:
+            self._proven.popitem(last=False)
+        answer = Answer(reply, sender, now - asked.sent_at)
+        self.on_answer(answer)
+        self._settle(asked, answer)
+
+    def _send_in_turn(self, asked: _Asked) -> None:
+        if self._window >= MAX_WINDOW:
+            self._waiting.append(asked)
+            return
+        self._window += 1
+        asked.in_window = True
+        asked.timer = self._loop.call_later(TIMEOUT if asked.sent else FIRST_TIMEOUT, self._on_timeout, asked)
+        asked.sent += 1
+        asked.sent_at = monotonic()
+        self.socket.send_datagram(asked.datagram, asked.to)
+
+    def _on_timeout(self, asked: _Asked) -> None:
+        self._leave_window(asked)
+        if asked.sent > asked.retries:
+            self._settle(asked, None)
+            if asked.retries:  # a single datagram may have been lost
+                self.on_silence(asked.to)
+        else:
+            self._send_in_turn(asked)
+
+    def _leave_window(self, asked: _Asked) -> None:
+        if not asked.in_window:
+            return
+        asked.in_window = False
+        self._window -= 1
+        while self._waiting and self._window < MAX_WINDOW:
+            waiting = self._waiting.popleft()
+            if waiting.tid in self._asked:
+                self._send_in_turn(waiting)
+
+    def _settle(self, asked: _Asked, answer: Answer | None) -> None:
+        del self._asked[asked.tid]
+        if asked.timer:
+            asked.timer.cancel()
+        self._leave_window(asked)
+        asked.done(answer)

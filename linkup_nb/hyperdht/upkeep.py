@@ -1,0 +1,117 @@
+"""Keeping the table of a node of the DHT: newcomers, the dead and their replacements, hints that somebody is dead."""
+
+from collections import OrderedDict
+from time import monotonic
+
+from linkup_nb.hyperdht.io import Answer, DhtIo
+from linkup_nb.wire.compact import Encoder
+from linkup_nb.wire.dht.rpc import Address, Internal
+from linkup_nb.wire.dht.scope import may_follow
+from linkup_nb.wire.dht.table import Contact, Table
+
+MAX_CHECKS = 32  # nodes that are being pinged at a time, because they are old or said to be dead
+MAX_REPLACEMENTS = 3  # besides, old ones in a full bucket, whose place a newcomer would take
+RECENT = 60.0  # seconds; a node heard of since then is not asked whether it lives
+STALE = 300.0  # seconds without a word after which a node is pinged
+MAX_HINTS = 10  # hints sent between two calls of `tick`
+MAX_SILENT = 1024  # addresses remembered for not having replied
+SILENT_FOR = 60.0  # seconds for which they are not asked just because somebody names them
+HINT_PAUSE = 5.0  # seconds after a node was heard of in which it cannot be dead
+PINGS_A_TICK = 5  # nodes that were not heard of for long
+
+
+class Upkeep:
+    """Lets nodes into the table that have answered us, and only those: forged datagrams put nobody there."""
+
+    def __init__(self, io: DhtIo, table: Table) -> None:
+        self._io = io
+        self._table = table
+        self._checking: set[Address] = set()
+        self._replacing = 0
+        self._hints = 0
+        self._silent: OrderedDict[Address, float] = OrderedDict()
+
+    def asked_by(self, address: Address) -> bool:
+        """A node that has an id has asked us something; true if it was pinged, since its answer would let it in."""
+        contact = self._table.get(address)
+        if contact is not None:
+            contact.seen = monotonic()
+            return False
+        return self._table.wants(address) and self._io.prove(address)
+
+    def answered(self, answer: Answer) -> None:
+        """A node has answered us."""
+        address = answer.sender
+        self._silent.pop(address, None)
+        if answer.reply.id is None:
+            return
+        now = monotonic()
+        if not self._table.heard(address, now, answer.rtt):
+            rival = self._table.rival(address)
+            if rival is not None and rival.pinged < now - RECENT and self._replacing < MAX_REPLACEMENTS:
+                self._replace(rival, address)
+
+    def silent(self, address: Address) -> None:
+        """A node has not answered, however often it was asked."""
+        self._table.remove(address)
+        self._silent[address] = monotonic()
+        self._silent.move_to_end(address)
+        if len(self._silent) > MAX_SILENT:
+            self._silent.popitem(last=False)
+
+    def usable(self, named: Address, named_by: Address) -> bool:
+        """Whether to ask a node that another one has named."""
+        if not may_follow(named, named_by):
+            self._io.counters["addresses ignored: not to be sent to from here"] += 1
+            return False
+        return not self.is_silent(named)
+
+    def is_silent(self, address: Address) -> bool:
+        """Whether a node did not reply a short time ago."""
+        return self._silent.get(address, -SILENT_FOR) > monotonic() - SILENT_FOR
+
+    def hint(self, dead: Address, named_by: Address) -> None:
+        """Tell a node that one that it has named does not reply."""
+        if self._hints < MAX_HINTS:
+            self._hints += 1
+            value = bytes(Encoder().ipv4_address(*dead))
+            self._io.ask(named_by, Internal.DOWN_HINT, lambda answer: None, internal=True, value=value)
+
+    def suspect(self, address: Address) -> None:
+        """Somebody says that a node is dead: ask it, unless it is none of ours or was heard of just now."""
+        contact = self._table.get(address)
+        if contact is not None and contact.pinged < monotonic() - HINT_PAUSE:
+            contact.pinged = monotonic()
+            self.check(address)
+
+    def check(self, address: Address) -> None:
+        """Ping a node; whether it answers decides whether it is in the table."""
+        if address not in self._checking and len(self._checking) < MAX_CHECKS:
+            self._checking.add(address)
+            self._io.ask(address, Internal.PING, lambda _: self._checking.discard(address), internal=True)
+
+    def tick(self) -> None:
+        """Ping some of those not heard of for long; call it every few seconds."""
+        self._hints = 0
+        horizon = monotonic() - STALE
+        for contact in self._table.oldest()[:PINGS_A_TICK]:
+            if contact.pinged < horizon:
+                self.check(contact.address)
+
+    def forgive(self) -> None:
+        """Ask everybody again: we were cut off, and those who did not answer may be there."""
+        self._silent.clear()
+        for contact in self._table:
+            contact.pinged = 0.0
+
+    def _replace(self, rival: Contact, newcomer: Address) -> None:
+        self._replacing += 1
+        rival.pinged = monotonic()
+
+        def on_answer(answer: Answer | None) -> None:
+            self._replacing -= 1
+            if answer is None:
+                self._table.remove(rival.address)
+                self._table.heard(newcomer, monotonic())
+
+        self._io.ask(rival.address, Internal.PING, on_answer, internal=True)

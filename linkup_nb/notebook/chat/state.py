@@ -1,0 +1,69 @@
+"""What stands around the transcript: rooms, people, and the line that says whether we are connected."""
+
+from linkup_nb.node import Node
+from linkup_nb.notebook.chat.feed import Avatars, Feeds
+from linkup_nb.rooms.commands import COMMANDS
+from linkup_nb.rooms.linkup.messages import MAX_FILE
+from linkup_nb.rooms.linkup.room import Room
+from linkup_nb.rooms.member import Member, milliseconds
+from linkup_nb.rooms.message import Message
+from linkup_nb.rooms.names import MAX_NAME, short_key
+from linkup_nb.rooms.status import Level
+
+_COMMANDS = [{"name": command.name, "usage": command.usage, "help": command.help} for command in COMMANDS.values()]
+_LIMITS = {"file": MAX_FILE, "name": MAX_NAME}
+
+
+def describe(node: Node, feeds: Feeds, room: Room | None, finding: str = "") -> dict[str, object]:
+    """The page's `state`, but for what belongs to one panel: the selection, and whether it records."""
+    status = node.status_of(room, finding)
+    return {
+        "type": "state",
+        "me": _me(node, feeds.avatars),
+        "needs_profile": status.level is not Level.OFF and node.profile.name is None,
+        "rooms": [_room(each, feeds) for each in node.rooms],
+        "room": room.topic.hex() if room else None,
+        "peers": [_peer(member, feeds.avatars) for member in (room.peers if room else ())],
+        "status": {"level": status.level.value, "text": status.text},
+        "commands": _COMMANDS,
+        "limits": _LIMITS,
+    }
+
+
+def pictures(node: Node, room: Room | None) -> dict[bytes, bytes | None]:
+    """The avatar of everybody in a room, ours too, by their keys."""
+    others = {member.key: member.avatar for member in (room.peers if room else ())}
+    return others | {node.public_key: node.avatar if node.status.level is not Level.OFF else None}
+
+
+def expression(node_expression: str, node: Node, message: Message) -> str:
+    """The Python that gives a message, as long as its room keeps it."""
+    for number, room in enumerate(node.rooms):
+        if room.topic == message.topic and len(room):
+            return f"{node_expression}.rooms[{number}][{message.index - room[0].index}]"
+    return "panel.selection"
+
+
+def _me(node: Node, avatars: Avatars) -> dict[str, object]:
+    if node.status.level is Level.OFF:
+        name, avatar = node.profile.name, None
+    else:
+        name, avatar = node.name, avatars.name(node.avatar)
+    return {"name": name, "key": node.public_key.hex(), "short": short_key(node.public_key), "avatar": avatar}
+
+
+def _room(room: Room, feeds: Feeds) -> dict[str, object]:
+    here = sum(member.status.value == "here" for member in room.peers)
+    return {"topic": room.topic.hex(), "name": room.name, "unread": feeds.of(room).unread, "here": here}
+
+
+def _peer(member: Member, avatars: Avatars) -> dict[str, object]:
+    return {
+        "key": member.key.hex(),
+        "short": member.short_key,
+        "name": member.name,
+        "shared_name": member.shared_name,
+        "status": member.status.value,
+        "detail": milliseconds(member.rtt),
+        "avatar": avatars.name(member.avatar),
+    }

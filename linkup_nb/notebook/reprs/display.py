@@ -1,0 +1,53 @@
+"""Which of our types IPython shows as HTML."""
+
+import sys
+
+from linkup_nb.notebook.reprs.chat import DRAWERS
+
+# Drawn by `reprs.store` and `reprs.swarm`, which are imported with the first of them: a chat alone does without.
+_STORED = {
+    "hypercore.core": ("Core", "CoreInfo"),
+    "hypercore.corestore": ("Corestore",),
+    "hypercore.download": ("Download",),
+    "hyperdrive.comparison": ("Comparison",),
+    "hyperdrive.drive": ("Change", "Drive", "DriveInfo"),
+    "hyperdrive.entry": ("Entry",),
+    "hyperdrive.history": ("Changes", "Event"),
+    "hyperdrive.serve": ("DriveServer",),
+}
+_SWARMING = {
+    "discovery.check": ("Report",),
+    "connection.connection": ("Connection",),
+    "hyperdht.view": ("DhtView", "QueryView"),
+    "discovery.protocol": ("PeerInfo",),
+    "swarm.swarm": ("Swarm",),
+    "connection.tap": ("Frame", "Tap"),
+}
+
+
+def register() -> None:
+    """Teach IPython to show our objects; does nothing outside of it."""
+    # Not imported: where IPython runs it is loaded, and elsewhere it would take 50 ms.
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    if shell and shell.display_formatter:
+        drawers = shell.display_formatter.formatters["text/html"]
+        for kind, draw in DRAWERS.items():
+            drawers.for_type(kind, draw)
+        drawers.for_type(tuple, _swarming)
+        for draw, modules in ((_stored, _STORED), (_swarming, _SWARMING)):
+            for module, names in modules.items():
+                for name in names:
+                    drawers.for_type_by_name(f"linkup_nb.{module}", name, draw)
+
+
+def _stored(thing: object) -> str:
+    from linkup_nb.notebook.reprs import store
+
+    return store.draw(thing)
+
+
+def _swarming(thing: object) -> str | None:
+    from linkup_nb.notebook.reprs import swarm
+
+    return swarm.draw(thing)

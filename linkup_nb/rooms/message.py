@@ -1,0 +1,117 @@
+"""What is said in a room, one frozen object a message."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from linkup_nb.rooms.names import short_key
+
+REPR_TEXT = 60  # characters of a message that its repr shows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Message:
+    """One message of a room.
+
+    `index` counts the room's messages from 0 since this node joined it, and is never used twice. `key` is the sender's
+    32-byte public key: the name is what they call themselves, the key is who they are. `timestamp` is when they say
+    they sent it, `received` when it came, both in UTC. For our `own` messages, `recipients` is to how many peers it was
+    written: 0 while that is not known yet.
+    """
+
+    name: str
+    key: bytes
+    topic: bytes
+    timestamp: datetime
+    received: datetime
+    index: int = -1
+    own: bool = False
+    recipients: int = 0
+
+    @property
+    def short_key(self) -> str:
+        """The first characters of the sender's key, to tell two people of one name apart."""
+        return short_key(self.key)
+
+    @property
+    def size(self) -> int:
+        """The bytes of what was said or sent, without its envelope."""
+        return 0
+
+    def _summary(self) -> str:
+        return f"{self.size:,} bytes"
+
+    def __repr__(self) -> str:
+        # repr() of a name escapes what cannot be printed, so a stranger's name cannot redraw the terminal.
+        return f"<{type(self).__name__} {self.index} from {self.name!r} ({self.short_key}): {self._summary()}>"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class TextMessage(Message):
+    """Markdown that somebody wrote."""
+
+    text: str
+
+    @property
+    def size(self) -> int:
+        """The bytes of the text in UTF-8."""
+        return len(self.text.encode("utf-8", "surrogatepass"))
+
+    def _summary(self) -> str:
+        return repr(self.text if len(self.text) <= REPR_TEXT else self.text[:REPR_TEXT] + "…")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class FileMessage(Message):
+    """A file: `data` is all of it, `file_name` has no folders."""
+
+    file_name: str
+    data: bytes
+
+    @property
+    def size(self) -> int:
+        """The bytes of the file."""
+        return len(self.data)
+
+    def _summary(self) -> str:
+        return f"{self.file_name!r}, {self.size:,} bytes"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class AudioMessage(Message):
+    """A recorded clip, as its sender's browser encoded it (WebM with Opus, as a rule)."""
+
+    data: bytes
+
+    @property
+    def size(self) -> int:
+        """The bytes of the clip."""
+        return len(self.data)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class IconMessage(Message):
+    """What somebody calls themselves and looks like; it changes the room's members and is not kept as a message."""
+
+    avatar: bytes
+
+    @property
+    def size(self) -> int:
+        """The bytes of the image."""
+        return len(self.avatar)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class UnknownMessage(Message):
+    """A message of a `type` that we do not know, with its other fields; lists and objects in them are JSON texts."""
+
+    type: str
+    fields: Mapping[str, str | int | float | bool | None]
+
+    @property
+    def size(self) -> int:
+        """The characters of the fields' names and texts."""
+        return sum(len(name) + len(str(value)) for name, value in self.fields.items())
+
+    def _summary(self) -> str:
+        return f"type {self.type!r}, {len(self.fields)} fields"

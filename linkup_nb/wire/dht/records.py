@@ -1,0 +1,220 @@
+"""What the DHT stores: who can be found under a key or topic, and small signed or hashed values.
+
+Format: the npm package `hyperdht`. Each of these is the value of a request or reply of `dht_rpc`; who writes also shows
+a token. All signatures are over 32 bytes that belong to the command, and a hash of what is signed.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Self
+
+from linkup_nb.errors import DecodeError, UsageError
+from linkup_nb.wire.compact import Decoder, Encoder
+from linkup_nb.wire.dht.rpc import ID_SIZE, Address
+from linkup_nb.wire.keys import KEY_SIZE, SIGNATURE_SIZE, KeyPair, blake2b_256, namespace, verify
+
+MAX_RELAYS = 3  # addresses in one record; those beyond are ignored
+MAX_RECORDS = 20  # in one reply; those beyond are ignored
+MAX_VALUE = 1000  # bytes of a stored value
+
+
+class Command(IntEnum):
+    """The commands of the DHT that `dht_rpc.Internal` does not name."""
+
+    PEER_HANDSHAKE = 0
+    PEER_HOLEPUNCH = 1
+    FIND_PEER = 2
+    LOOKUP = 3
+    ANNOUNCE = 4
+    UNANNOUNCE = 5
+    MUTABLE_PUT = 6
+    MUTABLE_GET = 7
+    IMMUTABLE_PUT = 8
+    IMMUTABLE_GET = 9
+
+
+def signing_context(command: Command) -> bytes:
+    """The 32 bytes that tell what is signed, or encrypted, for this command from all else."""
+    return namespace("hyperswarm/dht", [command])[0]
+
+
+@dataclass(frozen=True, slots=True)
+class PeerRecord:
+    """Whom to ask for, and nodes that pass the question on."""
+
+    public_key: bytes
+    relays: tuple[Address, ...] = ()
+
+    def __bytes__(self) -> bytes:
+        return bytes(_write_record(Encoder(), self))
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        """The record in a reply to FIND_PEER; raises `DecodeError`."""
+        return cls(*_read_fields(Decoder(data)))
+
+
+def encode_records(records: list[PeerRecord]) -> bytes:
+    """The value of a reply to LOOKUP."""
+    return bytes(Encoder().array(records[:MAX_RECORDS], _write_record))
+
+
+def decode_records(data: bytes) -> list[PeerRecord]:
+    """The records in a reply to LOOKUP; raises `DecodeError`."""
+    return Decoder(data).array(_read_record)[:MAX_RECORDS]
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """The value of ANNOUNCE and UNANNOUNCE: a record, signed for one target, one node and the token that it gave.
+
+    Without a record, `refresh` is the 32-byte preimage that keeps an earlier announcement alive. `bump`, in seconds
+    since 1970, asks for a place before those that were announced earlier.
+    """
+
+    record: PeerRecord | None = None
+    refresh: bytes | None = None
+    signature: bytes | None = None
+    bump: int | None = None
+
+    def __bytes__(self) -> bytes:
+        flags = (
+            (self.record is not None) * 1
+            | (self.refresh is not None) * 2
+            | (self.signature is not None) * 4
+            | (self.bump is not None) * 8
+        )
+        encoder = Encoder().uint(flags)
+        if self.record is not None:
+            _write_record(encoder, self.record)
+        if self.refresh is not None:
+            encoder.fixed(self.refresh, ID_SIZE)
+        if self.signature is not None:
+            encoder.fixed(self.signature, SIGNATURE_SIZE)
+        if self.bump is not None:
+            encoder.uint(self.bump)
+        return bytes(encoder)
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        """The announcement in a request; raises `DecodeError`. Believe it only if `valid` says so."""
+        decoder = Decoder(data)
+        flags = decoder.uint()
+        return cls(
+            record=_read_record(decoder) if flags & 1 else None,
+            refresh=decoder.fixed(ID_SIZE) if flags & 2 else None,
+            signature=decoder.fixed(SIGNATURE_SIZE) if flags & 4 else None,
+            bump=decoder.uint() if flags & 8 else None,
+        )
+
+    @classmethod
+    def sign(
+        cls,
+        command: Command,
+        key_pair: KeyPair,
+        target: bytes,
+        node_id: bytes,
+        token: bytes,
+        relays: tuple[Address, ...],
+    ) -> Self:
+        """An announcement of our own, or the withdrawal of one, which names no relays."""
+        unsigned = cls(PeerRecord(key_pair.public_key, relays))
+        signature = key_pair.sign(unsigned._signed(command, target, node_id, token))
+        return cls(unsigned.record, signature=signature)
+
+    def valid(self, command: Command, target: bytes, node_id: bytes, token: bytes) -> bool:
+        """Whether the one whom the record names has signed it, for this target and for the node with this id."""
+        if self.record is None or self.signature is None:
+            return False
+        return verify(self._signed(command, target, node_id, token), self.signature, self.record.public_key)
+
+    def _signed(self, command: Command, target: bytes, node_id: bytes, token: bytes) -> bytes:
+        record = bytes(self.record) if self.record is not None else b""
+        return signing_context(command) + blake2b_256(target + node_id + token + record + (self.refresh or b""))
+
+
+@dataclass(frozen=True, slots=True)
+class MutableValue:
+    """A value that only the owner of a key can replace, by one with a larger `seq`; stored at the hash of the key."""
+
+    public_key: bytes
+    seq: int
+    value: bytes
+    signature: bytes
+
+    @classmethod
+    def sign(cls, key_pair: KeyPair, seq: int, value: bytes) -> Self:
+        """A value of ours, of at most `MAX_VALUE` bytes."""
+        check_value(value)
+        return cls(key_pair.public_key, seq, value, key_pair.sign(_mutable_signed(seq, value)))
+
+    @property
+    def target(self) -> bytes:
+        """Where it is stored."""
+        return blake2b_256(self.public_key)
+
+    @property
+    def valid(self) -> bool:
+        """Whether the owner of the key has signed it."""
+        return verify(_mutable_signed(self.seq, self.value), self.signature, self.public_key)
+
+    def encode_put(self) -> bytes:
+        """The value of MUTABLE_PUT."""
+        return self.public_key + self.encode_reply()
+
+    def encode_reply(self) -> bytes:
+        """The value of a reply to MUTABLE_GET, whose asker knows the key."""
+        return bytes(Encoder().uint(self.seq).buffer(self.value).fixed(self.signature, SIGNATURE_SIZE))
+
+    @classmethod
+    def decode_put(cls, data: bytes) -> Self:
+        """The value in MUTABLE_PUT; raises `DecodeError`. Believe it only if it is `valid`."""
+        decoder = Decoder(data)
+        return cls._read(decoder, decoder.fixed(KEY_SIZE))
+
+    @classmethod
+    def decode_reply(cls, data: bytes, public_key: bytes) -> Self:
+        """The value in a reply to MUTABLE_GET; raises `DecodeError`. Believe it only if it is `valid`."""
+        return cls._read(Decoder(data), public_key)
+
+    @classmethod
+    def _read(cls, decoder: Decoder, public_key: bytes) -> Self:
+        seq, value = decoder.uint(), decoder.buffer()
+        if len(value) > MAX_VALUE:
+            raise DecodeError(f"a value has at most {MAX_VALUE} bytes, got {len(value)}")
+        return cls(public_key, seq, value, decoder.fixed(SIGNATURE_SIZE))
+
+
+def encode_least_seq(seq: int) -> bytes:
+    """The value of MUTABLE_GET: only a value with this number or a larger one is asked for."""
+    return bytes(Encoder().uint(seq))
+
+
+def decode_least_seq(data: bytes) -> int:
+    """The number in MUTABLE_GET; raises `DecodeError`."""
+    return Decoder(data).uint()
+
+
+def check_value(value: bytes) -> None:
+    """Raises `UsageError` for a value that cannot be stored; an immutable one is stored at its `blake2b_256`."""
+    if not 0 < len(value) <= MAX_VALUE:
+        raise UsageError(f"the network stores values of 1 to {MAX_VALUE} bytes, this one has {len(value)}")
+
+
+def _mutable_signed(seq: int, value: bytes) -> bytes:
+    signed = bytes(Encoder().uint(seq).buffer(value))
+    return signing_context(Command.MUTABLE_PUT) + blake2b_256(signed)
+
+
+def _write_record(encoder: Encoder, record: PeerRecord) -> Encoder:
+    relays = list(record.relays[:MAX_RELAYS])
+    return encoder.fixed(record.public_key, KEY_SIZE).array(relays, lambda encoder, node: encoder.ipv4_address(*node))
+
+
+def _read_fields(decoder: Decoder) -> tuple[bytes, tuple[Address, ...]]:
+    public_key = decoder.fixed(KEY_SIZE)
+    return public_key, tuple(decoder.array(Decoder.ipv4_address)[:MAX_RELAYS])
+
+
+def _read_record(decoder: Decoder) -> PeerRecord:
+    return PeerRecord(*_read_fields(decoder))

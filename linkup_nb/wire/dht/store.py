@@ -1,0 +1,148 @@
+"""What a node of the DHT keeps for others: who is announced where, how to pass messages on to them, and values.
+
+Everything expires. When a shelf is full, the host that has most on it loses its oldest: who floods displaces itself.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from linkup_nb.wire.dht.records import MutableValue, PeerRecord
+from linkup_nb.wire.dht.rpc import Address
+from linkup_nb.wire.keys import blake2b_256
+
+RECORD_LIFETIME = 20 * 60.0  # seconds; peers announce again before
+VALUE_LIFETIME = 48 * 3600.0  # seconds
+MAX_RECORDS = 16_384  # announcements in all, about 10 MB
+MAX_PER_TARGET = 64  # announcements on one target
+MAX_FORWARDS = 16_384
+MAX_VALUES = 8_192  # of each kind, about 10 MB
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+@dataclass(slots=True)
+class _Kept(Generic[V]):
+    value: V
+    source: str
+    until: float
+
+
+class Shelf(Generic[K, V]):
+    """Up to `size` values, each for `lifetime` seconds after it was put there last. `source` is who put it there.
+
+    `dropped` is called with the key of each value that is no longer there, or is replaced.
+    """
+
+    def __init__(self, size: int, lifetime: float, dropped: Callable[[K], object] = lambda key: None) -> None:
+        self._size = size
+        self._lifetime = lifetime
+        self._dropped = dropped
+        self._kept: dict[K, _Kept[V]] = {}
+        self._sources: dict[str, dict[K, None]] = {}  # keys, the oldest first
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def put(self, key: K, value: V, source: str, now: float) -> None:
+        """Keep a value, in place of the one that was there."""
+        self.remove(key)
+        if len(self._kept) >= self._size:
+            self.sweep(now)
+        if len(self._kept) >= self._size:
+            largest = max(self._sources, key=lambda source: len(self._sources[source]))
+            self.remove(next(iter(self._sources[largest])))
+        self._kept[key] = _Kept(value, source, now + self._lifetime)
+        self._sources.setdefault(source, {})[key] = None
+
+    def get(self, key: K, now: float) -> V | None:
+        """The value, if it is still kept."""
+        kept = self._kept.get(key)
+        return kept.value if kept is not None and kept.until > now else None
+
+    def remove(self, key: K) -> None:
+        """Forget a value."""
+        kept = self._kept.pop(key, None)
+        if kept is not None:
+            keys = self._sources[kept.source]
+            del keys[key]
+            if not keys:
+                del self._sources[kept.source]
+            self._dropped(key)
+
+    def sweep(self, now: float) -> None:
+        """Forget what has expired."""
+        for key in [key for key, kept in self._kept.items() if kept.until <= now]:
+            self.remove(key)
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """Where a peer gets messages that are meant for it, and what it says of itself."""
+
+    address: Address
+    record: PeerRecord
+
+
+class Store:
+    """What a node keeps for others; all of it was verified before. `now` is in seconds on a clock that never goes back.
+
+    Call `sweep` every minute or so.
+    """
+
+    def __init__(self) -> None:
+        self.forwards: Shelf[bytes, Forward] = Shelf(MAX_FORWARDS, RECORD_LIFETIME)
+        self.mutable: Shelf[bytes, MutableValue] = Shelf(MAX_VALUES, VALUE_LIFETIME)
+        self.immutable: Shelf[bytes, bytes] = Shelf(MAX_VALUES, VALUE_LIFETIME)
+        self._records: Shelf[tuple[bytes, bytes], PeerRecord] = Shelf(MAX_RECORDS, RECORD_LIFETIME, self._dropped)
+        self._targets: dict[bytes, dict[bytes, str]] = {}  # the keys on each target, and where each came from
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How much of each kind is kept."""
+        return {
+            "announcements": len(self._records),
+            "relayed peers": len(self.forwards),
+            "mutable values": len(self.mutable),
+            "immutable values": len(self.immutable),
+        }
+
+    def announce(self, target: bytes, record: PeerRecord, sender: Address, now: float) -> None:
+        """Keep an announcement that came from `sender`; on the hash of the peer's own key, become its relay."""
+        key, host = record.public_key, sender[0]
+        if target == blake2b_256(key):
+            self.forwards.put(target, Forward(sender, record), host, now)
+            return
+        on_target = self._targets.get(target, {})
+        if len(on_target) >= MAX_PER_TARGET and key not in on_target:
+            [(crowd, _)] = Counter(on_target.values()).most_common(1)
+            self._records.remove((target, next(key for key, source in on_target.items() if source == crowd)))
+        self._records.put((target, key), record, host, now)
+        self._targets.setdefault(target, {})[key] = host
+
+    def unannounce(self, target: bytes, public_key: bytes) -> None:
+        """Forget an announcement."""
+        if target == blake2b_256(public_key):
+            self.forwards.remove(target)
+        self._records.remove((target, public_key))
+
+    def records(self, target: bytes, now: float) -> list[PeerRecord]:
+        """Those who are announced on a target; on the hash of a peer's own key, the peer whose relay we are."""
+        kept = [self._records.get((target, key), now) for key in self._targets.get(target, ())]
+        forward = self.forwards.get(target, now)
+        return [record for record in (forward and forward.record, *kept) if record]
+
+    def sweep(self, now: float) -> None:
+        """Forget what has expired."""
+        self.forwards.sweep(now)
+        self.mutable.sweep(now)
+        self.immutable.sweep(now)
+        self._records.sweep(now)
+
+    def _dropped(self, where: tuple[bytes, bytes]) -> None:
+        target, key = where
+        del self._targets[target][key]
+        if not self._targets[target]:
+            del self._targets[target]

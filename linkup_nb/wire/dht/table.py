@@ -1,0 +1,132 @@
+"""The nodes of the DHT that a node knows: many of those near its own id, few of those far away.
+
+As in the Kademlia paper (Maymounkov and Mazières 2002), with the sizes of the npm package `dht-rpc`.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+
+from linkup_nb.wire.dht.rpc import ID_SIZE, Address, node_id
+from linkup_nb.wire.dht.scope import Scope, scope
+
+K = 20  # nodes in a bucket, and nodes that store a record
+MAX_PER_HOST = 16  # nodes of one host, unless it is this machine; a stranger's ports cannot fill the table
+
+
+@dataclass(slots=True, eq=False)
+class Contact:
+    """A node that has answered us. Times are in seconds, on a clock that never goes back."""
+
+    address: Address
+    id: bytes
+    number: int  # the id, for distances
+    added: float
+    seen: float  # when it last sent something
+    pinged: float  # when it last had the chance to show that it lives
+    rtt: float | None = None  # seconds, of its last reply
+
+
+class Table:
+    """Contacts, in buckets by how many leading bits their ids share with `own_id`."""
+
+    def __init__(self, own_id: bytes) -> None:
+        self.own_id = own_id
+        self._number = int.from_bytes(own_id, "big")
+        self._contacts: dict[Address, Contact] = {}
+        self._buckets: dict[int, dict[Address, Contact]] = {}
+        self._hosts: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._contacts)
+
+    def __iter__(self) -> Iterator[Contact]:
+        return iter(tuple(self._contacts.values()))
+
+    def __contains__(self, address: Address) -> bool:
+        return address in self._contacts
+
+    def get(self, address: Address) -> Contact | None:
+        """The contact at this address."""
+        return self._contacts.get(address)
+
+    def wants(self, address: Address) -> bool:
+        """Whether there is room for a node that is not known yet."""
+        return self._acceptable(address) and len(self._bucket(node_id(address))) < K
+
+    def rival(self, address: Address) -> Contact | None:
+        """If only a full bucket keeps this node out: the contact there that was silent for longest.
+
+        Ask it whether it still lives; `remove` it and add the other if not.
+        """
+        bucket = self._bucket(node_id(address))
+        if not self._acceptable(address) or len(bucket) < K:
+            return None
+        return min(bucket.values(), key=lambda contact: (contact.pinged, contact.added))
+
+    def heard(self, address: Address, now: float, rtt: float | None = None) -> bool:
+        """A node has answered, `rtt` seconds after we asked: know it from now on. False if there is no room."""
+        contact = self._contacts.get(address)
+        if contact is None:
+            if not self.wants(address):
+                return False
+            id_ = node_id(address)
+            contact = Contact(address, id_, int.from_bytes(id_, "big"), now, now, now)
+            self._add(contact)
+        contact.seen = contact.pinged = now
+        if rtt is not None:
+            contact.rtt = rtt
+        return True
+
+    def remove(self, address: Address) -> None:
+        """Forget a node."""
+        contact = self._contacts.pop(address, None)
+        if contact is not None:
+            del self._bucket(contact.id)[address]
+            self._hosts[address[0]] -= 1
+            if not self._hosts[address[0]]:
+                del self._hosts[address[0]]
+
+    def closest(self, target: bytes, count: int = K) -> list[Address]:
+        """Exactly the `count` closest to a 32-byte target of all contacts, closest first."""
+        goal = int.from_bytes(target, "big")
+        nearest: list[Contact] = []
+        for group in self._groups((self._number ^ goal).bit_length()):
+            nearest += sorted(group, key=lambda contact: contact.number ^ goal)
+            if len(nearest) >= count:
+                break
+        return [contact.address for contact in nearest[:count]]
+
+    def _groups(self, bucket: int) -> Iterator[Iterable[Contact]]:
+        """All contacts; those in one group are nearer to any target in this bucket than those in the next."""
+        yield self._buckets.get(bucket, {}).values()
+        yield chain.from_iterable(each.values() for at, each in self._buckets.items() if at < bucket)
+        for at in range(bucket + 1, 8 * ID_SIZE + 1):
+            yield self._buckets.get(at, {}).values()
+
+    def oldest(self) -> list[Contact]:
+        """All contacts, those first that have not been asked for longest."""
+        return sorted(self._contacts.values(), key=lambda contact: contact.pinged)
+
+    def recentre(self, own_id: bytes) -> None:
+        """Our own id has become another one: keep the contacts for which there is room around that."""
+        contacts = self.oldest()[::-1]
+        self.own_id, self._number = own_id, int.from_bytes(own_id, "big")
+        self._contacts, self._buckets, self._hosts = {}, {}, Counter()
+        for contact in contacts:
+            if self.wants(contact.address):
+                self._add(contact)
+
+    def _add(self, contact: Contact) -> None:
+        self._contacts[contact.address] = contact
+        self._bucket(contact.id)[contact.address] = contact
+        self._hosts[contact.address[0]] += 1
+
+    def _bucket(self, id_: bytes) -> dict[Address, Contact]:
+        return self._buckets.setdefault((self._number ^ int.from_bytes(id_, "big")).bit_length(), {})
+
+    def _acceptable(self, address: Address) -> bool:
+        host = address[0]
+        crowded = self._hosts[host] >= MAX_PER_HOST and scope(host) is not Scope.MACHINE
+        return address not in self._contacts and not crowded and node_id(address) != self.own_id

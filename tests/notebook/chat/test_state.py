@@ -1,0 +1,83 @@
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from linkup_nb import Node
+from linkup_nb.discovery.protocol import PeerInfo, PeerStatus
+from linkup_nb.notebook.chat.feed import feeds_of
+from linkup_nb.notebook.chat.state import describe, expression, pictures
+
+OTTER = bytes(range(32))
+
+
+@pytest.fixture
+async def node(tmp_path: Path) -> AsyncIterator[Node]:
+    async with Node(tmp_path / "kestrel", name="kestrel", discovery=[]) as node:
+        yield node
+
+
+def connected(key: bytes, rtt: float) -> PeerInfo:
+    return PeerInfo(
+        public_key=key,
+        status=PeerStatus.CONNECTED,
+        topics=frozenset(),
+        addresses=(),
+        sources=frozenset(),
+        attempts=0,
+        last_error=None,
+        transport="tcp",
+        address=("127.0.0.1", 1),
+        since=0.0,
+        rtt=rtt,
+        bytes_sent=0,
+        bytes_received=0,
+        initiator=True,
+        dropped=0,
+    )
+
+
+RTTS = [(0.00002, "0.02 ms"), (0.0004, "0.4 ms"), (0.038, "38.0 ms"), (0.25, "250 ms")]
+
+
+@pytest.mark.parametrize(("rtt", "detail"), RTTS)
+async def test_people_are_described_for_the_page(node: Node, rtt: float, detail: str) -> None:
+    room = await node.create_room("lobby", linkup=True)
+    room.meet(OTTER, "otter", b"\x89PNG a picture")
+    room.show([connected(OTTER, rtt)])
+    state = describe(node, feeds_of(node), room)
+    picture = feeds_of(node).avatars.name(b"\x89PNG a picture")
+    assert state["peers"] == [
+        {
+            "key": OTTER.hex(),
+            "short": room.peers[0].short_key,
+            "name": "otter",
+            "shared_name": False,
+            "status": "here",
+            "detail": detail,
+            "avatar": picture,
+        }
+    ]
+    assert state["rooms"] == [{"topic": room.topic.hex(), "name": "lobby", "unread": 0, "here": 1}]
+    assert state["status"] == {"level": "ok", "text": "Connected to otter"}
+    assert pictures(node, room) == {OTTER: b"\x89PNG a picture", node.public_key: node.avatar}
+
+
+async def test_a_closed_node_can_still_be_described(node: Node) -> None:
+    room = await node.create_room("lobby", linkup=True)
+    feeds = feeds_of(node)
+    await node.close()
+    state = describe(node, feeds, room)
+    assert state["status"] == {"level": "off", "text": "Not connected: this node is closed."}
+    assert not state["needs_profile"]
+
+
+async def test_the_python_that_gives_a_message(node: Node) -> None:
+    first = await node.create_room("first", linkup=True)
+    second = await node.create_room("second", linkup=True)
+    await first.send("one")
+    message = await second.send("two")
+    assert expression("node", node, message) == "node.rooms[1][0]"
+    assert eval(expression("node", node, message)) is message
+    await second.leave()
+    assert expression("node", node, message) == "panel.selection"
