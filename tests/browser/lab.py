@@ -239,7 +239,7 @@ class Notebook:
 
 
 class Chat:
-    """One view of the panel, by the hooks that `notebook/static/transcript.js` gives its elements."""
+    """One view of the panel, by the hooks that the modules of `notebook/static` give their elements."""
 
     def __init__(self, page: Page, view: Callable[[Page], Locator] | None = None) -> None:
         self.page = page

@@ -1,9 +1,8 @@
-"""The widget that draws the chat: `static/transcript.js` in the page, and here what carries its messages."""
+"""The widget that draws the chat: the modules of `static/` in the page, and here what carries its messages."""
 
 import asyncio
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import anywidget
 
@@ -11,8 +10,8 @@ from linkup_nb.node import Node
 from linkup_nb.notebook.chat.conversation import Conversation, refuse
 from linkup_nb.notebook.chat.teller import Shown
 from linkup_nb.notebook.comms import free_comm
+from linkup_nb.notebook.static import widgets
 
-STATIC = Path(__file__).parents[1] / "static"
 OPEN_TIMEOUT = 10.0  # seconds that a busy node may take to open a panel
 CLOSED = "This node is closed: run the cell again."
 
@@ -23,8 +22,8 @@ class Transcript(anywidget.AnyWidget):
     Messages from the page come on the kernel's threads and are only passed on; the node's thread sends all others.
     """
 
-    _esm = STATIC / "transcript.js"
-    _css = STATIC / "transcript.css"
+    _esm = widgets.module("transcript")
+    _css = widgets.styles()
 
     def __init__(self, node: Node, node_expression: str) -> None:
         super().__init__()

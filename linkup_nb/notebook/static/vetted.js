@@ -1,0 +1,65 @@
+// What a peer wrote, on its way into the document.
+//
+// Peers are strangers, and script in this page is code in every kernel. Whatever a peer wrote reaches the document only as
+// text, as the value of a harmless attribute, as a blob made of fetched bytes, or as HTML that the kernel sanitised and that
+// `vetted` then copies tag by tag.
+
+import { element } from "./dom.js";
+
+export const IMAGE_TYPES = new Set(["image/png", "image/jpeg", "image/gif", "image/webp"]);
+export const AUDIO_TYPES = new Set(["audio/webm", "audio/ogg", "audio/mp4", "audio/mpeg", "audio/wav", "audio/flac"]);
+const TAGS = new Set(
+  ("a blockquote br code del div em h1 h2 h3 h4 h5 h6 hr li ol p pre s span strong sub sup " +
+    "table tbody td th thead tr ul").split(" "),
+);
+const CLASSES = /^(language-[\w+#-]{1,24}|lu-(left|center|right|cut)|[a-z][a-z0-9]{0,2})$/; // ours and Pygments', none of JupyterLab's
+const DIRECTION_CONTROLS = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+
+/** The kernel's sanitised HTML, copied element by element: what is not on the lists arrives as its text. */
+export function vetted(html) {
+  const template = document.createElement("template");
+  template.innerHTML = html; // inert: nothing in a template loads or runs, and none of its nodes leave it
+  const copy = document.createDocumentFragment();
+  copyVetted(template.content, copy);
+  for (const code of copy.querySelectorAll("pre")) addCopyButton(code);
+  return copy;
+}
+
+function copyVetted(source, target) {
+  for (const node of source.childNodes) {
+    if (node.nodeType === Node.TEXT_NODE) target.append(node.data);
+    else if (node.nodeType !== Node.ELEMENT_NODE) continue;
+    else if (TAGS.has(node.localName)) copyVetted(node, target.appendChild(copyElement(node)));
+    else target.append(String(node.textContent));
+  }
+}
+
+function copyElement(node) {
+  const copy = document.createElement(node.localName);
+  if (node.localName === "a") copyLink(node, copy);
+  if (node.localName === "ol" && /^\d{1,6}$/.test(node.getAttribute("start"))) copy.start = Number(node.getAttribute("start"));
+  const classes = (node.getAttribute("class") ?? "").split(" ").filter((name) => CLASSES.test(name));
+  if (classes.length) copy.className = classes.join(" ");
+  return copy;
+}
+
+function copyLink(node, copy) {
+  const href = node.getAttribute("href") ?? "";
+  if (!/^(https?:\/\/|mailto:)/i.test(href)) return;
+  Object.assign(copy, { href, target: "_blank", rel: "noopener noreferrer", title: href });
+}
+
+function addCopyButton(code) {
+  const listing = element("div", "listing");
+  code.replaceWith(listing);
+  listing.append(code, element("button", "copy-code", { type: "button", className: "lu-link" }, "Copy"));
+}
+
+/** The name, without what could make its end look like another. */
+export function fileName(file) {
+  return String(file.name).replace(DIRECTION_CONTROLS, "");
+}
+
+export function mediaType(file) {
+  return String(file.mime).split(";")[0].trim().toLowerCase();
+}
