@@ -7,9 +7,10 @@ import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Self, cast
+from typing import Self, cast
 
 from linkup_nb.connection import tcp
+from linkup_nb.connection.tap import Tap
 from linkup_nb.connection.udx_transport import UdxTransport
 from linkup_nb.errors import ConnectionClosed, DecodeError, HandshakeError, LinkupError, PeerError, PeerTimeout
 from linkup_nb.loops import Events, from_any_loop
@@ -17,9 +18,6 @@ from linkup_nb.wire.keys import KeyPair
 from linkup_nb.wire.noise import Handshake
 from linkup_nb.wire.seal import HEADER_SIZE
 from linkup_nb.wire.secret_stream import SecretStream, State
-
-if TYPE_CHECKING:
-    from linkup_nb.connection.tap import Tap
 
 HANDSHAKE_TIMEOUT = 10.0  # seconds from the first byte to an open connection
 KEEP_ALIVE = 5.0  # seconds; a period in which nothing was sent ends with an empty message
@@ -161,10 +159,8 @@ class Connection(Events):
         except ConnectionClosed:
             raise StopAsyncIteration from None
 
-    def tap(self) -> "Tap":
+    def tap(self) -> Tap:
         """Watch the frames from now on, in both directions, until `close` of what this returns."""
-        from linkup_nb.connection.tap import Tap  # few connections are ever watched
-
         return Tap(self, self._stream)
 
     @from_any_loop

@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
+from linkup_nb.channels import Connection as Readable
 from linkup_nb.channels import protocols_on
 from linkup_nb.connection.frames import Interpreter, Part
 from linkup_nb.errors import NodeClosed, UsageError
@@ -18,8 +19,6 @@ from linkup_nb.wire.secret_stream import SecretStream
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from linkup_nb.connection.connection import Connection
 
 MAX_FRAMES = 2048  # frames that a tap keeps; the oldest make room, and are counted
 
@@ -50,6 +49,15 @@ class Frame:
         return f"<Frame {self.number}: {self.kind.value} {self.direction.value}, {self.size} bytes>"
 
 
+class Watchable(Readable, Protocol):
+    """What a tap needs of a connection."""
+
+    _loop: asyncio.AbstractEventLoop
+
+    def once(self, event: str, f: Callable[..., Any]) -> Any:
+        """Call `f` at the next event of this name."""
+
+
 class Tap:
     """The frames of one connection since `connection.tap()`, at most `MAX_FRAMES`; ends with it, or with `close`.
 
@@ -57,7 +65,7 @@ class Tap:
     connection misses what the tap has dropped.
     """
 
-    def __init__(self, connection: "Connection", stream: SecretStream) -> None:
+    def __init__(self, connection: Watchable, stream: SecretStream) -> None:
         self._loop = connection._loop
         self.connection = connection
         self._stream = stream
@@ -135,7 +143,7 @@ class Tap:
         try:
             self._loop.call_soon_threadsafe(action)
         except RuntimeError:
-            raise NodeClosed("this node has been closed; lu.start() makes a new one") from None
+            raise NodeClosed("This node has been closed; lu.start() makes a new one.") from None
 
     def _begin(self) -> None:
         ours, theirs = protocols_on(self.connection) or (None, None)

@@ -24,15 +24,15 @@ from linkup_nb.kademlia.rpc import (
     NODES_OVERHEAD,
     Announce,
     Call,
-    Endpoint,
     Lookup,
-    Nodes,
+    NodesFound,
     Ping,
     Pong,
     Reply,
+    RpcEndpoint,
     Stored,
 )
-from linkup_nb.kademlia.search import Search
+from linkup_nb.kademlia.search import KademliaSearch
 from linkup_nb.kademlia.table import ID_SIZE, Contacts, node_id
 from linkup_nb.wire.keys import KEY_SIZE
 
@@ -63,7 +63,7 @@ class KademliaNode:
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
-        self._endpoint = Endpoint(self._answer)
+        self._endpoint = RpcEndpoint(self._answer)
         self._store = AnnouncementStore()
         self._tokens = Tokens()
         self._contacts = Contacts(secrets.token_bytes(ID_SIZE), self._check)
@@ -122,7 +122,7 @@ class KademliaNode:
         """Get to know the nodes around our own place, and let them know us."""
         seen_as: Counter[bytes] = Counter()
 
-        def take(named_by: Address, reply: Nodes) -> list[Address]:
+        def take(named_by: Address, reply: NodesFound) -> list[Address]:
             seen_as[reply.seen_as] += 1
             return self._named(named_by, reply)
 
@@ -142,7 +142,7 @@ class KademliaNode:
         for announcement in self._store.get(target, self._clock()):
             self._collect(announcement, self.address, found)
 
-        def take(named_by: Address, reply: Nodes) -> list[Address]:
+        def take(named_by: Address, reply: NodesFound) -> list[Address]:
             tokens[named_by] = reply.token
             self._verify(target, named_by, reply, verified, found)
             return self._named(named_by, reply)
@@ -156,7 +156,7 @@ class KademliaNode:
         verified: dict[bytes, Announcement] = {}
         asked = {self._look(address, target): address for address in found.tokens}
         for future in await _within(LOOK_TIMEOUT, asked):
-            if isinstance(reply := future.result(), Nodes):
+            if isinstance(reply := future.result(), NodesFound):
                 self._verify(target, asked[future], reply, verified, found)
 
     async def announce(
@@ -197,7 +197,7 @@ class KademliaNode:
             case Announce():
                 return Stored(self._keep(call, address))
 
-    def _nodes(self, target: bytes, asker: Address, room: int) -> Nodes:
+    def _nodes(self, target: bytes, asker: Address, room: int) -> NodesFound:
         local = is_loopback(asker[0])
         closest = self._contacts.closest(target[:ID_SIZE], MAX_NAMED)
         named = [each for each in closest if each != asker and (local or not is_loopback(each[0]))]
@@ -209,7 +209,7 @@ class KademliaNode:
             if room < 0:
                 break
             announcements.append(announcement)
-        return Nodes(self._tokens.issue(asker, self._clock()), pack_addresses([asker]), nodes, announcements)
+        return NodesFound(self._tokens.issue(asker, self._clock()), pack_addresses([asker]), nodes, announcements)
 
     def _keep(self, call: Announce, address: Address) -> bool:
         now = self._clock()
@@ -226,11 +226,11 @@ class KademliaNode:
             self.counters["announcements refused: no room, or older than what is kept"] += 1
         return kept
 
-    async def _search(self, target: bytes, take: Callable[[Address, Nodes], Iterable[Address]]) -> list[Address]:
+    async def _search(self, target: bytes, take: Callable[[Address, NodesFound], Iterable[Address]]) -> list[Address]:
         start = self._contacts.closest(target[:ID_SIZE], MAX_NAMED)
-        return await Search(target, lambda address: self._look(address, target), take).run(start)
+        return await KademliaSearch(target, lambda address: self._look(address, target), take).run(start)
 
-    def _named(self, named_by: Address, reply: Nodes) -> list[Address]:
+    def _named(self, named_by: Address, reply: NodesFound) -> list[Address]:
         usable = [each for each in unpack_addresses(reply.nodes) if self._usable(each, named_by)]
         horizon = time.monotonic() - SILENT_FOR
         return [each for each in usable if each != self.address and self._silent.get(each, horizon) <= horizon]
@@ -243,7 +243,7 @@ class KademliaNode:
         return usable
 
     def _verify(
-        self, target: bytes, named_by: Address, reply: Nodes, verified: dict[bytes, Announcement], found: Found
+        self, target: bytes, named_by: Address, reply: NodesFound, verified: dict[bytes, Announcement], found: Found
     ) -> None:
         for data in reply.announcements:
             if data not in verified:

@@ -59,7 +59,7 @@ class Ping(_Fields):
     """Are you there?"""
 
 
-class Nodes(_Fields):
+class NodesFound(_Fields):
     """What is known close to a target: a token to announce with, the asker's own address as seen from here, the
     nodes that are closest (packed addresses), and announcements on just that target.
     """
@@ -96,12 +96,12 @@ class Announce(_Fields):
 
 
 Call = Ping | Lookup | Announce
-Reply = Pong | Nodes | Stored
+Reply = Pong | NodesFound | Stored
 
 _NAMES: dict[type[Call], str] = {Ping: "ping", Lookup: "lookup", Announce: "announce"}
 _REPLIES: dict[type[Call], msgspec.msgpack.Decoder[Reply]] = {
     Ping: msgspec.msgpack.Decoder(Pong),
-    Lookup: msgspec.msgpack.Decoder(Nodes),
+    Lookup: msgspec.msgpack.Decoder(NodesFound),
     Announce: msgspec.msgpack.Decoder(Stored),
 }
 _ARGUMENTS: dict[str, msgspec.msgpack.Decoder[Call]] = {
@@ -111,7 +111,7 @@ _ENVELOPE = msgspec.msgpack.Decoder(tuple[str, msgspec.Raw])
 _MALFORMED = (ValueError, RecursionError)  # all that msgspec raises for bytes of any kind
 
 PING_SIZE = _HEADER_SIZE + len(msgspec.msgpack.encode(["ping", []]))  # bytes
-NODES_OVERHEAD = _HEADER_SIZE + 1 + (2 + TOKEN_SIZE) + (2 + 6) + 2 + 3  # bytes of a `Nodes` reply that names nothing
+NODES_OVERHEAD = _HEADER_SIZE + 1 + (2 + TOKEN_SIZE) + (2 + 6) + 2 + 3  # bytes of a reply that names nothing
 
 
 def request_limit(now: float) -> RateLimit:
@@ -129,7 +129,7 @@ class _Outstanding:
     timer: asyncio.TimerHandle
 
 
-class Endpoint(asyncio.DatagramProtocol):
+class RpcEndpoint(asyncio.DatagramProtocol):
     """Asks and answers on one UDP socket.
 
     `answer(call, address, room)` gives the reply to a well-formed request, which as a datagram may have `room` bytes.

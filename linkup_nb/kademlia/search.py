@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from kademlia.node import Node, NodeHeap
 
 from linkup_nb.kademlia.announcements import Address
-from linkup_nb.kademlia.rpc import Nodes, Reply
+from linkup_nb.kademlia.rpc import NodesFound, Reply
 from linkup_nb.kademlia.table import ID_SIZE, K, node
 
 ALPHA = 5  # nodes asked at a time, not counting those that are slow to reply
@@ -26,7 +26,7 @@ class _Asked:
     slow: bool = False
 
 
-class Search:
+class KademliaSearch:
     """One search for the `K` nodes closest to a 32-byte target.
 
     `ask(address)` sends a `Lookup`; `take(address, reply)` gets each reply and returns the nodes that it names and that
@@ -38,7 +38,7 @@ class Search:
         self,
         target: bytes,
         ask: Callable[[Address], "asyncio.Future[Reply | None]"],
-        take: Callable[[Address, Nodes], Iterable[Address]],
+        take: Callable[[Address, NodesFound], Iterable[Address]],
     ) -> None:
         self._ask = ask
         self._take = take
@@ -88,7 +88,7 @@ class Search:
 
     def _receive(self, asked: _Asked, reply: Reply | None, now: float) -> None:
         address = (asked.node.ip, asked.node.port)
-        if not isinstance(reply, Nodes):
+        if not isinstance(reply, NodesFound):
             self._nearest.remove([asked.node.id])
             return
         self._replied.add(address)

@@ -15,7 +15,7 @@ from functools import partial
 from linkup_nb.connection.connection import Connection
 from linkup_nb.errors import PeerError, PeerRefused
 from linkup_nb.loops import Tasks
-from linkup_nb.swarm.peer import Peer
+from linkup_nb.swarm.peer import SwarmPeer
 
 DUPLICATE_GRACE = 1.0  # seconds that a second connection of a peer waits, at least, for the first one or our dial
 GRACE_ROUND_TRIPS = 4  # round trips of the first connection that it waits, at least
@@ -34,10 +34,10 @@ class Choice:
         self,
         public_key: bytes,
         *,
-        chosen: Callable[[Peer], None],
-        opened: Callable[[Peer, Connection], None],
-        ended: Callable[[Peer, Connection, Exception | None], None],
-        lost: Callable[[Peer], None],
+        chosen: Callable[[SwarmPeer], None],
+        opened: Callable[[SwarmPeer, Connection], None],
+        ended: Callable[[SwarmPeer, Connection, Exception | None], None],
+        lost: Callable[[SwarmPeer], None],
     ) -> None:
         self._public_key = public_key
         self._chosen = chosen
@@ -47,7 +47,7 @@ class Choice:
         self._loop = asyncio.get_running_loop()
         self._closers = Tasks()
 
-    def add(self, peer: Peer, connection: Connection) -> None:
+    def add(self, peer: SwarmPeer, connection: Connection) -> None:
         """Take a connection to a peer that has been established and is not confirmed."""
         if peer.connection and peer.connection.closed:
             self._detach(peer, peer.connection.close_reason)
@@ -66,7 +66,7 @@ class Choice:
         else:
             self._confirm(peer, connection)
 
-    def confirm_next(self, peer: Peer) -> bool:
+    def confirm_next(self, peer: SwarmPeer) -> bool:
         """Confirm the one that waits if there is no other; returns whether there is one that does."""
         newcomer = peer.newcomer
         if newcomer is None or peer.connection or not self._we_decide(peer):
@@ -74,7 +74,7 @@ class Choice:
         self._confirm(peer, newcomer)
         return True
 
-    def drop(self, peer: Peer, reason: PeerError) -> None:
+    def drop(self, peer: SwarmPeer, reason: PeerError) -> None:
         """End the one connection to a peer, if there is one."""
         connection = peer.connection
         self._detach(peer, reason)
@@ -89,10 +89,10 @@ class Choice:
         """Wait until all that was to end has ended."""
         await self._closers.wait()
 
-    def _we_decide(self, peer: Peer) -> bool:
+    def _we_decide(self, peer: SwarmPeer) -> bool:
         return self._public_key > peer.public_key
 
-    def _confirm(self, peer: Peer, connection: Connection) -> None:
+    def _confirm(self, peer: SwarmPeer, connection: Connection) -> None:
         """The one that we confirm of all the connections to a peer with a smaller key."""
         self._end_grace(peer)
         peer.pending.remove(connection)
@@ -101,7 +101,7 @@ class Choice:
             self._chosen(peer)
         connection.confirm()
 
-    def _give_grace(self, peer: Peer) -> None:
+    def _give_grace(self, peer: SwarmPeer) -> None:
         """Let a newcomer wait until it, or the connection or dial that was there before, has ended, or for a while."""
         if peer.open or not peer.connection:
             self._end_grace(peer)
@@ -110,18 +110,18 @@ class Choice:
             grace = max(DUPLICATE_GRACE, GRACE_ROUND_TRIPS * (rtt or 0))
             peer.grace = self._loop.call_later(grace, self._grace_is_over, peer)
 
-    def _grace_is_over(self, peer: Peer) -> None:
+    def _grace_is_over(self, peer: SwarmPeer) -> None:
         peer.grace = None
         if newcomer := peer.newcomer:
             self.drop(peer, PeerRefused(REPLACED))
             self._confirm(peer, newcomer)
 
-    def _end_grace(self, peer: Peer) -> None:
+    def _end_grace(self, peer: SwarmPeer) -> None:
         if peer.grace:
             peer.grace.cancel()
             peer.grace = None
 
-    def _on_open(self, peer: Peer, connection: Connection) -> None:
+    def _on_open(self, peer: SwarmPeer, connection: Connection) -> None:
         if connection in peer.pending:  # the peer decides, and has decided
             peer.pending.remove(connection)
             self.drop(peer, PeerRefused(REPLACED))
@@ -131,7 +131,7 @@ class Choice:
             self._chosen(peer)
             self._opened(peer, connection)
 
-    def _on_close(self, peer: Peer, connection: Connection, reason: Exception | None) -> None:
+    def _on_close(self, peer: SwarmPeer, connection: Connection, reason: Exception | None) -> None:
         if connection in peer.pending:
             peer.pending.remove(connection)
         elif peer.connection is connection:
@@ -143,12 +143,12 @@ class Choice:
         self.confirm_next(peer)
         self._lost(peer)
 
-    def _detach(self, peer: Peer, reason: Exception | None) -> None:
+    def _detach(self, peer: SwarmPeer, reason: Exception | None) -> None:
         connection, peer.connection = peer.connection, None
         if connection and connection.opened_at:
             self._ended(peer, connection, reason)
 
-    def _end_pending(self, peer: Peer, connections: list[Connection]) -> None:
+    def _end_pending(self, peer: SwarmPeer, connections: list[Connection]) -> None:
         for connection in connections:
             peer.pending.remove(connection)
             self.end(connection, PeerRefused(REPLACED))

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from linkup_nb.connection.connection import Connection, connect
 from linkup_nb.errors import LinkupError
 from linkup_nb.loops import Tasks
-from linkup_nb.swarm.peer import Peer
+from linkup_nb.swarm.peer import SwarmPeer
 from linkup_nb.wire.keys import KeyPair
 
 MAX_PARALLEL_DIALS = 16  # peers that are dialled at one time
@@ -28,9 +28,9 @@ class Dialer:
         self,
         key_pair: KeyPair,
         admit: Callable[[Connection], None],
-        wanted: Callable[[Peer], bool],
+        wanted: Callable[[SwarmPeer], bool],
         changed: Callable[[], None],
-        failed: Callable[[Peer], None],
+        failed: Callable[[SwarmPeer], None],
     ) -> None:
         self._key_pair = key_pair
         self._admit = admit
@@ -41,7 +41,7 @@ class Dialer:
         self._slots = asyncio.Semaphore(MAX_PARALLEL_DIALS)
         self._tasks = Tasks()
 
-    def found(self, peer: Peer, new_address: bool) -> None:
+    def found(self, peer: SwarmPeer, new_address: bool) -> None:
         """The peer is still announced: dial it, soon if there is a new address to try, else when it is its turn."""
         if new_address:
             peer.attempts = 0
@@ -49,13 +49,13 @@ class Dialer:
         elif not peer.retry:
             self._dial_at(peer, peer.dialled_at + RETRY_DELAYS[-1])
 
-    def lost(self, peer: Peer) -> None:
+    def lost(self, peer: SwarmPeer) -> None:
         """Its connection has ended, or could not be made: dial it later, unless that has failed too often."""
         if peer.attempts <= len(RETRY_DELAYS):
             delay = RETRY_DELAYS[max(peer.attempts, 1) - 1]
             self._dial_at(peer, self._loop.time() + delay * random.uniform(1 - JITTER, 1 + JITTER))
 
-    def stop(self, peer: Peer) -> None:
+    def stop(self, peer: SwarmPeer) -> None:
         """Dial it no more for now."""
         if peer.retry:
             peer.retry.cancel()
@@ -68,20 +68,20 @@ class Dialer:
         """Give up all dials."""
         await self._tasks.cancel()
 
-    def _dial_at(self, peer: Peer, when: float) -> None:
+    def _dial_at(self, peer: SwarmPeer, when: float) -> None:
         if peer.dial or not self._wanted(peer):
             return
         if peer.retry:
             peer.retry.cancel()
         peer.retry = self._loop.call_at(max(when, self._loop.time()), self._start, peer)
 
-    def _start(self, peer: Peer) -> None:
+    def _start(self, peer: SwarmPeer) -> None:
         peer.retry = None
         if self._wanted(peer):
             peer.dial = self._tasks.start(self._dial(peer), "a dial")
         self._changed()
 
-    async def _dial(self, peer: Peer) -> None:
+    async def _dial(self, peer: SwarmPeer) -> None:
         try:
             async with self._slots:
                 peer.attempts += 1
@@ -97,11 +97,11 @@ class Dialer:
                 peer.dial = None
         self._failed(peer)
 
-    async def _connect(self, peer: Peer, host: str, port: int) -> Connection:
+    async def _connect(self, peer: SwarmPeer, host: str, port: int) -> Connection:
         key = peer.public_key
         return await connect(host, port, self._key_pair, remote_public_key=key, timeout=DIAL_TIMEOUT, confirm=False)
 
-    async def _try(self, peer: Peer, where: str, connecting: Awaitable[Connection]) -> bool:
+    async def _try(self, peer: SwarmPeer, where: str, connecting: Awaitable[Connection]) -> bool:
         connection: Connection | None = None
         try:
             connection = await connecting

@@ -9,7 +9,7 @@ from linkup_nb.connection.connection import Connection
 from linkup_nb.discovery.protocol import FoundPeer, PeerInfo, PeerStatus
 
 
-class Peer:
+class SwarmPeer:
     """One peer, from when it is first found or comes by itself until it is neither connected nor announced."""
 
     def __init__(self, public_key: bytes) -> None:

@@ -14,7 +14,7 @@ EARLY_LOOKS = 2  # after the one at joining, whoever was found
 JITTER = 0.25  # of a pause, up or down, so that two who look for each other do not look in step
 
 
-class Search:
+class TopicSearch:
     """Joins a topic through the discoveries that have started, until `stop`; after it they have to `leave`.
 
     Those who are on the topic may have come a moment after we looked, and have looked a moment before we were

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from ipaddress import ip_address
-from typing import TYPE_CHECKING
 
 from linkup_nb.connection.addresses import MAX_ADDRESSES, lan_addresses, may_dial, offline
 from linkup_nb.connection.connection import Connection
@@ -16,18 +15,15 @@ from linkup_nb.connection.server import Server, listen
 from linkup_nb.discovery.local import Local
 from linkup_nb.discovery.protocol import Announcer, Discovery, FoundPeer, PeerInfo
 from linkup_nb.errors import InvalidTopic, NodeClosed, PeerRefused, PeerTimeout, UsageError
-from linkup_nb.hyperdht.view import OnDht
+from linkup_nb.hyperdht.view import DhtView, OnDht
 from linkup_nb.loops import Events, Tasks, every, from_any_loop
 from linkup_nb.swarm.choice import Choice
 from linkup_nb.swarm.dialer import Dialer
-from linkup_nb.swarm.peer import Peer
-from linkup_nb.swarm.search import Search
+from linkup_nb.swarm.peer import SwarmPeer
+from linkup_nb.swarm.search import TopicSearch
 from linkup_nb.swarm.sleep import wakings
 from linkup_nb.swarm.topic import SwarmTopic
 from linkup_nb.wire.keys import KEY_SIZE, KeyPair
-
-if TYPE_CHECKING:
-    from linkup_nb.hyperdht.view import DhtView
 
 MAX_PEERS = 64  # connections
 MAX_KNOWN_PEERS = 256  # peers kept on one topic
@@ -65,7 +61,7 @@ class Swarm(Events):
         self._listening = asyncio.Lock()
         self._started: dict[Discovery, asyncio.Task[None]] = {}
         self._topics: dict[bytes, SwarmTopic] = {}
-        self._peers: dict[bytes, Peer] = {}
+        self._peers: dict[bytes, SwarmPeer] = {}
         self._left: dict[bytes, float] = {}  # loop time of leaving the last topic shared with a peer
         self._counters: Counter[str] = Counter()
         self._tasks = Tasks()
@@ -93,7 +89,7 @@ class Swarm(Events):
         return tuple(peer.connection for peer in list(self._peers.values()) if peer.connection and peer.open)
 
     @property
-    def dht(self) -> "DhtView | None":
+    def dht(self) -> DhtView | None:
         """Our node of HyperDHT at this moment; `None` where there is none, or before the first topic is joined."""
         return next((one.view() for one in self.discovery if isinstance(one, OnDht)), None)
 
@@ -229,7 +225,7 @@ class Swarm(Events):
                 self._announce_address(self._server)
 
     def _start_search(self, joined: SwarmTopic) -> None:
-        joined.search = Search(
+        joined.search = TopicSearch(
             joined.topic,
             server=joined.server,
             client=joined.client,
@@ -266,19 +262,19 @@ class Swarm(Events):
         elif (not peer or joined.topic not in peer.topics) and len(joined.peers) >= MAX_KNOWN_PEERS:
             self.count("found peers ignored: too many on one topic")
         else:
-            peer = self._peers.setdefault(found.public_key, Peer(found.public_key))
+            peer = self._peers.setdefault(found.public_key, SwarmPeer(found.public_key))
             new_address = peer.found(replace(found, addresses=addresses[:MAX_ADDRESSES]))
             peer.found_at = self._loop.time()
             self._add_topic(peer, joined.topic)
             self._dialer.found(peer, new_address)
 
-    def _add_topic(self, peer: Peer, topic: bytes) -> None:
+    def _add_topic(self, peer: SwarmPeer, topic: bytes) -> None:
         if topic not in peer.topics:
             peer.topics.add(topic)
             self._touch()
             self.emit("topic", peer.public_key, topic)
 
-    def _wants(self, peer: Peer) -> bool:
+    def _wants(self, peer: SwarmPeer) -> bool:
         """Whether to dial a peer."""
         if self._closed or self._suspended or peer.connection or peer.pending or not (peer.addresses or peer.reaches):
             return False
@@ -300,7 +296,7 @@ class Swarm(Events):
             self.count(f"connections refused: {refusal}")
             self._choice.end(connection, PeerRefused(refusal))
             return
-        peer = self._peers.setdefault(connection.remote_public_key, Peer(connection.remote_public_key))
+        peer = self._peers.setdefault(connection.remote_public_key, SwarmPeer(connection.remote_public_key))
         if self._is_full() and not (peer.connection or peer.pending) and (stranger := self._stranger()):
             self._choice.drop(stranger, PeerRefused("made room for a peer on one of our topics"))
         self._choice.add(peer, connection)
@@ -321,29 +317,29 @@ class Swarm(Events):
             return None
         return None if peer and peer.topics and self._stranger() else f"{MAX_PEERS} peers are connected"
 
-    def _stranger(self) -> Peer | None:
+    def _stranger(self) -> SwarmPeer | None:
         return next((peer for peer in self._peers.values() if peer.connection and not peer.topics), None)
 
-    def _dial_failed(self, peer: Peer) -> None:
+    def _dial_failed(self, peer: SwarmPeer) -> None:
         if not self._choice.confirm_next(peer):
             self._dialer.lost(peer)
         self._touch()
 
-    def _opened(self, peer: Peer, connection: Connection) -> None:
+    def _opened(self, peer: SwarmPeer, connection: Connection) -> None:
         if not peer.topics:
             self._hurry(self._topics)  # whoever comes has found us on one of them, and can soon be found there too
         peer.last_error = None
         self.emit("connection", connection, peer.info())
         self._touch()
 
-    def _ended(self, peer: Peer, connection: Connection, reason: Exception | None) -> None:
+    def _ended(self, peer: SwarmPeer, connection: Connection, reason: Exception | None) -> None:
         if time.time() - connection.opened_at >= LASTING:
             peer.attempts = 0
         peer.last_error = str(reason) if reason else None
         self._hurry(topic for topic in peer.topics if self._misses(topic))
         self.emit("disconnection", connection, peer.info())
 
-    def _lost(self, peer: Peer) -> None:
+    def _lost(self, peer: SwarmPeer) -> None:
         if not peer.pending and not peer.connection:
             self._dialer.lost(peer)
             if self._busy() == MAX_PEERS - 1:  # there is room for another again
@@ -358,7 +354,7 @@ class Swarm(Events):
             if joined and joined.search:
                 joined.search.hurry()
 
-    def _forget(self, peers: Iterable[Peer]) -> None:
+    def _forget(self, peers: Iterable[SwarmPeer]) -> None:
         """Drop those of these peers that are neither connected, nor about to be, nor announced any more."""
         for peer in list(peers):
             busy = peer.connection or peer.pending or peer.dial or (peer.topics and peer.retry)
@@ -402,5 +398,5 @@ class Swarm(Events):
         self.emit("update")
 
 
-def _connections(peer: Peer) -> list[Connection]:
+def _connections(peer: SwarmPeer) -> list[Connection]:
     return [connection for connection in (peer.connection, *peer.pending) if connection]

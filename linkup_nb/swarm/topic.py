@@ -4,19 +4,19 @@ import asyncio
 from collections.abc import Mapping
 
 from linkup_nb.loops import from_any_loop
-from linkup_nb.swarm.peer import Peer
-from linkup_nb.swarm.search import Search
+from linkup_nb.swarm.peer import SwarmPeer
+from linkup_nb.swarm.search import TopicSearch
 
 
 class SwarmTopic:
     """A topic that a swarm has joined, until `swarm.leave(topic)`."""
 
-    def __init__(self, topic: bytes, server: bool, client: bool, peers: Mapping[bytes, Peer]) -> None:
+    def __init__(self, topic: bytes, server: bool, client: bool, peers: Mapping[bytes, SwarmPeer]) -> None:
         self._loop = asyncio.get_running_loop()
         self.topic = topic
         self.server = server
         self.client = client
-        self.search: Search | None = None  # while the swarm is not suspended
+        self.search: TopicSearch | None = None  # while the swarm is not suspended
         self._peers = peers
 
     @property

@@ -10,7 +10,7 @@ from linkup_nb.discovery.mdns import SERVICE, Mdns, _Joined
 from linkup_nb.discovery.protocol import membership_proof
 from linkup_nb.errors import PeerError
 from linkup_nb.kademlia.announcements import Announcement as KademliaAnnouncement
-from linkup_nb.kademlia.rpc import Call, Endpoint, Pong, Reply
+from linkup_nb.kademlia.rpc import Call, Pong, Reply, RpcEndpoint
 from linkup_nb.wire.blind_relay import Pair, Unpair
 from linkup_nb.wire.dht.connect import Firewall, Handshake, HandshakePayload, Holepunch, HolepunchPayload, Relay
 from linkup_nb.wire.dht.records import (
@@ -183,7 +183,7 @@ def _answer(call: Call, address: Address, room: int) -> Reply:
 
 
 def _kademlia_datagram(data: bytes) -> None:
-    endpoint = Endpoint(_answer)
+    endpoint = RpcEndpoint(_answer)
     endpoint.datagram_received(data, HERE)
 
 

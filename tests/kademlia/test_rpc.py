@@ -22,19 +22,19 @@ from linkup_nb.kademlia.rpc import (
     TOTAL_BURST,
     Announce,
     Call,
-    Endpoint,
     Lookup,
-    Nodes,
+    NodesFound,
     Ping,
     Pong,
     Reply,
+    RpcEndpoint,
     Stored,
     request_limit,
 )
 from tests.kademlia.network import TIMEOUT, Stranger, reply, request, stranger
 
 HERE = ("127.0.0.1", 9)
-NODES = Nodes(b"token...", b"seenas", b"", [])
+NODES = NodesFound(b"token...", b"seenas", b"", [])
 ARGUMENTS = {"ping": [], "lookup": [b"t" * 32, bytes(346)], "announce": [b"t" * 32, b"token...", b"a" * 150]}
 
 anything = st.recursive(
@@ -55,9 +55,9 @@ def answer(call: Call, address: Address, room: int) -> Reply:
 
 
 @pytest.fixture
-async def endpoint() -> AsyncIterator[Endpoint]:
+async def endpoint() -> AsyncIterator[RpcEndpoint]:
     loop = asyncio.get_running_loop()
-    _, endpoint = await loop.create_datagram_endpoint(lambda: Endpoint(answer), local_addr=("127.0.0.1", 0))
+    _, endpoint = await loop.create_datagram_endpoint(lambda: RpcEndpoint(answer), local_addr=("127.0.0.1", 0))
     yield endpoint
     endpoint.close()
 
@@ -73,17 +73,17 @@ def no_rate_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kademlia_rpc, "REQUEST_BURST", TOTAL_BURST)
 
 
-def dropped(endpoint: Endpoint) -> int:
+def dropped(endpoint: RpcEndpoint) -> int:
     return sum(count for reason, count in endpoint.counters.items() if "dropped" in reason)
 
 
-async def test_calls_are_answered(endpoint: Endpoint, other: Stranger) -> None:
+async def test_calls_are_answered(endpoint: RpcEndpoint, other: Stranger) -> None:
     for name, expected in [("ping", []), ("lookup", [b"token...", b"seenas", b"", []]), ("announce", [True])]:
         other.ask(endpoint.address, name, *ARGUMENTS[name])
         assert await other.next_reply() == expected
 
 
-async def test_the_framing_is_that_of_rpcudp(endpoint: Endpoint) -> None:
+async def test_the_framing_is_that_of_rpcudp(endpoint: RpcEndpoint) -> None:
     loop = asyncio.get_running_loop()
     transport, stock = await loop.create_datagram_endpoint(
         lambda: RPCProtocol(wait_timeout=0.2), local_addr=("127.0.0.1", 0)
@@ -96,13 +96,13 @@ async def test_the_framing_is_that_of_rpcudp(endpoint: Endpoint) -> None:
 @pytest.mark.parametrize(
     "name", ["store", "find_value", "find_node", "stun", "", "__init__", "close", "request", "datagram_received"]
 )
-async def test_no_other_call_is_reachable(endpoint: Endpoint, name: str) -> None:
+async def test_no_other_call_is_reachable(endpoint: RpcEndpoint, name: str) -> None:
     endpoint.datagram_received(request(name, b"i" * 20, b"k" * 20, b"value"), HERE)
     assert endpoint.counters == {"requests dropped: unknown call": 1}
 
 
 @pytest.mark.usefixtures("no_rate_limit")
-async def test_any_bytes_at_all_are_dropped_and_counted(endpoint: Endpoint, other: Stranger) -> None:
+async def test_any_bytes_at_all_are_dropped_and_counted(endpoint: RpcEndpoint, other: Stranger) -> None:
     asked = endpoint.request(other.address, Lookup(b"t" * 32))
     message_id, _ = await other.next_request("lookup")
 
@@ -119,7 +119,7 @@ async def test_any_bytes_at_all_are_dropped_and_counted(endpoint: Endpoint, othe
 
 @pytest.mark.usefixtures("no_rate_limit")
 @pytest.mark.parametrize("name", ARGUMENTS)
-async def test_arguments_of_other_kinds_are_dropped_and_counted(endpoint: Endpoint, name: str) -> None:
+async def test_arguments_of_other_kinds_are_dropped_and_counted(endpoint: RpcEndpoint, name: str) -> None:
     @settings(max_examples=150, deadline=None)
     @given(anything | st.lists(anything, max_size=4))
     def receive(arguments: object) -> None:
@@ -132,7 +132,7 @@ async def test_arguments_of_other_kinds_are_dropped_and_counted(endpoint: Endpoi
 
 @pytest.mark.usefixtures("no_rate_limit")
 @pytest.mark.parametrize("name", ARGUMENTS)
-async def test_damaged_requests_do_no_harm(endpoint: Endpoint, other: Stranger, name: str) -> None:
+async def test_damaged_requests_do_no_harm(endpoint: RpcEndpoint, other: Stranger, name: str) -> None:
     whole = request(name, *ARGUMENTS[name])
 
     @settings(max_examples=300, deadline=None)
@@ -161,17 +161,17 @@ async def test_damaged_requests_do_no_harm(endpoint: Endpoint, other: Stranger, 
         b"\x92\xa4ping\x90\x00",  # one byte too many
     ],
 )
-async def test_hostile_messagepack_is_dropped_and_counted(endpoint: Endpoint, body: bytes) -> None:
+async def test_hostile_messagepack_is_dropped_and_counted(endpoint: RpcEndpoint, body: bytes) -> None:
     endpoint.datagram_received(b"\0" + bytes(20) + body, HERE)
     assert endpoint.counters == {"datagrams dropped: malformed": 1}
 
 
-async def test_a_datagram_over_the_limit_is_dropped(endpoint: Endpoint) -> None:
+async def test_a_datagram_over_the_limit_is_dropped(endpoint: RpcEndpoint) -> None:
     endpoint.datagram_received(request("lookup", b"t" * 32, bytes(MAX_DATAGRAM)), HERE)
     assert endpoint.counters == {"datagrams dropped: too long": 1}
 
 
-async def test_a_reply_counts_only_from_the_address_that_was_asked(endpoint: Endpoint, other: Stranger) -> None:
+async def test_a_reply_counts_only_from_the_address_that_was_asked(endpoint: RpcEndpoint, other: Stranger) -> None:
     asked = endpoint.request(other.address, Ping())
     message_id, address = await other.next_request("ping")
     async with stranger() as third:
@@ -184,7 +184,7 @@ async def test_a_reply_counts_only_from_the_address_that_was_asked(endpoint: End
     assert await asyncio.wait_for(asked, TIMEOUT) == Pong()
 
 
-async def test_a_reply_that_comes_twice_counts_once(endpoint: Endpoint, other: Stranger) -> None:
+async def test_a_reply_that_comes_twice_counts_once(endpoint: RpcEndpoint, other: Stranger) -> None:
     asked = endpoint.request(other.address, Ping())
     message_id, _ = await other.next_request("ping")
     for _ in range(2):
@@ -211,7 +211,7 @@ async def test_a_reply_that_comes_twice_counts_once(endpoint: Endpoint, other: S
     ],
 )
 async def test_a_malformed_reply_does_not_end_the_wait_for_a_good_one(
-    endpoint: Endpoint, other: Stranger, malformed: object
+    endpoint: RpcEndpoint, other: Stranger, malformed: object
 ) -> None:
     asked = endpoint.request(other.address, Lookup(b"t" * 32))
     message_id, _ = await other.next_request("lookup")
@@ -222,7 +222,7 @@ async def test_a_malformed_reply_does_not_end_the_wait_for_a_good_one(
 
 
 async def test_a_silent_node_is_asked_twice_and_then_given_up(
-    endpoint: Endpoint, other: Stranger, monkeypatch: pytest.MonkeyPatch
+    endpoint: RpcEndpoint, other: Stranger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kademlia_rpc, "RESEND_AFTER", 0.05)
     monkeypatch.setattr(kademlia_rpc, "REPLY_TIMEOUT", 0.1)
@@ -235,7 +235,7 @@ async def test_a_silent_node_is_asked_twice_and_then_given_up(
     assert endpoint.counters == {"replies dropped: not asked for": 1}
 
 
-async def test_a_reply_to_a_caller_who_has_gone_is_harmless(endpoint: Endpoint, other: Stranger) -> None:
+async def test_a_reply_to_a_caller_who_has_gone_is_harmless(endpoint: RpcEndpoint, other: Stranger) -> None:
     asked = endpoint.request(other.address, Ping())
     message_id, _ = await other.next_request("ping")
     asked.cancel()
@@ -243,7 +243,7 @@ async def test_a_reply_to_a_caller_who_has_gone_is_harmless(endpoint: Endpoint, 
     assert asked.cancelled()
 
 
-async def test_so_many_requests_are_outstanding_and_no_more(endpoint: Endpoint, other: Stranger) -> None:
+async def test_so_many_requests_are_outstanding_and_no_more(endpoint: RpcEndpoint, other: Stranger) -> None:
     asked = [endpoint.request(other.address, Ping()) for _ in range(MAX_OUTSTANDING + 1)]
     assert [future.done() for future in asked] == [False] * MAX_OUTSTANDING + [True]
     assert endpoint.counters == {"requests not sent: too many outstanding": 1}
@@ -252,13 +252,13 @@ async def test_so_many_requests_are_outstanding_and_no_more(endpoint: Endpoint, 
 
 
 @pytest.mark.parametrize("host", ["203.0.113.9", "8.8.8.8", "224.0.0.251", "255.255.255.255", "0.0.0.0", "localhost"])
-async def test_offline_nothing_is_sent_beyond_loopback(endpoint: Endpoint, host: str) -> None:
+async def test_offline_nothing_is_sent_beyond_loopback(endpoint: RpcEndpoint, host: str) -> None:
     assert endpoint.request((host, 9), Ping()).result() is None
     endpoint.datagram_received(request("ping"), (host, 9))
     assert endpoint.counters == {"datagrams not sent: address not allowed": 2}
 
 
-async def test_our_own_request_is_not_answered(endpoint: Endpoint) -> None:
+async def test_our_own_request_is_not_answered(endpoint: RpcEndpoint) -> None:
     asked = endpoint.request(endpoint.address, Ping())
     async with stranger() as other:
         other.ask(endpoint.address, "ping")
@@ -267,7 +267,7 @@ async def test_our_own_request_is_not_answered(endpoint: Endpoint) -> None:
     assert endpoint.counters == {"requests dropped: our own": 1}
 
 
-async def test_a_flood_is_dropped_and_others_are_still_answered(endpoint: Endpoint, other: Stranger) -> None:
+async def test_a_flood_is_dropped_and_others_are_still_answered(endpoint: RpcEndpoint, other: Stranger) -> None:
     for _ in range(REQUEST_BURST + 50):
         endpoint.datagram_received(request("ping"), HERE)
     assert endpoint.counters["requests dropped: too many"] >= 40

@@ -6,8 +6,8 @@ import time
 from collections.abc import Iterable
 
 from linkup_nb.kademlia.announcements import Address, pack_addresses, unpack_addresses
-from linkup_nb.kademlia.rpc import MAX_NAMED, Nodes, Reply
-from linkup_nb.kademlia.search import ALPHA, MAX_ASKED, MAX_CANDIDATES, MAX_PATIENCE, MIN_PATIENCE, Search
+from linkup_nb.kademlia.rpc import MAX_NAMED, NodesFound, Reply
+from linkup_nb.kademlia.search import ALPHA, MAX_ASKED, MAX_CANDIDATES, MAX_PATIENCE, MIN_PATIENCE, KademliaSearch
 from linkup_nb.kademlia.table import K
 from tests.kademlia.network import by_distance
 
@@ -41,14 +41,14 @@ class FakeNetwork:
 
     def reply(self, future: "asyncio.Future[Reply | None]") -> None:
         self.waiting -= 1
-        future.set_result(Nodes(b"token...", b"seenas", pack_addresses(self.named()), []))
+        future.set_result(NodesFound(b"token...", b"seenas", pack_addresses(self.named()), []))
 
-    def take(self, address: Address, reply: Nodes) -> Iterable[Address]:
+    def take(self, address: Address, reply: NodesFound) -> Iterable[Address]:
         return unpack_addresses(reply.nodes)
 
     async def search(self, start: int = 3) -> list[Address]:
         living = [address for address in self.nodes if address not in self.dead]
-        return await Search(TARGET, self.ask, self.take).run(random.sample(living, start))
+        return await KademliaSearch(TARGET, self.ask, self.take).run(random.sample(living, start))
 
 
 async def test_the_closest_are_found_with_so_many_asked_at_a_time() -> None:
@@ -91,7 +91,7 @@ async def test_nodes_are_not_held_to_account_for_a_loop_that_was_blocked() -> No
             time.sleep(1.5 * MAX_PATIENCE)
         return asked
 
-    assert len(await Search(TARGET, ask, network.take).run(network.nodes)) == K
+    assert len(await KademliaSearch(TARGET, ask, network.take).run(network.nodes)) == K
 
 
 async def test_a_search_with_nobody_to_ask_ends_at_once() -> None:
@@ -101,7 +101,7 @@ async def test_a_search_with_nobody_to_ask_ends_at_once() -> None:
 async def test_a_search_in_which_nobody_replies_ends() -> None:
     network = FakeNetwork(3)
     living, network.dead = network.nodes, set(network.nodes)
-    assert await asyncio.wait_for(Search(TARGET, network.ask, network.take).run(living), 3 * MAX_PATIENCE) == []
+    assert await asyncio.wait_for(KademliaSearch(TARGET, network.ask, network.take).run(living), 3 * MAX_PATIENCE) == []
 
 
 async def ask_liars(names_each: int) -> int:
@@ -111,10 +111,10 @@ async def ask_liars(names_each: int) -> int:
         by_distance([(f"10.1.{n >> 8}.{n & 255}", 1) for n in range(9000)], TARGET)[::-1],
     )
 
-    def take(address: Address, reply: Nodes) -> Iterable[Address]:
+    def take(address: Address, reply: NodesFound) -> Iterable[Address]:
         return [farthest_first.pop(0) for _ in range(names_each)]
 
-    assert len(await Search(TARGET, network.ask, take).run([("10.255.255.255", 1)])) <= K
+    assert len(await KademliaSearch(TARGET, network.ask, take).run([("10.255.255.255", 1)])) <= K
     return len(network.asked)
 
 

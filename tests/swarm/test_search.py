@@ -9,7 +9,7 @@ import pytest
 from linkup_nb.discovery.protocol import Announcer, FoundPeer
 from linkup_nb.loops import Tasks
 from linkup_nb.swarm import search
-from linkup_nb.swarm.search import Search
+from linkup_nb.swarm.search import TopicSearch
 
 TOPIC = bytes(range(32))
 PATIENCE = 10.0  # seconds
@@ -53,9 +53,9 @@ class Clock:
 async def ready() -> None: ...
 
 
-def begin(clock: Clock, misses: Callable[[], bool], *, client: bool = True) -> Search:
+def begin(clock: Clock, misses: Callable[[], bool], *, client: bool = True) -> TopicSearch:
     started = Tasks().start(ready(), "starting")
-    return Search(
+    return TopicSearch(
         TOPIC, server=True, client=client, discoveries={clock: started}, found=lambda peer: None, misses=misses
     )
 
