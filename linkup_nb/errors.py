@@ -10,10 +10,11 @@ LinkupError
  │   ├─ UnknownRoom
  │   ├─ ProfileInUse
  │   ├─ InvalidRequest        proof of what this log cannot show
- │   ├─ NotWritable           a log whose secret key is not here, or a frozen view of one
+ │   └─ NotWritable           a log whose secret key is not here, or a frozen view of one
+ ├─ MachineError          this machine refused, whoever asked: its disk, its files, its memory
  │   └─ StoreError            a store that cannot be opened, read or written
- │       ├─ StoreInUse
- │       └─ StoreVersion
+ │       ├─ StoreInUse            another process has it open
+ │       └─ StoreVersion          another version of linkup_nb wrote it
  ├─ PeerError             the peer broke the rules; its connection is closed with this as the reason
  │   ├─ DecodeError           bytes that are not what the format says
  │   ├─ HandshakeError        the Noise handshake failed, or the peer is not who it should be
@@ -75,8 +76,12 @@ class NotWritable(UsageError):
     """A log whose secret key is not here, a frozen one, or a view of its past."""
 
 
-class StoreError(UsageError):
-    """A store that cannot be opened, read or written; the sentence says why."""
+class MachineError(LinkupError):
+    """This machine refused: its disk, its files or its memory; neither you nor a peer did anything wrong."""
+
+
+class StoreError(MachineError):
+    """A store that cannot be opened, read or written; the sentence says why, `__cause__` what the system reported."""
 
 
 class StoreInUse(StoreError):

@@ -67,6 +67,11 @@ class Events(AsyncIOEventEmitter):
         self._loop = loop
         self.on("error", self._handler_failed)
 
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop that owns it: its coroutine methods run there, wherever they are awaited."""
+        return self._loop
+
     def _handler_failed(self, error: Exception) -> None:
         log.error("a handler of %r failed", type(self).__name__, exc_info=error)
 

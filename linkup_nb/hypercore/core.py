@@ -1,7 +1,8 @@
 """Cores: append-only logs, signed by their author, that anybody who knows the key can copy and check."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from linkup_nb.hypercore import flat
 from linkup_nb.hypercore.encryption import PADDING, BlockCipher
 from linkup_nb.hypercore.evidence import Evidence
 from linkup_nb.hypercore.log import Audit, Log
+from linkup_nb.hypercore.manifest import Manifest
 from linkup_nb.hypercore.storage import MAX_LENGTH
 from linkup_nb.loops import Events, from_any_loop
 from linkup_nb.wire.keys import KeyPair, z32encode
@@ -144,6 +146,21 @@ class Core(Events):
         return len(self._replicator.peers)
 
     @property
+    def manifest(self) -> Manifest | None:
+        """Who may sign this core; `None` until a peer has sent it, and for the oldest cores, which have none."""
+        return self._log.manifest
+
+    @property
+    def key_pair(self) -> KeyPair | None:
+        """What this core is signed with, `None` for a core of somebody else."""
+        return self._log.key_pair
+
+    @property
+    def write_lock(self) -> asyncio.Lock:
+        """Held by whoever appends what refers to places in this core, whichever view of it they use; on its loop."""
+        return self._log.write_lock
+
+    @property
     def conflict(self) -> tuple[Evidence, Evidence] | None:
         """Two heads that its author signed and that disagree, if that has happened; the core is frozen then."""
         return self._log.conflict
@@ -170,30 +187,29 @@ class Core(Events):
     # Writing
 
     @from_any_loop
-    async def append(self, blocks: bytes | Sequence[bytes]) -> int:
+    async def append(
+        self, blocks: bytes | Iterable[bytes], *, durable: bool = True, after: "asyncio.Future[int] | None" = None
+    ) -> int:
         """Add one block, or many at once; the length then. They are on disk when this returns, and only then announced.
 
-        Raises `NotWritable`, `UsageError` for a block over 15 MiB, `StoreError` when the disk refuses; nothing is added
-        then.
+        Without `durable` they survive a crash of this process, but not yet a power cut. With `after`, an append to
+        another core of this store that is under way on its loop, nothing is added if that one fails. Raises
+        `NotWritable`, `UsageError` for a block over 15 MiB, `StoreError` when the disk refuses; nothing is added then.
         """
-        if isinstance(blocks, Iterable) and not isinstance(blocks, bytes | bytearray | memoryview | str):
-            return await self._append(list(blocks))
-        return await self._append([content(blocks, "a block")])
-
-    async def _append(
-        self, blocks: Sequence[bytes], *, durable: bool = True, after: "asyncio.Future[int] | None" = None
-    ) -> int:
-        self._check_open()
+        self.check_open()
         if self._at:
             raise UsageError("a snapshot is the past, which cannot be appended to")
+        if isinstance(blocks, Iterable) and not isinstance(blocks, bytes | bytearray | memoryview | str):
+            stored = [block if type(block) is bytes else content(block, "a block") for block in blocks]
+        else:
+            stored = [content(blocks, "a block")]
         encode = self._cipher.encrypt if self._cipher else None
-        stored = [block if type(block) is bytes else content(block, "a block") for block in blocks]
         return await self._log.append(stored, encode, durable=durable, after=after)
 
     @from_any_loop
     async def truncate(self, length: int, fork: int | None = None) -> None:
         """Cut off all blocks from `length` on. This makes a new fork: peers follow, and drop those blocks too."""
-        self._check_open()
+        self.check_open()
         if self._at:
             raise UsageError("a snapshot is the past, which cannot be cut")
         new_fork = None if fork is None else number(fork, "a fork")
@@ -202,7 +218,7 @@ class Core(Events):
     @from_any_loop
     async def clear(self, start: int, end: int | None = None) -> None:
         """Forget the blocks from `start` to before `end` here, to make room. A `get` fetches them from peers again."""
-        self._check_open()
+        self.check_open()
         await self._log.clear(*self._span(start, end, self.length))
 
     # Reading
@@ -233,7 +249,7 @@ class Core(Events):
             raise NotAvailable(f"no peer sent block {index} of {self!r} within {timeout} s") from None
 
     def _here(self, index: int) -> bytes | None:
-        self._check_open()
+        self.check_open()
         log = self._log
         if not 0 <= index < MAX_LENGTH or (self._at and index >= self._at[0]):
             raise UsageError(f"block {index} of a core of {self.length} blocks")
@@ -247,7 +263,7 @@ class Core(Events):
     @from_any_loop
     async def has(self, start: int, end: int | None = None) -> bool:
         """Whether the block `start`, or all to before `end`, are here."""
-        self._check_open()
+        self.check_open()
         start, end = self._span(start, end, MAX_LENGTH)
         return end <= self.length and next(self._log.blocks.missing(start, end), None) is None
 
@@ -265,34 +281,57 @@ class Core(Events):
             raise UsageError(f"block {index} of a core of {self.length} blocks")
         while stop is None or index < stop:
             ahead = min(index + READ_AHEAD, self.length if stop is None else stop)
-            for block in await self._read(index, ahead, timeout):
+            for block in await self.read(index, ahead, timeout=timeout):
                 yield block
                 index += 1
             if index == self.length and stop is None:
-                await self._grown(index)
+                await self.wait_for_length(index + 1, timeout=None)
 
     @from_any_loop
-    async def _read(self, start: int, end: int, timeout: float | None) -> list[bytes]:
-        """Some blocks at once, as many of the range as are quick to have, at least one."""
-        self._check_open()
+    async def read(self, start: int, end: int, *, timeout: float | None = GET_TIMEOUT) -> list[bytes]:
+        """Blocks from `start` on and before `end`: those that are quick to have together, at least one; read on after.
+
+        The rest of the range is requested from peers meanwhile. Raises `NotAvailable` after `timeout` seconds.
+        """
+        self.check_open()
         if end <= self._log.blocks.contiguous and not self._at:
             stored = self._log.store.blocks(self._log.id, start, end)
             if stored is not None:
                 return [self._cipher.decrypt(start + i, b) for i, b in enumerate(stored)] if self._cipher else stored
         if end <= start:
             return []
-        with self._replicator.ahead(start, end):
+        async with self.prefetch(start, end):
             return [await self.get(start, timeout=timeout)]
 
+    @asynccontextmanager
+    async def prefetch(self, start: int, end: int) -> AsyncIterator[None]:
+        """Fetch a range of blocks in this block of code, where some of them are read: `async with core.prefetch(…)`."""
+        download = await self.download(start, end)
+        try:
+            yield
+        finally:
+            download.cancel()
+
     @from_any_loop
-    async def _grown(self, length: int) -> None:
-        while self._log.length <= length:
-            await self._log.changed()
+    async def wait_for_length(self, length: int, *, timeout: float | None = GET_TIMEOUT) -> int:
+        """Wait until the core has at least `length` blocks, here or at a peer; the length then.
+
+        Raises `NotAvailable` after `timeout` seconds.
+        """
+        self.check_open()
+        length = number(length, "a length")
+        try:
+            async with asyncio.timeout(timeout):
+                while self._log.length < length:
+                    await self._log.changed()
+        except TimeoutError:
+            raise NotAvailable(f"no peer sent a head of {self!r} with {length} blocks within {timeout} s") from None
+        return self._log.length
 
     @from_any_loop
     async def seek(self, byte_offset: int, *, timeout: float | None = GET_TIMEOUT) -> tuple[int, int]:
         """The block in which a byte lies, and where in the block. Raises `UsageError` past the end."""
-        self._check_open()
+        self.check_open()
         byte_offset = number(byte_offset, "the number of a byte")
         total = self._total()
         if byte_offset < 0 or (total is not None and byte_offset > total):
@@ -348,7 +387,7 @@ class Core(Events):
     @from_any_loop
     async def update(self, *, timeout: float | None = GET_TIMEOUT) -> bool:
         """Ask the peers for a newer head; whether there was one. Returns at once when there are no peers."""
-        self._check_open()
+        self.check_open()
         before = (self._log.fork, self._log.length)
         try:
             async with asyncio.timeout(timeout):
@@ -363,7 +402,7 @@ class Core(Events):
 
         Without `end`, all blocks there are now. The result tells `downloaded` and `total`, and can be cancelled.
         """
-        self._check_open()
+        self.check_open()
         return self._replicator.download(*self._span(start, self.length if end is None else end, MAX_LENGTH))
 
     def _span(self, start: int, end: int | None, most: int) -> tuple[int, int]:
@@ -390,13 +429,13 @@ class Core(Events):
         return self._view(length)
 
     def _view(self, length: int) -> "Core":
-        self._check_open()
+        self.check_open()
         return Core(self._log, self._replicator, self._encryption_key, at=(length, self.fork))
 
     @from_any_loop
     async def proof(self, index: int) -> Evidence:
         """The block `index` with the signed head over it; anybody who knows the key can check it with `verify`."""
-        self._check_open()
+        self.check_open()
         return self._log.evidence(number(index, _NUMBER))
 
     @from_any_loop
@@ -414,7 +453,7 @@ class Core(Events):
     @from_any_loop
     async def audit(self) -> Audit:
         """Check every block and hash that is here, and the signature; takes a while for a large core."""
-        self._check_open()
+        self.check_open()
         return await self._log.audit()
 
     # Life
@@ -431,7 +470,8 @@ class Core(Events):
         bare = log.manifest is None and log.length > 0
         return BlockCipher(log.key, self._encryption_key, bare=bare) if self._encryption_key else None
 
-    def _check_open(self) -> None:
+    def check_open(self) -> None:
+        """Raises `NodeClosed` unless this core is open."""
         if self.closed:
             raise NodeClosed("this core has been closed; open it again with `store.core`")
 

@@ -75,7 +75,7 @@ class Log:
         self.conflict = decode_conflict(row.conflict) if row.conflict else None
         self.listeners: set[Listener] = set()
         # Held by who appends what refers to places in this log, whichever view of it they use.
-        self.writing = asyncio.Lock()
+        self.write_lock = asyncio.Lock()
         self.wanted: dict[int, set[asyncio.Future[None]]] = {}
         self._changes: set[asyncio.Future[None]] = set()
         self._turn = asyncio.Lock()

@@ -2,8 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from linkup_nb.channels import Channels
@@ -64,15 +63,6 @@ class Replicator:
             self._downloads.add(download)
             self._pump_all()
         return download
-
-    @contextmanager
-    def ahead(self, start: int, end: int) -> Iterator[None]:
-        """Fetch a range of blocks while somebody waits for the first of them."""
-        download = self.download(start, end)
-        try:
-            yield
-        finally:
-            download.cancel()
 
     async def updated(self) -> None:
         """Wait until every peer has told its head, and the best of them is ours."""

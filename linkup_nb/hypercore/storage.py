@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from linkup_nb.errors import StoreError, StoreInUse, StoreVersion
 from linkup_nb.hypercore import flat
 from linkup_nb.hypercore.merkle import Node
-from linkup_nb.hypercore.writer import Batch, Head, Writer, explained
+from linkup_nb.hypercore.writer import Batch, Head, Writer, explained, explanation
 
 VERSION = 1  # of the tables below
 MAX_LENGTH = 2**31  # blocks in one log
@@ -169,8 +169,8 @@ class Store:
                     return Node(index, row[1], row[2])
                 if batch.hides("node", place):
                     return None
-        found = self._reader.execute("SELECT size, hash FROM node WHERE place = ?", (place,)).fetchone()
-        return Node(index, *found) if found else None
+        found = self._read("SELECT size, hash FROM node WHERE place = ?", (place,))
+        return Node(index, *found[0]) if found else None
 
     def nodes(self, core: int, start: int, end: int) -> list[Node]:
         """The tree nodes from number `start` to before `end` that are here."""
@@ -194,8 +194,8 @@ class Store:
                     return row[1]
                 if batch.hides("block", place):
                     return None
-        found = self._reader.execute("SELECT value FROM block WHERE place = ?", (place,)).fetchone()
-        return found[0] if found else None
+        found = self._read("SELECT value FROM block WHERE place = ?", (place,))
+        return found[0][0] if found else None
 
     def blocks(self, core: int, start: int, end: int) -> list[bytes] | None:
         """All blocks from `start` to before `end`, `None` if one is missing."""
@@ -221,8 +221,10 @@ class Store:
         return [place - base for place in places]
 
     def _read(self, statement: str, parameters: Sequence[Any]) -> list[Any]:
-        with explained(self.path):
+        try:  # no `with`: this is called for each node and each block
             return self._reader.execute(statement, parameters).fetchall()
+        except sqlite3.Error as error:
+            raise explanation(error, self.path) from error
 
     # Writing
 

@@ -192,12 +192,17 @@ def explained(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        text = str(error)
-        if "full" in text:
-            raise StoreError(f"the disk of the store in {path} is full; nothing of this change was kept") from error
-        if "readonly" in text or "unable to open" in text:
-            raise StoreError(f"the store in {path} cannot be written; check its permissions") from error
-        raise StoreError(f"the store in {path} cannot be used: {text}") from error
+        raise explanation(error, path) from error
+
+
+def explanation(error: sqlite3.Error, path: Path) -> StoreError:
+    """An error of SQLite's as a sentence about the store in `path`."""
+    text = str(error)
+    if "full" in text:
+        return StoreError(f"The disk of the store in {path} is full; nothing of this change was kept.")
+    if "readonly" in text or "unable to open" in text:
+        return StoreError(f"The store in {path} cannot be written; check its permissions.")
+    return StoreError(f"The store in {path} cannot be used: {text}.")
 
 
 _Done = Callable[[Batch, Exception | None], None]

@@ -96,7 +96,7 @@ class DriveBatch:
             yield None
             return
         blobs = await self._drive._contents()
-        async with blobs.core._log.writing:
+        async with blobs.core.write_lock:
             waiting, self._waiting, self._size = self._waiting, {}, 0
             try:
                 async with blobs.putting(list(waiting.values())) as (ids, written):

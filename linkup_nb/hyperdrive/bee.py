@@ -61,11 +61,11 @@ class Bee:
         self._at = version
         self._metadata = metadata
         self._timeout = timeout
-        self._loop = core._loop
+        self._loop = core.loop
         self._blocks = _Cache()
         self._tree: tuple[int, int, Tree] | None = None
         self._writing: tuple[int, int, Tree] | None = None
-        self._turn = core._log.writing
+        self._turn = core.write_lock
 
     def __repr__(self) -> str:
         return f"Bee({self.core.id[:8]}…, version {self.version}{', past' if self._at is not None else ''})"
@@ -239,9 +239,7 @@ class Bee:
     async def _load(self, seq: int) -> Block:
         block = self._blocks.get(seq)
         if block is None:
-            data = self.core._here(seq)
-            if data is None:
-                data = await self.core.get(seq, timeout=self._timeout)
+            data = await self.core.get(seq, timeout=self._timeout)
             block = Block.decode(seq, data)
             self._blocks.add(block, len(data))
         return block
@@ -263,7 +261,7 @@ class Batch:
     async def __aenter__(self) -> "Batch":
         await self._bee._turn.acquire()
         try:
-            self._bee.core._check_open()
+            self._bee.core.check_open()
             self._start = max(self._bee.version, 1)
             self._tree = await self._bee._take_writing()
             self._open = True
@@ -328,7 +326,7 @@ class Batch:
         if bee.version == 0:
             metadata = b"" if bee._metadata is None else field(_METADATA, bee._metadata)
             blocks.insert(0, field(_PROTOCOL, _NAME) + metadata)
-        await bee.core._append(blocks, after=self._after)
+        await bee.core.append(blocks, after=self._after)
         assert self._tree
         self._tree.loaded += len(changes)
         bee._writing = (bee.version, bee.core.fork, self._tree)

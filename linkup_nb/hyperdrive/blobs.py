@@ -111,8 +111,8 @@ class Blobs:
         if blob.mapped:
             check_mapped(await self.size(blob))
         if blob.block_length == 1 and not blob.mapped:
-            block = self.core._here(blob.block_offset)
-            if block is not None and len(block) == blob.byte_length:
+            block = await self.core.get(blob.block_offset, timeout=self._timeout)
+            if len(block) == blob.byte_length:
                 return block
         whole = BytesIO()  # grows where it is, and gives itself away: nothing is there twice
         async for piece in self.stream(blob):
@@ -176,7 +176,7 @@ class Blobs:
         while left > 0 and index < last:
             # More is asked for than is waited for: a peer sends what comes next while this is used.
             ahead = min(last, index + _READ_BLOCKS, index - (-(skip + left) // size))
-            for block in await self.core._read(index, ahead, self._timeout):
+            for block in await self.core.read(index, ahead, timeout=self._timeout):
                 piece = block[skip : skip + left] if skip or len(block) > left else block
                 skip = 0
                 index += 1
@@ -195,9 +195,8 @@ class Blobs:
             # The block comes with what `seek` has to know, unless it is the wrong one: JavaScript may cut anyhow.
             await self.core.get(blob.block_offset + offset // BLOCK_SIZE, timeout=self._timeout)
         try:
-            async with asyncio.timeout(self._timeout):
-                await self.core._grown(blob.block_offset + blob.block_length - 1)
-        except TimeoutError:
+            await self.core.wait_for_length(blob.block_offset + blob.block_length, timeout=self._timeout)
+        except NotAvailable:
             raise NotAvailable(f"no peer sent a head of {self.core!r} that has a whole file") from None
         try:
             index, skip = await self.core.seek(blob.byte_offset + offset, timeout=self._timeout)
@@ -239,7 +238,7 @@ class _Appending:
         if not self._blocks:
             return self._last
         before = self._last
-        self._last = asyncio.create_task(self._core._append(self._blocks, durable=False))
+        self._last = asyncio.create_task(self._core.append(self._blocks, durable=False))
         self._blocks, self._size = [], 0
         await asyncio.sleep(0)  # lets it begin
         if before:

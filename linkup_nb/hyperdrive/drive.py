@@ -81,7 +81,7 @@ class Drive:
         self._blobs = blobs
         self._source = source
         self._at = version
-        self._loop = core._loop
+        self._loop = core.loop
 
     @classmethod
     async def open(
@@ -282,7 +282,7 @@ class Drive:
     @from_any_loop
     async def _put_stream(self, key: bytes, entry: Entry, pieces: AsyncIterable[bytes]) -> None:
         blobs = await self._contents()
-        async with blobs.core._log.writing:
+        async with blobs.core.write_lock:
             blob = await blobs.put_stream(pieces)
             await self._bee.put(key, replace(entry, blob=blob).encode())
 
@@ -368,7 +368,7 @@ class Drive:
         folder_of(folder)
         before = self.version
         while True:
-            await self._core._grown(before)
+            await self._core.wait_for_length(before + 1, timeout=None)
             after = self.version
             if [change async for change in self.checkout(after).diff(before, folder=folder)]:
                 yield self.checkout(before), self.checkout(after)
@@ -378,7 +378,7 @@ class Drive:
     async def download(self, folder: str = "/") -> Downloads:
         """Begin to fetch the contents of all files in a folder; `await` the result's `done()`."""
         # A whole drive needs every block of the bee: fetching them in a row is quicker than along the tree.
-        with self._core._replicator.ahead(0, self.version if folder_of(folder) == "/" else 0):
+        async with self._core.prefetch(0, self.version if folder_of(folder) == "/" else 0):
             entries = [entry async for entry in self.list(folder)]
         blobs = [entry.blob for entry in entries if entry.blob and entry.blob.block_length]
         if not blobs:
@@ -443,22 +443,19 @@ class Drive:
         return self._blobs.result()
 
     async def _open_blobs(self) -> Core:
-        log = self._core._log
-        if self._core.length:
+        core = self._core
+        if core.length:
             feed = await self._bee.content_feed()
             if feed:
                 return await self._source.store.core(key=feed[:32], encryption_key=self._source.encryption_key)
-        if log.manifest is None:
-            try:
-                async with asyncio.timeout(self._source.timeout):
-                    while log.manifest is None:
-                        await log.changed()
-            except TimeoutError:
-                raise NotAvailable(f"no peer sent the beginning of {self!r}") from None
-        manifest = log.manifest.for_blobs(log.key)
-        if log.key_pair:
+        if core.manifest is None:
+            await core.wait_for_length(1, timeout=self._source.timeout)
+        if core.manifest is None:
+            raise NotAvailable(f"no peer sent the beginning of {self!r}")
+        manifest = core.manifest.for_blobs(core.key)
+        if core.key_pair:
             return await self._source.store.core(
-                key_pair=log.key_pair, manifest=manifest, encryption_key=self._source.encryption_key
+                key_pair=core.key_pair, manifest=manifest, encryption_key=self._source.encryption_key
             )
         return await self._source.store.core(key=manifest.key, encryption_key=self._source.encryption_key)
 

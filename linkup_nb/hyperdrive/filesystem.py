@@ -204,12 +204,12 @@ class DriveFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec has no t
         """The drive in which a path is. Raises `UsageError` if it cannot be reached from here."""
         address = Address.parse(self._strip_protocol(path))
         store = self._store or place.store_of(address.key)
-        if store._loop is _blocked.get() and asyncio.get_running_loop() is not store._loop:
+        if store.loop is _blocked.get() and asyncio.get_running_loop() is not store.loop:
             raise UsageError(
                 f"{store!r} lives on the event loop that would wait for it: call this in a thread, as in"
                 " `await asyncio.to_thread(pd.read_csv, ...)`, or use the store of lu.start()"
             )
-        if not store._loop.is_running():
+        if not store.loop.is_running():
             raise UsageError(f"the event loop of {store!r} does not run, so nothing can be read from it")
         return await place.open_drive(store, address, self._encryption_key, self._timeout), address
 

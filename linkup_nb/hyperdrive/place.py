@@ -101,7 +101,7 @@ async def _renew(here: _Open, drive: Drive, timeout: float | None) -> None:
     if not drive.version:
         try:
             async with asyncio.timeout(timeout):
-                await drive._core._grown(0)
+                await drive._core.wait_for_length(1, timeout=None)
         except TimeoutError:
             raise NotAvailable(f"no peer sent anything of it within {timeout} s") from None
     elif here.silent.get(drive, now) <= now:

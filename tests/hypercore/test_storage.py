@@ -4,11 +4,12 @@ import os
 import sqlite3
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from linkup_nb.errors import StoreError, StoreInUse, StoreVersion
+from linkup_nb.errors import MachineError, StoreError, StoreInUse, StoreVersion
 from linkup_nb.hypercore import storage, writer
 from linkup_nb.hypercore.merkle import Node
 from linkup_nb.hypercore.storage import PENDING_HIGH_WATER, VERSION, Store
@@ -201,4 +202,21 @@ async def test_a_store_holds_so_many_logs_and_no_more(folder: Path, monkeypatch:
     with pytest.raises(StoreError, match="at most 2 logs"):
         await store.add_core(b"3", b"3")
     assert len(store.cores()) == 2
+    await store.close()
+
+
+async def test_a_damaged_database_is_the_machines_fault_whatever_is_read(folder: Path) -> None:
+    store = Store.open(folder)
+    core = (await store.add_core(b"d", b"k")).id
+    store.put_blocks(core, 0, [bytes(4000)] * 8)
+    store.put_nodes(core, [Node(0, 4000, bytes(32))])
+    await store.close()
+    file = folder / "logs.sqlite3"
+    whole = file.read_bytes()
+    store = Store.open(folder)
+    file.write_bytes(whole[:8192] + b"\xff" * (len(whole) - 8192))
+
+    for read in (partial(store.node, core, 0), partial(store.block, core, 0), partial(store.nodes, core, 0, 8)):
+        with pytest.raises(MachineError, match=r"The store in .* cannot be used: .*malformed"):
+            read()
     await store.close()
