@@ -7,7 +7,7 @@ from typing import Protocol
 
 from linkup_nb.errors import ConnectionClosed, PeerError, PeerTimeout
 from linkup_nb.loops import Tasks
-from linkup_nb.wire.protomux import Channel, Closed, Drained, Offered, Opened, Protomux, Received, State
+from linkup_nb.wire.protomux import Channel, ChannelState, Closed, Drained, Offered, Opened, Protomux, Received
 
 MAX_UNSENT = 64 * 1024 * 1024  # bytes for one channel that the peer does not take
 MAX_UNSENT_FRAMES = 2**18  # on one connection, likewise
@@ -108,7 +108,7 @@ class Channels:
 
     def send(self, channel: Channel, type: int, payload: bytes) -> bool:
         """Queue a message; `False` asks to wait until the channel has drained. Once it is closed, nothing is sent."""
-        if channel.state is State.CLOSED:  # its handler hears of that after what came before
+        if channel.state is ChannelState.CLOSED:  # its handler hears of that after what came before
             return True
         self._wake.set()
         ready = channel.send(type, payload)

@@ -15,9 +15,9 @@ from linkup_nb.connection.udx_transport import UdxTransport
 from linkup_nb.errors import ConnectionClosed, DecodeError, HandshakeError, LinkupError, PeerError, PeerTimeout
 from linkup_nb.loops import Events, from_any_loop
 from linkup_nb.wire.keys import KeyPair
-from linkup_nb.wire.noise import Handshake
+from linkup_nb.wire.noise import NoiseHandshake
 from linkup_nb.wire.seal import HEADER_SIZE
-from linkup_nb.wire.secret_stream import SecretStream, State
+from linkup_nb.wire.secret_stream import SecretStream, StreamState
 
 HANDSHAKE_TIMEOUT = 10.0  # seconds from the first byte to an open connection
 KEEP_ALIVE = 5.0  # seconds; a period in which nothing was sent ends with an empty message
@@ -43,7 +43,7 @@ class Connection(Events):
     def __init__(
         self,
         transport: asyncio.Transport,
-        handshake: Handshake,
+        handshake: NoiseHandshake,
         *,
         remote_public_key: bytes | None = None,
     ) -> None:
@@ -297,7 +297,7 @@ class Connection(Events):
             self.handshake_hash = stream.handshake_hash
             self._rtt = self._loop.time() - self._asked_at if self._asked_at else None
             self._established.set()
-        if stream.state is State.OPEN:
+        if stream.state is StreamState.OPEN:
             self._timer.cancel()
             self._timer = self._loop.call_later(KEEP_ALIVE, self._tick)
             self.opened_at = time.time()
@@ -420,7 +420,7 @@ async def connect(
     """
     own = key_pair or KeyPair.from_seed(os.urandom(32))
     loop = asyncio.get_running_loop()
-    handshake = Handshake(True, own, KeyPair.from_seed(os.urandom(32)))
+    handshake = NoiseHandshake(True, own, KeyPair.from_seed(os.urandom(32)))
     protocol = Protocol(lambda transport: Connection(transport, handshake, remote_public_key=remote_public_key))
     try:
         async with asyncio.timeout(timeout):
@@ -440,7 +440,7 @@ async def connect(
         raise
 
 
-def adopt(transport: UdxTransport, handshake: Handshake) -> Connection:
+def adopt(transport: UdxTransport, handshake: NoiseHandshake) -> Connection:
     """The connection over a stream to a peer with whom a handshake is over; it is established, `confirm` is next."""
     protocol = Protocol(lambda transport: Connection(transport, handshake))
     transport.start(protocol)

@@ -8,7 +8,7 @@ from linkup_nb.connection.connection import Connection, Protocol
 from linkup_nb.errors import LinkupError
 from linkup_nb.loops import Events, from_any_loop
 from linkup_nb.wire.keys import KeyPair
-from linkup_nb.wire.noise import Handshake
+from linkup_nb.wire.noise import NoiseHandshake
 
 MAX_HALF_OPEN = 64  # handshakes at a time on one server
 
@@ -45,7 +45,7 @@ class Server(Events):
         if len(self._half_open) >= MAX_HALF_OPEN or self._closing:
             transport.abort()
             return None
-        connection = Connection(transport, Handshake(False, self._key_pair, KeyPair.from_seed(os.urandom(32))))
+        connection = Connection(transport, NoiseHandshake(False, self._key_pair, KeyPair.from_seed(os.urandom(32))))
         self._half_open[connection] = self._loop.create_task(self._admit(connection))
         return connection
 

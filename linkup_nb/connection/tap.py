@@ -14,8 +14,7 @@ from linkup_nb.channels import protocols_on
 from linkup_nb.connection.frames import Interpreter, Part
 from linkup_nb.errors import NodeClosed, UsageError
 from linkup_nb.loops import from_any_loop
-from linkup_nb.wire.secret_stream import Frame as Kind
-from linkup_nb.wire.secret_stream import SecretStream
+from linkup_nb.wire.secret_stream import FrameKind, SecretStream
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,7 +39,7 @@ class Frame:
     number: int
     time: float
     direction: Direction
-    kind: Kind
+    kind: FrameKind
     size: int
     parts: tuple[Part, ...] = ()
     omitted: int = 0
@@ -158,7 +157,7 @@ class Tap:
         self._stream.watchers = tuple(watch for watch in self._stream.watchers if watch is not self._watch)
         self._wake()
 
-    def _saw(self, received: bool, kind: Kind, size: int, message: bytes) -> None:
+    def _saw(self, received: bool, kind: FrameKind, size: int, message: bytes) -> None:
         direction = Direction.RECEIVED if received else Direction.SENT
         parts, omitted = self._interpreters[direction].read(message) if message else ((), 0)
         self._frames.append(Frame(self._count, time.time(), direction, kind, size, parts, omitted))

@@ -11,7 +11,7 @@ from linkup_nb.hypercore.evidence import Evidence
 from linkup_nb.hypercore.proof import Proof, Wanted
 from linkup_nb.hypercore.storage import MAX_LENGTH
 from linkup_nb.wire.keys import blake2b_256, namespace
-from linkup_nb.wire.protomux import State
+from linkup_nb.wire.protomux import ChannelState
 
 if TYPE_CHECKING:
     from linkup_nb.hypercore.replicator import Replicator
@@ -86,7 +86,7 @@ class Peer:
     @property
     def answering(self) -> bool:
         """Whether it has not refused the channel, nor said what it has yet."""
-        return self._channel.state is not State.CLOSED and self.heard is None
+        return self._channel.state is not ChannelState.CLOSED and self.heard is None
 
     def close(self) -> None:
         """Leave the channel."""

@@ -10,8 +10,8 @@ from linkup_nb.errors import DecodeError, NotAvailable, UsageError
 from linkup_nb.hyperdht.io import RETRIES, Answer
 from linkup_nb.hyperdht.query import Query
 from linkup_nb.wire.dht.records import (
-    Announcement,
-    Command,
+    DhtAnnouncement,
+    DhtCommand,
     MutableValue,
     PeerRecord,
     check_value,
@@ -20,7 +20,7 @@ from linkup_nb.wire.dht.records import (
 )
 from linkup_nb.wire.dht.rpc import Address, Failure
 from linkup_nb.wire.dht.scope import may_follow
-from linkup_nb.wire.dht.store import Store
+from linkup_nb.wire.dht.store import DhtStore
 from linkup_nb.wire.keys import KeyPair, blake2b_256
 
 MAX_FOUND = 256  # peers taken from one look-up
@@ -30,7 +30,7 @@ MAX_RELAYS = 3  # nodes that pass messages on to a peer
 class DhtClient(ABC):
     """The questions; whoever can ask one node, and query for the nearest, answers them."""
 
-    store: Store
+    store: DhtStore
 
     @property
     @abstractmethod
@@ -63,7 +63,7 @@ class DhtClient(ABC):
         found = set(self.store.records(topic, monotonic())) if self.id else set()
         for record in list(found):
             yield record
-        query = self.query(Command.LOOKUP, topic)
+        query = self.query(DhtCommand.LOOKUP, topic)
         async for answer in query:
             for record in _records(answer):
                 relays = tuple(relay for relay in record.relays if may_follow(relay, answer.sender))
@@ -77,7 +77,7 @@ class DhtClient(ABC):
 
     async def find_peer(self, public_key: bytes) -> AsyncIterator[tuple[Answer, PeerRecord]]:
         """The nodes that pass messages on to a peer (the senders of the answers), and what it says of itself."""
-        async for answer in self.query(Command.FIND_PEER, blake2b_256(public_key)):
+        async for answer in self.query(DhtCommand.FIND_PEER, blake2b_256(public_key)):
             record = _record(answer)
             if record is not None and record.public_key == public_key:
                 yield answer, record
@@ -90,8 +90,8 @@ class DhtClient(ABC):
         record = PeerRecord(key_pair.public_key, tuple(relays))
         if self.id:
             self.store.announce(topic, record, ("127.0.0.1", 0), monotonic())
-        closest = await self.query(Command.LOOKUP, topic).finished()
-        return await self._commit(Command.ANNOUNCE, topic, key_pair, closest, record.relays)
+        closest = await self.query(DhtCommand.LOOKUP, topic).finished()
+        return await self._commit(DhtCommand.ANNOUNCE, topic, key_pair, closest, record.relays)
 
     async def announce_self(self, key_pair: KeyPair) -> tuple[Answer, ...]:
         """Have the nodes nearest to our own key pass messages on to us.
@@ -100,8 +100,8 @@ class DhtClient(ABC):
         seconds, which keeps the way to us open.
         """
         target = blake2b_256(key_pair.public_key)
-        closest = await self.query(Command.FIND_PEER, target).finished()
-        return await self._commit(Command.ANNOUNCE, target, key_pair, closest[:MAX_RELAYS], ())
+        closest = await self.query(DhtCommand.FIND_PEER, target).finished()
+        return await self._commit(DhtCommand.ANNOUNCE, target, key_pair, closest[:MAX_RELAYS], ())
 
     async def unannounce(self, topic: bytes, key_pair: KeyPair, nodes: Iterable[Address] | None = None) -> None:
         """Take back what was announced, at the nodes that keep it, or just at `nodes`.
@@ -112,13 +112,13 @@ class DhtClient(ABC):
         if nodes is None:
             holders = [
                 answer
-                async for answer in self.query(Command.LOOKUP, topic)
+                async for answer in self.query(DhtCommand.LOOKUP, topic)
                 if any(record.public_key == key_pair.public_key for record in _records(answer))
             ]
         else:
-            asked = [self.ask(node, Command.FIND_PEER, target=topic) for node in nodes]
+            asked = [self.ask(node, DhtCommand.FIND_PEER, target=topic) for node in nodes]
             holders = [answer for answer in await asyncio.gather(*asked) if answer is not None]
-        await self._commit(Command.UNANNOUNCE, topic, key_pair, holders, ())
+        await self._commit(DhtCommand.UNANNOUNCE, topic, key_pair, holders, ())
 
     async def mutable_put(self, key_pair: KeyPair, value: bytes, seq: int) -> int:
         """Store up to 1,000 bytes under our key, in place of a value with a smaller `seq`; returns how many keep it.
@@ -126,8 +126,8 @@ class DhtClient(ABC):
         Raises `UsageError` for a `seq` that is used up, `NotAvailable` when no node keeps it.
         """
         put = MutableValue.sign(key_pair, seq, value)
-        query = self.query(Command.MUTABLE_GET, put.target, encode_least_seq(0))
-        errors = await self._put(Command.MUTABLE_PUT, put.target, put.encode_put(), await query.finished())
+        query = self.query(DhtCommand.MUTABLE_GET, put.target, encode_least_seq(0))
+        errors = await self._put(DhtCommand.MUTABLE_PUT, put.target, put.encode_put(), await query.finished())
         kept = errors.count(Failure.NONE)
         if not kept and (Failure.SEQ_TOO_LOW in errors or Failure.SEQ_REUSED in errors):
             raise UsageError(
@@ -138,7 +138,7 @@ class DhtClient(ABC):
     async def mutable_get(self, public_key: bytes, min_seq: int = 0) -> MutableValue | None:
         """The newest value under a key, if there is one with at least this `seq`."""
         newest = None
-        async for answer in self.query(Command.MUTABLE_GET, blake2b_256(public_key), encode_least_seq(min_seq)):
+        async for answer in self.query(DhtCommand.MUTABLE_GET, blake2b_256(public_key), encode_least_seq(min_seq)):
             value = _mutable(answer, public_key)
             if value and value.seq >= min_seq and (newest is None or value.seq > newest.seq) and value.valid:
                 newest = value
@@ -148,13 +148,13 @@ class DhtClient(ABC):
         """Store 1 to 1,000 bytes under their hash, which is returned; raises `NotAvailable` when no node keeps them."""
         check_value(value)
         target = blake2b_256(value)
-        closest = await self.query(Command.IMMUTABLE_GET, target).finished()
-        _check_kept((await self._put(Command.IMMUTABLE_PUT, target, value, closest)).count(Failure.NONE))
+        closest = await self.query(DhtCommand.IMMUTABLE_GET, target).finished()
+        _check_kept((await self._put(DhtCommand.IMMUTABLE_PUT, target, value, closest)).count(Failure.NONE))
         return target
 
     async def immutable_get(self, target: bytes) -> bytes | None:
         """The value with this hash, if a node has it."""
-        query = self.query(Command.IMMUTABLE_GET, target)
+        query = self.query(DhtCommand.IMMUTABLE_GET, target)
         async for answer in query:
             value = answer.reply.value
             if value is not None and blake2b_256(value) == target:
@@ -163,18 +163,18 @@ class DhtClient(ABC):
         return None
 
     async def _commit(
-        self, command: Command, topic: bytes, key_pair: KeyPair, nodes: Iterable[Answer], relays: tuple[Address, ...]
+        self, command: DhtCommand, topic: bytes, key_pair: KeyPair, nodes: Iterable[Answer], relays: tuple[Address, ...]
     ) -> tuple[Answer, ...]:
         done = []
         for node in nodes:
             token, id_ = node.reply.token, node.reply.id
             if token is not None and id_ is not None:
-                signed = Announcement.sign(command, key_pair, topic, id_, token, relays)
+                signed = DhtAnnouncement.sign(command, key_pair, topic, id_, token, relays)
                 done.append(self.ask(node.sender, command, target=topic, value=bytes(signed), token=token))
         answers = await asyncio.gather(*done)
         return tuple(answer for answer in answers if answer is not None and answer.reply.error == Failure.NONE)
 
-    async def _put(self, command: Command, target: bytes, value: bytes, nodes: Iterable[Answer]) -> list[int]:
+    async def _put(self, command: DhtCommand, target: bytes, value: bytes, nodes: Iterable[Answer]) -> list[int]:
         """The error in the reply of each node that has replied."""
         asked = [self.ask(node.sender, command, target=target, value=value, token=node.reply.token) for node in nodes]
         answers = await asyncio.gather(*asked)

@@ -21,21 +21,21 @@ from linkup_nb.hyperdht.relayed import Agreement, Offer, Relays, agree
 from linkup_nb.loops import end
 from linkup_nb.wire.dht import connect as dht_connect
 from linkup_nb.wire.dht.connect import (
+    ErrorCode,
     Firewall,
     HandshakePayload,
-    Holepunch,
     HolepunchPayload,
     Mode,
-    Refusal,
+    PeerHolepunch,
     Relay,
     handshake_prologue,
     holepunch_secret,
 )
-from linkup_nb.wire.dht.records import Command
+from linkup_nb.wire.dht.records import DhtCommand
 from linkup_nb.wire.dht.rpc import Internal
 from linkup_nb.wire.dht.scope import Scope, may_follow, scope
 from linkup_nb.wire.keys import KeyPair, blake2b_256
-from linkup_nb.wire.noise import IK, Handshake
+from linkup_nb.wire.noise import IK, NoiseHandshake
 from linkup_nb.wire.udx.events import Address
 
 MAX_DIALS = 64  # at a time; further ones wait
@@ -58,7 +58,7 @@ class Call:
     `passive` if we have told it that everyone reaches us, so that it is to send first.
     """
 
-    handshake: Handshake
+    handshake: NoiseHandshake
     payload: HandshakePayload
     relay: Address
     server_address: Address
@@ -137,7 +137,7 @@ class DhtDialer:
     async def _call(self, public_key: bytes, relays: Sequence[Address], stream_id: int) -> Call:
         """Shake hands through the first node that passes our message on."""
         ephemeral = KeyPair.from_seed(os.urandom(32))
-        handshake = Handshake(
+        handshake = NoiseHandshake(
             True,
             self._key_pair,
             ephemeral,
@@ -224,7 +224,7 @@ class _Attempts:
         node: DhtNode,
         public_key: bytes,
         noise: bytes,
-        handshake: Handshake,
+        handshake: NoiseHandshake,
         answered: asyncio.Future[Call],
         passive: bool,
         offer: Offer | None,
@@ -281,12 +281,12 @@ class _Attempts:
                 self._answered.set_result(call)
 
     async def _ask(self, relay: Address) -> Call:
-        value = bytes(dht_connect.Handshake(Mode.FROM_CLIENT, self._noise))
+        value = bytes(dht_connect.PeerHandshake(Mode.FROM_CLIENT, self._noise))
         target = blake2b_256(self._public_key)
-        answer = await self._node.request(relay, Command.PEER_HANDSHAKE, target=target, value=value)
+        answer = await self._node.request(relay, DhtCommand.PEER_HANDSHAKE, target=target, value=value)
         if answer.reply.value is None:
             raise NotReachable("the nodes that should know this peer do not know where it is")
-        reply = dht_connect.Handshake.decode(answer.reply.value)
+        reply = dht_connect.PeerHandshake.decode(answer.reply.value)
         if reply.mode != Mode.REPLY:
             raise ProtocolError("a node answered a handshake with something else")
         handshake = copy(self._handshake)  # a node may have made the answer up; then others still have their chance
@@ -306,11 +306,11 @@ def settle(future: asyncio.Future[T], result: T) -> None:
 
 
 def _check(payload: HandshakePayload) -> None:
-    if payload.version != dht_connect.VERSION or payload.error == Refusal.VERSION_MISMATCH:
+    if payload.version != dht_connect.VERSION or payload.error == ErrorCode.VERSION_MISMATCH:
         raise HandshakeError("the peer speaks another version of the handshake")
-    if payload.error == Refusal.TRY_LATER:
+    if payload.error == ErrorCode.TRY_LATER:
         raise NotReachable("the peer is busy; try again later")
-    if payload.error != Refusal.NONE or payload.udx_id is None:
+    if payload.error != ErrorCode.NONE or payload.udx_id is None:
         raise NotReachable("the peer does not want to connect")
 
 
@@ -389,17 +389,17 @@ class _HolePunch:
         """Send a payload through a node that knows the peer, and take the one that comes back."""
         call, target = self._call, blake2b_256(self._call.handshake.remote_public_key or b"")
         assert call.payload.holepunch_id is not None
-        message = Holepunch(Mode.FROM_CLIENT, call.payload.holepunch_id, sealed, relay.peer_address)
+        message = PeerHolepunch(Mode.FROM_CLIENT, call.payload.holepunch_id, sealed, relay.peer_address)
         answer = await self._node.request(
-            relay.relay_address, Command.PEER_HOLEPUNCH, target=target, value=bytes(message)
+            relay.relay_address, DhtCommand.PEER_HOLEPUNCH, target=target, value=bytes(message)
         )
-        reply = Holepunch.decode(answer.reply.value or b"")
+        reply = PeerHolepunch.decode(answer.reply.value or b"")
         if reply.mode != Mode.REPLY:
             raise ProtocolError("a node answered a message of the hole punching with something else")
         payload = self._puncher.open(reply.payload)
-        if payload.error == Refusal.TRY_LATER:
+        if payload.error == ErrorCode.TRY_LATER:
             raise NotReachable("the peer is busy with another hole; try again later")
-        if payload.error != Refusal.NONE:
+        if payload.error != ErrorCode.NONE:
             raise NotReachable("the peer gave up: no hole can be punched from its side")
         echoed = token is not None and payload.remote_token == token
         named_by = self._call.server_address

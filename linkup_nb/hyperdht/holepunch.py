@@ -16,7 +16,7 @@ from linkup_nb.connection.udx_socket import UdxSocket
 from linkup_nb.hyperdht.node import DhtNode
 from linkup_nb.hyperdht.peer_stream import PeerStream, Way
 from linkup_nb.loops import Tasks
-from linkup_nb.wire.dht.connect import NONCE_SIZE, Firewall, HolepunchPayload, Refusal
+from linkup_nb.wire.dht.connect import NONCE_SIZE, ErrorCode, Firewall, HolepunchPayload
 from linkup_nb.wire.dht.nat import NatSample
 from linkup_nb.wire.dht.scope import may_follow
 from linkup_nb.wire.keys import blake2b_256
@@ -160,7 +160,7 @@ class Puncher:
             )
         )
 
-    def refuse(self, round: int, error: int = Refusal.ABORTED) -> bytes:
+    def refuse(self, round: int, error: int = ErrorCode.ABORTED) -> bytes:
         """That we give up, sealed."""
         return self._seal(HolepunchPayload(Firewall.UNKNOWN, round, error))
 

@@ -10,7 +10,7 @@ from time import monotonic
 from linkup_nb.connection.addresses import offline
 from linkup_nb.connection.udx_socket import UdxSocket
 from linkup_nb.errors import DecodeError
-from linkup_nb.wire.dht.rpc import Address, Internal, Reply, Request, decode, node_id
+from linkup_nb.wire.dht.rpc import Address, DhtReply, DhtRequest, Internal, decode, node_id
 from linkup_nb.wire.dht.scope import Scope, scope
 from linkup_nb.wire.rate_limit import Rate, RateLimit
 from linkup_nb.wire.udx.events import Event
@@ -39,7 +39,7 @@ _PORTS = range(1, 65536)
 class Answer:
     """A reply, who sent it, and how many seconds after the request it came; an id in it is the sender's."""
 
-    reply: Reply
+    reply: DhtReply
     sender: Address
     rtt: float
 
@@ -71,7 +71,7 @@ class DhtIo:
     def __init__(self) -> None:
         self.id: bytes | None = None
         self.counters: Counter[str] = Counter()
-        self.on_request: Callable[[Request, Address, int], object]
+        self.on_request: Callable[[DhtRequest, Address, int], object]
         self.on_answer: Callable[[Answer], object] = lambda answer: None
         self.on_silence: Callable[[Address], object] = lambda address: None
         self.on_probe: Callable[[Address], object] = lambda address: None
@@ -131,16 +131,16 @@ class DhtIo:
         tid = randbits(16)
         while tid in self._asked:
             tid = randbits(16)
-        request = Request(tid, to, command, internal, self.id, token, target, value)
+        request = DhtRequest(tid, to, command, internal, self.id, token, target, value)
         asked = self._asked[tid] = _Asked(tid, to, bytes(request), retries, done)
         self._send_in_turn(asked)
 
-    def send(self, packet: Request | Reply, to: Address) -> None:
+    def send(self, packet: DhtRequest | DhtReply, to: Address) -> None:
         """Send a datagram as it is; if it is a request, what comes back with its number is not taken for a reply."""
         if self._may_send(to):
             self.socket.send_datagram(bytes(packet), to)
 
-    def answer(self, reply: Reply, to: Address, room: int) -> None:
+    def answer(self, reply: DhtReply, to: Address, room: int) -> None:
         """Reply; with more than `room` bytes only once it is shown that `to` has really asked."""
         data = bytes(reply)
         if len(data) <= room or self._is_proven(to):
@@ -203,12 +203,12 @@ class DhtIo:
         if packet.id is not None and packet.id != node_id(sender):
             self.counters["ids ignored: forged"] += 1
             packet = replace(packet, id=None)
-        if isinstance(packet, Request):
+        if isinstance(packet, DhtRequest):
             self.on_request(packet, sender, AMPLIFICATION * len(data))
         else:
             self._on_reply(packet, sender, now)
 
-    def _on_reply(self, reply: Reply, sender: Address, now: float) -> None:
+    def _on_reply(self, reply: DhtReply, sender: Address, now: float) -> None:
         asked = self._asked.get(reply.tid)
         if asked is None or not asked.sent or asked.to != sender:
             self.counters["replies dropped: not asked for"] += 1

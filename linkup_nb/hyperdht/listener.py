@@ -22,20 +22,20 @@ from linkup_nb.hyperdht.self_announcement import SelfAnnouncement
 from linkup_nb.loops import Tasks
 from linkup_nb.wire.dht import connect as dht_connect
 from linkup_nb.wire.dht.connect import (
+    ErrorCode,
     Firewall,
     HandshakePayload,
-    Holepunch,
     Mode,
-    Refusal,
+    PeerHolepunch,
     handshake_prologue,
     holepunch_secret,
 )
-from linkup_nb.wire.dht.records import Command
-from linkup_nb.wire.dht.rpc import Reply, Request
+from linkup_nb.wire.dht.records import DhtCommand
+from linkup_nb.wire.dht.rpc import DhtReply, DhtRequest
 from linkup_nb.wire.dht.scope import may_follow
 from linkup_nb.wire.dht.store import Shelf
 from linkup_nb.wire.keys import KeyPair
-from linkup_nb.wire.noise import IK, Handshake
+from linkup_nb.wire.noise import IK, NoiseHandshake
 from linkup_nb.wire.udx.events import Address
 
 MAX_SESSIONS = 256  # handshakes answered or refused that are remembered; who sends most of them loses its oldest first
@@ -51,7 +51,7 @@ class Session:
     id: int
     client: Address
     reply: bytes | None = None
-    handshake: Handshake | None = None
+    handshake: NoiseHandshake | None = None
     remote_id: int = 0
     stream: PeerStream | None = None
     puncher: Puncher | None = None
@@ -97,22 +97,22 @@ class DhtListener:
 
     async def open(self) -> None:
         """Take calls, and announce us."""
-        self._node.handlers[False, Command.PEER_HANDSHAKE] = self._on_handshake
-        self._node.handlers[False, Command.PEER_HOLEPUNCH] = self._on_holepunch
+        self._node.handlers[False, DhtCommand.PEER_HANDSHAKE] = self._on_handshake
+        self._node.handlers[False, DhtCommand.PEER_HOLEPUNCH] = self._on_holepunch
         self._tasks.start(self._sweep(), "the end of unfinished calls")
         await self.announcement.open()
 
     async def close(self) -> None:
         """Take no more calls, give up unfinished ones, and take the announcement back."""
-        for command in (Command.PEER_HANDSHAKE, Command.PEER_HOLEPUNCH):
+        for command in (DhtCommand.PEER_HANDSHAKE, DhtCommand.PEER_HOLEPUNCH):
             self._node.handlers.pop((False, command), None)
         for noise in list(self._sessions):
             self._shelf.remove(noise)
         await self._tasks.cancel()
         await self.announcement.close()
 
-    def _on_handshake(self, request: Request, sender: Address) -> None:
-        message = dht_connect.Handshake.decode(request.value or b"")
+    def _on_handshake(self, request: DhtRequest, sender: Address) -> None:
+        message = dht_connect.PeerHandshake.decode(request.value or b"")
         direct = message.mode == Mode.FROM_CLIENT
         if not direct and message.peer_address is None:
             self.counters["calls dropped: passed on without the caller's address"] += 1
@@ -129,21 +129,21 @@ class DhtListener:
         if session.reply is None:
             return
         if direct:
-            value = bytes(dht_connect.Handshake(Mode.REPLY, session.reply))
-            self._node.send(Reply(request.tid, sender, value=value), sender)
+            value = bytes(dht_connect.PeerHandshake(Mode.REPLY, session.reply))
+            self._node.send(DhtReply(request.tid, sender, value=value), sender)
             return
         to = message.relay_address if message.mode == Mode.FROM_SECOND_RELAY else sender
         if to is not None:
-            value = bytes(dht_connect.Handshake(Mode.FROM_SERVER, session.reply, message.peer_address))
+            value = bytes(dht_connect.PeerHandshake(Mode.FROM_SERVER, session.reply, message.peer_address))
             self._pass_back(request, value, to)
 
-    def _pass_back(self, request: Request, value: bytes, to: Address) -> None:
-        self._node.send(Request(request.tid, to, request.command, target=request.target, value=value), to)
+    def _pass_back(self, request: DhtRequest, value: bytes, to: Address) -> None:
+        self._node.send(DhtRequest(request.tid, to, request.command, target=request.target, value=value), to)
 
     def _begin(self, noise: bytes, client: Address, direct: bool) -> Session:
         session = Session(randbits(32), client)
         ephemeral = KeyPair.from_seed(os.urandom(32))
-        handshake = Handshake(False, self._key_pair, ephemeral, pattern=IK, prologue=handshake_prologue())
+        handshake = NoiseHandshake(False, self._key_pair, ephemeral, pattern=IK, prologue=handshake_prologue())
         try:
             remote = HandshakePayload.decode(handshake.receive(noise))
         except PeerError:
@@ -160,12 +160,12 @@ class DhtListener:
             session.relaying = self._tasks.start(self._relay(session, session.relay_through), "a call through a relay")
         return session
 
-    def _answer(self, session: Session, handshake: Handshake, remote: HandshakePayload) -> None:
-        error = Refusal.NONE
+    def _answer(self, session: Session, handshake: NoiseHandshake, remote: HandshakePayload) -> None:
+        error = ErrorCode.NONE
         if remote.version != dht_connect.VERSION:
-            error = Refusal.VERSION_MISMATCH
+            error = ErrorCode.VERSION_MISMATCH
         elif remote.udx_id is None:
-            error = Refusal.ABORTED
+            error = ErrorCode.ABORTED
         else:
             session.handshake, session.remote_id = handshake, remote.udx_id
             session.stream = PeerStream(self._node, partial(self._connect, session))
@@ -189,8 +189,8 @@ class DhtListener:
             session.puncher = Puncher(self._node, session.stream, secret, self._punchers.turn, session.client)
             self._punchers.add(session.puncher)
 
-    def _on_holepunch(self, request: Request, sender: Address) -> None:
-        message = Holepunch.decode(request.value or b"")
+    def _on_holepunch(self, request: DhtRequest, sender: Address) -> None:
+        message = PeerHolepunch.decode(request.value or b"")
         session = self._by_id.get(message.id)
         peer = message.peer_address
         if session is None or session.puncher is None or peer is None or not may_follow(peer, sender):
@@ -201,13 +201,13 @@ class DhtListener:
         except PeerError:
             self.counters["hole punching dropped: forged or damaged"] += 1
             return
-        value = bytes(Holepunch(Mode.FROM_SERVER, 0, reply, peer))
+        value = bytes(PeerHolepunch(Mode.FROM_SERVER, 0, reply, peer))
         self._pass_back(request, value, sender)
 
     def _punch(self, session: Session, puncher: Puncher, sealed: bytes, peer: Address, sender: Address) -> bytes:
         """Take a round of the caller's, and return our answer."""
         payload = puncher.open(sealed)
-        if payload.error != Refusal.NONE or (session.relaying is not None and session.unpunched.is_set()):
+        if payload.error != ErrorCode.NONE or (session.relaying is not None and session.unpunched.is_set()):
             self._stop_punching(session)
             return puncher.refuse(payload.round)
         token = puncher.token(peer[0])
@@ -222,7 +222,7 @@ class DhtListener:
         if puncher.remote.punching:
             if puncher.is_random and not puncher.turn.free:
                 self._stop_punching(session)
-                return puncher.refuse(session.round, Refusal.TRY_LATER)
+                return puncher.refuse(session.round, ErrorCode.TRY_LATER)
             if not puncher.punch():
                 self._stop_punching(session)
                 return puncher.refuse(session.round)

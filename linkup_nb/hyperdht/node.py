@@ -25,10 +25,10 @@ from linkup_nb.hyperdht.upkeep import Upkeep
 from linkup_nb.hyperdht.view import DhtView, KnownNode, QueryView
 from linkup_nb.loops import Events, Tasks
 from linkup_nb.wire.dht.nat import MIN_SAMPLES, NatSample, NatSampler
-from linkup_nb.wire.dht.records import Command, PeerRecord
-from linkup_nb.wire.dht.rpc import ID_SIZE, Address, Internal, Reply, Request, distance, node_id
+from linkup_nb.wire.dht.records import DhtCommand, PeerRecord
+from linkup_nb.wire.dht.rpc import ID_SIZE, Address, DhtReply, DhtRequest, Internal, distance, node_id
 from linkup_nb.wire.dht.scope import scope
-from linkup_nb.wire.dht.store import Store
+from linkup_nb.wire.dht.store import DhtStore
 from linkup_nb.wire.dht.table import K, Table
 from linkup_nb.wire.udx.events import Event, StreamClosed
 
@@ -74,7 +74,7 @@ class DhtNode(Events, DhtClient):
         state: Path | None = None,
     ) -> None:
         super().__init__(asyncio.get_running_loop())
-        self.store = Store()
+        self.store = DhtStore()
         self.streams: dict[int, Callable[[Event], object]] = {}  # who is told of a stream's events, by local id
         self.bootstrap = tuple(bootstrap)
         self._host = host or ("127.0.0.1" if offline() else "0.0.0.0")
@@ -100,7 +100,7 @@ class DhtNode(Events, DhtClient):
         self._reviewed_at = 0.0
         self._reviewed_as: Address | None = None
         self._reachable_since: float | None = None
-        self._last_query: tuple[Command, Query] | None = None
+        self._last_query: tuple[DhtCommand, Query] | None = None
 
     @property
     def socket(self) -> UdxSocket:
@@ -136,12 +136,12 @@ class DhtNode(Events, DhtClient):
         return self._io.counters
 
     @property
-    def passed_on(self) -> Counter[Command]:
+    def passed_on(self) -> Counter[DhtCommand]:
         """How many handshakes and messages of hole punching went to a peer through us."""
         return self._server.passed_on
 
     @property
-    def handlers(self) -> dict[tuple[bool, int], Callable[[Request, Address], None]]:
+    def handlers(self) -> dict[tuple[bool, int], Callable[[DhtRequest, Address], None]]:
         """Who answers a command instead of us, by (internal, command); see `DhtServer`."""
         return self._server.handlers
 
@@ -240,7 +240,7 @@ class DhtNode(Events, DhtClient):
             raise PeerTimeout(f"no reply from the node at {to[0]}:{to[1]}")
         return answer
 
-    def send(self, packet: Request | Reply, to: Address) -> None:
+    def send(self, packet: DhtRequest | DhtReply, to: Address) -> None:
         """Send a datagram as it is, such as a request that is passed on with its number."""
         self._io.send(packet, to)
 
@@ -254,7 +254,7 @@ class DhtNode(Events, DhtClient):
             dead=self._upkeep.hint,
         )
         if not internal:
-            self._last_query = Command(command), query
+            self._last_query = DhtCommand(command), query
         return query
 
     def view(self) -> DhtView:
@@ -298,7 +298,7 @@ class DhtNode(Events, DhtClient):
             f"UDP port {ports[-1]} of {self._host} cannot be had ({failed.strerror or failed}); choose another."
         ) from failed
 
-    def _on_request(self, request: Request, sender: Address, room: int) -> None:
+    def _on_request(self, request: DhtRequest, sender: Address, room: int) -> None:
         if request.id is not None:
             pinged = self._upkeep.asked_by(sender)
         else:

@@ -7,7 +7,7 @@ from linkup_nb.connection.connection import Connection, adopt
 from linkup_nb.connection.udx_socket import UdxSocket
 from linkup_nb.connection.udx_transport import UdxTransport
 from linkup_nb.hyperdht.node import DhtNode
-from linkup_nb.wire.noise import Handshake
+from linkup_nb.wire.noise import NoiseHandshake
 from linkup_nb.wire.udx.events import Address, AddressSeen, Event
 from linkup_nb.wire.udx.stream import LINGER, Stream
 
@@ -55,7 +55,7 @@ class PeerStream:
         if self._transport is None and udx not in self._waiting:
             self._waiting[udx] = udx.open_stream(self.id, idle_timeout=WAITING_TIMEOUT)
 
-    def connect(self, way: Way, remote_id: int, handshake: Handshake, *, show: bool = False) -> Connection:
+    def connect(self, way: Way, remote_id: int, handshake: NoiseHandshake, *, show: bool = False) -> Connection:
         """The connection to the peer, whose stream has this id; with `show` it is sent a packet that says nothing."""
         udx, address = way
         self.await_at(udx)

@@ -7,7 +7,7 @@ from secrets import randbits
 from linkup_nb.connection.udx_socket import UdxSocket
 from linkup_nb.errors import DecodeError
 from linkup_nb.hyperdht.io import DhtIo
-from linkup_nb.wire.dht.rpc import Address, Internal, Reply, Request, decode, encode_port
+from linkup_nb.wire.dht.rpc import Address, DhtReply, DhtRequest, Internal, decode, encode_port
 
 ASKED = 5  # nodes
 NEEDED = 3  # replies of so many nodes; one is enough if fewer than `ASKED` are known
@@ -28,7 +28,7 @@ async def is_reachable(io: DhtIo, nodes: Iterable[Address]) -> bool:
             reply = decode(data)
         except DecodeError:
             return
-        if isinstance(reply, Reply) and (reply.tid, sender) in expected and reply.to[1] == listener.address[1]:
+        if isinstance(reply, DhtReply) and (reply.tid, sender) in expected and reply.to[1] == listener.address[1]:
             heard.add(sender)
             if len(heard) >= needed:
                 enough.set()
@@ -41,7 +41,7 @@ async def is_reachable(io: DhtIo, nodes: Iterable[Address]) -> bool:
         for _ in range(TRIES):
             value = encode_port(listener.address[1])
             for tid, node in expected:
-                io.send(Request(tid, node, Internal.PING_NAT, True, io.id, value=value), node)
+                io.send(DhtRequest(tid, node, Internal.PING_NAT, True, io.id, value=value), node)
             try:
                 await asyncio.wait_for(enough.wait(), PATIENCE)
             except TimeoutError:

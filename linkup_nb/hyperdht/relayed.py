@@ -13,7 +13,7 @@ from linkup_nb.hyperdht.node import DhtNode
 from linkup_nb.hyperdht.peer_stream import PeerStream, Way
 from linkup_nb.loops import Tasks
 from linkup_nb.wire.blind_relay import PAIR, PROTOCOL, TOKEN_SIZE, Pair
-from linkup_nb.wire.noise import Handshake
+from linkup_nb.wire.noise import NoiseHandshake
 
 HEAD_START = 5.0  # seconds for a hole to be punched, before a relay is asked
 RELAY_TIMEOUT = 15.0  # seconds to connect to a relay, and for the other peer to come there; as in hyperdht
@@ -51,7 +51,7 @@ class Relays:
         """What to say of our relay in a handshake."""
         return (self._through, os.urandom(TOKEN_SIZE)) if self._through is not None else None
 
-    async def connect(self, agreed: Agreement, stream: PeerStream, handshake: Handshake) -> Connection:
+    async def connect(self, agreed: Agreement, stream: PeerStream, handshake: NoiseHandshake) -> Connection:
         """The connection to a peer with whom the handshake is over, through a relay.
 
         Raises `NotReachable`, or another `PeerError` that says why the relay could not be asked.

@@ -10,12 +10,12 @@ from time import monotonic
 from linkup_nb.errors import DecodeError
 from linkup_nb.hyperdht.io import DhtIo
 from linkup_nb.wire.compact import Decoder
-from linkup_nb.wire.dht.connect import Handshake, Holepunch, Mode
+from linkup_nb.wire.dht.connect import Mode, PeerHandshake, PeerHolepunch
 from linkup_nb.wire.dht.records import (
     MAX_RECORDS,
     MAX_VALUE,
-    Announcement,
-    Command,
+    DhtAnnouncement,
+    DhtCommand,
     MutableValue,
     PeerRecord,
     decode_least_seq,
@@ -24,23 +24,23 @@ from linkup_nb.wire.dht.records import (
 from linkup_nb.wire.dht.rpc import (
     TOKEN_ROTATION,
     Address,
+    DhtReply,
+    DhtRequest,
+    DhtTokens,
     Failure,
     Internal,
-    Reply,
-    Request,
-    Tokens,
     decode_delay,
     decode_port,
 )
 from linkup_nb.wire.dht.scope import may_follow, scope
-from linkup_nb.wire.dht.store import Store
+from linkup_nb.wire.dht.store import DhtStore
 from linkup_nb.wire.dht.table import Table
 from linkup_nb.wire.keys import blake2b_256
 
 MAX_DELAY = 10.0  # seconds for which a DELAYED_PING may ask
 MAX_DELAYED = 256  # such replies that wait
 
-_RELAYED = (Command.PEER_HANDSHAKE, Command.PEER_HOLEPUNCH)
+_RELAYED = (DhtCommand.PEER_HANDSHAKE, DhtCommand.PEER_HOLEPUNCH)
 
 
 class DhtServer:
@@ -51,36 +51,36 @@ class DhtServer:
     dead.
     """
 
-    def __init__(self, io: DhtIo, table: Table, store: Store, check: Callable[[Address], object]) -> None:
-        self.handlers: dict[tuple[bool, int], Callable[[Request, Address], None]] = {}
+    def __init__(self, io: DhtIo, table: Table, store: DhtStore, check: Callable[[Address], object]) -> None:
+        self.handlers: dict[tuple[bool, int], Callable[[DhtRequest, Address], None]] = {}
         self.own_targets: dict[bytes, PeerRecord] = {}
-        self.passed_on: Counter[Command] = Counter()  # messages between a client and a server
+        self.passed_on: Counter[DhtCommand] = Counter()  # messages between a client and a server
         self._io = io
         self._table = table
         self._store = store
         self._check = check
-        self._tokens = Tokens(token_bytes(32))
+        self._tokens = DhtTokens(token_bytes(32))
         self._rotated_at = monotonic()
         self._delayed = 0
-        self._internal: dict[int, Callable[[Request, Address, int], None]] = {
+        self._internal: dict[int, Callable[[DhtRequest, Address, int], None]] = {
             Internal.PING: self._on_ping,
             Internal.PING_NAT: self._on_ping_nat,
             Internal.FIND_NODE: self._on_find_node,
             Internal.DOWN_HINT: self._on_down_hint,
             Internal.DELAYED_PING: self._on_delayed_ping,
         }
-        self._stored: dict[int, Callable[[bytes, Request, Address, int], None]] = {
-            Command.FIND_PEER: self._on_find_peer,
-            Command.LOOKUP: self._on_lookup,
-            Command.ANNOUNCE: self._on_announce,
-            Command.UNANNOUNCE: self._on_unannounce,
-            Command.MUTABLE_PUT: self._on_mutable_put,
-            Command.MUTABLE_GET: self._on_mutable_get,
-            Command.IMMUTABLE_PUT: self._on_immutable_put,
-            Command.IMMUTABLE_GET: self._on_immutable_get,
+        self._stored: dict[int, Callable[[bytes, DhtRequest, Address, int], None]] = {
+            DhtCommand.FIND_PEER: self._on_find_peer,
+            DhtCommand.LOOKUP: self._on_lookup,
+            DhtCommand.ANNOUNCE: self._on_announce,
+            DhtCommand.UNANNOUNCE: self._on_unannounce,
+            DhtCommand.MUTABLE_PUT: self._on_mutable_put,
+            DhtCommand.MUTABLE_GET: self._on_mutable_get,
+            DhtCommand.IMMUTABLE_PUT: self._on_immutable_put,
+            DhtCommand.IMMUTABLE_GET: self._on_immutable_get,
         }
 
-    def serve(self, request: Request, sender: Address, room: int) -> None:
+    def serve(self, request: DhtRequest, sender: Address, room: int) -> None:
         """Answer a request; with more than `room` bytes only once it is shown that the sender has really asked."""
         self._rotate()
         if request.token is not None and not self._tokens.valid(request.token, sender[0]):
@@ -98,7 +98,7 @@ class DhtServer:
             self._tokens.rotate(token_bytes(32))
         self._rotated_at += periods * TOKEN_ROTATION
 
-    def _dispatch(self, request: Request, sender: Address, room: int) -> None:
+    def _dispatch(self, request: DhtRequest, sender: Address, room: int) -> None:
         handler = self.handlers.get((request.internal, request.command))
         is_relayed = not request.internal and request.command in _RELAYED
         if handler and (not is_relayed or request.target in self.own_targets):
@@ -116,7 +116,7 @@ class DhtServer:
 
     def _reply(
         self,
-        request: Request,
+        request: DhtRequest,
         to: Address,
         room: int,
         value: bytes | None = None,
@@ -126,29 +126,29 @@ class DhtServer:
         nodes: bool = False,
     ) -> None:
         closer = tuple(self._nodes(request.target, to)) if nodes and request.target is not None else ()
-        self._io.answer(Reply(request.tid, to, self._io.id, token, closer, error, value), to, room)
+        self._io.answer(DhtReply(request.tid, to, self._io.id, token, closer, error, value), to, room)
 
     def _nodes(self, target: bytes, asker: Address) -> list[Address]:
         reaches = scope(asker[0])
         return [node for node in self._table.closest(target) if node != asker and scope(node[0]) >= reaches]
 
-    def _read(self, request: Request, sender: Address, room: int, value: bytes | None) -> None:
+    def _read(self, request: DhtRequest, sender: Address, room: int, value: bytes | None) -> None:
         self._reply(request, sender, room, value, token=self._tokens.issue(sender[0]), nodes=True)
 
-    def _on_ping(self, request: Request, sender: Address, room: int) -> None:
+    def _on_ping(self, request: DhtRequest, sender: Address, room: int) -> None:
         self._reply(request, sender, room)
 
-    def _on_ping_nat(self, request: Request, sender: Address, room: int) -> None:
+    def _on_ping_nat(self, request: DhtRequest, sender: Address, room: int) -> None:
         self._reply(request, (sender[0], decode_port(request.value or b"")), room)
 
-    def _on_find_node(self, request: Request, sender: Address, room: int) -> None:
+    def _on_find_node(self, request: DhtRequest, sender: Address, room: int) -> None:
         self._reply(request, sender, room, nodes=True)
 
-    def _on_down_hint(self, request: Request, sender: Address, room: int) -> None:
+    def _on_down_hint(self, request: DhtRequest, sender: Address, room: int) -> None:
         self._check(Decoder(request.value or b"").ipv4_address())
         self._reply(request, sender, room)
 
-    def _on_delayed_ping(self, request: Request, sender: Address, room: int) -> None:
+    def _on_delayed_ping(self, request: DhtRequest, sender: Address, room: int) -> None:
         delay = decode_delay(request.value or b"")
         if delay > MAX_DELAY or self._delayed >= MAX_DELAYED:
             self._io.counters["requests dropped: too many or too long delays"] += 1
@@ -156,16 +156,16 @@ class DhtServer:
         self._delayed += 1
         asyncio.get_running_loop().call_later(delay, self._end_delay, request, sender, room)
 
-    def _end_delay(self, request: Request, sender: Address, room: int) -> None:
+    def _end_delay(self, request: DhtRequest, sender: Address, room: int) -> None:
         self._delayed -= 1
         self._reply(request, sender, room)
 
-    def _on_find_peer(self, target: bytes, request: Request, sender: Address, room: int) -> None:
+    def _on_find_peer(self, target: bytes, request: DhtRequest, sender: Address, room: int) -> None:
         forward = self._store.forwards.get(target, monotonic())
         record = self.own_targets.get(target) or (forward and forward.record)
         self._read(request, sender, room, bytes(record) if record else None)
 
-    def _on_lookup(self, target: bytes, request: Request, sender: Address, room: int) -> None:
+    def _on_lookup(self, target: bytes, request: DhtRequest, sender: Address, room: int) -> None:
         records = self._store.records(target, monotonic())
         if target in self.own_targets:
             records.append(self.own_targets[target])
@@ -173,19 +173,19 @@ class DhtServer:
             records = random.sample(records, MAX_RECORDS)  # so that all have a chance
         self._read(request, sender, room, encode_records(records) if records else None)
 
-    def _on_announce(self, target: bytes, request: Request, sender: Address, room: int) -> None:
-        if record := self._signed(Command.ANNOUNCE, target, request):
+    def _on_announce(self, target: bytes, request: DhtRequest, sender: Address, room: int) -> None:
+        if record := self._signed(DhtCommand.ANNOUNCE, target, request):
             self._store.announce(target, record, sender, monotonic())
             self._reply(request, sender, room)
 
-    def _on_unannounce(self, target: bytes, request: Request, sender: Address, room: int) -> None:
-        if record := self._signed(Command.UNANNOUNCE, target, request):
+    def _on_unannounce(self, target: bytes, request: DhtRequest, sender: Address, room: int) -> None:
+        if record := self._signed(DhtCommand.UNANNOUNCE, target, request):
             self._store.unannounce(target, record.public_key)
             self._reply(request, sender, room)
 
-    def _signed(self, command: Command, target: bytes, request: Request) -> PeerRecord | None:
+    def _signed(self, command: DhtCommand, target: bytes, request: DhtRequest) -> PeerRecord | None:
         """The record that a request announces, if it is signed by the one that it names and for us."""
-        announcement = Announcement.decode(request.value or b"")
+        announcement = DhtAnnouncement.decode(request.value or b"")
         if request.token is None or self._io.id is None:
             self._io.counters["announcements refused: no token"] += 1
         elif not announcement.valid(command, target, self._io.id, request.token):
@@ -194,12 +194,12 @@ class DhtServer:
             return announcement.record
         return None
 
-    def _on_mutable_get(self, target: bytes, request: Request, sender: Address, room: int) -> None:
+    def _on_mutable_get(self, target: bytes, request: DhtRequest, sender: Address, room: int) -> None:
         least = decode_least_seq(request.value or b"")
         kept = self._store.mutable.get(target, monotonic())
         self._read(request, sender, room, kept.encode_reply() if kept and kept.seq >= least else None)
 
-    def _on_mutable_put(self, target: bytes, request: Request, sender: Address, room: int) -> None:
+    def _on_mutable_put(self, target: bytes, request: DhtRequest, sender: Address, room: int) -> None:
         put = MutableValue.decode_put(request.value or b"")
         if request.token is None or put.target != target or not put.value or not put.valid:
             self._io.counters["values refused: no token, or wrong signature or target"] += 1
@@ -214,10 +214,10 @@ class DhtServer:
             self._store.mutable.put(target, put, sender[0], monotonic())
         self._reply(request, sender, room, error=error)
 
-    def _on_immutable_get(self, target: bytes, request: Request, sender: Address, room: int) -> None:
+    def _on_immutable_get(self, target: bytes, request: DhtRequest, sender: Address, room: int) -> None:
         self._read(request, sender, room, self._store.immutable.get(target, monotonic()))
 
-    def _on_immutable_put(self, target: bytes, request: Request, sender: Address, room: int) -> None:
+    def _on_immutable_put(self, target: bytes, request: DhtRequest, sender: Address, room: int) -> None:
         value = request.value or b""
         if request.token is None or not 0 < len(value) <= MAX_VALUE or blake2b_256(value) != target:
             self._io.counters["values refused: no token, too long, or wrong target"] += 1
@@ -225,58 +225,68 @@ class DhtServer:
         self._store.immutable.put(target, value, sender[0], monotonic())
         self._reply(request, sender, room)
 
-    def _relay(self, request: Request, sender: Address, room: int) -> None:
+    def _relay(self, request: DhtRequest, sender: Address, room: int) -> None:
         if request.target is None or request.value is None:
             raise DecodeError("nothing to pass on")
         forward = self._store.forwards.get(request.target, monotonic())
         server = forward.address if forward else None
-        if request.command == Command.PEER_HANDSHAKE:
-            self._relay_handshake(request, Handshake.decode(request.value), sender, server, room)
+        if request.command == DhtCommand.PEER_HANDSHAKE:
+            self._relay_handshake(request, PeerHandshake.decode(request.value), sender, server, room)
         else:
-            self._relay_holepunch(request, Holepunch.decode(request.value), sender, server)
+            self._relay_holepunch(request, PeerHolepunch.decode(request.value), sender, server)
 
     def _relay_handshake(
-        self, request: Request, message: Handshake, sender: Address, server: Address | None, room: int
+        self, request: DhtRequest, message: PeerHandshake, sender: Address, server: Address | None, room: int
     ) -> None:
         match message.mode:
             case Mode.FROM_CLIENT if (to := message.relay_address or server) is not None:
-                self._pass_on(request, Handshake(Mode.FROM_RELAY, message.noise, sender), to, sender, server)
+                self._pass_on(request, PeerHandshake(Mode.FROM_RELAY, message.noise, sender), to, sender, server)
             case Mode.FROM_CLIENT:
                 self._reply(request, sender, room, nodes=True)  # who may know more
             case Mode.FROM_RELAY if server is not None:
-                second = Handshake(Mode.FROM_SECOND_RELAY, message.noise, message.peer_address, sender)
+                second = PeerHandshake(Mode.FROM_SECOND_RELAY, message.noise, message.peer_address, sender)
                 self._pass_on(request, second, server, sender, server)
             case Mode.FROM_SERVER if message.peer_address is not None:
-                self._hand_over(request, Handshake(Mode.REPLY, message.noise, sender), message.peer_address, sender)
+                self._hand_over(request, PeerHandshake(Mode.REPLY, message.noise, sender), message.peer_address, sender)
             case _:
                 self._io.counters["messages not passed on: no way to the peer"] += 1
 
-    def _relay_holepunch(self, request: Request, message: Holepunch, sender: Address, server: Address | None) -> None:
+    def _relay_holepunch(
+        self, request: DhtRequest, message: PeerHolepunch, sender: Address, server: Address | None
+    ) -> None:
         match message.mode:
             case Mode.FROM_CLIENT if (to := message.peer_address or server) is not None:
-                onward = Holepunch(Mode.FROM_RELAY, message.id, message.payload, sender)
+                onward = PeerHolepunch(Mode.FROM_RELAY, message.id, message.payload, sender)
                 self._pass_on(request, onward, to, sender, server)
             case Mode.FROM_SERVER if message.peer_address is not None:
-                back = Holepunch(Mode.REPLY, message.id, message.payload, sender)
+                back = PeerHolepunch(Mode.REPLY, message.id, message.payload, sender)
                 self._hand_over(request, back, message.peer_address, sender)
             case _:
                 self._io.counters["messages not passed on: no way to the peer"] += 1
 
     def _pass_on(
-        self, request: Request, message: Handshake | Holepunch, to: Address, sender: Address, server: Address | None
+        self,
+        request: DhtRequest,
+        message: PeerHandshake | PeerHolepunch,
+        to: Address,
+        sender: Address,
+        server: Address | None,
     ) -> None:
         """Send a request on with its number, to whom its sender has named or to the server that we are a relay of."""
         if to != server and not may_follow(to, sender):
             self._io.counters["messages not passed on: address not allowed"] += 1
             return
-        self.passed_on[Command(request.command)] += 1
+        self.passed_on[DhtCommand(request.command)] += 1
         self._io.send(
-            Request(request.tid, to, request.command, id=self._io.id, target=request.target, value=bytes(message)), to
+            DhtRequest(request.tid, to, request.command, id=self._io.id, target=request.target, value=bytes(message)),
+            to,
         )
 
-    def _hand_over(self, request: Request, message: Handshake | Holepunch, to: Address, sender: Address) -> None:
+    def _hand_over(
+        self, request: DhtRequest, message: PeerHandshake | PeerHolepunch, to: Address, sender: Address
+    ) -> None:
         """Send what a server says to the client as our reply to what that one has asked."""
         if not may_follow(to, sender):
             self._io.counters["messages not passed on: address not allowed"] += 1
             return
-        self._io.send(Reply(request.tid, to, self._io.id, value=bytes(message)), to)
+        self._io.send(DhtReply(request.tid, to, self._io.id, value=bytes(message)), to)

@@ -51,7 +51,7 @@ class HandshakeResult:
     remote_public_key: bytes
 
 
-class Handshake:
+class NoiseHandshake:
     """One end of a handshake.
 
     With XX, whose payloads are empty, the initiator calls `send`, `receive`, `send`, the responder `receive`, `send`,

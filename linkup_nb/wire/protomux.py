@@ -33,7 +33,7 @@ class Control(IntEnum):
     CLOSE = 3
 
 
-class State(Enum):
+class ChannelState(Enum):
     """How far a channel has come."""
 
     OPENING = "opening"  # the peer has not answered
@@ -75,7 +75,7 @@ class Closed(NamedTuple):
     channel: "Channel"
 
 
-Event = Offered | Opened | Received | Drained | Closed
+MuxEvent = Offered | Opened | Received | Drained | Closed
 
 
 class Channel:
@@ -84,7 +84,7 @@ class Channel:
     def __init__(self, mux: "Protomux", protocol: str, id: bytes, local: int) -> None:
         self.protocol = protocol
         self.id = id
-        self.state = State.OPENING
+        self.state = ChannelState.OPENING
         self._mux = mux
         self._local = local
         self._remote = 0
@@ -103,7 +103,7 @@ class Channel:
 
     def send(self, type: int, payload: bytes) -> bool:
         """Queue a message. `False` asks to wait for `Drained` before sending more. Raises `UsageError` once closed."""
-        if self.state is State.CLOSED:
+        if self.state is ChannelState.CLOSED:
             raise UsageError(f"{self!r} sends nothing more")
         frame = bytes((type,)) + payload if type < 0xFD else bytes(Encoder().uint(type).raw(payload))
         self._queued += len(frame)
@@ -113,7 +113,7 @@ class Channel:
 
     def close(self) -> None:
         """Close at both ends, after what has been sent."""
-        if self.state is not State.CLOSED:
+        if self.state is not ChannelState.CLOSED:
             self._mux._control(Encoder().uint(Control.CLOSE).uint(self._local))
             self._mux._forget(self, told=False)
 
@@ -168,7 +168,7 @@ class Protomux:
 
     def __init__(self) -> None:
         self._queue: deque[tuple[Channel | None, bytes]] = deque()
-        self._events: list[Event] = []
+        self._events: list[MuxEvent] = []
         self._corks = 0
         self._held_bytes = 0
         self._local: dict[int, Channel | None] = {}
@@ -229,7 +229,7 @@ class Protomux:
         finally:
             self._corks -= 1
 
-    def events(self) -> list[Event]:
+    def events(self) -> list[MuxEvent]:
         """What has happened since the last call, oldest first."""
         events, self._events = self._events, []
         return events
@@ -343,7 +343,7 @@ class Protomux:
             self.reject(offered)  # the peer waits for an answer before it uses the number again
 
     def _pair(self, channel: Channel, remote: int, handshake: bytes) -> None:
-        channel.state = State.OPEN
+        channel.state = ChannelState.OPEN
         channel._remote = remote
         self._remote[remote] = channel
         self._events.append(Opened(channel, handshake))
@@ -353,7 +353,7 @@ class Protomux:
         if channel._remote:
             self._remote[channel._remote] = None
             self._free.append(channel._local)  # otherwise in use until the peer has answered the open
-        channel.state = State.CLOSED
+        channel.state = ChannelState.CLOSED
         self._local[channel._local] = None
         del self._channels[channel.protocol, channel.id]
         if channel._held:
@@ -378,7 +378,7 @@ class Protomux:
             channel._queued -= len(frame)
             if channel._full and channel._queued <= SEND_LOW_WATER:
                 channel._full = False
-                if channel.state is not State.CLOSED:
+                if channel.state is not ChannelState.CLOSED:
                     self._events.append(Drained(channel))
 
 

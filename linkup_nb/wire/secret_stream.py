@@ -15,7 +15,7 @@ from mmap import mmap
 
 from linkup_nb.errors import DecodeError, FrameTooLarge, HandshakeError, PeerError, UsageError
 from linkup_nb.wire.keys import blake2b_256, namespace
-from linkup_nb.wire.noise import MESSAGE_SIZES, Handshake, HandshakeResult
+from linkup_nb.wire.noise import MESSAGE_SIZES, HandshakeResult, NoiseHandshake
 from linkup_nb.wire.seal import HEADER_SIZE, LENGTH_SIZE, SEAL_SIZE, Opener, Sealer, pointer
 
 ID_FRAME_SIZE = 32 + HEADER_SIZE  # bytes
@@ -26,7 +26,7 @@ RECEIVE_BUFFER = 256 * 1024  # bytes taken from the transport at a time, more on
 _INITIATOR, _RESPONDER = namespace("hyperswarm/secret-stream", [0, 1])
 
 
-class State(Enum):
+class StreamState(Enum):
     """How far a secret stream has come."""
 
     HANDSHAKING = "handshaking"
@@ -35,7 +35,7 @@ class State(Enum):
     CLOSED = "closed"  # the peer broke the rules
 
 
-class Frame(Enum):
+class FrameKind(Enum):
     """What a frame is."""
 
     HANDSHAKE = "handshake"
@@ -44,7 +44,7 @@ class Frame(Enum):
     MESSAGE = "message"
 
 
-Watcher = Callable[[bool, Frame, int, bytes], None]
+Watcher = Callable[[bool, FrameKind, int, bytes], None]
 """Is told of a frame: whether it is the peer's, what it is, its bytes with the length before it, and the message."""
 
 
@@ -61,13 +61,13 @@ class SecretStream:
 
     def __init__(
         self,
-        handshake: Handshake,
+        handshake: NoiseHandshake,
         header: bytes,
         *,
         max_frame: int = MAX_FRAME,
         remote_public_key: bytes | None = None,
     ) -> None:
-        self.state = State.HANDSHAKING
+        self.state = StreamState.HANDSHAKING
         self.initiator = handshake.initiator
         self.remote_public_key: bytes | None = None
         self.handshake_hash = b""
@@ -92,7 +92,7 @@ class SecretStream:
             if handshake.initiator:
                 self._establish()
         elif self.initiator:
-            self._queue(Frame.HANDSHAKE, self._handshake.send())
+            self._queue(FrameKind.HANDSHAKE, self._handshake.send())
 
     def data_to_send(self) -> bytes:
         """What is to go to the peer now: handshake frames; nothing most of the time."""
@@ -114,7 +114,7 @@ class SecretStream:
         try:
             self._take_frames(messages)
         except PeerError:
-            self.state = State.CLOSED
+            self.state = StreamState.CLOSED
             raise
         return messages
 
@@ -125,12 +125,12 @@ class SecretStream:
 
     def confirm(self) -> None:
         """Agree to this stream, once it is established; an initiator says who it is only now."""
-        if self.state is not State.ESTABLISHED or self._confirmed:
+        if self.state is not StreamState.ESTABLISHED or self._confirmed:
             raise UsageError("a secret stream is confirmed once, when it is established")
         self._confirmed = True
         if self._held_back:
-            self._queue(Frame.HANDSHAKE, self._held_back)
-        self._queue(Frame.ID, self._id(self.initiator) + self._header)
+            self._queue(FrameKind.HANDSHAKE, self._held_back)
+        self._queue(FrameKind.ID, self._id(self.initiator) + self._header)
         self._open_if_both_confirmed()
 
     def send(self, message: bytes) -> bytearray:
@@ -138,13 +138,13 @@ class SecretStream:
 
         Frames must go to the peer in the order of these calls.
         """
-        if self.state is not State.OPEN:
+        if self.state is not StreamState.OPEN:
             raise UsageError("a message can be sent once the secret stream is open")
         if len(message) > MAX_MESSAGE:
             raise UsageError(f"a message holds at most {MAX_MESSAGE} bytes, this one has {len(message)}")
         frame = self._sealer.seal(message)
         if self.watchers:
-            self._tell(False, Frame.MESSAGE if message else Frame.KEEP_ALIVE, len(frame) - LENGTH_SIZE, message)
+            self._tell(False, FrameKind.MESSAGE if message else FrameKind.KEEP_ALIVE, len(frame) - LENGTH_SIZE, message)
         return frame
 
     def _take_frames(self, messages: list[bytes]) -> None:
@@ -160,16 +160,16 @@ class SecretStream:
             start += needed
             needed = 0
             if self._opener is None:
-                self._tell(True, Frame.HANDSHAKE if self._handshake_sizes else Frame.ID, size)
+                self._tell(True, FrameKind.HANDSHAKE if self._handshake_sizes else FrameKind.ID, size)
                 self._take_handshake(bytes(self._view[body:start]))
             elif size > SEAL_SIZE:
                 messages.append(self._opener.open(self._pointer + body, size))
                 if self.watchers:
-                    self._tell(True, Frame.MESSAGE, size, messages[-1])
+                    self._tell(True, FrameKind.MESSAGE, size, messages[-1])
             else:
                 self._opener.open(self._pointer + body, size)
                 self.keep_alives_received += 1
-                self._tell(True, Frame.KEEP_ALIVE, size)
+                self._tell(True, FrameKind.KEEP_ALIVE, size)
         self._keep_rest(start, needed)
 
     def _keep_rest(self, start: int, needed: int) -> None:
@@ -205,7 +205,7 @@ class SecretStream:
         self._handshake.receive(frame)
         del self._handshake_sizes[0]
         if self._handshake.remote_public_key is None:
-            self._queue(Frame.HANDSHAKE, self._handshake.send())
+            self._queue(FrameKind.HANDSHAKE, self._handshake.send())
             return
         if self._expected_key not in (None, self._handshake.remote_public_key):
             raise HandshakeError("the peer is not the one that was asked for: its public key is another")
@@ -222,7 +222,7 @@ class SecretStream:
 
     def _establish(self) -> None:
         self.remote_public_key = self._handshake.remote_public_key
-        self.state = State.ESTABLISHED
+        self.state = StreamState.ESTABLISHED
 
     def _take_id(self, frame: bytes) -> None:
         if self._held_back and not self._confirmed:
@@ -231,15 +231,15 @@ class SecretStream:
         if stream_id != self._id(not self.initiator):
             raise HandshakeError("the peer's stream belongs to another handshake")
         self._opener = Opener(self._rx, header)
-        if self.state is State.HANDSHAKING:
+        if self.state is StreamState.HANDSHAKING:
             self._establish()
         self._open_if_both_confirmed()
 
-    def _queue(self, kind: Frame, body: bytes) -> None:
+    def _queue(self, kind: FrameKind, body: bytes) -> None:
         self._to_send += len(body).to_bytes(LENGTH_SIZE, "little") + body
         self._tell(False, kind, len(body))
 
-    def _tell(self, received: bool, kind: Frame, size: int, message: bytes = b"") -> None:
+    def _tell(self, received: bool, kind: FrameKind, size: int, message: bytes = b"") -> None:
         for watch in self.watchers:
             watch(received, kind, LENGTH_SIZE + size, message)
 
@@ -248,4 +248,4 @@ class SecretStream:
 
     def _open_if_both_confirmed(self) -> None:
         if self._confirmed and self._opener:
-            self.state = State.OPEN
+            self.state = StreamState.OPEN

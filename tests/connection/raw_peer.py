@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Self
 
 from linkup_nb.wire.keys import KeyPair
-from linkup_nb.wire.noise import Handshake
-from linkup_nb.wire.secret_stream import SecretStream, State
+from linkup_nb.wire.noise import NoiseHandshake
+from linkup_nb.wire.secret_stream import SecretStream, StreamState
 
 
 class RawPeer:
@@ -18,7 +18,7 @@ class RawPeer:
     def __init__(self, port: int) -> None:
         self._port = port
         static, ephemeral = KeyPair.from_seed(os.urandom(32)), KeyPair.from_seed(os.urandom(32))
-        self.stream = SecretStream(Handshake(True, static, ephemeral), os.urandom(24))
+        self.stream = SecretStream(NoiseHandshake(True, static, ephemeral), os.urandom(24))
 
     async def __aenter__(self) -> Self:
         self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self._port)
@@ -30,7 +30,7 @@ class RawPeer:
     async def greet(self) -> None:
         """Begin a handshake, and wait for the answer."""
         self.writer.write(self.stream.data_to_send())
-        while self.stream.state is State.HANDSHAKING:
+        while self.stream.state is StreamState.HANDSHAKING:
             await self.receive()
 
     async def open(self, damage: Callable[[bytes], bytes] = lambda data: data) -> None:
@@ -38,7 +38,7 @@ class RawPeer:
         await self.greet()
         self.stream.confirm()
         self.writer.write(damage(self.stream.data_to_send()))
-        while self.stream.state is not State.OPEN:
+        while self.stream.state is not StreamState.OPEN:
             await self.receive()
 
     async def receive(self, limit: int = 65536) -> list[bytes]:

@@ -14,7 +14,7 @@ from linkup_nb.connection.frames import MAX_PARTS
 from linkup_nb.connection.tap import MAX_FRAMES, Direction, Frame, Tap
 from linkup_nb.errors import ConnectionClosed, UsageError
 from linkup_nb.hypercore.corestore import Corestore
-from linkup_nb.wire.secret_stream import Frame as Kind
+from linkup_nb.wire.secret_stream import FrameKind
 from tests.connection.udx_pair import open_both, shaken, udx_sides
 from tests.test_channels import opens
 
@@ -53,8 +53,8 @@ async def test_both_directions_are_seen_in_their_order(pair: Pair) -> None:
     await theirs.write(b"and fro")
     await ours.read()
     to, fro = tap.frames
-    assert (to.number, to.direction, to.kind, to.size) == (0, Direction.SENT, Kind.MESSAGE, 22)
-    assert (fro.number, fro.direction, fro.kind, fro.size) == (1, Direction.RECEIVED, Kind.MESSAGE, 27)
+    assert (to.number, to.direction, to.kind, to.size) == (0, Direction.SENT, FrameKind.MESSAGE, 22)
+    assert (fro.number, fro.direction, fro.kind, fro.size) == (1, Direction.RECEIVED, FrameKind.MESSAGE, 27)
     assert to.parts == fro.parts == ()
     assert to.time <= fro.time
     assert repr(to) == "<Frame 0: message sent, 22 bytes>"
@@ -68,7 +68,7 @@ async def test_the_end_of_a_handshake_is_seen() -> None:
     await connection.opened()
     sent = [frame.kind for frame in tap.frames if frame.direction is Direction.SENT]
     received = [frame.kind for frame in tap.frames if frame.direction is Direction.RECEIVED]
-    assert (sent, received) == ([Kind.HANDSHAKE, Kind.ID], [Kind.ID])
+    assert (sent, received) == ([FrameKind.HANDSHAKE, FrameKind.ID], [FrameKind.ID])
     await connection.close()
     await server.close()
 
@@ -80,8 +80,11 @@ async def test_over_udx_where_the_handshake_was_elsewhere() -> None:
         tap = ours.tap()
         await open_both(ours, theirs)
         await ours.write(b"hello")
-        assert [frame.kind for frame in tap.frames if frame.direction is Direction.SENT] == [Kind.ID, Kind.MESSAGE]
-        assert [frame.kind for frame in tap.frames if frame.direction is Direction.RECEIVED] == [Kind.ID]
+        assert [frame.kind for frame in tap.frames if frame.direction is Direction.SENT] == [
+            FrameKind.ID,
+            FrameKind.MESSAGE,
+        ]
+        assert [frame.kind for frame in tap.frames if frame.direction is Direction.RECEIVED] == [FrameKind.ID]
 
 
 async def test_an_empty_message_is_a_keep_alive(pair: Pair) -> None:
@@ -89,8 +92,8 @@ async def test_an_empty_message_is_a_keep_alive(pair: Pair) -> None:
     tap, other = ours.tap(), theirs.tap()
     await ours.write(b"")
     async with asyncio.timeout(PATIENCE):
-        assert (await anext(aiter(other))).kind is Kind.KEEP_ALIVE
-    assert tap.frames[0].kind is Kind.KEEP_ALIVE
+        assert (await anext(aiter(other))).kind is FrameKind.KEEP_ALIVE
+    assert tap.frames[0].kind is FrameKind.KEEP_ALIVE
 
 
 async def test_a_linkup_message_shows_its_type_and_not_what_it_says(pair: Pair) -> None:

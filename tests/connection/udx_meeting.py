@@ -14,7 +14,7 @@ from linkup_nb.discovery.protocol import Announcer, FoundPeer
 from linkup_nb.errors import LinkupError, PeerTimeout
 from linkup_nb.loops import Tasks
 from linkup_nb.wire.keys import KeyPair
-from linkup_nb.wire.noise import IK, Handshake
+from linkup_nb.wire.noise import IK, NoiseHandshake
 from linkup_nb.wire.udx.events import Address, AddressSeen, Event
 from linkup_nb.wire.udx.stream import Stream
 
@@ -60,7 +60,9 @@ class UdxPlace:
         """Establish a connection; raises `PeerTimeout` when there is no answer."""
         self.calls += 1
         ephemeral = KeyPair.from_seed(os.urandom(32))
-        handshake = Handshake(True, self.key_pair, ephemeral, pattern=IK, remote_public_key=other.key_pair.public_key)
+        handshake = NoiseHandshake(
+            True, self.key_pair, ephemeral, pattern=IK, remote_public_key=other.key_pair.public_key
+        )
         stream = self._socket.open_stream()
         try:
             await self._wait()
@@ -85,7 +87,7 @@ class UdxPlace:
         await asyncio.sleep(self._chance.uniform(0, self._delay))
 
     def _answer(self, message: bytes, remote_id: int, address: Address) -> tuple[bytes, int] | None:
-        handshake = Handshake(False, self.key_pair, KeyPair.from_seed(os.urandom(32)), pattern=IK)
+        handshake = NoiseHandshake(False, self.key_pair, KeyPair.from_seed(os.urandom(32)), pattern=IK)
         handshake.receive(message)
         reply = handshake.send()
         assert handshake.result
@@ -98,17 +100,17 @@ class UdxPlace:
             self._routes[stream.local_id] = partial(self._first_packet, stream, remote_id, handshake)
         return reply, stream.local_id
 
-    def _first_packet(self, stream: Stream, remote_id: int, handshake: Handshake, event: Event) -> None:
+    def _first_packet(self, stream: Stream, remote_id: int, handshake: NoiseHandshake, event: Event) -> None:
         if isinstance(event, AddressSeen):
             self._take(stream, remote_id, handshake, event.address)
 
-    def _take(self, stream: Stream, remote_id: int, handshake: Handshake, address: Address) -> None:
+    def _take(self, stream: Stream, remote_id: int, handshake: NoiseHandshake, address: Address) -> None:
         assert handshake.result
         connection = self._adopt(stream, remote_id, address, handshake)
         self.callers[connection] = handshake.result.remote_public_key
         self._arrived(connection)
 
-    def _adopt(self, stream: Stream, remote_id: int, address: Address, handshake: Handshake) -> Connection:
+    def _adopt(self, stream: Stream, remote_id: int, address: Address, handshake: NoiseHandshake) -> Connection:
         self._socket.connect_stream(stream, remote_id, address)
         transport = UdxTransport(self._socket, stream, lambda: None)
         self._routes[stream.local_id] = transport.on_event

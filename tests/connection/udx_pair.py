@@ -9,18 +9,18 @@ from linkup_nb.connection.connection import Connection, adopt
 from linkup_nb.connection.udx_socket import UdxSocket
 from linkup_nb.connection.udx_transport import UdxTransport
 from linkup_nb.wire.keys import KeyPair
-from linkup_nb.wire.noise import IK, Handshake
+from linkup_nb.wire.noise import IK, NoiseHandshake
 from linkup_nb.wire.udx.events import Address, AddressSeen, Event
 from linkup_nb.wire.udx.stream import Stream
 
 HOST = "127.0.0.1"
 
 
-def shaken() -> tuple[Handshake, Handshake]:
+def shaken() -> tuple[NoiseHandshake, NoiseHandshake]:
     """A caller and a callee whose handshake is over."""
     one, other, *ephemerals = (KeyPair.from_seed(os.urandom(32)) for _ in range(4))
-    calls = Handshake(True, one, ephemerals[0], pattern=IK, remote_public_key=other.public_key)
-    answers = Handshake(False, other, ephemerals[1], pattern=IK)
+    calls = NoiseHandshake(True, one, ephemerals[0], pattern=IK, remote_public_key=other.public_key)
+    answers = NoiseHandshake(False, other, ephemerals[1], pattern=IK)
     answers.receive(calls.send())
     calls.receive(answers.send())
     return calls, answers
@@ -38,7 +38,7 @@ class UdxSide:
         self.socket = UdxSocket(HOST, 0, on_event=lambda event: self._on_event(event), on_datagram=self._on_datagram)
         self.stream: Stream = self.socket.open_stream()
 
-    def connect(self, handshake: Handshake, other: "UdxSide") -> Connection:
+    def connect(self, handshake: NoiseHandshake, other: "UdxSide") -> Connection:
         self.socket.connect_stream(self.stream, other.stream.local_id, other.socket.address)
         self.transport = UdxTransport(self.socket, self.stream, self._lose)
         self._on_event = self._pass_on

@@ -9,13 +9,13 @@ from linkup_nb.connection.addresses import may_dial
 from linkup_nb.discovery.mdns import SERVICE, Mdns, _Joined
 from linkup_nb.discovery.protocol import membership_proof
 from linkup_nb.errors import PeerError
-from linkup_nb.kademlia.announcements import Announcement as KademliaAnnouncement
+from linkup_nb.kademlia.announcements import Announcement
 from linkup_nb.kademlia.rpc import Call, Pong, Reply, RpcEndpoint
 from linkup_nb.wire.blind_relay import Pair, Unpair
-from linkup_nb.wire.dht.connect import Firewall, Handshake, HandshakePayload, Holepunch, HolepunchPayload, Relay
+from linkup_nb.wire.dht.connect import Firewall, HandshakePayload, HolepunchPayload, PeerHandshake, PeerHolepunch, Relay
 from linkup_nb.wire.dht.records import (
-    Announcement,
-    Command,
+    DhtAnnouncement,
+    DhtCommand,
     MutableValue,
     PeerRecord,
     decode_least_seq,
@@ -23,8 +23,7 @@ from linkup_nb.wire.dht.records import (
     encode_least_seq,
     encode_records,
 )
-from linkup_nb.wire.dht.rpc import Address, Internal, Request, decode, decode_delay, decode_port
-from linkup_nb.wire.dht.rpc import Reply as DhtReply
+from linkup_nb.wire.dht.rpc import Address, DhtReply, DhtRequest, Internal, decode, decode_delay, decode_port
 from linkup_nb.wire.keys import KeyPair, discovery_key
 from linkup_nb.wire.udx import packet as udx_packet
 from linkup_nb.wire.udx.endpoint import Endpoint as UdxEndpoint
@@ -39,7 +38,7 @@ NOW = 1_700_000_000.0  # unix seconds
 SECRET = b"s" * 32
 
 RECORD = PeerRecord(PEER.public_key, (HERE, THERE))
-ANNOUNCEMENT = Announcement.sign(Command.ANNOUNCE, PEER, TOPIC, TOPIC, TOPIC, (HERE,))
+ANNOUNCEMENT = DhtAnnouncement.sign(DhtCommand.ANNOUNCE, PEER, TOPIC, TOPIC, TOPIC, (HERE,))
 VALUE = MutableValue.sign(PEER, 7, b"value")
 
 
@@ -52,12 +51,12 @@ def _numbers(data: bytes) -> None:
 
 
 def _announcement(data: bytes) -> None:
-    same_again(Announcement.decode, bytes, data)
+    same_again(DhtAnnouncement.decode, bytes, data)
     try:
-        announcement = Announcement.decode(data)
+        announcement = DhtAnnouncement.decode(data)
     except PeerError:
         return
-    if announcement.valid(Command.ANNOUNCE, TOPIC, TOPIC, TOPIC):
+    if announcement.valid(DhtCommand.ANNOUNCE, TOPIC, TOPIC, TOPIC):
         assert announcement.record
 
 
@@ -75,8 +74,8 @@ DHT_RPC = Target(
         *chosen(
             0,
             [
-                bytes(Request(1, HERE, Internal.PING, True)),
-                bytes(Request(2, THERE, Command.LOOKUP, False, TOPIC, TOPIC, TOPIC, b"value")),
+                bytes(DhtRequest(1, HERE, Internal.PING, True)),
+                bytes(DhtRequest(2, THERE, DhtCommand.LOOKUP, False, TOPIC, TOPIC, TOPIC, b"value")),
                 bytes(DhtReply(3, HERE, TOPIC, TOPIC, (HERE, THERE), 17, b"value")),
             ],
         ),
@@ -96,7 +95,7 @@ RECORDS = Target(
     [
         *chosen(0, [bytes(RECORD)]),
         *chosen(1, [encode_records([RECORD, RECORD])]),
-        *chosen(2, [bytes(ANNOUNCEMENT), bytes(Announcement(None, TOPIC, None, 5))]),
+        *chosen(2, [bytes(ANNOUNCEMENT), bytes(DhtAnnouncement(None, TOPIC, None, 5))]),
         *chosen(3, [VALUE.encode_put()]),
         *chosen(4, [VALUE.encode_reply()]),
         *chosen(5, [encode_least_seq(2**40)]),
@@ -126,18 +125,18 @@ def _sealed(data: bytes) -> None:
 
 HANDSHAKE_PAYLOADS = Target(
     any_of(
-        partial(same_again, Handshake.decode, bytes),
+        partial(same_again, PeerHandshake.decode, bytes),
         partial(same_again, HandshakePayload.decode, bytes),
-        partial(same_again, Holepunch.decode, bytes),
+        partial(same_again, PeerHolepunch.decode, bytes),
         partial(same_again, HolepunchPayload.decode, bytes),
         _sealed,
         partial(same_again, Pair.decode, bytes),
         partial(same_again, Unpair.decode, bytes),
     ),
     [
-        *chosen(0, [bytes(Handshake(1, b"noise", HERE, THERE))]),
+        *chosen(0, [bytes(PeerHandshake(1, b"noise", HERE, THERE))]),
         *chosen(1, [bytes(PAYLOAD), bytes(HandshakePayload())]),
-        *chosen(2, [bytes(Holepunch(1, 2, b"payload", HERE))]),
+        *chosen(2, [bytes(PeerHolepunch(1, 2, b"payload", HERE))]),
         *chosen(3, [bytes(PUNCH)]),
         *chosen(4, [PUNCH.seal(SECRET, b"n" * 24)]),
         *chosen(5, [bytes(Pair(True, TOPIC, 300))]),
@@ -187,12 +186,12 @@ def _kademlia_datagram(data: bytes) -> None:
     endpoint.datagram_received(data, HERE)
 
 
-KADEMLIA_ANNOUNCEMENT = bytes(KademliaAnnouncement.sign(PEER, TOPIC, b"p" * 16, (THERE,), round(NOW + 60) * 1000))
+KADEMLIA_ANNOUNCEMENT = bytes(Announcement.sign(PEER, TOPIC, b"p" * 16, (THERE,), round(NOW + 60) * 1000))
 
 KADEMLIA = Target(
     any_of(
         _kademlia_datagram,
-        partial(same_again, lambda data: KademliaAnnouncement.decode(TOPIC, data, NOW), bytes),
+        partial(same_again, lambda data: Announcement.decode(TOPIC, data, NOW), bytes),
     ),
     [
         *chosen(

@@ -25,7 +25,7 @@ from linkup_nb.rooms.message import AudioMessage, FileMessage, IconMessage, Text
 from linkup_nb.rooms.profile import Profile, _read_config
 from linkup_nb.wire.compact import Decoder, Encoder
 from linkup_nb.wire.keys import KeyPair
-from linkup_nb.wire.noise import IK, Handshake
+from linkup_nb.wire.noise import IK, NoiseHandshake
 from linkup_nb.wire.protomux import Offered, Protomux
 from linkup_nb.wire.secret_stream import SecretStream
 from tests.fuzz.target import Target, any_of, chosen, joined, pieces, same_again
@@ -207,15 +207,15 @@ HYPERDRIVE = Target(
 OURS, THEIRS = KeyPair.from_seed(b"o" * 32), KeyPair.from_seed(b"t" * 32)
 
 
-def _ik() -> tuple[Handshake, Handshake]:
+def _ik() -> tuple[NoiseHandshake, NoiseHandshake]:
     options: dict[str, Any] = {"pattern": IK, "prologue": b"prologue"}
     return (
-        Handshake(True, OURS, KeyPair.from_seed(b"1" * 32), remote_public_key=THEIRS.public_key, **options),
-        Handshake(False, THEIRS, KeyPair.from_seed(b"2" * 32), **options),
+        NoiseHandshake(True, OURS, KeyPair.from_seed(b"1" * 32), remote_public_key=THEIRS.public_key, **options),
+        NoiseHandshake(False, THEIRS, KeyPair.from_seed(b"2" * 32), **options),
     )
 
 
-def _shake(pair: Callable[[], tuple[Handshake, Handshake]], turn: int, data: bytes) -> None:
+def _shake(pair: Callable[[], tuple[NoiseHandshake, NoiseHandshake]], turn: int, data: bytes) -> None:
     """Let both ends talk for so many turns; whoever is next gets these bytes instead of the other's message."""
     one, other = pair()
     for _ in range(turn):
@@ -228,7 +228,7 @@ def _shake(pair: Callable[[], tuple[Handshake, Handshake]], turn: int, data: byt
         return
 
 
-def _said(pair: Callable[[], tuple[Handshake, Handshake]], turn: int) -> bytes:
+def _said(pair: Callable[[], tuple[NoiseHandshake, NoiseHandshake]], turn: int) -> bytes:
     one, other = pair()
     for _ in range(turn):
         other.receive(one.send())

@@ -24,18 +24,18 @@ from linkup_nb.wire.dht.connect import (
     NONCE_SIZE,
     Firewall,
     HandshakePayload,
-    Holepunch,
     HolepunchPayload,
     Mode,
+    PeerHolepunch,
     Relay,
     handshake_prologue,
     holepunch_secret,
 )
 from linkup_nb.wire.dht.nat import MIN_SAMPLES
-from linkup_nb.wire.dht.records import Announcement, Command, MutableValue, PeerRecord, encode_least_seq
-from linkup_nb.wire.dht.rpc import Address, Internal, Reply, Request, decode
+from linkup_nb.wire.dht.records import DhtAnnouncement, DhtCommand, MutableValue, PeerRecord, encode_least_seq
+from linkup_nb.wire.dht.rpc import Address, DhtReply, DhtRequest, Internal, decode
 from linkup_nb.wire.keys import KeyPair, blake2b_256
-from linkup_nb.wire.noise import IK, Handshake
+from linkup_nb.wire.noise import IK, NoiseHandshake
 from tests.fuzz.target import Target, any_of, chosen, joined, pieces
 
 HOST = "127.0.0.1"
@@ -104,14 +104,14 @@ class Nodes:
             packet = decode(data)
         except PeerError:
             return
-        if isinstance(packet, Request):
+        if isinstance(packet, DhtRequest):
             node._on_request(packet, self.stranger, len(data))  # the limits on how often would stop a fuzzer
         else:
             node._io.receive(data, self.stranger)
 
-    async def call(self, payload: bytes) -> tuple[Handshake, int] | None:
+    async def call(self, payload: bytes) -> tuple[NoiseHandshake, int] | None:
         """A handshake whose payload is anything; returns it and the id of its hole punching, if it is answered."""
-        handshake = Handshake(
+        handshake = NoiseHandshake(
             True,
             THEIRS,
             KeyPair.from_seed(os.urandom(32)),
@@ -120,8 +120,8 @@ class Nodes:
             remote_public_key=OURS.public_key,
         )
         noise = handshake.send(payload)
-        value = bytes(dht_connect.Handshake(Mode.FROM_RELAY, noise, self.stranger))
-        request = Request(1, self.called.address, Command.PEER_HANDSHAKE, target=TARGET, value=value)
+        value = bytes(dht_connect.PeerHandshake(Mode.FROM_RELAY, noise, self.stranger))
+        request = DhtRequest(1, self.called.address, DhtCommand.PEER_HANDSHAKE, target=TARGET, value=value)
         self.called._on_request(request, self.stranger, 1000)
         reply = self.listener._sessions[noise].reply
         if reply is None:
@@ -138,8 +138,8 @@ class Nodes:
         handshake, session = called
         assert handshake.result
         sealed = _sealed(payload, holepunch_secret(handshake.result.hash))
-        value = bytes(Holepunch(Mode.FROM_RELAY, session, sealed, self.stranger))
-        request = Request(1, self.called.address, Command.PEER_HOLEPUNCH, target=TARGET, value=value)
+        value = bytes(PeerHolepunch(Mode.FROM_RELAY, session, sealed, self.stranger))
+        request = DhtRequest(1, self.called.address, DhtCommand.PEER_HOLEPUNCH, target=TARGET, value=value)
         self.called._on_request(request, self.stranger, 1000)
 
     async def answer(self, data: bytes) -> None:
@@ -155,13 +155,13 @@ class Nodes:
             if not asked or piece is None:
                 break
             request = decode(asked[0].datagram)
-            assert isinstance(request, Request)
+            assert isinstance(request, DhtRequest)
             value = b""
-            if not request.internal and request.command == Command.PEER_HANDSHAKE:
+            if not request.internal and request.command == DhtCommand.PEER_HANDSHAKE:
                 value, secret = _shaken(request.value or b"", piece)
-            elif not request.internal and request.command == Command.PEER_HOLEPUNCH:
-                value = bytes(Holepunch(Mode.REPLY, 0, _sealed(piece, secret), self.stranger))
-            self.called._io.receive(bytes(Reply(request.tid, self.called.address, value=value)), self.stranger)
+            elif not request.internal and request.command == DhtCommand.PEER_HOLEPUNCH:
+                value = bytes(PeerHolepunch(Mode.REPLY, 0, _sealed(piece, secret), self.stranger))
+            self.called._io.receive(bytes(DhtReply(request.tid, self.called.address, value=value)), self.stranger)
         dial.cancel()
         with suppress(asyncio.CancelledError, LinkupError):
             await (await dial).close()
@@ -170,12 +170,12 @@ class Nodes:
 def _shaken(value: bytes, payload: bytes) -> tuple[bytes, bytes]:
     """The answer to a handshake with anything in it, and the secret that both have then."""
     ephemeral = KeyPair.from_seed(os.urandom(32))
-    handshake = Handshake(False, THEIRS, ephemeral, pattern=IK, prologue=handshake_prologue())
-    handshake.receive(dht_connect.Handshake.decode(value).noise)
+    handshake = NoiseHandshake(False, THEIRS, ephemeral, pattern=IK, prologue=handshake_prologue())
+    handshake.receive(dht_connect.PeerHandshake.decode(value).noise)
     noise = handshake.send(payload)
     assert handshake.result
     secret = holepunch_secret(handshake.result.hash)
-    return bytes(dht_connect.Handshake(Mode.REPLY, noise, SOMEWHERE if len(payload) % 4 else None)), secret
+    return bytes(dht_connect.PeerHandshake(Mode.REPLY, noise, SOMEWHERE if len(payload) % 4 else None)), secret
 
 
 def _sealed(payload: bytes, secret: bytes) -> bytes:
@@ -196,7 +196,7 @@ def _does(work: Callable[[Nodes, bytes], Coroutine[Any, Any, None]]) -> Callable
 
 
 def _request(command: int, value: bytes | None, *, internal: bool = False, target: bytes | None = TOPIC) -> bytes:
-    return bytes(Request(1, SOMEWHERE, command, internal, None, None, target, value))
+    return bytes(DhtRequest(1, SOMEWHERE, command, internal, None, None, target, value))
 
 
 VALUE = MutableValue.sign(THEIRS, 1, b"value")
@@ -214,20 +214,24 @@ DHT_NODE = Target(
             0,
             [
                 *(_request(command, b"\x01\x02\x03\x04", internal=True) for command in Internal),
-                _request(Command.FIND_PEER, None),
-                _request(Command.LOOKUP, None),
-                _request(Command.ANNOUNCE, bytes(Announcement(PeerRecord(THEIRS.public_key), signature=b"s" * 64))),
-                _request(Command.UNANNOUNCE, bytes(Announcement(PeerRecord(THEIRS.public_key), signature=b"s" * 64))),
-                _request(Command.MUTABLE_PUT, VALUE.encode_put(), target=VALUE.target),
-                _request(Command.MUTABLE_GET, encode_least_seq(0), target=VALUE.target),
-                _request(Command.IMMUTABLE_PUT, b"value", target=blake2b_256(b"value")),
-                _request(Command.IMMUTABLE_GET, None),
-                _request(Command.PEER_HANDSHAKE, bytes(dht_connect.Handshake(0, b"noise", None, SOMEWHERE))),
-                _request(Command.PEER_HOLEPUNCH, bytes(Holepunch(0, 1, b"payload", SOMEWHERE))),
-                bytes(Reply(1, SOMEWHERE, TOPIC, TOPIC, (SOMEWHERE,))),
+                _request(DhtCommand.FIND_PEER, None),
+                _request(DhtCommand.LOOKUP, None),
+                _request(
+                    DhtCommand.ANNOUNCE, bytes(DhtAnnouncement(PeerRecord(THEIRS.public_key), signature=b"s" * 64))
+                ),
+                _request(
+                    DhtCommand.UNANNOUNCE, bytes(DhtAnnouncement(PeerRecord(THEIRS.public_key), signature=b"s" * 64))
+                ),
+                _request(DhtCommand.MUTABLE_PUT, VALUE.encode_put(), target=VALUE.target),
+                _request(DhtCommand.MUTABLE_GET, encode_least_seq(0), target=VALUE.target),
+                _request(DhtCommand.IMMUTABLE_PUT, b"value", target=blake2b_256(b"value")),
+                _request(DhtCommand.IMMUTABLE_GET, None),
+                _request(DhtCommand.PEER_HANDSHAKE, bytes(dht_connect.PeerHandshake(0, b"noise", None, SOMEWHERE))),
+                _request(DhtCommand.PEER_HOLEPUNCH, bytes(PeerHolepunch(0, 1, b"payload", SOMEWHERE))),
+                bytes(DhtReply(1, SOMEWHERE, TOPIC, TOPIC, (SOMEWHERE,))),
             ],
         ),
-        *chosen(1, [_request(Command.PEER_HANDSHAKE, bytes(dht_connect.Handshake(2, b"noise")), target=TARGET)]),
+        *chosen(1, [_request(DhtCommand.PEER_HANDSHAKE, bytes(dht_connect.PeerHandshake(2, b"noise")), target=TARGET)]),
         *chosen(
             2,
             [

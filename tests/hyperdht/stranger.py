@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar, cast
 
-from linkup_nb.wire.dht.rpc import Address, Reply, Request, decode, node_id
+from linkup_nb.wire.dht.rpc import Address, DhtReply, DhtRequest, decode, node_id
 from tests.hyperdht.network import PATIENCE
 
-Packet = TypeVar("Packet", Request, Reply)
+Packet = TypeVar("Packet", DhtRequest, DhtReply)
 
 
 class Stranger(asyncio.DatagramProtocol):
@@ -16,7 +16,7 @@ class Stranger(asyncio.DatagramProtocol):
 
     def __init__(self) -> None:
         self.received: asyncio.Queue[tuple[bytes, Address]] = asyncio.Queue()
-        self.on_request: Callable[[Request, Address], object] | None = None
+        self.on_request: Callable[[DhtRequest, Address], object] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.DatagramTransport, transport)
@@ -25,7 +25,7 @@ class Stranger(asyncio.DatagramProtocol):
     def datagram_received(self, data: bytes, addr: Address) -> None:
         if self.on_request and data[:1] == b"\x03":
             packet = decode(data)
-            assert isinstance(packet, Request)
+            assert isinstance(packet, DhtRequest)
             self.on_request(packet, addr)
         else:
             self.received.put_nowait((data, addr))
@@ -39,7 +39,7 @@ class Stranger(asyncio.DatagramProtocol):
 
     def request(self, to: Address, command: int, tid: int = 7, **fields: Any) -> int:
         """Ask a node; returns how many bytes that took."""
-        request = Request(tid, to, command, **fields)
+        request = DhtRequest(tid, to, command, **fields)
         self.send(request, to)
         return len(bytes(request))
 
@@ -51,15 +51,15 @@ class Stranger(asyncio.DatagramProtocol):
                 if isinstance(packet := decode(data), kind):
                     return packet, len(data)
 
-    async def ask(self, to: Address, command: int, tid: int = 7, **fields: Any) -> Reply:
+    async def ask(self, to: Address, command: int, tid: int = 7, **fields: Any) -> DhtReply:
         self.request(to, command, tid, **fields)
         while True:
-            reply, _ = await self.next(Reply)
+            reply, _ = await self.next(DhtReply)
             if reply.tid == tid:
                 return reply
 
-    def reply(self, request: Request, to: Address, **fields: Any) -> None:
-        self.send(Reply(request.tid, to, **fields), to)
+    def reply(self, request: DhtRequest, to: Address, **fields: Any) -> None:
+        self.send(DhtReply(request.tid, to, **fields), to)
 
     def answer_pings(self) -> None:
         """From now on show that what is sent here arrives."""

@@ -8,8 +8,8 @@ import pytest
 from linkup_nb.errors import NotAvailable, UsageError
 from linkup_nb.hyperdht import client as dht_client
 from linkup_nb.hyperdht.node import DhtNode
-from linkup_nb.wire.dht.records import MAX_RECORDS, Command, MutableValue, PeerRecord, encode_records
-from linkup_nb.wire.dht.rpc import Failure, Request
+from linkup_nb.wire.dht.records import MAX_RECORDS, DhtCommand, MutableValue, PeerRecord, encode_records
+from linkup_nb.wire.dht.rpc import DhtRequest, Failure
 from linkup_nb.wire.keys import KeyPair, blake2b_256
 from linkup_nb.wire.udx.events import Address
 from tests.hyperdht.network import network, start
@@ -35,10 +35,10 @@ async def asker(liar: Stranger) -> AsyncIterator[DhtNode]:
     await node.close()
 
 
-def answer(liar: Stranger, command: Command, **fields: object) -> None:
+def answer(liar: Stranger, command: DhtCommand, **fields: object) -> None:
     """From now on it answers this command so, and all others without a value."""
 
-    def on_request(request: Request, sender: Address) -> None:
+    def on_request(request: DhtRequest, sender: Address) -> None:
         mine = fields if not request.internal and request.command == command else {}
         liar.reply(request, sender, id=liar.id, token=bytes(32), **mine)
 
@@ -49,53 +49,53 @@ async def test_a_lookup_brings_each_record_once_and_only_so_many(
     liar: Stranger, asker: DhtNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     records = [PeerRecord(bytes([number]) * 32) for number in range(MAX_RECORDS)]
-    answer(liar, Command.LOOKUP, value=encode_records([*records[:5], *records[:5]]))
+    answer(liar, DhtCommand.LOOKUP, value=encode_records([*records[:5], *records[:5]]))
     assert [record async for record in asker.lookup(TOPIC)] == records[:5]
     monkeypatch.setattr(dht_client, "MAX_FOUND", 7)
-    answer(liar, Command.LOOKUP, value=encode_records(records))
+    answer(liar, DhtCommand.LOOKUP, value=encode_records(records))
     assert [record async for record in asker.lookup(TOPIC)] == records[:7]
 
 
 @pytest.mark.parametrize("value", [b"", b"\xff", b"\1" + bytes(20), bytes(1000)])
 async def test_what_cannot_be_read_is_nothing(liar: Stranger, asker: DhtNode, value: bytes) -> None:
-    answer(liar, Command.LOOKUP, value=value)
+    answer(liar, DhtCommand.LOOKUP, value=value)
     assert [record async for record in asker.lookup(TOPIC)] == []
-    answer(liar, Command.FIND_PEER, value=value)
+    answer(liar, DhtCommand.FIND_PEER, value=value)
     assert [found async for found in asker.find_peer(KEYS.public_key)] == []
-    answer(liar, Command.MUTABLE_GET, value=value)
+    answer(liar, DhtCommand.MUTABLE_GET, value=value)
     assert await asker.mutable_get(KEYS.public_key) is None
-    answer(liar, Command.IMMUTABLE_GET, value=value)
+    answer(liar, DhtCommand.IMMUTABLE_GET, value=value)
     assert await asker.immutable_get(TOPIC) is None
 
 
 async def test_another_peer_and_values_that_are_not_signed_are_not_believed(liar: Stranger, asker: DhtNode) -> None:
-    answer(liar, Command.FIND_PEER, value=bytes(PeerRecord(OTHERS.public_key)))
+    answer(liar, DhtCommand.FIND_PEER, value=bytes(PeerRecord(OTHERS.public_key)))
     assert [found async for found in asker.find_peer(KEYS.public_key)] == []
     for value in (
         MutableValue.sign(OTHERS, 9, b"another's"),
         MutableValue(KEYS.public_key, 9, b"x", MutableValue.sign(KEYS, 8, b"x").signature),
     ):
-        answer(liar, Command.MUTABLE_GET, value=value.encode_reply())
+        answer(liar, DhtCommand.MUTABLE_GET, value=value.encode_reply())
         assert await asker.mutable_get(KEYS.public_key) is None
     old = MutableValue.sign(KEYS, 3, b"old")
-    answer(liar, Command.MUTABLE_GET, value=old.encode_reply())
+    answer(liar, DhtCommand.MUTABLE_GET, value=old.encode_reply())
     assert await asker.mutable_get(KEYS.public_key) == old
     assert await asker.mutable_get(KEYS.public_key, min_seq=4) is None
 
 
 @pytest.mark.parametrize("error", [Failure.SEQ_TOO_LOW, Failure.SEQ_REUSED])
 async def test_a_number_that_is_used_up_is_said_in_words(liar: Stranger, asker: DhtNode, error: Failure) -> None:
-    answer(liar, Command.MUTABLE_PUT, error=error)
+    answer(liar, DhtCommand.MUTABLE_PUT, error=error)
     with pytest.raises(UsageError, match="seq 3 or a larger one; take a larger one"):
         await asker.mutable_put(KEYS, b"value", 3)
 
 
 async def test_a_value_that_nobody_keeps_is_said_in_words(liar: Stranger, asker: DhtNode) -> None:
-    for command in (Command.MUTABLE_PUT, Command.IMMUTABLE_PUT):
+    for command in (DhtCommand.MUTABLE_PUT, DhtCommand.IMMUTABLE_PUT):
         answer(liar, command, error=Failure.INVALID_TOKEN)
     with pytest.raises(NotAvailable, match="no node of the network keeps"):
         await asker.immutable_put(b"value")
-    answer(liar, Command.MUTABLE_PUT, error=Failure.INVALID_TOKEN)
+    answer(liar, DhtCommand.MUTABLE_PUT, error=Failure.INVALID_TOKEN)
     with pytest.raises(NotAvailable, match="no node of the network keeps"):
         await asker.mutable_put(KEYS, b"value", 1)
 
@@ -109,9 +109,9 @@ async def test_only_values_of_1_to_1000_bytes_can_be_stored(asker: DhtNode, valu
 
 
 async def test_who_refuses_an_announcement_is_not_counted(liar: Stranger, asker: DhtNode) -> None:
-    answer(liar, Command.ANNOUNCE, error=Failure.INVALID_TOKEN)
+    answer(liar, DhtCommand.ANNOUNCE, error=Failure.INVALID_TOKEN)
     assert await asker.announce(TOPIC, KEYS) == ()
-    answer(liar, Command.ANNOUNCE)
+    answer(liar, DhtCommand.ANNOUNCE)
     assert [each.sender for each in await asker.announce(TOPIC, KEYS)] == [liar.address]
     assert [each.reply.to for each in await asker.announce_self(KEYS)] == [asker.address]
 

@@ -10,11 +10,11 @@ from linkup_nb.errors import HandshakeError, NotReachable, PeerTimeout
 from linkup_nb.hyperdht import dialer as dht_dialer
 from linkup_nb.hyperdht.io import Answer
 from linkup_nb.wire.dht import connect as dht_connect
-from linkup_nb.wire.dht.connect import HandshakePayload, Mode, Refusal, handshake_prologue
-from linkup_nb.wire.dht.records import Command
-from linkup_nb.wire.dht.rpc import Reply, Request
+from linkup_nb.wire.dht.connect import ErrorCode, HandshakePayload, Mode, handshake_prologue
+from linkup_nb.wire.dht.records import DhtCommand
+from linkup_nb.wire.dht.rpc import DhtReply, DhtRequest
 from linkup_nb.wire.keys import KeyPair
-from linkup_nb.wire.noise import IK, Handshake
+from linkup_nb.wire.noise import IK, NoiseHandshake
 from linkup_nb.wire.udx.events import Address
 from tests.hyperdht.peers import PATIENCE, Peer, opened, peers, until
 
@@ -157,27 +157,29 @@ class Liar:
 
     def __init__(self, peer: Peer, key_pair: KeyPair, payload: HandshakePayload, *, forge: bool = False) -> None:
         self._peer, self._key_pair, self._payload, self._forge = peer, key_pair, payload, forge
-        peer.node.handlers[False, Command.PEER_HANDSHAKE] = self._on_handshake
+        peer.node.handlers[False, DhtCommand.PEER_HANDSHAKE] = self._on_handshake
 
-    def _on_handshake(self, request: Request, sender: Address) -> None:
-        noise = dht_connect.Handshake.decode(request.value or b"").noise
-        handshake = Handshake(
+    def _on_handshake(self, request: DhtRequest, sender: Address) -> None:
+        noise = dht_connect.PeerHandshake.decode(request.value or b"").noise
+        handshake = NoiseHandshake(
             False, self._key_pair, KeyPair.from_seed(os.urandom(32)), pattern=IK, prologue=handshake_prologue()
         )
         handshake.receive(noise)
         answer = handshake.send(bytes(self._payload))
         if self._forge:
             answer = bytes(len(answer))
-        self._peer.node.send(Reply(request.tid, sender, value=bytes(dht_connect.Handshake(Mode.REPLY, answer))), sender)
+        self._peer.node.send(
+            DhtReply(request.tid, sender, value=bytes(dht_connect.PeerHandshake(Mode.REPLY, answer))), sender
+        )
 
 
 @pytest.mark.parametrize(
     ("payload", "sentence"),
     [
-        (HandshakePayload(error=Refusal.TRY_LATER), "the peer is busy"),
-        (HandshakePayload(error=Refusal.ABORTED), "does not want to connect"),
+        (HandshakePayload(error=ErrorCode.TRY_LATER), "the peer is busy"),
+        (HandshakePayload(error=ErrorCode.ABORTED), "does not want to connect"),
         (HandshakePayload(), "does not want to connect"),
-        (HandshakePayload(error=Refusal.VERSION_MISMATCH), "another version"),
+        (HandshakePayload(error=ErrorCode.VERSION_MISMATCH), "another version"),
     ],
 )
 async def test_a_peer_that_declines_is_named(payload: HandshakePayload, sentence: str) -> None:

@@ -11,7 +11,7 @@ from linkup_nb.hyperdht import holepunch
 from linkup_nb.hyperdht.holepunch import Puncher, Punchers, RandomTurn, Remote, our_addresses
 from linkup_nb.hyperdht.node import DhtNode
 from linkup_nb.hyperdht.peer_stream import PeerStream, Way
-from linkup_nb.wire.dht.connect import Firewall, HolepunchPayload, Refusal
+from linkup_nb.wire.dht.connect import ErrorCode, Firewall, HolepunchPayload
 from linkup_nb.wire.dht.nat import NatSample
 from linkup_nb.wire.udx.events import Address
 from tests.hyperdht.network import HOST, network, start
@@ -242,8 +242,8 @@ async def test_what_peers_tell_each_other_is_sealed(node: DhtNode) -> None:
     told = side.puncher.open(side.puncher.tell(3, punching=True, remote_address=HERE, token=bytes(32)))
     assert (told.round, told.punching, told.remote_address, told.token) == (3, True, HERE, bytes(32))
     assert told.addresses == (node.public_address,)
-    refused = side.puncher.open(side.puncher.refuse(4, Refusal.TRY_LATER))
-    assert (refused.error, refused.firewall, refused.addresses) == (Refusal.TRY_LATER, Firewall.UNKNOWN, None)
+    refused = side.puncher.open(side.puncher.refuse(4, ErrorCode.TRY_LATER))
+    assert (refused.error, refused.firewall, refused.addresses) == (ErrorCode.TRY_LATER, Firewall.UNKNOWN, None)
     with pytest.raises(DecryptionError):
         side.puncher.open(os.urandom(60))
     assert side.puncher.token(HOST) == side.puncher.token(HOST) != side.puncher.token("127.0.0.2")

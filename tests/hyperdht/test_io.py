@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from linkup_nb.hyperdht import io as dht_io
 from linkup_nb.hyperdht.io import AMPLIFICATION, MAX_HELD_EACH, Answer, DhtIo
-from linkup_nb.wire.dht.rpc import MAX_DATAGRAM, Address, Internal, Reply, Request, node_id
+from linkup_nb.wire.dht.rpc import MAX_DATAGRAM, Address, DhtReply, DhtRequest, Internal, node_id
 from linkup_nb.wire.rate_limit import Rate
 from tests.hyperdht.network import PATIENCE, until
 from tests.hyperdht.stranger import Stranger, stranger
@@ -22,7 +22,7 @@ class Asker(DhtIo):
 
     def __init__(self) -> None:
         super().__init__()
-        self.requests: asyncio.Queue[tuple[Request, Address, int]] = asyncio.Queue()
+        self.requests: asyncio.Queue[tuple[DhtRequest, Address, int]] = asyncio.Queue()
         self.silent: list[Address] = []
         self.probed: asyncio.Queue[Address] = asyncio.Queue()
         self.on_request = lambda *arguments: self.requests.put_nowait(arguments)
@@ -63,7 +63,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_a_request_gets_its_reply(io: Asker, other: Stranger) -> None:
     io.id = node_id(io.address)
     first, second = io.ask_for(other.address, 2, target=TARGET), io.ask_for(other.address, 2, target=b"\2" * 32)
-    asked = [(await other.next(Request))[0] for _ in range(2)]
+    asked = [(await other.next(DhtRequest))[0] for _ in range(2)]
     assert {request.target for request in asked} == {TARGET, b"\2" * 32}
     assert all((request.id, request.to) == (io.id, other.address) for request in asked)
     for request in asked:
@@ -78,8 +78,8 @@ async def test_a_request_gets_its_reply(io: Asker, other: Stranger) -> None:
 
 async def test_a_request_that_is_lost_is_sent_again(io: Asker, other: Stranger, impatient: None) -> None:
     future = io.ask_for(other.address)
-    first, _ = await other.next(Request)
-    again, _ = await other.next(Request)
+    first, _ = await other.next(DhtRequest)
+    again, _ = await other.next(DhtRequest)
     assert first == again
     other.reply(again, io.address)
     assert await asyncio.wait_for(future, PATIENCE)
@@ -100,12 +100,12 @@ async def test_who_never_replies_is_given_up(io: Asker, other: Stranger, impatie
 
 async def test_a_reply_counts_only_from_whom_was_asked_with_its_number_and_once(io: Asker, other: Stranger) -> None:
     future = io.ask_for(other.address)
-    request, _ = await other.next(Request)
+    request, _ = await other.next(DhtRequest)
     async with stranger() as third, stranger("127.0.0.2") as fourth:
         for liar in (third, fourth):
             liar.reply(request, io.address, value=b"lie")
         await io.until_counted("replies dropped: not asked for", 2)
-    other.send(Reply((request.tid + 1) % 65536, io.address, value=b"another number"), io.address)
+    other.send(DhtReply((request.tid + 1) % 65536, io.address, value=b"another number"), io.address)
     await io.until_counted("replies dropped: not asked for", 3)
     for _ in range(2):
         other.reply(request, io.address, value=b"truth")
@@ -117,7 +117,7 @@ async def test_a_reply_counts_only_from_whom_was_asked_with_its_number_and_once(
 
 async def test_an_id_that_does_not_belong_to_the_sender_is_ignored(io: Asker, other: Stranger) -> None:
     future = io.ask_for(other.address)
-    request, _ = await other.next(Request)
+    request, _ = await other.next(DhtRequest)
     other.reply(request, io.address, id=TARGET)
     answer = await asyncio.wait_for(future, PATIENCE)
     assert answer is not None
@@ -147,7 +147,7 @@ async def test_requests_wait_for_their_turn(io: Asker, other: Stranger, monkeypa
     monkeypatch.setattr(dht_io, "MAX_WINDOW", 3)
     futures = [io.ask_for(other.address) for _ in range(9)]
     for _ in range(3):
-        asked = [(await other.next(Request))[0] for _ in range(3)]
+        asked = [(await other.next(DhtRequest))[0] for _ in range(3)]
         assert other.received.empty()
         for request in asked:
             other.reply(request, io.address)
@@ -170,7 +170,7 @@ async def test_the_silent_do_not_hold_up_the_others(
 )
 async def test_offline_nothing_is_sent_beyond_loopback_and_never_to_what_is_no_address(io: Asker, to: Address) -> None:
     assert await asyncio.wait_for(io.ask_for(to), PATIENCE) is None
-    io.answer(Reply(1, ("127.0.0.1", 1)), to, 1000)
+    io.answer(DhtReply(1, ("127.0.0.1", 1)), to, 1000)
     assert io.counters == {"datagrams not sent: address not allowed": 2}
 
 
@@ -200,21 +200,21 @@ async def test_a_flood_from_forged_hosts_has_its_bound_as_well(monkeypatch: pyte
 
 
 async def test_a_long_reply_waits_until_the_asker_is_shown_to_be_there(io: Asker, other: Stranger) -> None:
-    long = Reply(7, other.address, value=bytes(1000))
+    long = DhtReply(7, other.address, value=bytes(1000))
     io.answer(long, other.address, 129)
-    ping, size = await other.next(Request)
+    ping, size = await other.next(DhtRequest)
     assert (ping.command, ping.internal) == (Internal.PING, True)
     assert size <= 129
     assert other.received.empty()
     other.reply(ping, io.address)
-    assert (await other.next(Reply))[0] == long
+    assert (await other.next(DhtReply))[0] == long
     io.answer(long, other.address, 129)  # now it is known
-    assert (await other.next(Reply))[0] == long
+    assert (await other.next(DhtReply))[0] == long
 
 
 async def test_who_does_not_answer_the_ping_gets_nothing_else(io: Asker, other: Stranger, impatient: None) -> None:
     for _ in range(MAX_HELD_EACH + 3):
-        io.answer(Reply(7, other.address, value=bytes(1000)), other.address, 129)
+        io.answer(DhtReply(7, other.address, value=bytes(1000)), other.address, 129)
     await io.until_counted("replies dropped: the asker's address was not proven", MAX_HELD_EACH)
     assert other.received.qsize() == 1
     assert io.counters["replies dropped: too many wait for a proof of the asker's address"] == 3
@@ -223,14 +223,14 @@ async def test_who_does_not_answer_the_ping_gets_nothing_else(io: Asker, other: 
 async def test_so_many_replies_wait_for_all_addresses_together(io: Asker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dht_io, "MAX_HELD", 4)
     for port in range(1, 10):
-        io.answer(Reply(7, ("127.0.0.9", port), value=bytes(1000)), ("127.0.0.9", port), 129)
+        io.answer(DhtReply(7, ("127.0.0.9", port), value=bytes(1000)), ("127.0.0.9", port), 129)
     assert io.counters == {"replies dropped: too many wait for a proof of the asker's address": 5}
 
 
 async def test_so_many_addresses_are_being_proven_and_no_more(io: Asker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dht_io, "MAX_PROVING", 4)
     for port in range(1, 10):
-        io.answer(Reply(7, ("127.0.0.9", port), value=bytes(1000)), ("127.0.0.9", port), 129)
+        io.answer(DhtReply(7, ("127.0.0.9", port), value=bytes(1000)), ("127.0.0.9", port), 129)
     assert io.counters == {"replies dropped: too many wait for a proof of the asker's address": 5}
 
 
@@ -243,11 +243,11 @@ async def test_so_many_addresses_are_remembered_as_proven(
         later.answer_pings()
         assert await asyncio.wait_for(io.ask_for(other.address), PATIENCE)
         assert await asyncio.wait_for(io.ask_for(later.address), PATIENCE)
-        io.answer(Reply(7, later.address, value=bytes(1000)), later.address, 0)
-        await later.next(Reply)
+        io.answer(DhtReply(7, later.address, value=bytes(1000)), later.address, 0)
+        await later.next(DhtReply)
         other.on_request = None
-        io.answer(Reply(7, other.address, value=bytes(1000)), other.address, 0)
-        await other.next(Request)  # it has to prove itself anew
+        io.answer(DhtReply(7, other.address, value=bytes(1000)), other.address, 0)
+        await other.next(DhtRequest)  # it has to prove itself anew
 
 
 async def test_a_request_says_how_much_may_be_sent_for_it(io: Asker, other: Stranger) -> None:
@@ -265,8 +265,8 @@ async def test_closing_gives_up_what_is_under_way(io: Asker, other: Stranger) ->
 
 HERE = ("127.0.0.1", 9)
 PACKETS = [
-    bytes(Request(7, HERE, 4, False, TARGET, TARGET, TARGET, b"value")),
-    bytes(Reply(7, HERE, TARGET, TARGET, (HERE,) * 20, 1, b"value")),
+    bytes(DhtRequest(7, HERE, 4, False, TARGET, TARGET, TARGET, b"value")),
+    bytes(DhtReply(7, HERE, TARGET, TARGET, (HERE,) * 20, 1, b"value")),
 ]
 
 

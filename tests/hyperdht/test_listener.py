@@ -8,11 +8,11 @@ import pytest
 from linkup_nb.connection import connection as connection_limits
 from linkup_nb.hyperdht import listener as dht_listener
 from linkup_nb.wire.dht import connect as dht_connect
-from linkup_nb.wire.dht.connect import Firewall, HandshakePayload, Holepunch, Mode, handshake_prologue
-from linkup_nb.wire.dht.records import Command
-from linkup_nb.wire.dht.rpc import Reply
+from linkup_nb.wire.dht.connect import Firewall, HandshakePayload, Mode, PeerHolepunch, handshake_prologue
+from linkup_nb.wire.dht.records import DhtCommand
+from linkup_nb.wire.dht.rpc import DhtReply
 from linkup_nb.wire.keys import KeyPair
-from linkup_nb.wire.noise import IK, Handshake
+from linkup_nb.wire.noise import IK, NoiseHandshake
 from linkup_nb.wire.udx.events import Address
 from tests.hyperdht.peers import Peer, opened, peers, until
 
@@ -21,16 +21,16 @@ def call(key: bytes, key_pair: KeyPair | None = None, payload: HandshakePayload 
     """The first message of a handshake."""
     own = key_pair or KeyPair.from_seed(os.urandom(32))
     ephemeral = KeyPair.from_seed(os.urandom(32))
-    handshake = Handshake(True, own, ephemeral, pattern=IK, prologue=handshake_prologue(), remote_public_key=key)
+    handshake = NoiseHandshake(True, own, ephemeral, pattern=IK, prologue=handshake_prologue(), remote_public_key=key)
     return handshake.send(bytes(payload or HandshakePayload(udx_id=7)))
 
 
-async def tell(client: Peer, server: Peer, noise: bytes, mode: int = Mode.FROM_CLIENT) -> Reply:
+async def tell(client: Peer, server: Peer, noise: bytes, mode: int = Mode.FROM_CLIENT) -> DhtReply:
     """Send a handshake straight to a peer."""
-    value = bytes(dht_connect.Handshake(mode, noise))
+    value = bytes(dht_connect.PeerHandshake(mode, noise))
     target = server.listener.announcement.target
     to = server.node.address
-    return (await client.node.request(to, Command.PEER_HANDSHAKE, target=target, value=value, retries=0)).reply
+    return (await client.node.request(to, DhtCommand.PEER_HANDSHAKE, target=target, value=value, retries=0)).reply
 
 
 async def counted(peer: Peer, reason: str, times: int = 1) -> None:
@@ -84,9 +84,9 @@ async def test_a_relayed_call_without_the_callers_address_is_dropped() -> None:
 @pytest.mark.parametrize("named", [("0.0.0.0", 5), ("224.0.0.1", 5), ("127.0.0.1", 0)], ids=str)
 async def test_a_relayed_call_from_an_address_that_cannot_be_is_dropped(named: Address) -> None:
     async with peers() as (server, client):
-        value = bytes(dht_connect.Handshake(Mode.FROM_RELAY, call(server.key), named))
+        value = bytes(dht_connect.PeerHandshake(Mode.FROM_RELAY, call(server.key), named))
         target = server.listener.announcement.target
-        request = client.node.request(server.node.address, Command.PEER_HANDSHAKE, target=target, value=value)
+        request = client.node.request(server.node.address, DhtCommand.PEER_HANDSHAKE, target=target, value=value)
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(request, 0.2)
         assert server.listener.counters["calls dropped: from an address that the node cannot know"] == 1
@@ -128,8 +128,8 @@ async def test_hole_punching_that_is_forged_is_dropped(payload: bytes) -> None:
         (id_,) = server.listener._by_id
         target = server.listener.announcement.target
         for number, reason in ((id_, "forged or damaged"), (id_ ^ 1, "unknown call")):
-            value = bytes(Holepunch(Mode.FROM_RELAY, number, payload, client.node.address))
-            request = client.node.request(server.node.address, Command.PEER_HOLEPUNCH, target=target, value=value)
+            value = bytes(PeerHolepunch(Mode.FROM_RELAY, number, payload, client.node.address))
+            request = client.node.request(server.node.address, DhtCommand.PEER_HOLEPUNCH, target=target, value=value)
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(request, 0.2)
             assert server.listener.counters[f"hole punching dropped: {reason}"] == 1
@@ -140,10 +140,10 @@ async def test_a_peer_of_another_version_is_told_so() -> None:
     async with peers() as (server, client):
         own, ephemeral = client.key_pair, KeyPair.from_seed(os.urandom(32))
         prologue = handshake_prologue()
-        handshake = Handshake(True, own, ephemeral, pattern=IK, prologue=prologue, remote_public_key=server.key)
+        handshake = NoiseHandshake(True, own, ephemeral, pattern=IK, prologue=prologue, remote_public_key=server.key)
         reply = await tell(client, server, handshake.send(b"\2"))
-        answer = handshake.receive(dht_connect.Handshake.decode(reply.value or b"").noise)
-        assert HandshakePayload.decode(answer).error == dht_connect.Refusal.VERSION_MISMATCH
+        answer = handshake.receive(dht_connect.PeerHandshake.decode(reply.value or b"").noise)
+        assert HandshakePayload.decode(answer).error == dht_connect.ErrorCode.VERSION_MISMATCH
         assert server.node.streams == {}
 
 

@@ -15,7 +15,7 @@ from linkup_nb.hyperdht.node import PUBLIC_BOOTSTRAP, DhtNode
 from linkup_nb.hyperdht.state import load_nodes
 from linkup_nb.wire.dht.connect import Firewall
 from linkup_nb.wire.dht.records import PeerRecord
-from linkup_nb.wire.dht.rpc import Address, Failure, Internal, Reply, Request, decode_port, node_id
+from linkup_nb.wire.dht.rpc import Address, DhtReply, DhtRequest, Failure, Internal, decode_port, node_id
 from linkup_nb.wire.keys import KeyPair, blake2b_256
 from linkup_nb.wire.udx.events import Closing, EndReceived, Event, StreamClosed
 from tests.hyperdht.network import HOST, PATIENCE, by_distance, network, start, until
@@ -134,7 +134,7 @@ async def test_a_node_that_cannot_be_reached_by_strangers_keeps_nothing(monkeypa
     monkeypatch.setattr(dht_reach, "PATIENCE", 0.05)
     async with stranger() as shy:
 
-        def answer(request: Request, sender: Address) -> None:
+        def answer(request: DhtRequest, sender: Address) -> None:
             if (
                 request.command != Internal.PING_NAT or not request.internal
             ):  # like a firewall that lets only replies in
@@ -151,7 +151,7 @@ async def test_a_node_that_can_no_longer_be_reached_keeps_nothing_any_more(monke
     async with stranger() as contact:
         open_ = True
 
-        def answer(request: Request, sender: Address) -> None:
+        def answer(request: DhtRequest, sender: Address) -> None:
             if request.command != Internal.PING_NAT:
                 contact.reply(request, sender, id=contact.id)
             elif open_:
@@ -185,7 +185,7 @@ async def test_a_lone_node_on_all_addresses_learns_its_own_from_the_first_who_as
 
 async def test_one_liar_does_not_move_a_node_that_says_where_it_is() -> None:
     async with stranger() as liar:
-        liar.on_request = lambda request, sender: liar.send(Reply(request.tid, ("127.0.0.9", 1), liar.id), sender)
+        liar.on_request = lambda request, sender: liar.send(DhtReply(request.tid, ("127.0.0.9", 1), liar.id), sender)
         node = await start([liar.address])
         assert (node.id, node.public_address) == (node_id(node.address), node.address)
         await node.close()
@@ -317,7 +317,7 @@ async def test_who_answers_nonsense_to_everything_does_no_harm() -> None:
     random = Random(7)
     async with network(3) as nodes, stranger() as liar:
 
-        def answer(request: Request, sender: Address) -> None:
+        def answer(request: DhtRequest, sender: Address) -> None:
             if request.internal and request.command == Internal.PING:
                 liar.reply(request, sender, id=liar.id)
                 return
@@ -325,7 +325,7 @@ async def test_who_answers_nonsense_to_everything_does_no_harm() -> None:
                 (f"127.{random.randrange(256)}.0.{random.randrange(256)}", random.randrange(65536)) for _ in range(20)
             )
             liar.send(
-                Reply(
+                DhtReply(
                     request.tid,
                     (f"{random.randrange(256)}.1.1.1", random.randrange(65536)),
                     random.choice([liar.id, random.randbytes(32), None]),
@@ -362,7 +362,7 @@ async def test_a_node_looks_after_itself(tmp_path: Path, monkeypatch: pytest.Mon
     async with stranger() as contact:
         targets: set[bytes | None] = set()
 
-        def answer(request: Request, sender: Address) -> None:
+        def answer(request: DhtRequest, sender: Address) -> None:
             targets.add(request.target)
             contact.reply(request, sender, id=contact.id)
 

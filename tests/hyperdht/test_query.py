@@ -10,7 +10,7 @@ import pytest
 from linkup_nb.hyperdht import query as dht_query
 from linkup_nb.hyperdht.io import Answer
 from linkup_nb.hyperdht.query import ALPHA, MAX_ASKED, MAX_DEAD_NAMES, MAX_NAMED, Query
-from linkup_nb.wire.dht.rpc import Address, Reply, node_id
+from linkup_nb.wire.dht.rpc import Address, DhtReply, node_id
 from linkup_nb.wire.dht.table import K
 from tests.hyperdht.network import by_distance
 
@@ -51,7 +51,7 @@ class Paper:
     def answer(self, sender: Address, done: Callable[[Answer | None], object]) -> None:
         self.at_once -= 1
         id_ = node_id(sender) if self.ids else None
-        done(Answer(Reply(0, ("10.9.9.9", 1), id_, b"t" * 32, tuple(self.names(sender)), self.error), sender, 0.001))
+        done(Answer(DhtReply(0, ("10.9.9.9", 1), id_, b"t" * 32, tuple(self.names(sender)), self.error), sender, 0.001))
 
     def query(self, *start: Address) -> Query:
         async def begin() -> Iterable[Address]:

@@ -8,7 +8,7 @@ import pytest
 from linkup_nb.hyperdht import reach as dht_reach
 from linkup_nb.hyperdht.io import DhtIo
 from linkup_nb.hyperdht.reach import ASKED, NEEDED, is_reachable
-from linkup_nb.wire.dht.rpc import Address, Internal, Request, decode_port
+from linkup_nb.wire.dht.rpc import Address, DhtRequest, Internal, decode_port
 from tests.hyperdht.stranger import Stranger, stranger
 
 
@@ -34,7 +34,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 def reply_there(node: Stranger) -> None:
     """From now on it does what it is asked to."""
 
-    def answer(request: Request, sender: Address) -> None:
+    def answer(request: DhtRequest, sender: Address) -> None:
         assert (request.command, request.internal, request.value is None) == (Internal.PING_NAT, True, False)
         node.reply(request, (sender[0], decode_port(request.value or b"")))
 
@@ -81,12 +81,12 @@ async def test_what_others_send_to_the_fresh_socket_does_not_count(
 ) -> None:
     asked, *others = nodes
 
-    def answer(request: Request, sender: Address) -> None:
+    def answer(request: DhtRequest, sender: Address) -> None:
         there = sender[0], decode_port(request.value or b"")
         for other in others:
             other.reply(request, there)
             other.send(b"nonsense", there)
-        asked.reply(Request((request.tid + 1) % 65536, there, 0), there)
+        asked.reply(DhtRequest((request.tid + 1) % 65536, there, 0), there)
 
     asked.on_request = answer
     assert not await is_reachable(io, addresses([asked]))

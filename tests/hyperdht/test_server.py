@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from linkup_nb.hyperdht import server as dht_server
 from linkup_nb.hyperdht.io import AMPLIFICATION
 from linkup_nb.hyperdht.node import DhtNode
-from linkup_nb.wire.dht.connect import Handshake, Holepunch, Mode
+from linkup_nb.wire.dht.connect import Mode, PeerHandshake, PeerHolepunch
 from linkup_nb.wire.dht.records import (
     MAX_RECORDS,
-    Announcement,
-    Command,
+    DhtAnnouncement,
+    DhtCommand,
     MutableValue,
     PeerRecord,
     decode_records,
@@ -24,10 +24,10 @@ from linkup_nb.wire.dht.records import (
 )
 from linkup_nb.wire.dht.rpc import (
     TOKEN_ROTATION,
+    DhtReply,
+    DhtRequest,
     Failure,
     Internal,
-    Reply,
-    Request,
     encode_delay,
     encode_port,
     node_id,
@@ -57,15 +57,15 @@ async def other() -> AsyncIterator[Stranger]:
 
 
 async def token(node: DhtNode, other: Stranger, target: bytes = TOPIC) -> bytes:
-    given = (await other.ask(node.address, Command.LOOKUP, target=target)).token
+    given = (await other.ask(node.address, DhtCommand.LOOKUP, target=target)).token
     assert given is not None
     return given
 
 
-async def announce(node: DhtNode, other: Stranger, keys: KeyPair = KEYS, target: bytes = TOPIC) -> Reply:
+async def announce(node: DhtNode, other: Stranger, keys: KeyPair = KEYS, target: bytes = TOPIC) -> DhtReply:
     given = await token(node, other, target)
-    signed = Announcement.sign(Command.ANNOUNCE, keys, target, node.id or b"", given, (RELAY,))
-    return await other.ask(node.address, Command.ANNOUNCE, target=target, token=given, value=bytes(signed))
+    signed = DhtAnnouncement.sign(DhtCommand.ANNOUNCE, keys, target, node.id or b"", given, (RELAY,))
+    return await other.ask(node.address, DhtCommand.ANNOUNCE, target=target, token=given, value=bytes(signed))
 
 
 async def counted(node: DhtNode, reason: str, count: int = 1) -> None:
@@ -78,7 +78,7 @@ async def counted(node: DhtNode, reason: str, count: int = 1) -> None:
 async def test_a_ping_and_a_search_are_answered_with_who_and_where(other: Stranger) -> None:
     async with network(5) as nodes:
         pong = await other.ask(nodes[0].address, Internal.PING, internal=True)
-        assert pong == Reply(7, other.address, nodes[0].id)
+        assert pong == DhtReply(7, other.address, nodes[0].id)
         found = await other.ask(nodes[0].address, Internal.FIND_NODE, internal=True, target=TOPIC)
         assert set(found.closer_nodes) == {node.address for node in nodes[1:]}
         assert found.token is None
@@ -88,9 +88,9 @@ async def test_a_ping_is_answered_to_another_port_or_later(node: DhtNode, other:
     async with stranger() as third:
         value = encode_port(third.address[1])
         other.request(node.address, Internal.PING_NAT, internal=True, value=value)
-        assert (await third.next(Reply))[0] == Reply(7, third.address, node.id)
+        assert (await third.next(DhtReply))[0] == DhtReply(7, third.address, node.id)
     later = await other.ask(node.address, Internal.DELAYED_PING, internal=True, value=encode_delay(0.01))
-    assert later == Reply(7, other.address, node.id)
+    assert later == DhtReply(7, other.address, node.id)
 
 
 async def test_long_delays_and_too_many_are_not_waited_for(
@@ -111,13 +111,13 @@ async def test_what_nobody_knows_is_refused(node: DhtNode, other: Stranger, inte
 
 async def test_an_announcement_is_kept_and_withdrawn(node: DhtNode, other: Stranger) -> None:
     assert (await announce(node, other)).error == Failure.NONE
-    value = (await other.ask(node.address, Command.LOOKUP, target=TOPIC)).value
+    value = (await other.ask(node.address, DhtCommand.LOOKUP, target=TOPIC)).value
     assert value is not None
     assert decode_records(value) == [PeerRecord(KEYS.public_key, (RELAY,))]
     given = await token(node, other)
-    signed = Announcement.sign(Command.UNANNOUNCE, KEYS, TOPIC, node.id or b"", given, ())
-    await other.ask(node.address, Command.UNANNOUNCE, target=TOPIC, token=given, value=bytes(signed))
-    assert (await other.ask(node.address, Command.LOOKUP, target=TOPIC)).value is None
+    signed = DhtAnnouncement.sign(DhtCommand.UNANNOUNCE, KEYS, TOPIC, node.id or b"", given, ())
+    await other.ask(node.address, DhtCommand.UNANNOUNCE, target=TOPIC, token=given, value=bytes(signed))
+    assert (await other.ask(node.address, DhtCommand.LOOKUP, target=TOPIC)).value is None
 
 
 async def test_of_many_on_a_topic_each_has_a_chance(node: DhtNode, other: Stranger) -> None:
@@ -127,7 +127,7 @@ async def test_of_many_on_a_topic_each_has_a_chance(node: DhtNode, other: Strang
     seen: set[bytes] = set()
     async with asyncio.timeout(PATIENCE):
         while len(seen) < len(everyone):
-            value = (await other.ask(node.address, Command.LOOKUP, target=TOPIC)).value
+            value = (await other.ask(node.address, DhtCommand.LOOKUP, target=TOPIC)).value
             assert value is not None
             records = decode_records(value)
             assert len(records) == MAX_RECORDS
@@ -137,7 +137,7 @@ async def test_of_many_on_a_topic_each_has_a_chance(node: DhtNode, other: Strang
 @pytest.mark.parametrize(
     "change",
     [
-        {"command": Command.UNANNOUNCE},
+        {"command": DhtCommand.UNANNOUNCE},
         {"key_pair": KeyPair.from_seed(bytes(32))},
         {"target": bytes(32)},
         {"node_id": bytes(32)},
@@ -151,18 +151,18 @@ async def test_an_announcement_signed_for_something_else_is_refused(
 ) -> None:
     given = await token(node, other)
     right: dict[str, Any] = {
-        "command": Command.ANNOUNCE,
+        "command": DhtCommand.ANNOUNCE,
         "key_pair": KEYS,
         "target": TOPIC,
         "node_id": node.id,
         "token": given,
         "relays": (RELAY,),
     }
-    signed = Announcement.sign(**right | change)
-    forged = Announcement(PeerRecord(KEYS.public_key, (RELAY,)), signature=signed.signature)
-    other.request(node.address, Command.ANNOUNCE, target=TOPIC, token=given, value=bytes(forged))
+    signed = DhtAnnouncement.sign(**right | change)
+    forged = DhtAnnouncement(PeerRecord(KEYS.public_key, (RELAY,)), signature=signed.signature)
+    other.request(node.address, DhtCommand.ANNOUNCE, target=TOPIC, token=given, value=bytes(forged))
     await counted(node, "announcements refused: wrong signature")
-    assert (await other.ask(node.address, Command.LOOKUP, target=TOPIC)).value is None
+    assert (await other.ask(node.address, DhtCommand.LOOKUP, target=TOPIC)).value is None
 
 
 async def test_an_announcement_without_token_or_with_one_of_another_host_is_refused(
@@ -172,20 +172,22 @@ async def test_an_announcement_without_token_or_with_one_of_another_host_is_refu
         elsewhere.answer_pings()
         given = await token(node, elsewhere)
     for shown, reason in ((None, "announcements refused: no token"), (given, "requests refused: wrong token")):
-        signed = Announcement.sign(Command.ANNOUNCE, KEYS, TOPIC, node.id or b"", shown or bytes(32), ())
-        other.request(node.address, Command.ANNOUNCE, target=TOPIC, token=shown, value=bytes(signed))
+        signed = DhtAnnouncement.sign(DhtCommand.ANNOUNCE, KEYS, TOPIC, node.id or b"", shown or bytes(32), ())
+        other.request(node.address, DhtCommand.ANNOUNCE, target=TOPIC, token=shown, value=bytes(signed))
         await counted(node, reason)
-    refused, _ = await other.next(Reply)
+    refused, _ = await other.next(DhtReply)
     assert refused.error == Failure.INVALID_TOKEN
     assert refused.token == await token(node, other)
-    assert (await other.ask(node.address, Command.LOOKUP, target=TOPIC)).value is None
+    assert (await other.ask(node.address, DhtCommand.LOOKUP, target=TOPIC)).value is None
 
 
 async def test_a_token_is_good_for_a_while(node: DhtNode, other: Stranger, monkeypatch: pytest.MonkeyPatch) -> None:
     given, now = await token(node, other), monotonic()
     for later, error in ((TOKEN_ROTATION, Failure.NONE), (3 * TOKEN_ROTATION, Failure.INVALID_TOKEN)):
         monkeypatch.setattr(dht_server, "monotonic", lambda later=later: now + later)
-        reply = await other.ask(node.address, Command.IMMUTABLE_PUT, target=blake2b_256(b"x"), token=given, value=b"x")
+        reply = await other.ask(
+            node.address, DhtCommand.IMMUTABLE_PUT, target=blake2b_256(b"x"), token=given, value=b"x"
+        )
         assert reply.error == error
 
 
@@ -194,14 +196,14 @@ async def test_values_are_kept_by_the_rules_for_their_number(node: DhtNode, othe
 
     async def put(seq: int, value: bytes) -> int:
         put = MutableValue.sign(KEYS, seq, value).encode_put()
-        return (await other.ask(node.address, Command.MUTABLE_PUT, target=TARGET, token=given, value=put)).error
+        return (await other.ask(node.address, DhtCommand.MUTABLE_PUT, target=TARGET, token=given, value=put)).error
 
     assert await put(5, b"five") == Failure.NONE
     assert await put(5, b"five") == Failure.NONE
     assert await put(5, b"another") == Failure.SEQ_REUSED
     assert await put(4, b"four") == Failure.SEQ_TOO_LOW
     for least, found in ((0, True), (5, True), (6, False)):
-        got = await other.ask(node.address, Command.MUTABLE_GET, target=TARGET, value=encode_least_seq(least))
+        got = await other.ask(node.address, DhtCommand.MUTABLE_GET, target=TARGET, value=encode_least_seq(least))
         assert (got.value is not None) == found
 
 
@@ -209,14 +211,14 @@ async def test_values_that_are_not_signed_or_hashed_as_they_say_are_refused(node
     given = await token(node, other)
     good = MutableValue.sign(KEYS, 1, b"value")
     forged = MutableValue(good.public_key, 2, good.value, good.signature)
-    unsigned: list[tuple[Command, bytes, bytes | None, bytes]] = [
-        (Command.MUTABLE_PUT, TARGET, given, forged.encode_put()),
-        (Command.MUTABLE_PUT, TOPIC, given, good.encode_put()),
-        (Command.MUTABLE_PUT, TARGET, None, good.encode_put()),
-        (Command.MUTABLE_PUT, TARGET, given, MutableValue(KEYS.public_key, 1, b"", bytes(64)).encode_put()),
-        (Command.IMMUTABLE_PUT, TOPIC, given, b"value"),
-        (Command.IMMUTABLE_PUT, blake2b_256(b"value"), None, b"value"),
-        (Command.IMMUTABLE_PUT, blake2b_256(bytes(1001)), given, bytes(1001)),
+    unsigned: list[tuple[DhtCommand, bytes, bytes | None, bytes]] = [
+        (DhtCommand.MUTABLE_PUT, TARGET, given, forged.encode_put()),
+        (DhtCommand.MUTABLE_PUT, TOPIC, given, good.encode_put()),
+        (DhtCommand.MUTABLE_PUT, TARGET, None, good.encode_put()),
+        (DhtCommand.MUTABLE_PUT, TARGET, given, MutableValue(KEYS.public_key, 1, b"", bytes(64)).encode_put()),
+        (DhtCommand.IMMUTABLE_PUT, TOPIC, given, b"value"),
+        (DhtCommand.IMMUTABLE_PUT, blake2b_256(b"value"), None, b"value"),
+        (DhtCommand.IMMUTABLE_PUT, blake2b_256(bytes(1001)), given, bytes(1001)),
     ]
     for command, target, shown, value in unsigned:
         other.request(node.address, command, target=target, token=shown, value=value)
@@ -231,20 +233,24 @@ async def test_a_handshake_goes_through_us_to_the_server_and_its_answer_back(nod
         await announce(node, server, target=TARGET)
         server.on_request = None
         other.request(
-            node.address, Command.PEER_HANDSHAKE, 1234, target=TARGET, value=bytes(Handshake(Mode.FROM_CLIENT, b"hi"))
+            node.address,
+            DhtCommand.PEER_HANDSHAKE,
+            1234,
+            target=TARGET,
+            value=bytes(PeerHandshake(Mode.FROM_CLIENT, b"hi")),
         )
-        request, _ = await server.next(Request)
+        request, _ = await server.next(DhtRequest)
         assert request.value is not None
-        assert (request.tid, request.command, request.target) == (1234, Command.PEER_HANDSHAKE, TARGET)
-        assert Handshake.decode(request.value) == Handshake(Mode.FROM_RELAY, b"hi", other.address)
+        assert (request.tid, request.command, request.target) == (1234, DhtCommand.PEER_HANDSHAKE, TARGET)
+        assert PeerHandshake.decode(request.value) == PeerHandshake(Mode.FROM_RELAY, b"hi", other.address)
 
-        answer = Handshake(Mode.FROM_SERVER, b"hello", other.address)
-        server.request(node.address, Command.PEER_HANDSHAKE, 1234, target=TARGET, value=bytes(answer))
-        reply, _ = await other.next(Reply)
+        answer = PeerHandshake(Mode.FROM_SERVER, b"hello", other.address)
+        server.request(node.address, DhtCommand.PEER_HANDSHAKE, 1234, target=TARGET, value=bytes(answer))
+        reply, _ = await other.next(DhtReply)
         assert reply.value is not None
         assert (reply.tid, reply.id) == (1234, node.id)
-        assert Handshake.decode(reply.value) == Handshake(Mode.REPLY, b"hello", server.address)
-    assert node.passed_on == {Command.PEER_HANDSHAKE: 1}
+        assert PeerHandshake.decode(reply.value) == PeerHandshake(Mode.REPLY, b"hello", server.address)
+    assert node.passed_on == {DhtCommand.PEER_HANDSHAKE: 1}
 
 
 async def test_a_handshake_can_go_through_two_of_us(node: DhtNode, other: Stranger) -> None:
@@ -253,12 +259,12 @@ async def test_a_handshake_can_go_through_two_of_us(node: DhtNode, other: Strang
         server.answer_pings()
         await announce(second, server, target=TARGET)
         server.on_request = None
-        first_leg = Handshake(Mode.FROM_CLIENT, b"hi", relay_address=second.address)
-        other.request(node.address, Command.PEER_HANDSHAKE, 1234, target=TARGET, value=bytes(first_leg))
-        request, _ = await server.next(Request)
+        first_leg = PeerHandshake(Mode.FROM_CLIENT, b"hi", relay_address=second.address)
+        other.request(node.address, DhtCommand.PEER_HANDSHAKE, 1234, target=TARGET, value=bytes(first_leg))
+        request, _ = await server.next(DhtRequest)
         assert request.value is not None
         assert request.tid == 1234
-        assert Handshake.decode(request.value) == Handshake(
+        assert PeerHandshake.decode(request.value) == PeerHandshake(
             Mode.FROM_SECOND_RELAY, b"hi", other.address, relay_address=node.address
         )
     await second.close()
@@ -269,22 +275,22 @@ async def test_a_round_of_hole_punching_goes_through_us_as_well(node: DhtNode, o
         server.answer_pings()
         await announce(node, server, target=TARGET)
         server.on_request = None
-        first = Holepunch(Mode.FROM_CLIENT, 3, b"sealed", server.address)
-        other.request(node.address, Command.PEER_HOLEPUNCH, 1234, target=TARGET, value=bytes(first))
-        request, _ = await server.next(Request)
+        first = PeerHolepunch(Mode.FROM_CLIENT, 3, b"sealed", server.address)
+        other.request(node.address, DhtCommand.PEER_HOLEPUNCH, 1234, target=TARGET, value=bytes(first))
+        request, _ = await server.next(DhtRequest)
         assert request.value is not None
-        assert Holepunch.decode(request.value) == Holepunch(Mode.FROM_RELAY, 3, b"sealed", other.address)
-        answer = Holepunch(Mode.FROM_SERVER, 0, b"sealed too", other.address)
-        server.request(node.address, Command.PEER_HOLEPUNCH, 1234, target=TARGET, value=bytes(answer))
-        reply, _ = await other.next(Reply)
+        assert PeerHolepunch.decode(request.value) == PeerHolepunch(Mode.FROM_RELAY, 3, b"sealed", other.address)
+        answer = PeerHolepunch(Mode.FROM_SERVER, 0, b"sealed too", other.address)
+        server.request(node.address, DhtCommand.PEER_HOLEPUNCH, 1234, target=TARGET, value=bytes(answer))
+        reply, _ = await other.next(DhtReply)
         assert reply.value is not None
-        assert Holepunch.decode(reply.value) == Holepunch(Mode.REPLY, 0, b"sealed too", server.address)
+        assert PeerHolepunch.decode(reply.value) == PeerHolepunch(Mode.REPLY, 0, b"sealed too", server.address)
 
 
 async def test_who_asks_for_a_peer_that_we_do_not_know_is_sent_to_nearer_nodes(other: Stranger) -> None:
     async with network(3) as nodes:
-        hello = bytes(Handshake(Mode.FROM_CLIENT, b"hi"))
-        reply = await other.ask(nodes[0].address, Command.PEER_HANDSHAKE, target=TARGET, value=hello)
+        hello = bytes(PeerHandshake(Mode.FROM_CLIENT, b"hi"))
+        reply = await other.ask(nodes[0].address, DhtCommand.PEER_HANDSHAKE, target=TARGET, value=hello)
         assert reply.value is None
         assert set(reply.closer_nodes) == {node.address for node in nodes[1:]}
 
@@ -292,51 +298,51 @@ async def test_who_asks_for_a_peer_that_we_do_not_know_is_sent_to_nearer_nodes(o
 @pytest.mark.parametrize(
     "message",
     [
-        Handshake(Mode.FROM_SERVER, b"x", ("127.0.0.1", 0)),
-        Handshake(Mode.FROM_SERVER, b"x", ("224.0.0.1", 53)),
-        Handshake(Mode.FROM_CLIENT, b"x", relay_address=("255.255.255.255", 53)),
-        Holepunch(Mode.FROM_CLIENT, 1, b"x", ("0.0.0.0", 53)),
-        Holepunch(Mode.FROM_SERVER, 1, b"x", ("127.0.0.1", 0)),
+        PeerHandshake(Mode.FROM_SERVER, b"x", ("127.0.0.1", 0)),
+        PeerHandshake(Mode.FROM_SERVER, b"x", ("224.0.0.1", 53)),
+        PeerHandshake(Mode.FROM_CLIENT, b"x", relay_address=("255.255.255.255", 53)),
+        PeerHolepunch(Mode.FROM_CLIENT, 1, b"x", ("0.0.0.0", 53)),
+        PeerHolepunch(Mode.FROM_SERVER, 1, b"x", ("127.0.0.1", 0)),
     ],
 )
 async def test_nothing_is_passed_on_to_what_is_no_address(
-    node: DhtNode, other: Stranger, message: Handshake | Holepunch
+    node: DhtNode, other: Stranger, message: PeerHandshake | PeerHolepunch
 ) -> None:
-    command = Command.PEER_HANDSHAKE if isinstance(message, Handshake) else Command.PEER_HOLEPUNCH
+    command = DhtCommand.PEER_HANDSHAKE if isinstance(message, PeerHandshake) else DhtCommand.PEER_HOLEPUNCH
     other.request(node.address, command, target=TARGET, value=bytes(message))
     await counted(node, "messages not passed on: address not allowed")
 
 
 @pytest.mark.parametrize("mode", [Mode.FROM_RELAY, Mode.FROM_SECOND_RELAY, Mode.FROM_SERVER, Mode.REPLY, 99])
 async def test_a_message_with_no_way_on_is_dropped(node: DhtNode, other: Stranger, mode: int) -> None:
-    other.request(node.address, Command.PEER_HANDSHAKE, target=TARGET, value=bytes(Handshake(mode, b"x")))
-    other.request(node.address, Command.PEER_HOLEPUNCH, target=TARGET, value=bytes(Holepunch(mode, 1, b"x")))
+    other.request(node.address, DhtCommand.PEER_HANDSHAKE, target=TARGET, value=bytes(PeerHandshake(mode, b"x")))
+    other.request(node.address, DhtCommand.PEER_HOLEPUNCH, target=TARGET, value=bytes(PeerHolepunch(mode, 1, b"x")))
     await counted(node, "messages not passed on: no way to the peer", 2)
 
 
 async def test_what_is_meant_for_us_goes_to_our_own_handler(node: DhtNode, other: Stranger) -> None:
-    taken: asyncio.Queue[tuple[Request, Any]] = asyncio.Queue()
+    taken: asyncio.Queue[tuple[DhtRequest, Any]] = asyncio.Queue()
     record = PeerRecord(KEYS.public_key)
     node.own_targets[TARGET] = record
-    node.handlers[False, Command.PEER_HANDSHAKE] = lambda request, sender: taken.put_nowait((request, sender))
-    hello = bytes(Handshake(Mode.FROM_CLIENT, b"hi"))
-    other.request(node.address, Command.PEER_HANDSHAKE, target=TARGET, value=hello)
+    node.handlers[False, DhtCommand.PEER_HANDSHAKE] = lambda request, sender: taken.put_nowait((request, sender))
+    hello = bytes(PeerHandshake(Mode.FROM_CLIENT, b"hi"))
+    other.request(node.address, DhtCommand.PEER_HANDSHAKE, target=TARGET, value=hello)
     request, sender = await asyncio.wait_for(taken.get(), PATIENCE)
     assert (request.value, sender) == (hello, other.address)
-    reply = await other.ask(node.address, Command.PEER_HANDSHAKE, target=TOPIC, value=hello)
+    reply = await other.ask(node.address, DhtCommand.PEER_HANDSHAKE, target=TOPIC, value=hello)
     assert reply.value is None
     assert taken.empty()
-    found = await other.ask(node.address, Command.FIND_PEER, target=TARGET)
+    found = await other.ask(node.address, DhtCommand.FIND_PEER, target=TARGET)
     assert found.value == bytes(record)
 
 
-@pytest.mark.parametrize("command", list(Command))
-async def test_a_forged_sender_gets_at_most_three_times_what_was_sent_in_his_name(command: Command) -> None:
+@pytest.mark.parametrize("command", list(DhtCommand))
+async def test_a_forged_sender_gets_at_most_three_times_what_was_sent_in_his_name(command: DhtCommand) -> None:
     async with network(25) as nodes, stranger() as author:
         author.answer_pings()
         for number in range(20):
             await announce(nodes[0], author, KeyPair.from_seed(bytes([number]) * 32))
-        hello = bytes(Handshake(Mode.FROM_CLIENT, b""))
+        hello = bytes(PeerHandshake(Mode.FROM_CLIENT, b""))
         for more in ("", "id", "value", "token"):
             async with stranger() as victim:
                 fields: dict[str, Any] = {"id": victim.id, "value": hello, "token": bytes(32)}
@@ -349,7 +355,7 @@ async def test_a_forged_sender_gets_at_most_three_times_what_was_sent_in_his_nam
 
 
 REQUESTS = st.builds(
-    Request,
+    DhtRequest,
     tid=st.integers(0, 65535),
     to=st.just(RELAY),
     command=st.integers(0, 12),
@@ -362,6 +368,6 @@ REQUESTS = st.builds(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(request=REQUESTS)
-async def test_requests_of_the_right_form_do_no_harm_whatever_they_contain(node: DhtNode, request: Request) -> None:
+async def test_requests_of_the_right_form_do_no_harm_whatever_they_contain(node: DhtNode, request: DhtRequest) -> None:
     node._server.serve(request, ("127.0.0.1", 9), 10_000)
     assert node.id == node_id(node.address)

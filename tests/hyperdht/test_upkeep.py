@@ -9,7 +9,7 @@ from linkup_nb.hyperdht import io as dht_io
 from linkup_nb.hyperdht import upkeep as dht_upkeep
 from linkup_nb.hyperdht.node import DhtNode
 from linkup_nb.wire.compact import Encoder
-from linkup_nb.wire.dht.rpc import Address, Internal, Reply, Request
+from linkup_nb.wire.dht.rpc import Address, DhtReply, DhtRequest, Internal
 from linkup_nb.wire.dht.table import K
 from tests.hyperdht.network import PATIENCE, network, start, until
 from tests.hyperdht.stranger import Stranger, stranger
@@ -53,9 +53,9 @@ async def test_who_asks_and_then_answers_a_ping_is_known(node: DhtNode) -> None:
 async def test_a_forged_sender_who_answers_nothing_is_not_known(node: DhtNode) -> None:
     async with stranger() as forged:
         forged.request(node.address, Internal.PING, internal=True, id=forged.id)
-        ping, _ = await forged.next(Request)
+        ping, _ = await forged.next(DhtRequest)
         assert ping.command == Internal.PING
-        await forged.next(Reply)
+        await forged.next(DhtReply)
         assert known(node) == set()
 
 
@@ -103,7 +103,7 @@ async def test_who_names_the_dead_is_given_a_hint(impatient: None) -> None:
     async with stranger() as gossip, stranger() as dead:
         hints: asyncio.Queue[bytes | None] = asyncio.Queue()
 
-        def answer(request: Request, sender: Address) -> None:
+        def answer(request: DhtRequest, sender: Address) -> None:
             if request.command == Internal.DOWN_HINT:
                 hints.put_nowait(request.value)
             gossip.reply(request, sender, id=gossip.id, closer_nodes=(dead.address,))
@@ -185,7 +185,7 @@ async def test_so_many_hints_are_given_and_so_many_silent_remembered(
             upkeep.hint(("127.0.0.9", port), gossip.address)
         assert [upkeep.is_silent(("127.0.0.9", port)) for port in range(1, 6)] == [False] * 3 + [True] * 2
         for _ in range(2):
-            assert (await gossip.next(Request))[0].command == Internal.DOWN_HINT
+            assert (await gossip.next(DhtRequest))[0].command == Internal.DOWN_HINT
 
 
 async def test_addresses_that_are_none_or_ours_alone_are_not_followed() -> None:

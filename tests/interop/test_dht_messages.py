@@ -10,8 +10,8 @@ from typing import Any
 
 from linkup_nb.connection.udx_socket import UdxSocket
 from linkup_nb.wire.dht.records import (
-    Announcement,
-    Command,
+    DhtAnnouncement,
+    DhtCommand,
     MutableValue,
     PeerRecord,
     decode_records,
@@ -19,10 +19,10 @@ from linkup_nb.wire.dht.records import (
 )
 from linkup_nb.wire.dht.rpc import (
     Address,
+    DhtReply,
+    DhtRequest,
     Failure,
     Internal,
-    Reply,
-    Request,
     decode,
     encode_delay,
     encode_port,
@@ -44,22 +44,22 @@ class Asker:
     def __init__(self) -> None:
         self.socket = UdxSocket(HOST, 0, on_event=lambda event: None, on_datagram=self._on_datagram)
         self._tids = count(1)
-        self._waiting: dict[int, asyncio.Future[Reply]] = {}
+        self._waiting: dict[int, asyncio.Future[DhtReply]] = {}
 
     def _on_datagram(self, data: bytes, address: Address) -> None:
         message = decode(data)
-        if isinstance(message, Reply) and message.tid in self._waiting:
+        if isinstance(message, DhtReply) and message.tid in self._waiting:
             self._waiting.pop(message.tid).set_result(message)
 
-    def expect(self) -> tuple[int, asyncio.Future[Reply]]:
+    def expect(self) -> tuple[int, asyncio.Future[DhtReply]]:
         """A number for a request, and the reply to it."""
         tid = next(self._tids)
         self._waiting[tid] = asyncio.get_running_loop().create_future()
         return tid, self._waiting[tid]
 
-    async def ask(self, node: Address, command: int, **fields: Any) -> Reply:
+    async def ask(self, node: Address, command: int, **fields: Any) -> DhtReply:
         tid, reply = self.expect()
-        self.socket.send_datagram(bytes(Request(tid, node, command, **fields)), node)
+        self.socket.send_datagram(bytes(DhtRequest(tid, node, command, **fields)), node)
         return await asyncio.wait_for(reply, PATIENCE)
 
 
@@ -98,7 +98,7 @@ async def test_a_ping_can_be_answered_to_another_port() -> None:
         other = Asker()
         tid, reply = other.expect()
         value = encode_port(other.socket.address[1])
-        request = Request(tid, nodes[0], Internal.PING_NAT, internal=True, value=value)
+        request = DhtRequest(tid, nodes[0], Internal.PING_NAT, internal=True, value=value)
         asker.socket.send_datagram(bytes(request), nodes[0])
         assert (await asyncio.wait_for(reply, PATIENCE)).error == Failure.NONE
         other.socket.close()
@@ -106,16 +106,16 @@ async def test_a_ping_can_be_answered_to_another_port() -> None:
 
 async def test_our_announcements_are_found_and_withdrawn() -> None:
     async with network() as (asker, nodes, theirs):
-        for command, relays in ((Command.ANNOUNCE, (nodes[0], nodes[1])), (Command.UNANNOUNCE, ())):
+        for command, relays in ((DhtCommand.ANNOUNCE, (nodes[0], nodes[1])), (DhtCommand.UNANNOUNCE, ())):
             for node in nodes:
-                asked = await asker.ask(node, Command.LOOKUP, target=TOPIC)
+                asked = await asker.ask(node, DhtCommand.LOOKUP, target=TOPIC)
                 assert asked.token is not None
-                signed = Announcement.sign(command, KEYS, TOPIC, node_id(node), asked.token, relays)
+                signed = DhtAnnouncement.sign(command, KEYS, TOPIC, node_id(node), asked.token, relays)
                 done = await asker.ask(node, command, target=TOPIC, token=asked.token, value=bytes(signed))
                 assert done.error == Failure.NONE
             theirs.command(lookup=TOPIC.hex())
             found = await theirs.tells("found")
-            if command is Command.ANNOUNCE:
+            if command is DhtCommand.ANNOUNCE:
                 assert [(relay["host"], relay["port"]) for relay in found[KEYS.public_key.hex()]] == list(relays)
             else:
                 assert found == {}
@@ -123,8 +123,8 @@ async def test_our_announcements_are_found_and_withdrawn() -> None:
 
 async def test_a_token_that_was_not_given_is_refused() -> None:
     async with network() as (asker, nodes, _):
-        signed = Announcement.sign(Command.ANNOUNCE, KEYS, TOPIC, node_id(nodes[0]), bytes(32), ())
-        refused = await asker.ask(nodes[0], Command.ANNOUNCE, target=TOPIC, token=bytes(32), value=bytes(signed))
+        signed = DhtAnnouncement.sign(DhtCommand.ANNOUNCE, KEYS, TOPIC, node_id(nodes[0]), bytes(32), ())
+        refused = await asker.ask(nodes[0], DhtCommand.ANNOUNCE, target=TOPIC, token=bytes(32), value=bytes(signed))
         assert refused.error == Failure.INVALID_TOKEN
 
 
@@ -134,7 +134,7 @@ async def test_their_announcements_are_found() -> None:
         await theirs.tells("announced")
         records: set[PeerRecord] = set()
         for node in nodes:
-            value = (await asker.ask(node, Command.LOOKUP, target=TOPIC)).value
+            value = (await asker.ask(node, DhtCommand.LOOKUP, target=TOPIC)).value
             records.update(decode_records(value) if value is not None else [])
         assert {record.public_key for record in records} == {KEYS.public_key}
 
@@ -143,31 +143,31 @@ async def test_signed_values_go_both_ways() -> None:
     async with network() as (asker, nodes, theirs):
         ours = MutableValue.sign(KEYS, 1, b"from Python")
         for node in nodes:
-            asked = await asker.ask(node, Command.MUTABLE_GET, target=ours.target, value=encode_least_seq(0))
+            asked = await asker.ask(node, DhtCommand.MUTABLE_GET, target=ours.target, value=encode_least_seq(0))
             fields = {"target": ours.target, "token": asked.token, "value": ours.encode_put()}
-            assert (await asker.ask(node, Command.MUTABLE_PUT, **fields)).error == Failure.NONE
+            assert (await asker.ask(node, DhtCommand.MUTABLE_PUT, **fields)).error == Failure.NONE
         theirs.command(mutableGet=KEYS.public_key.hex())
         assert await theirs.tells("got") == {"seq": 1, "value": b"from Python".hex()}
 
         theirs.command(mutablePut={"seed": SEED.hex(), "value": b"from JavaScript".hex(), "seq": 2})
         await theirs.tells("put")
-        reply = await asker.ask(nodes[0], Command.MUTABLE_GET, target=ours.target, value=encode_least_seq(2))
+        reply = await asker.ask(nodes[0], DhtCommand.MUTABLE_GET, target=ours.target, value=encode_least_seq(2))
         assert reply.value is not None
         value = MutableValue.decode_reply(reply.value, KEYS.public_key)
         assert (value.seq, value.value, value.valid) == (2, b"from JavaScript", True)
 
-        asked = await asker.ask(nodes[0], Command.MUTABLE_GET, target=ours.target, value=encode_least_seq(0))
+        asked = await asker.ask(nodes[0], DhtCommand.MUTABLE_GET, target=ours.target, value=encode_least_seq(0))
         fields = {"target": ours.target, "token": asked.token, "value": ours.encode_put()}
-        assert (await asker.ask(nodes[0], Command.MUTABLE_PUT, **fields)).error == Failure.SEQ_TOO_LOW
+        assert (await asker.ask(nodes[0], DhtCommand.MUTABLE_PUT, **fields)).error == Failure.SEQ_TOO_LOW
 
 
 async def test_values_are_stored_under_their_hash() -> None:
     async with network() as (asker, nodes, theirs):
         target = blake2b_256(b"never to change")
         for node in nodes:
-            asked = await asker.ask(node, Command.IMMUTABLE_GET, target=target)
+            asked = await asker.ask(node, DhtCommand.IMMUTABLE_GET, target=target)
             fields = {"target": target, "token": asked.token, "value": b"never to change"}
-            assert (await asker.ask(node, Command.IMMUTABLE_PUT, **fields)).error == Failure.NONE
+            assert (await asker.ask(node, DhtCommand.IMMUTABLE_PUT, **fields)).error == Failure.NONE
         theirs.command(immutableGet=target.hex())
         assert await theirs.tells("got") == b"never to change".hex()
-        assert (await asker.ask(nodes[0], Command.IMMUTABLE_GET, target=target)).value == b"never to change"
+        assert (await asker.ask(nodes[0], DhtCommand.IMMUTABLE_GET, target=target)).value == b"never to change"

@@ -11,7 +11,7 @@ import pytest
 
 from linkup_nb.hyperdht.node import DhtNode
 from linkup_nb.wire.dht.connect import Firewall
-from linkup_nb.wire.dht.records import Command, PeerRecord
+from linkup_nb.wire.dht.records import DhtCommand, PeerRecord
 from linkup_nb.wire.dht.rpc import Address
 from linkup_nb.wire.keys import KeyPair, blake2b_256
 from tests.hyperdht.network import network, start
@@ -138,8 +138,8 @@ async def test_two_hyperswarms_meet_in_a_network_that_is_entered_through_us(
         peer.command(meet={"bootstrap": bootstrap, "firewalled": firewalled, "topic": TOPIC.hex()})
         assert await peer.tells("met") == ["hello from 1", "hello from 0"]
         if theirs == 0:
-            passed_on = Counter[Command]()
+            passed_on = Counter[DhtCommand]()
             for node in nodes:
                 passed_on.update(node.passed_on)
-            assert passed_on[Command.PEER_HANDSHAKE] or not firewalled[0]
-            assert bool(passed_on[Command.PEER_HOLEPUNCH]) == all(firewalled)
+            assert passed_on[DhtCommand.PEER_HANDSHAKE] or not firewalled[0]
+            assert bool(passed_on[DhtCommand.PEER_HOLEPUNCH]) == all(firewalled)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from linkup_nb.wire.keys import KeyPair
-from linkup_nb.wire.noise import Handshake
+from linkup_nb.wire.noise import NoiseHandshake
 from linkup_nb.wire.secret_stream import SecretStream
 from tests.vectors import load
 
@@ -20,10 +20,10 @@ INITIATOR = key_pair("initiatorStaticSeed")
 RESPONDER = key_pair("responderStaticSeed")
 
 
-def handshakes() -> tuple[Handshake, Handshake]:
+def handshakes() -> tuple[NoiseHandshake, NoiseHandshake]:
     return (
-        Handshake(True, INITIATOR, key_pair("initiatorEphemeralSeed")),
-        Handshake(False, RESPONDER, key_pair("responderEphemeralSeed")),
+        NoiseHandshake(True, INITIATOR, key_pair("initiatorEphemeralSeed")),
+        NoiseHandshake(False, RESPONDER, key_pair("responderEphemeralSeed")),
     )
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linkup_nb.errors import HandshakeError
-from linkup_nb.wire.noise import MESSAGE_SIZES, Handshake, HandshakeResult
+from linkup_nb.wire.noise import MESSAGE_SIZES, HandshakeResult, NoiseHandshake
 from tests.wire.ends import INITIATOR, RESPONDER, XX, flip, handshakes, key_pair
 
 # Every point of order 1, 2, 4 and 8 on the curve, and encodings of such points that are not canonical.
@@ -25,7 +25,9 @@ USELESS_POINTS = [
 
 
 def exchange(
-    initiator: Handshake, responder: Handshake, damage: Callable[[int, bytes], bytes] = lambda number, message: message
+    initiator: NoiseHandshake,
+    responder: NoiseHandshake,
+    damage: Callable[[int, bytes], bytes] = lambda number, message: message,
 ) -> list[bytes]:
     messages = []
     for number, (sender, receiver) in enumerate(
@@ -87,6 +89,6 @@ def test_a_message_of_another_size_is_refused(size: int) -> None:
 
 
 def test_a_message_that_comes_back_is_refused() -> None:
-    initiator = Handshake(True, INITIATOR, key_pair("initiatorEphemeralSeed"))
+    initiator = NoiseHandshake(True, INITIATOR, key_pair("initiatorEphemeralSeed"))
     with pytest.raises(HandshakeError):
         initiator.receive(initiator.send())

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from linkup_nb.errors import HandshakeError, UsageError
 from linkup_nb.wire.keys import KeyPair
-from linkup_nb.wire.noise import IK, MAX_PAYLOAD, Handshake, HandshakeResult
+from linkup_nb.wire.noise import IK, MAX_PAYLOAD, HandshakeResult, NoiseHandshake
 from tests.vectors import load
 from tests.wire.ends import INITIATOR, RESPONDER, flip, key_pair
 
@@ -16,13 +16,13 @@ PAYLOADS = [bytes.fromhex(VECTOR["payload1Hex"]), bytes.fromhex(VECTOR["payload2
 MESSAGES = [bytes.fromhex(message) for message in VECTOR["messages"]]
 
 
-def calls(public_key: bytes = RESPONDER.public_key, prologue: bytes = PROLOGUE) -> Handshake:
+def calls(public_key: bytes = RESPONDER.public_key, prologue: bytes = PROLOGUE) -> NoiseHandshake:
     ephemeral = key_pair("initiatorEphemeralSeed")
-    return Handshake(True, INITIATOR, ephemeral, pattern=IK, prologue=prologue, remote_public_key=public_key)
+    return NoiseHandshake(True, INITIATOR, ephemeral, pattern=IK, prologue=prologue, remote_public_key=public_key)
 
 
-def answers(static: KeyPair = RESPONDER) -> Handshake:
-    return Handshake(False, static, key_pair("responderEphemeralSeed"), pattern=IK, prologue=PROLOGUE)
+def answers(static: KeyPair = RESPONDER) -> NoiseHandshake:
+    return NoiseHandshake(False, static, key_pair("responderEphemeralSeed"), pattern=IK, prologue=PROLOGUE)
 
 
 def test_messages_and_keys_are_those_of_the_javascript_packages() -> None:
@@ -86,6 +86,6 @@ def test_a_payload_that_is_too_long_is_ours_to_mend() -> None:
 def test_only_the_caller_names_the_other() -> None:
     ephemeral = key_pair("responderEphemeralSeed")
     with pytest.raises(UsageError, match="only an initiator of IK"):
-        Handshake(True, INITIATOR, ephemeral, pattern=IK)
+        NoiseHandshake(True, INITIATOR, ephemeral, pattern=IK)
     with pytest.raises(UsageError, match="only an initiator of IK"):
-        Handshake(False, RESPONDER, ephemeral, pattern=IK, remote_public_key=INITIATOR.public_key)
+        NoiseHandshake(False, RESPONDER, ephemeral, pattern=IK, remote_public_key=INITIATOR.public_key)

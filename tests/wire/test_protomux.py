@@ -14,14 +14,14 @@ from linkup_nb.wire.protomux import (
     MAX_NAME,
     MAX_OFFERS,
     SEND_HIGH_WATER,
+    ChannelState,
     Closed,
     Drained,
-    Event,
+    MuxEvent,
     Offered,
     Opened,
     Protomux,
     Received,
-    State,
 )
 
 
@@ -33,7 +33,7 @@ def take(mux: Protomux) -> list[bytes]:
     return messages
 
 
-def deliver(sender: Protomux, receiver: Protomux) -> list[Event]:
+def deliver(sender: Protomux, receiver: Protomux) -> list[MuxEvent]:
     """Carry what one end wants to send to the other; what happened there."""
     for message in take(sender):
         receiver.receive_data(message)
@@ -57,7 +57,7 @@ def test_opening_at_one_end_and_accepting_at_the_other(ends: tuple[Protomux, Pro
     answer = b.open("chat", b"room", b"welcome")
     assert b.events() == [Opened(answer, b"hello")]
     assert deliver(b, a) == [Opened(channel, b"welcome")]
-    assert channel.state is answer.state is State.OPEN
+    assert channel.state is answer.state is ChannelState.OPEN
 
 
 def test_opening_at_both_ends_at_once(ends: tuple[Protomux, Protomux]) -> None:
@@ -236,7 +236,7 @@ def test_an_offer_withdrawn_before_the_answer(ends: tuple[Protomux, Protomux]) -
 
     assert deliver(a, b) == []
     assert not b.congested
-    assert b.open("p").state is State.OPENING
+    assert b.open("p").state is ChannelState.OPENING
 
 
 def test_the_same_channel_is_not_opened_twice(ends: tuple[Protomux, Protomux]) -> None:

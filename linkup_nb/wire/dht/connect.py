@@ -15,7 +15,7 @@ from nacl.exceptions import CryptoError
 
 from linkup_nb.errors import DecodeError, DecryptionError
 from linkup_nb.wire.compact import Decoder, Encoder
-from linkup_nb.wire.dht.records import Command, signing_context
+from linkup_nb.wire.dht.records import DhtCommand, signing_context
 from linkup_nb.wire.dht.rpc import ID_SIZE, Address
 from linkup_nb.wire.keys import KEY_SIZE, blake2b_256
 
@@ -44,7 +44,7 @@ class Firewall(IntEnum):
     RANDOM = 3  # everyone sees it at another address
 
 
-class Refusal(IntEnum):
+class ErrorCode(IntEnum):
     """Why a peer does not connect."""
 
     NONE = 0
@@ -54,7 +54,7 @@ class Refusal(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Handshake:
+class PeerHandshake:
     """The value of PEER_HANDSHAKE: `noise` is a handshake message, `mode` one of `Mode` or another number."""
 
     mode: int
@@ -99,7 +99,7 @@ class HandshakePayload:
     """
 
     firewall: int = Firewall.UNKNOWN
-    error: int = Refusal.NONE
+    error: int = ErrorCode.NONE
     version: int = VERSION
     holepunch_id: int | None = None  # names a session of hole punching, which `relays` are for
     relays: tuple[Relay, ...] = ()
@@ -186,7 +186,7 @@ class HandshakePayload:
 
 
 @dataclass(frozen=True, slots=True)
-class Holepunch:
+class PeerHolepunch:
     """The value of PEER_HOLEPUNCH: `id` is the server's, `payload` an encrypted `HolepunchPayload`."""
 
     mode: int
@@ -215,7 +215,7 @@ class HolepunchPayload:
 
     firewall: int
     round: int
-    error: int = Refusal.NONE
+    error: int = ErrorCode.NONE
     connected: bool = False
     punching: bool = False
     addresses: tuple[Address, ...] | None = None  # where the sender may be reached
@@ -261,7 +261,7 @@ class HolepunchPayload:
         )
 
     def seal(self, secret: bytes, nonce: bytes) -> bytes:
-        """The payload of a `Holepunch`; `nonce` is `NONCE_SIZE` random bytes, used once."""
+        """The payload of a `PeerHolepunch`; `nonce` is `NONCE_SIZE` random bytes, used once."""
         return nonce + crypto_secretbox(bytes(self), nonce, secret)
 
     @classmethod
@@ -277,12 +277,12 @@ class HolepunchPayload:
 
 def handshake_prologue() -> bytes:
     """The prologue of the Noise handshake between peers of the DHT."""
-    return signing_context(Command.PEER_HANDSHAKE)
+    return signing_context(DhtCommand.PEER_HANDSHAKE)
 
 
 def holepunch_secret(handshake_hash: bytes) -> bytes:
     """The key that both ends of a handshake have for `HolepunchPayload.seal`."""
-    return blake2b_256(signing_context(Command.PEER_HOLEPUNCH), key=handshake_hash)
+    return blake2b_256(signing_context(DhtCommand.PEER_HOLEPUNCH), key=handshake_hash)
 
 
 def _write_address(encoder: Encoder, address: Address) -> None:

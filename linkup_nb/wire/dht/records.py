@@ -18,7 +18,7 @@ MAX_RECORDS = 20  # in one reply; those beyond are ignored
 MAX_VALUE = 1000  # bytes of a stored value
 
 
-class Command(IntEnum):
+class DhtCommand(IntEnum):
     """The commands of the DHT that `dht_rpc.Internal` does not name."""
 
     PEER_HANDSHAKE = 0
@@ -33,7 +33,7 @@ class Command(IntEnum):
     IMMUTABLE_GET = 9
 
 
-def signing_context(command: Command) -> bytes:
+def signing_context(command: DhtCommand) -> bytes:
     """The 32 bytes that tell what is signed, or encrypted, for this command from all else."""
     return namespace("hyperswarm/dht", [command])[0]
 
@@ -65,7 +65,7 @@ def decode_records(data: bytes) -> list[PeerRecord]:
 
 
 @dataclass(frozen=True, slots=True)
-class Announcement:
+class DhtAnnouncement:
     """The value of ANNOUNCE and UNANNOUNCE: a record, signed for one target, one node and the token that it gave.
 
     Without a record, `refresh` is the 32-byte preimage that keeps an earlier announcement alive. `bump`, in seconds
@@ -110,7 +110,7 @@ class Announcement:
     @classmethod
     def sign(
         cls,
-        command: Command,
+        command: DhtCommand,
         key_pair: KeyPair,
         target: bytes,
         node_id: bytes,
@@ -122,13 +122,13 @@ class Announcement:
         signature = key_pair.sign(unsigned._signed(command, target, node_id, token))
         return cls(unsigned.record, signature=signature)
 
-    def valid(self, command: Command, target: bytes, node_id: bytes, token: bytes) -> bool:
+    def valid(self, command: DhtCommand, target: bytes, node_id: bytes, token: bytes) -> bool:
         """Whether the one whom the record names has signed it, for this target and for the node with this id."""
         if self.record is None or self.signature is None:
             return False
         return verify(self._signed(command, target, node_id, token), self.signature, self.record.public_key)
 
-    def _signed(self, command: Command, target: bytes, node_id: bytes, token: bytes) -> bytes:
+    def _signed(self, command: DhtCommand, target: bytes, node_id: bytes, token: bytes) -> bytes:
         record = bytes(self.record) if self.record is not None else b""
         return signing_context(command) + blake2b_256(target + node_id + token + record + (self.refresh or b""))
 
@@ -203,7 +203,7 @@ def check_value(value: bytes) -> None:
 
 def _mutable_signed(seq: int, value: bytes) -> bytes:
     signed = bytes(Encoder().uint(seq).buffer(value))
-    return signing_context(Command.MUTABLE_PUT) + blake2b_256(signed)
+    return signing_context(DhtCommand.MUTABLE_PUT) + blake2b_256(signed)
 
 
 def _write_record(encoder: Encoder, record: PeerRecord) -> Encoder:

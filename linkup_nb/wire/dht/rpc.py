@@ -15,7 +15,7 @@ from linkup_nb.wire.keys import blake2b_256
 MAX_CLOSER_NODES = 20  # in one reply; those beyond are ignored
 MAX_DATAGRAM = 1472  # bytes; the DHT's datagrams are never fragmented
 ID_SIZE = 32  # bytes of ids, targets and tokens
-TOKEN_ROTATION = 7.5  # seconds after which `Tokens` should be given its next secret
+TOKEN_ROTATION = 7.5  # seconds after which `DhtTokens` should be given its next secret
 
 _REQUEST = 0x03
 _REPLY = 0x13
@@ -46,7 +46,7 @@ class Failure(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class DhtRequest:
     """A request; `to` is where it goes. Only nodes that keep their address give their id."""
 
     tid: int  # 16 bits, echoed in the reply
@@ -69,7 +69,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class DhtReply:
     """A reply; `to` is the asker's address as the node sees it, which is how one learns of a NAT."""
 
     tid: int
@@ -92,7 +92,7 @@ class Reply:
         return bytes(encoder)
 
 
-def decode(datagram: bytes) -> Request | Reply:
+def decode(datagram: bytes) -> DhtRequest | DhtReply:
     """The request or reply in a datagram; raises `DecodeError` if it is neither.
 
     Believe an id only if it is `node_id` of where the datagram came from.
@@ -111,11 +111,11 @@ def decode(datagram: bytes) -> Request | Reply:
         command = decoder.uint()
         target = decoder.fixed(ID_SIZE) if flags & _TARGET else None
         value = decoder.buffer() if flags & _VALUE else None
-        return Request(tid, to, command, bool(flags & _INTERNAL), id_, token, target, value)
+        return DhtRequest(tid, to, command, bool(flags & _INTERNAL), id_, token, target, value)
     nodes = decoder.ipv4_addresses() if flags & _CLOSER_NODES else []
     error = decoder.uint() if flags & _ERROR else 0
     value = decoder.buffer() if flags & _VALUE else None
-    return Reply(tid, to, id_, token, tuple(nodes[:MAX_CLOSER_NODES]), error, value)
+    return DhtReply(tid, to, id_, token, tuple(nodes[:MAX_CLOSER_NODES]), error, value)
 
 
 @lru_cache(4096)
@@ -149,7 +149,7 @@ def decode_delay(value: bytes) -> float:
     return int.from_bytes(Decoder(value).fixed(4), "little") / 1000
 
 
-class Tokens:
+class DhtTokens:
     """Shows that whoever writes to us gets mail at the host that it claims: a token is given for a read, then shown.
 
     `secret` is 32 random bytes; call `rotate` with others every `TOKEN_ROTATION` seconds.

@@ -86,7 +86,7 @@ class Forward:
     record: PeerRecord
 
 
-class Store:
+class DhtStore:
     """What a node keeps for others; all of it was verified before. `now` is in seconds on a clock that never goes back.
 
     Call `sweep` every minute or so.

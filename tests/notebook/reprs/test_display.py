@@ -16,7 +16,7 @@ from linkup_nb.notebook.reprs import display
 from linkup_nb.notebook.reprs.html import MAX_CELL, MAX_LISTED
 from linkup_nb.rooms.member import Member, MemberStatus
 from linkup_nb.rooms.message import AudioMessage, FileMessage, TextMessage, UnknownMessage
-from linkup_nb.wire.secret_stream import Frame as Kind
+from linkup_nb.wire.secret_stream import FrameKind
 from tests.hyperdht.network import network
 
 EVIL = '<img src=x onerror="alert(1)">\u202e'
@@ -110,7 +110,7 @@ def peer(**known: Any) -> PeerInfo:
         peer(),
         (peer(), peer()),
         Report((Check(EVIL, Outcome.FAILED, EVIL, EVIL, EVIL),)),
-        Frame(0, 0.0, Direction.SENT, Kind.MESSAGE, 1, (Part(EVIL, 1, EVIL, 1, EVIL),)),
+        Frame(0, 0.0, Direction.SENT, FrameKind.MESSAGE, 1, (Part(EVIL, 1, EVIL, 1, EVIL),)),
     ],
     ids=lambda value: type(value).__name__,
 )

@@ -9,11 +9,11 @@ from linkup_nb.wire.dht.connect import (
     MAX_ADDRESSES,
     NONCE_SIZE,
     Firewall,
-    Handshake,
     HandshakePayload,
-    Holepunch,
     HolepunchPayload,
     Mode,
+    PeerHandshake,
+    PeerHolepunch,
     Relay,
     handshake_prologue,
     holepunch_secret,
@@ -34,14 +34,14 @@ NUMBERS = st.integers(0, 1000)
 @pytest.mark.parametrize(
     ("vector", "handshake"),
     [
-        ("handshake_client", Handshake(Mode.FROM_CLIENT, b"noise")),
-        ("handshake_relay", Handshake(Mode.FROM_RELAY, b"noise", ("1.1.1.1", 1))),
-        ("handshake_second", Handshake(Mode.FROM_SECOND_RELAY, b"noise", ("1.1.1.1", 1), ("2.2.2.2", 2))),
+        ("handshake_client", PeerHandshake(Mode.FROM_CLIENT, b"noise")),
+        ("handshake_relay", PeerHandshake(Mode.FROM_RELAY, b"noise", ("1.1.1.1", 1))),
+        ("handshake_second", PeerHandshake(Mode.FROM_SECOND_RELAY, b"noise", ("1.1.1.1", 1), ("2.2.2.2", 2))),
     ],
 )
-def test_handshakes_are_those_of_javascript(vector: str, handshake: Handshake) -> None:
+def test_handshakes_are_those_of_javascript(vector: str, handshake: PeerHandshake) -> None:
     assert bytes(handshake).hex() == VECTORS[vector]
-    assert Handshake.decode(bytes(handshake)) == handshake
+    assert PeerHandshake.decode(bytes(handshake)) == handshake
 
 
 def test_payloads_of_handshakes_are_those_of_javascript() -> None:
@@ -64,9 +64,9 @@ def test_the_handshake_binds_what_it_is_for() -> None:
 
 
 def test_hole_punching_is_that_of_javascript() -> None:
-    message = Holepunch(Mode.FROM_CLIENT, 3, b"pl", ("1.1.1.1", 1))
+    message = PeerHolepunch(Mode.FROM_CLIENT, 3, b"pl", ("1.1.1.1", 1))
     assert bytes(message).hex() == VECTORS["holepunch"]
-    assert Holepunch.decode(bytes(message)) == message
+    assert PeerHolepunch.decode(bytes(message)) == message
     payload = HolepunchPayload(
         firewall=Firewall.CONSISTENT,
         round=1,
@@ -156,7 +156,7 @@ def test_every_holepunch_payload_survives(payload: HolepunchPayload) -> None:
 
 @given(st.binary(max_size=300) | st.binary(max_size=300).map(lambda data: b"\1" + data))
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
-    for decoder in (Handshake.decode, HandshakePayload.decode, Holepunch.decode, HolepunchPayload.decode):
+    for decoder in (PeerHandshake.decode, HandshakePayload.decode, PeerHolepunch.decode, HolepunchPayload.decode):
         try:
             decoder(data)
         except DecodeError:

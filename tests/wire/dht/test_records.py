@@ -9,8 +9,8 @@ from linkup_nb.wire.dht.records import (
     MAX_RECORDS,
     MAX_RELAYS,
     MAX_VALUE,
-    Announcement,
-    Command,
+    DhtAnnouncement,
+    DhtCommand,
     MutableValue,
     PeerRecord,
     check_value,
@@ -44,29 +44,29 @@ def test_replies_to_lookups_are_understood() -> None:
 
 @pytest.mark.parametrize(
     ("command", "relays", "vector"),
-    [(Command.ANNOUNCE, RELAYS, "announce"), (Command.UNANNOUNCE, (), "unannounce")],
+    [(DhtCommand.ANNOUNCE, RELAYS, "announce"), (DhtCommand.UNANNOUNCE, (), "unannounce")],
 )
-def test_announcements_are_those_of_javascript(command: Command, relays: Any, vector: str) -> None:
-    announcement = Announcement.sign(command, KEYS, TARGET, NODE, TOKEN, relays)
+def test_announcements_are_those_of_javascript(command: DhtCommand, relays: Any, vector: str) -> None:
+    announcement = DhtAnnouncement.sign(command, KEYS, TARGET, NODE, TOKEN, relays)
     assert bytes(announcement).hex() == VECTORS[vector]["value"]
-    assert Announcement.decode(bytes(announcement)) == announcement
+    assert DhtAnnouncement.decode(bytes(announcement)) == announcement
     assert announcement.valid(command, TARGET, NODE, TOKEN)
 
 
 def test_a_refresh_is_that_of_javascript() -> None:
-    refresh = Announcement(refresh=b"\7" * 32)
+    refresh = DhtAnnouncement(refresh=b"\7" * 32)
     assert bytes(refresh).hex() == VECTORS["announceRefresh"]
-    assert Announcement.decode(bytes(refresh)) == refresh
-    assert not refresh.valid(Command.ANNOUNCE, TARGET, NODE, TOKEN)
+    assert DhtAnnouncement.decode(bytes(refresh)) == refresh
+    assert not refresh.valid(DhtCommand.ANNOUNCE, TARGET, NODE, TOKEN)
 
 
 def test_an_announcement_is_for_one_command_target_node_and_token() -> None:
-    announcement = Announcement.sign(Command.ANNOUNCE, KEYS, TARGET, NODE, TOKEN, RELAYS)
+    announcement = DhtAnnouncement.sign(DhtCommand.ANNOUNCE, KEYS, TARGET, NODE, TOKEN, RELAYS)
     other = bytes(32)
-    assert not announcement.valid(Command.UNANNOUNCE, TARGET, NODE, TOKEN)
-    assert not announcement.valid(Command.ANNOUNCE, other, NODE, TOKEN)
-    assert not announcement.valid(Command.ANNOUNCE, TARGET, other, TOKEN)
-    assert not announcement.valid(Command.ANNOUNCE, TARGET, NODE, other)
+    assert not announcement.valid(DhtCommand.UNANNOUNCE, TARGET, NODE, TOKEN)
+    assert not announcement.valid(DhtCommand.ANNOUNCE, other, NODE, TOKEN)
+    assert not announcement.valid(DhtCommand.ANNOUNCE, TARGET, other, TOKEN)
+    assert not announcement.valid(DhtCommand.ANNOUNCE, TARGET, NODE, other)
 
 
 @given(st.integers(8, 8 * len(ANNOUNCE["value"]) // 2 - 1))
@@ -74,15 +74,15 @@ def test_an_announcement_with_a_flipped_bit_is_not_valid(bit: int) -> None:
     damaged = bytearray.fromhex(ANNOUNCE["value"])
     damaged[bit // 8] ^= 1 << bit % 8
     try:
-        announcement = Announcement.decode(bytes(damaged))
+        announcement = DhtAnnouncement.decode(bytes(damaged))
     except DecodeError:
         return
-    assert not announcement.valid(Command.ANNOUNCE, TARGET, NODE, TOKEN)
+    assert not announcement.valid(DhtCommand.ANNOUNCE, TARGET, NODE, TOKEN)
 
 
 def test_what_is_announced_can_be_bumped() -> None:
-    announcement = Announcement(PeerRecord(KEYS.public_key), signature=b"s" * 64, bump=1_700_000_000)
-    assert Announcement.decode(bytes(announcement)) == announcement
+    announcement = DhtAnnouncement(PeerRecord(KEYS.public_key), signature=b"s" * 64, bump=1_700_000_000)
+    assert DhtAnnouncement.decode(bytes(announcement)) == announcement
 
 
 def test_mutable_values_are_those_of_javascript() -> None:
@@ -123,7 +123,13 @@ def test_only_so_many_records_and_relays_are_taken() -> None:
 
 @given(st.binary(max_size=300))
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
-    for decoder in (PeerRecord.decode, decode_records, Announcement.decode, MutableValue.decode_put, decode_least_seq):
+    for decoder in (
+        PeerRecord.decode,
+        decode_records,
+        DhtAnnouncement.decode,
+        MutableValue.decode_put,
+        decode_least_seq,
+    ):
         try:
             decoder(data)
         except DecodeError:

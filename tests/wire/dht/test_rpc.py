@@ -8,11 +8,11 @@ from linkup_nb.errors import DecodeError
 from linkup_nb.wire.dht.rpc import (
     MAX_CLOSER_NODES,
     MAX_DATAGRAM,
+    DhtReply,
+    DhtRequest,
+    DhtTokens,
     Failure,
     Internal,
-    Reply,
-    Request,
-    Tokens,
     decode,
     decode_delay,
     decode_port,
@@ -38,23 +38,23 @@ TIDS = st.integers(0, 65535)
 
 def test_requests_of_javascript_are_understood() -> None:
     assert {name: decode(data) for name, data in REQUESTS.items()} == {
-        "ping": Request(1000, US, Internal.PING, internal=True),
-        "find_node": Request(1001, US, Internal.FIND_NODE, internal=True, target=TARGET),
-        "lookup": Request(1002, US, 3, target=TARGET),
-        "announce_with_token": Request(1003, US, 4, token=TOKEN, target=TARGET, value=b"val"),
-        "ping_nat": Request(1004, US, Internal.PING_NAT, internal=True, value=encode_port(12345)),
-        "delayed_ping": Request(1005, US, Internal.DELAYED_PING, internal=True, value=encode_delay(0.5)),
+        "ping": DhtRequest(1000, US, Internal.PING, internal=True),
+        "find_node": DhtRequest(1001, US, Internal.FIND_NODE, internal=True, target=TARGET),
+        "lookup": DhtRequest(1002, US, 3, target=TARGET),
+        "announce_with_token": DhtRequest(1003, US, 4, token=TOKEN, target=TARGET, value=b"val"),
+        "ping_nat": DhtRequest(1004, US, Internal.PING_NAT, internal=True, value=encode_port(12345)),
+        "delayed_ping": DhtRequest(1005, US, Internal.DELAYED_PING, internal=True, value=encode_delay(0.5)),
     }
 
 
 def test_replies_of_javascript_are_understood() -> None:
     token = bytes.fromhex("fb89bf58d202d8c90b9657a3f421cefcfc6222624c77f33e901857932a2b0838")
     assert {name: decode(data) for name, data in REPLIES.items()} == {
-        "ping": Reply(1000, US),
-        "find_node": Reply(1000, US),
-        "unknown_internal": Reply(1000, US, error=Failure.UNKNOWN_COMMAND),
-        "lookup": Reply(1000, US, error=Failure.UNKNOWN_COMMAND),
-        "bad_token": Reply(1000, US, token=token, error=Failure.INVALID_TOKEN),
+        "ping": DhtReply(1000, US),
+        "find_node": DhtReply(1000, US),
+        "unknown_internal": DhtReply(1000, US, error=Failure.UNKNOWN_COMMAND),
+        "lookup": DhtReply(1000, US, error=Failure.UNKNOWN_COMMAND),
+        "bad_token": DhtReply(1000, US, token=token, error=Failure.INVALID_TOKEN),
     }
 
 
@@ -63,17 +63,17 @@ def test_what_is_written_is_what_javascript_writes(datagram: bytes) -> None:
     assert bytes(decode(datagram)) == datagram
 
 
-@given(st.builds(Request, TIDS, ADDRESSES, st.integers(0, 300), st.booleans(), IDS, IDS, IDS, VALUES))
-def test_every_request_survives(request: Request) -> None:
+@given(st.builds(DhtRequest, TIDS, ADDRESSES, st.integers(0, 300), st.booleans(), IDS, IDS, IDS, VALUES))
+def test_every_request_survives(request: DhtRequest) -> None:
     assert decode(bytes(request)) == request
 
 
 @given(
     st.builds(
-        Reply, TIDS, ADDRESSES, IDS, IDS, st.lists(ADDRESSES, max_size=20).map(tuple), st.integers(0, 300), VALUES
+        DhtReply, TIDS, ADDRESSES, IDS, IDS, st.lists(ADDRESSES, max_size=20).map(tuple), st.integers(0, 300), VALUES
     )
 )
-def test_every_reply_survives(reply: Reply) -> None:
+def test_every_reply_survives(reply: DhtReply) -> None:
     assert decode(bytes(reply)) == reply
 
 
@@ -105,8 +105,8 @@ def test_a_datagram_that_is_too_long_is_refused() -> None:
 
 def test_only_so_many_nodes_of_a_reply_are_taken() -> None:
     nodes = tuple((f"10.0.0.{number}", 1000) for number in range(MAX_CLOSER_NODES + 5))
-    reply = decode(bytes(Reply(1, US, closer_nodes=nodes)))
-    assert isinstance(reply, Reply)
+    reply = decode(bytes(DhtReply(1, US, closer_nodes=nodes)))
+    assert isinstance(reply, DhtReply)
     assert reply.closer_nodes == nodes[:MAX_CLOSER_NODES]
 
 
@@ -122,7 +122,7 @@ def test_distances_are_those_of_kademlia() -> None:
 
 
 def test_tokens_are_for_one_host_and_expire() -> None:
-    tokens = Tokens(b"a" * 32)
+    tokens = DhtTokens(b"a" * 32)
     token = tokens.issue("10.0.0.1")
     assert tokens.valid(token, "10.0.0.1")
     assert not tokens.valid(token, "10.0.0.2")

@@ -5,7 +5,7 @@ import pytest
 from linkup_nb.wire.dht import store as dht_store
 from linkup_nb.wire.dht.records import MutableValue, PeerRecord
 from linkup_nb.wire.dht.rpc import Address
-from linkup_nb.wire.dht.store import MAX_PER_TARGET, RECORD_LIFETIME, Forward, Shelf, Store
+from linkup_nb.wire.dht.store import MAX_PER_TARGET, RECORD_LIFETIME, DhtStore, Forward, Shelf
 from linkup_nb.wire.keys import KeyPair, blake2b_256
 
 TOPIC, OTHER = b"\1" * 32, b"\2" * 32
@@ -21,7 +21,7 @@ def host(number: int) -> Address:
 
 
 def test_an_announcement_is_kept_until_it_expires_or_is_taken_back() -> None:
-    store = Store()
+    store = DhtStore()
     store.announce(TOPIC, record(1), HERE, 0.0)
     store.announce(TOPIC, record(2), HERE, 10.0)
     store.announce(OTHER, record(3), HERE, 10.0)
@@ -35,7 +35,7 @@ def test_an_announcement_is_kept_until_it_expires_or_is_taken_back() -> None:
 
 
 def test_a_later_announcement_of_the_same_key_replaces_the_earlier() -> None:
-    store = Store()
+    store = DhtStore()
     store.announce(TOPIC, record(1), HERE, 0.0)
     newer = PeerRecord(record(1).public_key, ())
     store.announce(TOPIC, newer, host(1), 100.0)
@@ -44,7 +44,7 @@ def test_a_later_announcement_of_the_same_key_replaces_the_earlier() -> None:
 
 
 def test_who_announces_its_own_key_is_forwarded_to() -> None:
-    store = Store()
+    store = DhtStore()
     target = blake2b_256(record(1).public_key)
     store.announce(target, record(1), HERE, 0.0)
     assert store.forwards.get(target, 1.0) == Forward(HERE, record(1))
@@ -55,7 +55,7 @@ def test_who_announces_its_own_key_is_forwarded_to() -> None:
 
 
 def test_a_crowded_target_drops_what_the_host_with_most_announced_first() -> None:
-    store = Store()
+    store = DhtStore()
     store.announce(TOPIC, record(0), host(0), 0.0)
     for number in range(1, MAX_PER_TARGET + 10):
         store.announce(TOPIC, record(number), HERE, 0.0)
@@ -69,7 +69,7 @@ def test_a_crowded_target_drops_what_the_host_with_most_announced_first() -> Non
 
 def test_so_many_announcements_are_kept_in_all_and_a_flood_displaces_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dht_store, "MAX_RECORDS", 50)
-    store = Store()
+    store = DhtStore()
     store.announce(TOPIC, record(1), host(0), 0.0)
     for number in range(100):
         store.announce(number.to_bytes(32, "big"), record(number), HERE, 0.0)
@@ -89,7 +89,7 @@ def test_a_full_shelf_forgets_the_expired_before_the_living() -> None:
 
 
 def test_values_are_kept_by_their_target() -> None:
-    store = Store()
+    store = DhtStore()
     value = MutableValue.sign(KeyPair.from_seed(bytes(32)), 1, b"value")
     store.mutable.put(value.target, value, "10.0.0.1", 0.0)
     store.immutable.put(TOPIC, b"bytes", "10.0.0.1", 0.0)
