@@ -1,4 +1,3 @@
-import os
 import re
 import sys
 from pathlib import Path
@@ -10,7 +9,7 @@ ROOT = Path(__file__).parents[1]
 
 def test_the_snippet_runs_in_a_notebook() -> None:
     [snippet] = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
-    with Page(Path(sys.executable), dict(os.environ)) as page:
+    with Page(Path(sys.executable)) as page:
         page.ends(page.execute(snippet))
         result = page.sees(lambda message: message["msg_type"] == "execute_result")
     assert "hello** from a cell" in result["content"]["data"]["text/plain"]

@@ -1,13 +1,23 @@
-"""Keeping widgets usable while a cell runs."""
+"""Keeping widgets usable while a cell runs, and the cell unharmed by them."""
 
 from ipywidgets import Widget
 
 
 def free_comm(widget: Widget) -> None:
-    """Let what the page says to `widget` be handled on the page's own subshell, also while a cell runs.
+    """Free `widget`, and all widgets that it consists of, from the cell that made it and from the one that runs.
 
-    ipykernel 7.4 answers a comm in the shell that last sent on it, which for a widget made by a cell is the main one: a
-    click would wait for the cell. The name is private, hence the guard; earlier versions do not have it.
+    What the page sends to them is then handled on the page's own subshell, also while a cell computes: ipykernel 7.4
+    answers a comm in the shell that last sent on it, which for a widget made by a cell is the main one. And it fires no
+    hook of a cell: a comm's own `handle_msg` triggers `pre_execute` and `post_execute` around each message, upon which
+    matplotlib's inline backend draws and closes the figure that the running cell has just begun.
+
+    Both names are private to `comm` and ipykernel; tests/kernels tries them on all versions that people have.
     """
-    if hasattr(widget.comm, "_reply_subshell_for"):
-        widget.comm._reply_subshell_for = None
+    comm = widget.comm
+    comm.handle_msg = widget._handle_msg
+    if hasattr(comm, "_reply_subshell_for"):  # from ipykernel 7.4 on
+        comm._reply_subshell_for = None
+    for value in widget.trait_values(sync=True).values():
+        for part in value if isinstance(value, (list, tuple)) else (value,):
+            if isinstance(part, Widget):
+                free_comm(part)

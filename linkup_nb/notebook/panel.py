@@ -23,8 +23,7 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self._transcript = Transcript(node, node_expression)
         self._sidecar: Any = None
         super().__init__([self._transcript])
-        for widget in (self, self.layout, self._transcript.layout):
-            free_comm(widget)
+        free_comm(self)
 
     @property
     def node(self) -> Node:
@@ -52,6 +51,7 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         from IPython.display import display
 
         sidecar = Sidecar(title=title)
+        free_comm(sidecar)
         with sidecar:
             display(self)  # type: ignore[no-untyped-call]
         self._sidecar = sidecar

@@ -8,9 +8,9 @@ import os
 import queue
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 from jupyter_client.blocking.client import BlockingKernelClient
@@ -19,6 +19,7 @@ from jupyter_client.manager import KernelManager
 from tests.kernels.environments import ROOT
 
 PATIENCE = 30.0  # seconds until a kernel that does not answer has failed the test
+ANSWER_WINDOW = 5.0  # seconds in which a request that is handled during a cell is answered
 
 Json = dict[str, Any]
 
@@ -26,7 +27,7 @@ Json = dict[str, Any]
 class Page:
     """One kernel, and the page in front of it. Everything that the kernel says is kept in `said`, oldest first."""
 
-    def __init__(self, python: Path, environment: dict[str, str]) -> None:
+    def __init__(self, python: Path, environment: Mapping[str, str] = MappingProxyType({})) -> None:
         self._manager = KernelManager()
         assert self._manager.kernel_spec is not None
         self._manager.kernel_spec.argv = [
@@ -37,7 +38,7 @@ class Page:
             "{connection_file}",
             "--log-level=ERROR",
         ]
-        self._manager.start_kernel(cwd=str(ROOT), env=os.environ | {"PYTHONPATH": str(ROOT)} | environment)
+        self._manager.start_kernel(cwd=str(ROOT), env={**os.environ, "PYTHONPATH": str(ROOT), **environment})
         self._client: BlockingKernelClient = self._manager.blocking_client()
         self._client.start_channels()
         self._client.wait_for_ready(timeout=PATIENCE)
@@ -96,12 +97,26 @@ class Page:
         """Send the transcript a request, and return its id at once."""
         identity = f"{self.view}:{uuid.uuid4().hex}"
         content = {"id": identity, "view": self.view, "type": kind, **fields}
-        message = self._client.session.msg(
-            "comm_msg", {"comm_id": self._comm, "data": {"method": "custom", "content": content}}
-        )
+        self._send(self._comm, {"method": "custom", "content": content})
+        return identity
+
+    def touch_all(self) -> list[str]:
+        """Send every widget that is open an update that changes nothing, as a page may; returns its models."""
+        opened = {}
+        for message in self.said:
+            comm = message["content"].get("comm_id", "")
+            if message["msg_type"] == "comm_open":
+                opened[comm] = message["content"]["data"]["state"]["_model_name"]
+            elif message["msg_type"] == "comm_close":
+                opened.pop(comm, None)
+        for comm in opened:
+            self._send(comm, {"method": "update", "state": {}, "buffer_paths": []})
+        return sorted(opened.values())
+
+    def _send(self, comm: str, data: Json) -> None:
+        message = self._client.session.msg("comm_msg", {"comm_id": comm, "data": data})
         message["header"]["subshell_id"] = self.subshell
         self._client.shell_channel.send(message)
-        return identity
 
     def answer(self, identity: str, timeout: float = PATIENCE) -> Json:
         """Wait for the reply to a request. Raises `queue.Empty` when none comes in time."""
@@ -113,6 +128,13 @@ class Page:
         assert reply["ok"], reply
         return reply
 
+    def is_answered(self, identity: str) -> bool:
+        """Whether a request that is handled at once would have been answered by now."""
+        try:
+            return bool(self.answer(identity, ANSWER_WINDOW))
+        except queue.Empty:
+            return False
+
     def row(self, text: str) -> Json:
         """Wait until the page has a row with this text."""
 
@@ -122,6 +144,23 @@ class Page:
             )
 
         return self.sees(has_it)
+
+    def printed(self, cell: str) -> str:
+        """What stands in the output of a cell that has ended, of both streams."""
+        self._sees_idle(cell)
+        return "".join(said["content"]["text"] for said in self._outputs(cell, "stream"))
+
+    def picture(self, cell: str) -> str:
+        """The one picture in the output of a cell that has ended, in base64."""
+        self._sees_idle(cell)
+        [picture] = [said["content"]["data"]["image/png"] for said in self._outputs(cell, "display_data")]
+        return str(picture)
+
+    def _sees_idle(self, cell: str) -> None:
+        self.sees(lambda message: message["content"].get("execution_state") == "idle" and of_cell(message, cell))
+
+    def _outputs(self, cell: str, kind: str) -> list[Json]:
+        return [message for message in self.said if message["msg_type"] == kind and of_cell(message, cell)]
 
     def sees(self, matches: Callable[[Json], bool], timeout: float = PATIENCE) -> Json:
         """Wait for a message on iopub, also one that has come before."""
@@ -135,6 +174,11 @@ class Page:
             if matches(message):
                 return message
         raise queue.Empty
+
+
+def of_cell(message: Json, cell: str) -> bool:
+    """Whether a message belongs to the output of a cell."""
+    return bool(message["parent_header"].get("msg_id") == cell)
 
 
 def of_transcript(message: Json) -> Json:

@@ -1,21 +1,13 @@
 """What gets through while a cell computes, for each ipykernel that people have."""
 
-import os
-import queue
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from tests.kernels.environments import interpreter
+from tests.kernels.environments import Kernel
 from tests.kernels.page import Page
 from tests.peer import Peer
-
-# Which versions handle what the user does during a cell: those with subshells. On the others it waits for its end.
-SENDS_DURING_A_CELL = {"6.31.0": False, "7.0.1": True, "7.3.0": True, "7.4.0": True}
-
-ANSWER_WINDOW = 5.0  # seconds in which a request that is handled during a cell is answered
 
 BUSY = """
 import os
@@ -23,12 +15,6 @@ print("busy", flush=True)
 while not os.path.exists({path!r}):
     sum(range(10_000))
 """
-
-
-@pytest.fixture(scope="module")
-def interpreters() -> dict[str, Path]:
-    with ThreadPoolExecutor(2) as pool:
-        return dict(zip(SENDS_DURING_A_CELL, pool.map(interpreter, SENDS_DURING_A_CELL), strict=True))
 
 
 @pytest.fixture(scope="module")
@@ -40,12 +26,9 @@ def table(request: pytest.FixtureRequest) -> Iterator[list[str]]:
         print("", *lines, sep="\n")  # noqa: T201 (the table is what this test is for)
 
 
-@pytest.mark.parametrize("version", SENDS_DURING_A_CELL)
-def test_chat_goes_on_while_a_cell_computes(
-    version: str, interpreters: dict[str, Path], tmp_path: Path, table: list[str]
-) -> None:
+def test_chat_goes_on_while_a_cell_computes(kernel: Kernel, tmp_path: Path, table: list[str]) -> None:
     release = tmp_path / "release"
-    with Page(interpreters[version], dict(os.environ)) as page, Peer(tmp_path / "otter", "otter") as otter:
+    with Page(kernel.python) as page, Peer(tmp_path / "otter", "otter") as otter:
         page.open_chat("kestrel")
         page.request("hello", room=None, epoch=None, last_seq=None)
         page.request("profile", name="kestrel", avatar=None)
@@ -59,7 +42,7 @@ def test_chat_goes_on_while_a_cell_computes(
         otter.do("send", text="are you there?")
         page.row("are you there?")
         sent = page.ask("send", topic=topic, text="still computing")
-        handled = is_answered(page, sent)
+        handled = page.is_answered(sent)
         otter.do("send", text="a little later")
         page.row("a little later")
 
@@ -68,12 +51,5 @@ def test_chat_goes_on_while_a_cell_computes(
         assert page.answer(sent)["ok"]
         assert otter.hears_text("still computing")["name"] == "kestrel"
 
-    table.append(f"{version:12}{'yes':26}{'yes' if handled else 'when it has ended'}")
-    assert handled == SENDS_DURING_A_CELL[version]
-
-
-def is_answered(page: Page, request: str) -> bool:
-    try:
-        return bool(page.answer(request, timeout=ANSWER_WINDOW)["ok"])
-    except queue.Empty:
-        return False
+    table.append(f"{kernel.version:12}{'yes':26}{'yes' if handled else 'when it has ended'}")
+    assert handled == kernel.sends_during_a_cell

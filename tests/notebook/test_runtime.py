@@ -22,7 +22,7 @@ OpenKernel = Callable[[], Page]
 
 
 def kernel() -> Page:
-    return Page(Path(sys.executable), dict(os.environ))
+    return Page(Path(sys.executable))
 
 
 @pytest.fixture

@@ -67,8 +67,7 @@ class Recorder:
         stream = CameraStream(constraints={"audio": True, "video": False})
         clip = _Clip(format="webm")
         recorder = AudioRecorder(stream=stream, audio=clip)
-        for widget in (stream, clip, recorder):
-            free_comm(widget)
+        free_comm(recorder)
         take = self._take = _Take(recorder, stream, clip)
         clip.observe(lambda change: self._arrived(take, change["new"]), "value")
         take.deadline = self._loop.call_later(MAX_RECORDING, self.stop)
