@@ -7,7 +7,7 @@ from dataclasses import replace
 from time import monotonic
 
 from linkup_nb.errors import DecodeError, NotAvailable, UsageError
-from linkup_nb.hyperdht.io import RETRIES, Answer
+from linkup_nb.hyperdht.io import RETRIES, DhtAnswer
 from linkup_nb.hyperdht.query import Query
 from linkup_nb.wire.dht.records import (
     DhtAnnouncement,
@@ -48,7 +48,7 @@ class DhtClient(ABC):
         value: bytes | None = None,
         token: bytes | None = None,
         retries: int = RETRIES,
-    ) -> "asyncio.Future[Answer | None]":
+    ) -> "asyncio.Future[DhtAnswer | None]":
         """Ask one node, without waiting; the future gets its answer, or `None` when none came in time."""
 
     @abstractmethod
@@ -75,14 +75,14 @@ class DhtClient(ABC):
                         query.close()
                         return
 
-    async def find_peer(self, public_key: bytes) -> AsyncIterator[tuple[Answer, PeerRecord]]:
+    async def find_peer(self, public_key: bytes) -> AsyncIterator[tuple[DhtAnswer, PeerRecord]]:
         """The nodes that pass messages on to a peer (the senders of the answers), and what it says of itself."""
         async for answer in self.query(DhtCommand.FIND_PEER, blake2b_256(public_key)):
             record = _record(answer)
             if record is not None and record.public_key == public_key:
                 yield answer, record
 
-    async def announce(self, topic: bytes, key_pair: KeyPair, relays: Iterable[Address] = ()) -> tuple[Answer, ...]:
+    async def announce(self, topic: bytes, key_pair: KeyPair, relays: Iterable[Address] = ()) -> tuple[DhtAnswer, ...]:
         """Say at the nodes nearest to a topic that we are there, and that `relays` pass messages on to us.
 
         Returns the answers of those that keep it for 20 minutes, nearest first; announce again before.
@@ -93,7 +93,7 @@ class DhtClient(ABC):
         closest = await self.query(DhtCommand.LOOKUP, topic).finished()
         return await self._commit(DhtCommand.ANNOUNCE, topic, key_pair, closest, record.relays)
 
-    async def announce_self(self, key_pair: KeyPair) -> tuple[Answer, ...]:
+    async def announce_self(self, key_pair: KeyPair) -> tuple[DhtAnswer, ...]:
         """Have the nodes nearest to our own key pass messages on to us.
 
         Returns the answers of those that do: `sender` is such a relay, `reply.to` where it sees us. Ping them every few
@@ -163,8 +163,13 @@ class DhtClient(ABC):
         return None
 
     async def _commit(
-        self, command: DhtCommand, topic: bytes, key_pair: KeyPair, nodes: Iterable[Answer], relays: tuple[Address, ...]
-    ) -> tuple[Answer, ...]:
+        self,
+        command: DhtCommand,
+        topic: bytes,
+        key_pair: KeyPair,
+        nodes: Iterable[DhtAnswer],
+        relays: tuple[Address, ...],
+    ) -> tuple[DhtAnswer, ...]:
         done = []
         for node in nodes:
             token, id_ = node.reply.token, node.reply.id
@@ -174,28 +179,28 @@ class DhtClient(ABC):
         answers = await asyncio.gather(*done)
         return tuple(answer for answer in answers if answer is not None and answer.reply.error == Failure.NONE)
 
-    async def _put(self, command: DhtCommand, target: bytes, value: bytes, nodes: Iterable[Answer]) -> list[int]:
+    async def _put(self, command: DhtCommand, target: bytes, value: bytes, nodes: Iterable[DhtAnswer]) -> list[int]:
         """The error in the reply of each node that has replied."""
         asked = [self.ask(node.sender, command, target=target, value=value, token=node.reply.token) for node in nodes]
         answers = await asyncio.gather(*asked)
         return [answer.reply.error for answer in answers if answer is not None]
 
 
-def _records(answer: Answer) -> list[PeerRecord]:
+def _records(answer: DhtAnswer) -> list[PeerRecord]:
     try:
         return decode_records(answer.reply.value) if answer.reply.value else []
     except DecodeError:
         return []
 
 
-def _record(answer: Answer) -> PeerRecord | None:
+def _record(answer: DhtAnswer) -> PeerRecord | None:
     try:
         return PeerRecord.decode(answer.reply.value) if answer.reply.value else None
     except DecodeError:
         return None
 
 
-def _mutable(answer: Answer, public_key: bytes) -> MutableValue | None:
+def _mutable(answer: DhtAnswer, public_key: bytes) -> MutableValue | None:
     try:
         return MutableValue.decode_reply(answer.reply.value, public_key) if answer.reply.value else None
     except DecodeError:

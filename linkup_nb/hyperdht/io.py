@@ -36,7 +36,7 @@ _PORTS = range(1, 65536)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class DhtAnswer:
     """A reply, who sent it, and how many seconds after the request it came; an id in it is the sender's."""
 
     reply: DhtReply
@@ -44,7 +44,7 @@ class Answer:
     rtt: float
 
 
-Done = Callable[[Answer | None], object]
+Done = Callable[[DhtAnswer | None], object]
 
 
 @dataclass(slots=True, eq=False)
@@ -72,7 +72,7 @@ class DhtIo:
         self.id: bytes | None = None
         self.counters: Counter[str] = Counter()
         self.on_request: Callable[[DhtRequest, Address, int], object]
-        self.on_answer: Callable[[Answer], object] = lambda answer: None
+        self.on_answer: Callable[[DhtAnswer], object] = lambda answer: None
         self.on_silence: Callable[[Address], object] = lambda address: None
         self.on_probe: Callable[[Address], object] = lambda address: None
         self.on_event: Callable[[Event], None] = lambda event: None
@@ -163,7 +163,7 @@ class DhtIo:
         self.ask(address, Internal.PING, lambda answer: self._on_proof(address, answer), internal=True, retries=0)
         return True
 
-    def _on_proof(self, address: Address, answer: Answer | None) -> None:
+    def _on_proof(self, address: Address, answer: DhtAnswer | None) -> None:
         self._proving.discard(address)
         held = self._held.pop(address, [])
         for data in held:
@@ -217,7 +217,7 @@ class DhtIo:
         self._proven.move_to_end(sender)
         if len(self._proven) > MAX_PROVEN:
             self._proven.popitem(last=False)
-        answer = Answer(reply, sender, now - asked.sent_at)
+        answer = DhtAnswer(reply, sender, now - asked.sent_at)
         self.on_answer(answer)
         self._settle(asked, answer)
 
@@ -251,7 +251,7 @@ class DhtIo:
             if waiting.tid in self._asked:
                 self._send_in_turn(waiting)
 
-    def _settle(self, asked: _Asked, answer: Answer | None) -> None:
+    def _settle(self, asked: _Asked, answer: DhtAnswer | None) -> None:
         del self._asked[asked.tid]
         if asked.timer:
             asked.timer.cancel()

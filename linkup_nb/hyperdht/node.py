@@ -16,7 +16,7 @@ from linkup_nb.connection.addresses import offline, resolve
 from linkup_nb.connection.udx_socket import UdxSocket
 from linkup_nb.errors import NodeClosed, PeerTimeout, UsageError
 from linkup_nb.hyperdht.client import DhtClient
-from linkup_nb.hyperdht.io import PING_SIZE, RETRIES, Answer, DhtIo
+from linkup_nb.hyperdht.io import PING_SIZE, RETRIES, DhtAnswer, DhtIo
 from linkup_nb.hyperdht.query import Query
 from linkup_nb.hyperdht.reach import is_reachable
 from linkup_nb.hyperdht.server import DhtServer
@@ -208,11 +208,11 @@ class DhtNode(Events, DhtClient):
         value: bytes | None = None,
         token: bytes | None = None,
         retries: int = RETRIES,
-    ) -> "asyncio.Future[Answer | None]":
+    ) -> "asyncio.Future[DhtAnswer | None]":
         """Ask one node, without waiting; the future gets its answer, or `None` when none came in time."""
-        future: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[DhtAnswer | None] = asyncio.get_running_loop().create_future()
 
-        def on_answer(answer: Answer | None) -> None:
+        def on_answer(answer: DhtAnswer | None) -> None:
             if not future.done():
                 future.set_result(answer)
 
@@ -231,7 +231,7 @@ class DhtNode(Events, DhtClient):
         value: bytes | None = None,
         token: bytes | None = None,
         retries: int = RETRIES,
-    ) -> Answer:
+    ) -> DhtAnswer:
         """Ask one node; raises `PeerTimeout`. Look at `reply.error` of the answer."""
         answer = await self.ask(
             to, command, internal=internal, target=target, value=value, token=token, retries=retries
@@ -306,7 +306,7 @@ class DhtNode(Events, DhtClient):
             pinged = lost and self._io.prove(sender)
         self._server.serve(request, sender, room - PING_SIZE if pinged else room)
 
-    def _on_answer(self, answer: Answer) -> None:
+    def _on_answer(self, answer: DhtAnswer) -> None:
         host, port = answer.reply.to
         if port and scope(host) is scope(answer.sender[0]):  # else it lies, or sees us by a way that no other node has
             self._nat.add(answer.sender, (host, port))

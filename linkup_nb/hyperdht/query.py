@@ -9,7 +9,7 @@ from functools import partial
 from heapq import heappop, heappush
 from time import monotonic
 
-from linkup_nb.hyperdht.io import Answer
+from linkup_nb.hyperdht.io import DhtAnswer
 from linkup_nb.hyperdht.view import Hop
 from linkup_nb.wire.dht.rpc import Address, Failure, distance, node_id
 from linkup_nb.wire.dht.table import K
@@ -24,7 +24,7 @@ MAX_ASKED = 200  # nodes asked in one query
 MAX_NAMED = 2000  # nodes named in one query
 MAX_DEAD_NAMES = 8  # nodes without a reply that one node may name before the others that it names are passed over
 
-Ask = Callable[[Address, Callable[[Answer | None], object]], object]
+Ask = Callable[[Address, Callable[[DhtAnswer | None], object]], object]
 
 
 @dataclass(slots=True, eq=False)
@@ -34,7 +34,7 @@ class _Asked:
     named_by: Address | None
     at: float
     slow: bool = False
-    answer: Answer | None = None
+    answer: DhtAnswer | None = None
 
 
 class Query:
@@ -65,8 +65,8 @@ class Query:
         self._asked: list[_Asked] = []
         self._awaited: dict[_Asked, float] = {}  # and since when, the oldest first
         self._dead_names: Counter[Address] = Counter()
-        self._closest: list[tuple[int, Answer]] = []
-        self._answers: deque[Answer] = deque()
+        self._closest: list[tuple[int, DhtAnswer]] = []
+        self._answers: deque[DhtAnswer] = deque()
         self._news = asyncio.Event()
         self._slow = 0
         self._replied = False
@@ -75,7 +75,7 @@ class Query:
         self._over = False
 
     @property
-    def closest(self) -> tuple[Answer, ...]:
+    def closest(self) -> tuple[DhtAnswer, ...]:
         """The answers of up to `K` nodes nearest to the target that keep their address, nearest first."""
         return tuple(answer for _, answer in self._closest)
 
@@ -94,7 +94,7 @@ class Query:
             for asked in self._asked
         )
 
-    async def __aiter__(self) -> AsyncIterator[Answer]:
+    async def __aiter__(self) -> AsyncIterator[DhtAnswer]:
         await self._begin()
         try:
             while True:
@@ -107,7 +107,7 @@ class Query:
         finally:
             self.close()
 
-    async def finished(self) -> tuple[Answer, ...]:
+    async def finished(self) -> tuple[DhtAnswer, ...]:
         """Wait for the end; returns `closest`."""
         async for _ in self:
             pass
@@ -160,7 +160,7 @@ class Query:
     def _is_near(self, away: int) -> bool:
         return len(self._closest) < K or away < self._closest[-1][0]
 
-    def _on_answer(self, asked: _Asked, answer: Answer | None) -> None:
+    def _on_answer(self, asked: _Asked, answer: DhtAnswer | None) -> None:
         del self._awaited[asked]
         self._slow -= asked.slow
         asked.answer = answer
@@ -171,7 +171,7 @@ class Query:
         if not self._over:
             self._go_on()
 
-    def _take(self, asked: _Asked, answer: Answer) -> None:
+    def _take(self, asked: _Asked, answer: DhtAnswer) -> None:
         reply, sender = answer.reply, answer.sender
         self._replied = True
         self._slowest = max(self._slowest, answer.rtt)

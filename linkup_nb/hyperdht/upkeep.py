@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from time import monotonic
 
-from linkup_nb.hyperdht.io import Answer, DhtIo
+from linkup_nb.hyperdht.io import DhtAnswer, DhtIo
 from linkup_nb.wire.compact import Encoder
 from linkup_nb.wire.dht.rpc import Address, Internal
 from linkup_nb.wire.dht.scope import may_follow
@@ -39,7 +39,7 @@ class Upkeep:
             return False
         return self._table.wants(address) and self._io.prove(address)
 
-    def answered(self, answer: Answer) -> None:
+    def answered(self, answer: DhtAnswer) -> None:
         """A node has answered us."""
         address = answer.sender
         self._silent.pop(address, None)
@@ -108,7 +108,7 @@ class Upkeep:
         self._replacing += 1
         rival.pinged = monotonic()
 
-        def on_answer(answer: Answer | None) -> None:
+        def on_answer(answer: DhtAnswer | None) -> None:
             self._replacing -= 1
             if answer is None:
                 self._table.remove(rival.address)

@@ -8,7 +8,7 @@ import pytest
 
 from linkup_nb.errors import HandshakeError, NotReachable, PeerTimeout
 from linkup_nb.hyperdht import dialer as dht_dialer
-from linkup_nb.hyperdht.io import Answer
+from linkup_nb.hyperdht.io import DhtAnswer
 from linkup_nb.wire.dht import connect as dht_connect
 from linkup_nb.wire.dht.connect import ErrorCode, HandshakePayload, Mode, handshake_prologue
 from linkup_nb.wire.dht.records import DhtCommand
@@ -54,7 +54,7 @@ async def test_nodes_that_are_said_to_know_the_peer_are_asked_first() -> None:
         asked: list[Address] = []
         request = client.node.request
 
-        async def watched(to: Address, *rest: Any, **more: Any) -> Answer:
+        async def watched(to: Address, *rest: Any, **more: Any) -> DhtAnswer:
             asked.append(to)
             return await request(to, *rest, **more)
 
@@ -78,7 +78,7 @@ async def test_who_sends_first_goes_by_what_the_peer_was_told(monkeypatch: pytes
         client.hide()
         request = client.node.request
 
-        async def and_then_reachable(*asked: Any, **more: Any) -> Answer:
+        async def and_then_reachable(*asked: Any, **more: Any) -> DhtAnswer:
             answer = await request(*asked, **more)
             client.node._nat.open = True
             return answer
@@ -194,7 +194,7 @@ async def test_a_peer_far_away_is_not_looked_for_in_our_network(monkeypatch: pyt
     async with peers() as (_, client):
         asked: list[Address] = []
 
-        async def watched(to: Address, *_: Any, **__: Any) -> Answer:
+        async def watched(to: Address, *_: Any, **__: Any) -> DhtAnswer:
             asked.append(to)
             raise PeerTimeout("nobody is asked in a test")
 

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from linkup_nb.hyperdht import io as dht_io
-from linkup_nb.hyperdht.io import AMPLIFICATION, MAX_HELD_EACH, Answer, DhtIo
+from linkup_nb.hyperdht.io import AMPLIFICATION, MAX_HELD_EACH, DhtAnswer, DhtIo
 from linkup_nb.wire.dht.rpc import MAX_DATAGRAM, Address, DhtReply, DhtRequest, Internal, node_id
 from linkup_nb.wire.rate_limit import Rate
 from tests.hyperdht.network import PATIENCE, until
@@ -32,8 +32,8 @@ class Asker(DhtIo):
 
     def ask_for(
         self, to: Address, command: int = Internal.PING, **fields: bytes | int | None
-    ) -> "asyncio.Future[Answer | None]":
-        answer: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()
+    ) -> "asyncio.Future[DhtAnswer | None]":
+        answer: asyncio.Future[DhtAnswer | None] = asyncio.get_running_loop().create_future()
         self.ask(to, command, answer.set_result, internal=True, **fields)  # type: ignore[arg-type]
         return answer
 

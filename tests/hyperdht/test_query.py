@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from linkup_nb.hyperdht import query as dht_query
-from linkup_nb.hyperdht.io import Answer
+from linkup_nb.hyperdht.io import DhtAnswer
 from linkup_nb.hyperdht.query import ALPHA, MAX_ASKED, MAX_DEAD_NAMES, MAX_NAMED, Query
 from linkup_nb.wire.dht.rpc import Address, DhtReply, node_id
 from linkup_nb.wire.dht.table import K
@@ -27,7 +27,7 @@ class Paper:
         self.asked: list[Address] = []
         self.at_once = self.most_at_once = 0
         self.hints: list[tuple[Address, Address]] = []
-        self.silent: list[Callable[[Answer | None], object]] = []
+        self.silent: list[Callable[[DhtAnswer | None], object]] = []
         self.error = 0
         self.give_up = False
         self.ids = True
@@ -37,7 +37,7 @@ class Paper:
     def names(self, address: Address) -> Iterable[Address]:
         return by_distance(self.known[address], TARGET)[:K]
 
-    def ask(self, to: Address, done: Callable[[Answer | None], object]) -> None:
+    def ask(self, to: Address, done: Callable[[DhtAnswer | None], object]) -> None:
         self.asked.append(to)
         if to in self.dead:
             self.silent.append(done)
@@ -48,10 +48,14 @@ class Paper:
         self.most_at_once = max(self.most_at_once, self.at_once)
         asyncio.get_running_loop().call_soon(self.answer, to, done)
 
-    def answer(self, sender: Address, done: Callable[[Answer | None], object]) -> None:
+    def answer(self, sender: Address, done: Callable[[DhtAnswer | None], object]) -> None:
         self.at_once -= 1
         id_ = node_id(sender) if self.ids else None
-        done(Answer(DhtReply(0, ("10.9.9.9", 1), id_, b"t" * 32, tuple(self.names(sender)), self.error), sender, 0.001))
+        done(
+            DhtAnswer(
+                DhtReply(0, ("10.9.9.9", 1), id_, b"t" * 32, tuple(self.names(sender)), self.error), sender, 0.001
+            )
+        )
 
     def query(self, *start: Address) -> Query:
         async def begin() -> Iterable[Address]:
