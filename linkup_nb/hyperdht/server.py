@@ -5,7 +5,7 @@ import random
 from collections import Counter
 from collections.abc import Callable
 from secrets import token_bytes
-from time import monotonic
+from time import monotonic, time
 
 from linkup_nb.errors import DecodeError
 from linkup_nb.hyperdht.io import DhtIo
@@ -166,26 +166,38 @@ class DhtServer:
         self._read(request, sender, room, bytes(record) if record else None)
 
     def _on_lookup(self, target: bytes, request: DhtRequest, sender: Address, room: int) -> None:
-        records = self._store.records(target, monotonic())
+        now = monotonic()
+        records = self._store.records(target, now)
         if target in self.own_targets:
             records.append(self.own_targets[target])
         if len(records) > MAX_RECORDS:
             records = random.sample(records, MAX_RECORDS)  # so that all have a chance
-        self._read(request, sender, room, encode_records(records) if records else None)
+        value = encode_records(records, self._store.bump_of(target, now)) if records else None
+        self._read(request, sender, room, value)
 
     def _on_announce(self, target: bytes, request: DhtRequest, sender: Address, room: int) -> None:
-        if record := self._signed(DhtCommand.ANNOUNCE, target, request):
-            self._store.announce(target, record, sender, monotonic())
+        announcement, now = DhtAnnouncement.decode(request.value or b""), monotonic()
+        if announcement.record is None and announcement.refresh is not None and request.token is not None:
+            if self._store.refresh(announcement.refresh, sender, now):
+                self._reply(request, sender, room)
+            else:
+                self._io.counters["announcements refused: nothing to refresh"] += 1
+        elif record := self._signed(DhtCommand.ANNOUNCE, target, request, announcement):
+            self._store.announce(target, record, sender, now, refresh=announcement.refresh)
+            if announcement.bump is not None and target != blake2b_256(record.public_key):
+                self._store.bump(target, announcement.bump, sender[0], int(time() * 1000), now)
             self._reply(request, sender, room)
 
     def _on_unannounce(self, target: bytes, request: DhtRequest, sender: Address, room: int) -> None:
-        if record := self._signed(DhtCommand.UNANNOUNCE, target, request):
+        announcement = DhtAnnouncement.decode(request.value or b"")
+        if record := self._signed(DhtCommand.UNANNOUNCE, target, request, announcement):
             self._store.unannounce(target, record.public_key)
             self._reply(request, sender, room)
 
-    def _signed(self, command: DhtCommand, target: bytes, request: DhtRequest) -> PeerRecord | None:
+    def _signed(
+        self, command: DhtCommand, target: bytes, request: DhtRequest, announcement: DhtAnnouncement
+    ) -> PeerRecord | None:
         """The record that a request announces, if it is signed by the one that it names and for us."""
-        announcement = DhtAnnouncement.decode(request.value or b"")
         if request.token is None or self._io.id is None:
             self._io.counters["announcements refused: no token"] += 1
         elif not announcement.valid(command, target, self._io.id, request.token):

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from time import monotonic
+from time import monotonic, time
 from typing import Any
 
 import pytest
@@ -21,6 +21,7 @@ from linkup_nb.wire.dht.records import (
     PeerRecord,
     decode_records,
     encode_least_seq,
+    encode_records,
 )
 from linkup_nb.wire.dht.rpc import (
     TOKEN_ROTATION,
@@ -62,9 +63,18 @@ async def token(node: DhtNode, other: Stranger, target: bytes = TOPIC) -> bytes:
     return given
 
 
-async def announce(node: DhtNode, other: Stranger, keys: KeyPair = KEYS, target: bytes = TOPIC) -> DhtReply:
+async def announce(
+    node: DhtNode,
+    other: Stranger,
+    keys: KeyPair = KEYS,
+    target: bytes = TOPIC,
+    refresh: bytes | None = None,
+    bump: int | None = None,
+) -> DhtReply:
     given = await token(node, other, target)
-    signed = DhtAnnouncement.sign(DhtCommand.ANNOUNCE, keys, target, node.id or b"", given, (RELAY,))
+    signed = DhtAnnouncement.sign(
+        DhtCommand.ANNOUNCE, keys, target, node.id or b"", given, (RELAY,), refresh=refresh, bump=bump
+    )
     return await other.ask(node.address, DhtCommand.ANNOUNCE, target=target, token=given, value=bytes(signed))
 
 
@@ -118,6 +128,26 @@ async def test_an_announcement_is_kept_and_withdrawn(node: DhtNode, other: Stran
     signed = DhtAnnouncement.sign(DhtCommand.UNANNOUNCE, KEYS, TOPIC, node.id or b"", given, ())
     await other.ask(node.address, DhtCommand.UNANNOUNCE, target=TOPIC, token=given, value=bytes(signed))
     assert (await other.ask(node.address, DhtCommand.LOOKUP, target=TOPIC)).value is None
+
+
+async def test_a_lookup_tells_the_bump_of_the_topic(node: DhtNode, other: Stranger) -> None:
+    now = int(time() * 1000)
+    for bump, kept in [(None, 0), (2, 2), (1, 2), (now + 24 * 3600 * 1000, 2), (now, now)]:
+        await announce(node, other, bump=bump)
+        value = (await other.ask(node.address, DhtCommand.LOOKUP, target=TOPIC)).value
+        assert value == encode_records([PeerRecord(KEYS.public_key, (RELAY,))], kept)
+
+
+async def test_an_announcement_is_renewed_by_the_preimage_of_its_hash(node: DhtNode, other: Stranger) -> None:
+    preimage = b"\5" * 32
+    await announce(node, other, refresh=blake2b_256(preimage))
+    node.store.unannounce(TOPIC, KEYS.public_key)
+    given = await token(node, other)
+    value = bytes(DhtAnnouncement(refresh=preimage))
+    assert (await other.ask(node.address, DhtCommand.ANNOUNCE, target=TOPIC, token=given, value=value)).error == 0
+    assert node.store.records(TOPIC, monotonic()) == [PeerRecord(KEYS.public_key, (RELAY,))]
+    other.request(node.address, DhtCommand.ANNOUNCE, target=TOPIC, token=given, value=value)
+    await counted(node, "announcements refused: nothing to refresh")
 
 
 async def test_of_many_on_a_topic_each_has_a_chance(node: DhtNode, other: Stranger) -> None:

@@ -51,8 +51,13 @@ const commands = {
     for await (const { from } of node.findPeer(bytes(publicKey))) relays.push(from.port)
     tell({ relays })
   },
-  async announce ({ topic, seed, relays }) {
-    const query = node.announce(bytes(topic), DHT.keyPair(bytes(seed)), relays)
+  async bumps (topic) {
+    const bumps = new Set()
+    for await (const { bump } of node.lookup(bytes(topic))) bumps.add(bump)
+    tell({ bumps: [...bumps] })
+  },
+  async announce ({ topic, seed, relays, bump }) {
+    const query = node.announce(bytes(topic), DHT.keyPair(bytes(seed)), relays, { bump })
     await query.finished()
     tell({ announced: query.closestNodes.length })
   },

@@ -106,6 +106,15 @@ async def test_announcements_go_both_ways(ours: int, theirs: int, python_first: 
         assert [record async for record in nodes[0].lookup(TOPIC)] == []
 
 
+async def test_a_topic_is_bumped_by_theirs_and_only_forwards() -> None:
+    async with mixed(8, 0, python_first=True) as (_, peer):
+        for bump, kept in [(7, 7), (5, 7), (9, 9)]:
+            peer.command(announce={"topic": TOPIC.hex(), "seed": SEED.hex(), "relays": [], "bump": bump})
+            await peer.tells("announced")
+            peer.command(bumps=TOPIC.hex())
+            assert await peer.tells("bumps") == [kept]
+
+
 @NETWORKS
 async def test_values_go_both_ways(ours: int, theirs: int, python_first: bool) -> None:
     async with mixed(ours, theirs, python_first=python_first) as (nodes, peer):

@@ -54,9 +54,9 @@ class PeerRecord:
         return cls(*_read_fields(Decoder(data)))
 
 
-def encode_records(records: list[PeerRecord]) -> bytes:
-    """The value of a reply to LOOKUP."""
-    return bytes(Encoder().array(records[:MAX_RECORDS], _write_record))
+def encode_records(records: list[PeerRecord], bump: int = 0) -> bytes:
+    """The value of a reply to LOOKUP: the records on a target, and its bump in milliseconds since 1970, 0 for none."""
+    return bytes(Encoder().array(records[:MAX_RECORDS], _write_record).uint(bump))
 
 
 def decode_records(data: bytes) -> list[PeerRecord]:
@@ -68,8 +68,8 @@ def decode_records(data: bytes) -> list[PeerRecord]:
 class DhtAnnouncement:
     """The value of ANNOUNCE and UNANNOUNCE: a record, signed for one target, one node and the token that it gave.
 
-    Without a record, `refresh` is the 32-byte preimage that keeps an earlier announcement alive. `bump`, in seconds
-    since 1970, asks for a place before those that were announced earlier.
+    With a record, `refresh` is the BLAKE2b-256 hash of 32 bytes that the announcer keeps; without one, those bytes,
+    which keep the earlier announcement alive. `bump`, in milliseconds since 1970, marks the target as renewed then.
     """
 
     record: PeerRecord | None = None
@@ -116,11 +116,14 @@ class DhtAnnouncement:
         node_id: bytes,
         token: bytes,
         relays: tuple[Address, ...],
+        *,
+        refresh: bytes | None = None,
+        bump: int | None = None,
     ) -> Self:
         """An announcement of our own, or the withdrawal of one, which names no relays."""
-        unsigned = cls(PeerRecord(key_pair.public_key, relays))
+        unsigned = cls(PeerRecord(key_pair.public_key, relays), refresh)
         signature = key_pair.sign(unsigned._signed(command, target, node_id, token))
-        return cls(unsigned.record, signature=signature)
+        return cls(unsigned.record, refresh, signature, bump)
 
     def valid(self, command: DhtCommand, target: bytes, node_id: bytes, token: bytes) -> bool:
         """Whether the one whom the record names has signed it, for this target and for the node with this id."""

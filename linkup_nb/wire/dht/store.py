@@ -18,6 +18,9 @@ MAX_RECORDS = 16_384  # announcements in all, about 10 MB
 MAX_PER_TARGET = 64  # announcements on one target
 MAX_FORWARDS = 16_384
 MAX_VALUES = 8_192  # of each kind, about 10 MB
+MAX_REFRESHES = 16_384  # hashes by which announcements are renewed, one an announcement, about 10 MB
+MAX_BUMPS = 16_384  # targets, about 5 MB
+MAX_BUMP_DRIFT = 60_000  # milliseconds by which a bump may be ahead of our clock
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -98,6 +101,8 @@ class DhtStore:
         self.immutable: Shelf[bytes, bytes] = Shelf(MAX_VALUES, VALUE_LIFETIME)
         self._records: Shelf[tuple[bytes, bytes], PeerRecord] = Shelf(MAX_RECORDS, RECORD_LIFETIME, self._dropped)
         self._targets: dict[bytes, dict[bytes, str]] = {}  # the keys on each target, and where each came from
+        self._refreshes: Shelf[bytes, tuple[bytes, PeerRecord]] = Shelf(MAX_REFRESHES, RECORD_LIFETIME)
+        self._bumps: Shelf[bytes, int] = Shelf(MAX_BUMPS, RECORD_LIFETIME)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -109,9 +114,16 @@ class DhtStore:
             "immutable values": len(self.immutable),
         }
 
-    def announce(self, target: bytes, record: PeerRecord, sender: Address, now: float) -> None:
-        """Keep an announcement that came from `sender`; on the hash of the peer's own key, become its relay."""
+    def announce(
+        self, target: bytes, record: PeerRecord, sender: Address, now: float, *, refresh: bytes | None = None
+    ) -> None:
+        """Keep an announcement that came from `sender`; on the hash of the peer's own key, become its relay.
+
+        Whoever shows the 32 bytes whose hash is `refresh` renews it later; see `refresh`.
+        """
         key, host = record.public_key, sender[0]
+        if refresh is not None:
+            self._refreshes.put(refresh, (target, record), host, now)
         if target == blake2b_256(key):
             self.forwards.put(target, Forward(sender, record), host, now)
             return
@@ -121,6 +133,32 @@ class DhtStore:
             self._records.remove((target, next(key for key, source in on_target.items() if source == crowd)))
         self._records.put((target, key), record, host, now)
         self._targets.setdefault(target, {})[key] = host
+
+    def refresh(self, preimage: bytes, sender: Address, now: float) -> bool:
+        """Renew the announcement that came with the hash of these 32 bytes; false if none did.
+
+        They take the place of that hash: who made a chain of hashes renews it again with the bytes before them.
+        """
+        hashed = blake2b_256(preimage)
+        kept = self._refreshes.get(hashed, now)
+        if kept is None:
+            return False
+        self._refreshes.remove(hashed)
+        target, record = kept
+        self.announce(target, record, sender, now, refresh=preimage)
+        return True
+
+    def bump(self, target: bytes, bump: int, source: str, clock: int, now: float) -> None:
+        """Keep a target's bump if it is larger than the one before, and at most `MAX_BUMP_DRIFT` ahead of `clock`.
+
+        Both are in milliseconds since 1970; `source` is the host that sent it.
+        """
+        if self.bump_of(target, now) < bump <= clock + MAX_BUMP_DRIFT:
+            self._bumps.put(target, bump, source, now)
+
+    def bump_of(self, target: bytes, now: float) -> int:
+        """A target's bump in milliseconds since 1970; 0 if it has none."""
+        return self._bumps.get(target, now) or 0
 
     def unannounce(self, target: bytes, public_key: bytes) -> None:
         """Forget an announcement."""
@@ -140,6 +178,8 @@ class DhtStore:
         self.mutable.sweep(now)
         self.immutable.sweep(now)
         self._records.sweep(now)
+        self._refreshes.sweep(now)
+        self._bumps.sweep(now)
 
     def _dropped(self, where: tuple[bytes, bytes]) -> None:
         target, key = where

@@ -5,7 +5,7 @@ import pytest
 from linkup_nb.wire.dht import store as dht_store
 from linkup_nb.wire.dht.records import MutableValue, PeerRecord
 from linkup_nb.wire.dht.rpc import Address
-from linkup_nb.wire.dht.store import MAX_PER_TARGET, RECORD_LIFETIME, DhtStore, Forward, Shelf
+from linkup_nb.wire.dht.store import MAX_BUMP_DRIFT, MAX_PER_TARGET, RECORD_LIFETIME, DhtStore, Forward, Shelf
 from linkup_nb.wire.keys import KeyPair, blake2b_256
 
 TOPIC, OTHER = b"\1" * 32, b"\2" * 32
@@ -52,6 +52,52 @@ def test_who_announces_its_own_key_is_forwarded_to() -> None:
     assert store.forwards.get(target, RECORD_LIFETIME) is None
     store.unannounce(target, record(1).public_key)
     assert store.forwards.get(target, 1.0) is None
+
+
+def test_who_has_the_preimage_of_an_announcements_hash_renews_it() -> None:
+    store, last = DhtStore(), b"\5" * 32
+    first = blake2b_256(last)
+    store.announce(TOPIC, record(1), HERE, 0.0, refresh=blake2b_256(first))
+    assert not store.refresh(last, HERE, 1000.0)  # not the next of the chain
+    assert store.refresh(first, HERE, 1000.0)
+    assert not store.refresh(first, HERE, 1000.0)
+    assert store.records(TOPIC, 1000.0 + RECORD_LIFETIME - 1) == [record(1)]
+    assert store.refresh(last, HERE, 2000.0)
+    assert not store.refresh(last, HERE, 2000.0 + RECORD_LIFETIME)
+
+
+def test_a_relay_is_renewed_where_the_refresh_comes_from() -> None:
+    store, preimage = DhtStore(), b"\5" * 32
+    target = blake2b_256(record(1).public_key)
+    store.announce(target, record(1), HERE, 0.0, refresh=blake2b_256(preimage))
+    assert store.refresh(preimage, host(7), 10.0)
+    assert store.forwards.get(target, 20.0) == Forward(host(7), record(1))
+
+
+def test_the_bump_of_a_target_only_grows_and_is_not_of_the_future() -> None:
+    store, clock = DhtStore(), 1_700_000_000_000
+    assert store.bump_of(TOPIC, 0.0) == 0
+    for bump, kept in [
+        (2, 2),
+        (1, 2),
+        (clock + MAX_BUMP_DRIFT + 1, 2),
+        (clock, clock),
+        (clock + 60_000, clock + 60_000),
+    ]:
+        store.bump(TOPIC, bump, HERE[0], clock, 0.0)
+        assert store.bump_of(TOPIC, 0.0) == kept
+    assert store.bump_of(OTHER, 0.0) == 0
+
+
+def test_hashes_for_renewals_and_bumps_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dht_store, "MAX_REFRESHES", 2)
+    monkeypatch.setattr(dht_store, "MAX_BUMPS", 2)
+    store = DhtStore()
+    for number in range(3):
+        store.announce(TOPIC, record(number), HERE, 0.0, refresh=blake2b_256(bytes([number]) * 32))
+        store.bump(bytes([number]) * 32, 5, HERE[0], 0, 0.0)
+    assert [store.refresh(bytes([number]) * 32, HERE, 1.0) for number in range(3)] == [False, True, True]
+    assert [store.bump_of(bytes([number]) * 32, 1.0) for number in range(3)] == [0, 5, 5]
 
 
 def test_a_crowded_target_drops_what_the_host_with_most_announced_first() -> None:
