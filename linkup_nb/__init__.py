@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from linkup_nb.node import Node
     from linkup_nb.notebook.panel import Panel
     from linkup_nb.notebook.runtime import chat, run, start
-    from linkup_nb.rooms.linkup.room import Room
     from linkup_nb.rooms.message import AudioMessage, FileMessage, IconMessage, Message, TextMessage, UnknownMessage
+    from linkup_nb.rooms.room import Room
     from linkup_nb.swarm.swarm import Swarm
     from linkup_nb.wire.keys import KeyPair
 
@@ -40,7 +40,7 @@ _HOMES = {
     "Node": "node",
     "Panel": "notebook.panel",
     "PeerError": "errors",
-    "Room": "rooms.linkup.room",
+    "Room": "rooms.room",
     "Server": "connection.server",
     "Swarm": "swarm.swarm",
     "TextMessage": "rooms.message",

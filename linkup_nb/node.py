@@ -16,11 +16,11 @@ from linkup_nb.loops import Events, from_any_loop
 from linkup_nb.rooms import status
 from linkup_nb.rooms.avatar import scale_avatar
 from linkup_nb.rooms.linkup.lobby import Lobby
-from linkup_nb.rooms.linkup.room import Room
-from linkup_nb.rooms.linkup.topic import TOPIC_BYTES, parse_topic, short_topic
 from linkup_nb.rooms.names import check_name
 from linkup_nb.rooms.profile import Profile
+from linkup_nb.rooms.room import Room
 from linkup_nb.rooms.status import Status
+from linkup_nb.rooms.topic import TOPIC_BYTES, parse_topic, short_topic
 from linkup_nb.swarm.swarm import Swarm
 
 

@@ -8,8 +8,8 @@ from linkup_nb.errors import UsageError
 from linkup_nb.node import Node
 from linkup_nb.notebook.chat.transcript import Transcript
 from linkup_nb.notebook.comms import free_comm
-from linkup_nb.rooms.linkup.room import Room
 from linkup_nb.rooms.message import Message
+from linkup_nb.rooms.room import Room
 
 
 class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types

@@ -70,20 +70,20 @@ class Members:
         self._people: dict[bytes, _Person] = {}
         self._looks: dict[str, set[bytes]] = {}
 
-    def meet(self, key: bytes, name: str | None = None, avatar: bytes | None = None) -> bool:
-        """Note what somebody has shown of themselves, `None` for nothing new; returns whether that changed anything."""
+    def update(self, key: bytes, name: str | None = None, avatar: bytes | None = None) -> bool:
+        """Remember a member's name and avatar, `None` for one that is not new; returns whether anything changed."""
         known = self._people.pop(key, None)
         before = known and (known.name, known.avatar)
         person = self._people[key] = known or _Person(short_key(key))  # last in the order of who is forgotten first
         _limit(self._people, MAX_MEMBERS)
         if name is not None:
-            self.call(key, name)
+            self.add_name(key, name)
             person.name = name
         person.avatar = avatar or person.avatar
         return before != (person.name, person.avatar)
 
-    def call(self, key: bytes, name: str) -> None:
-        """Note that somebody, who may be us, uses a name."""
+    def add_name(self, key: bytes, name: str) -> None:
+        """Remember that this key, which may be ours, uses a name."""
         users = self._looks.setdefault(look(name), set())
         if len(users) < 2:  # two are enough to know that the name is shared
             users.add(key)
@@ -94,11 +94,11 @@ class Members:
         return len(self._looks.get(look(name), ())) > 1
 
     def snapshot(self, peers: Iterable[PeerInfo]) -> tuple[Member, ...]:
-        """Everybody met, and the `peers` that are on the room's topic now: those here first, each group by name."""
+        """Every known member, and the `peers` on the topic now: the connected ones first, each group by name."""
         now = {peer.public_key: peer for peer in peers}
         for key, peer in now.items():
             if _STATUS[peer.status] is MemberStatus.HERE:
-                self.meet(key)
+                self.update(key)
         members = [self._member(key, person, now.get(key)) for key, person in self._people.items()]
         # Whoever was announced but never reached may not exist: shown while we try, not remembered.
         tried = [peer for key, peer in now.items() if key not in self._people and peer.status in _TRYING]

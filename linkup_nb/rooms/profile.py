@@ -12,8 +12,8 @@ from platformdirs import user_data_path
 
 from linkup_nb.errors import InvalidName, InvalidTopic, ProfileInUse, UsageError
 from linkup_nb.rooms.avatar import MAX_AVATAR, from_base64, scale_avatar, to_data_url
-from linkup_nb.rooms.linkup.topic import parse_topic, short_topic
 from linkup_nb.rooms.names import MAX_NAME, check_name, clean
+from linkup_nb.rooms.topic import parse_topic, short_topic
 from linkup_nb.wire.keys import KeyPair, blake2b_256
 
 MAX_ROOMS = 256  # rooms of one profile

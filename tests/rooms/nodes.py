@@ -6,7 +6,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import linkup_nb as lu
+from linkup_nb.discovery.protocol import PeerInfo
 from linkup_nb.loops import Events
+from linkup_nb.rooms.linkup.room import LinkUpRoom
+from linkup_nb.rooms.linkup.state import RoomState
 
 PATIENCE = 30.0  # seconds
 
@@ -57,6 +60,23 @@ class Stranger:
                         return message
                 self._arrived.clear()
                 await self._arrived.wait()
+
+
+def _state(room: lu.Room) -> RoomState:
+    assert isinstance(room, LinkUpRoom)
+    return room._state
+
+
+def receive(room: lu.Room, message: lu.Message) -> None:
+    """Have a message arrive in a room, as its lobby does."""
+    room.emit("message", _state(room).add(message))
+
+
+def add_member(room: lu.Room, key: bytes, name: str, avatar: bytes | None = None, *peers: PeerInfo) -> None:
+    """Have a room know a member; `peers` are those on its topic now."""
+    _state(room).members.update(key, name, avatar)
+    if _state(room).set_peers(peers):
+        room.emit("update")
 
 
 def said(topic: bytes, text: str, **changes: Any) -> bytes:

@@ -8,7 +8,7 @@ from PIL import Image
 import linkup_nb as lu
 from linkup_nb.errors import InvalidImage, InvalidName, InvalidTopic, UnknownCommand, UnknownRoom
 from linkup_nb.rooms.commands import COMMANDS, MAX_LISTED, Action, is_command, run
-from tests.rooms.nodes import MakeNode, until
+from tests.rooms.nodes import MakeNode, add_member, until
 
 
 async def lobby(make_node: MakeNode) -> tuple[lu.Node, lu.Room]:
@@ -136,9 +136,8 @@ async def test_without_a_room_it_says_how_to_get_one(make_node: MakeNode, line: 
 async def test_answers_are_bounded(make_node: MakeNode) -> None:
     node, room = await lobby(make_node)
     for index in range(MAX_LISTED + 5):
-        room.meet(index.to_bytes(32, "big"), f"name {index}")
+        add_member(room, index.to_bytes(32, "big"), f"name {index}")
     await node.create_room("other", linkup=True)
-    room.show([])
     lines = (await run("~who", node, room)).text.splitlines()
     assert len(lines) == MAX_LISTED + 1
     assert lines[-1] == "- … and 6 more"

@@ -14,7 +14,7 @@ def number(index: int) -> bytes:
 
 def test_whoever_is_connected_is_here_and_away_when_gone() -> None:
     members = Members()
-    members.meet(OTTER, "otter", b"png")
+    members.update(OTTER, "otter", b"png")
     assert members.snapshot([peer(OTTER)]) == (Member("otter", OTTER, MemberStatus.HERE, b"png", 0.01),)
     assert members.snapshot([]) == (Member("otter", OTTER, MemberStatus.AWAY, b"png"),)
 
@@ -22,7 +22,7 @@ def test_whoever_is_connected_is_here_and_away_when_gone() -> None:
 def test_those_here_come_first_then_by_name() -> None:
     members = Members()
     for key, name in ((b"1" * 32, "Zebra"), (b"2" * 32, "ant"), (b"3" * 32, "bee")):
-        members.meet(key, name)
+        members.update(key, name)
     shown = members.snapshot([peer(b"1" * 32), peer(b"3" * 32, PeerStatus.CONNECTING)])
     assert [member.name for member in shown] == ["Zebra", "bee", "ant"]
 
@@ -40,9 +40,9 @@ def test_a_member_without_a_name_goes_by_the_short_key() -> None:
 
 def test_a_name_that_two_people_use_is_told_apart_by_the_short_key() -> None:
     members = Members()
-    members.meet(KESTREL, "kestrel")
+    members.update(KESTREL, "kestrel")
     assert not members.shares("kestrel")
-    members.meet(OTTER, "Kes\u200dtrel")
+    members.update(OTTER, "Kes\u200dtrel")
     shown = members.snapshot([])
     assert members.shares("kestrel")
     assert {member.label for member in shown} == {f"{m.name} ({m.short_key})" for m in shown}
@@ -50,34 +50,34 @@ def test_a_name_that_two_people_use_is_told_apart_by_the_short_key() -> None:
 
 def test_a_name_like_ours_is_shared_and_a_name_once_used_stays_so() -> None:
     members = Members()
-    members.call(US, "me")
-    members.meet(OTTER, "me")
+    members.add_name(US, "me")
+    members.update(OTTER, "me")
     assert members.shares("me")
-    members.meet(OTTER, "otter")
+    members.update(OTTER, "otter")
     assert members.shares("me")
     assert not members.shares("otter")
 
 
 def test_only_changes_are_reported() -> None:
     members = Members()
-    assert members.meet(OTTER)
-    assert not members.meet(OTTER)
-    assert members.meet(OTTER, "otter")
-    assert not members.meet(OTTER, "otter")
-    assert members.meet(OTTER, "otter", b"png")
-    assert not members.meet(OTTER, "otter", None)
+    assert members.update(OTTER)
+    assert not members.update(OTTER)
+    assert members.update(OTTER, "otter")
+    assert not members.update(OTTER, "otter")
+    assert members.update(OTTER, "otter", b"png")
+    assert not members.update(OTTER, "otter", None)
 
 
 def test_what_is_remembered_of_strangers_is_bounded() -> None:
     members = Members()
     for index in range(2 * MAX_LOOKS):
-        members.meet(number(index), f"name {index}")
+        members.update(number(index), f"name {index}")
     assert len(members.snapshot([])) == MAX_MEMBERS
     announced = [peer(number(index), PeerStatus.DISCOVERED) for index in range(5 * MAX_LOOKS, 6 * MAX_LOOKS)]
     assert len(members.snapshot(announced)) == MAX_MEMBERS
-    members.meet(b"x" * 32, "name 0")
+    members.update(b"x" * 32, "name 0")
     assert not members.shares("name 0")
-    members.meet(b"y" * 32, f"name {2 * MAX_LOOKS - 1}")
+    members.update(b"y" * 32, f"name {2 * MAX_LOOKS - 1}")
     assert members.shares(f"name {2 * MAX_LOOKS - 1}")
 
 

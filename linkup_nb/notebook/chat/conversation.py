@@ -18,9 +18,9 @@ from linkup_nb.notebook.chat.teller import Cursor, SendToPage, Shown, Teller
 from linkup_nb.notebook.chat.uploads import CHUNK, Uploads, chunk_count
 from linkup_nb.rooms import commands
 from linkup_nb.rooms.commands import Action
-from linkup_nb.rooms.linkup.room import Room
-from linkup_nb.rooms.message import AudioMessage, FileMessage, Message, TextMessage
+from linkup_nb.rooms.message import AudioMessage, FileMessage, Message
 from linkup_nb.rooms.names import check_name
+from linkup_nb.rooms.room import Room
 from linkup_nb.rooms.status import Level
 
 Buffers = Sequence[bytes | memoryview]
@@ -164,7 +164,7 @@ class Conversation:
             return await self._command(request.text, room)
         if not room:
             raise UnknownRoom("You are in no room: create one, or join one by its topic, first.")
-        await _until_kept(room, room.send(request.text), request.text)
+        await _until_kept(room, room.send(request.text))
         return Answer({"action": Action.NONE.value})
 
     async def _command(self, line: str, room: Room | None) -> Answer:
@@ -188,7 +188,7 @@ class Conversation:
         about, data = self._uploads.finish(upload)
         room = self._node.room(about.topic or "")
         sending = room.send_file((about.name, data)) if about.purpose == "file" else room.send_audio(data)
-        await _until_kept(room, sending, data)
+        await _until_kept(room, sending)
 
     def _picture(self, name: str) -> Answer:
         found = self._feeds.avatars.find(name)
@@ -230,20 +230,20 @@ def refuse(send: SendToPage, content: object, sentence: str) -> None:
         send(reply, None)
 
 
-async def _until_kept(room: Room, sending: Coroutine[Any, Any, Message], said: str | bytes) -> None:
-    """Wait until what is said stands in the room; how long it takes to reach everybody is not the page's concern.
+async def _until_kept(room: Room, sending: Coroutine[Any, Any, Message]) -> None:
+    """Wait until the message is in the room; how long it takes to reach everybody is not the page's concern.
 
     Raises what `sending` raises before that.
     """
     kept = asyncio.get_running_loop().create_future()
+    task = asyncio.ensure_future(sending)
 
-    def notice(message: Message) -> None:
-        content = message.text if isinstance(message, TextMessage) else getattr(message, "data", None)
-        if message.own and content == said and not kept.done():
+    def notice(_: Message) -> None:
+        # A room emits a message of ours from the task that sends it: no other message is taken for it.
+        if asyncio.current_task() is task and not kept.done():
             kept.set_result(None)
 
     room.on("message", notice)
-    task = asyncio.ensure_future(sending)
     try:
         await asyncio.wait({task, kept}, return_when=asyncio.FIRST_COMPLETED)
     finally:

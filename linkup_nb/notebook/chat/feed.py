@@ -12,9 +12,10 @@ from linkup_nb.node import Node
 from linkup_nb.notebook.chat import markup
 from linkup_nb.notebook.chat.media import attachment
 from linkup_nb.rooms.avatar import media_type
-from linkup_nb.rooms.linkup.room import MAX_MESSAGES, Room
+from linkup_nb.rooms.linkup.state import MAX_MESSAGES
 from linkup_nb.rooms.message import AudioMessage, FileMessage, Message, TextMessage, UnknownMessage
 from linkup_nb.rooms.names import escape_markdown
+from linkup_nb.rooms.room import Room
 from linkup_nb.rooms.status import Level
 
 MAX_ROWS = MAX_MESSAGES + 1_000  # rows of one room: its messages, and our answers to commands among them

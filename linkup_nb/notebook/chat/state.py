@@ -4,10 +4,10 @@ from linkup_nb.node import Node
 from linkup_nb.notebook.chat.feed import Avatars, Feeds
 from linkup_nb.rooms.commands import COMMANDS
 from linkup_nb.rooms.linkup.messages import MAX_FILE
-from linkup_nb.rooms.linkup.room import Room
 from linkup_nb.rooms.member import Member, milliseconds
 from linkup_nb.rooms.message import Message
 from linkup_nb.rooms.names import MAX_NAME, short_key
+from linkup_nb.rooms.room import Room
 from linkup_nb.rooms.status import Level
 
 _COMMANDS = [{"name": command.name, "usage": command.usage, "help": command.help} for command in COMMANDS.values()]

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from linkup_nb.node import Node
 from linkup_nb.notebook.chat.feed import MAX_AVATARS, Feed, Feeds, Row
 from linkup_nb.notebook.chat.state import describe, expression, pictures
-from linkup_nb.rooms.linkup.room import Room
 from linkup_nb.rooms.message import Message
+from linkup_nb.rooms.room import Room
 
 MAX_VIEWS = 32  # views of one panel that are told what is new; the one that asked longest ago is forgotten
 BATCH = 500  # rows of one message to the page

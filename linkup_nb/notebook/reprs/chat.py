@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 from linkup_nb.node import Node
 from linkup_nb.notebook.reprs.html import paragraph, table, titled
-from linkup_nb.rooms.linkup.room import Room
-from linkup_nb.rooms.linkup.topic import short_topic
 from linkup_nb.rooms.member import Member, milliseconds
 from linkup_nb.rooms.message import AudioMessage, FileMessage, IconMessage, Message, TextMessage, UnknownMessage
 from linkup_nb.rooms.names import short_key
+from linkup_nb.rooms.room import Room
+from linkup_nb.rooms.topic import short_topic
 
 
 def _node(node: Node) -> str:

@@ -11,9 +11,9 @@ from linkup_nb.discovery.check import Report
 from linkup_nb.discovery.protocol import PeerInfo
 from linkup_nb.hyperdht.view import DhtView, QueryView
 from linkup_nb.notebook.reprs.html import MAX_LISTED, paragraph, table, titled
-from linkup_nb.rooms.linkup.topic import short_topic
 from linkup_nb.rooms.member import milliseconds
 from linkup_nb.rooms.names import short_key
+from linkup_nb.rooms.topic import short_topic
 from linkup_nb.swarm.swarm import Swarm
 
 MAX_CHECKS = 40  # rows of a doctor's report

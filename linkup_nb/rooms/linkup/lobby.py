@@ -1,10 +1,11 @@
-"""Every LinkUp room of one node, over one swarm: what peers send is read here, and brought to its room."""
+"""Every LinkUp room of one node, over one swarm: reads what peers send and routes it to its room."""
 
 import asyncio
 import contextlib
 import logging
 from collections import defaultdict
 from collections.abc import Coroutine
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from hashlib import blake2b
@@ -17,7 +18,8 @@ from linkup_nb.loops import Events, Tasks
 from linkup_nb.rooms.avatar import generated_avatar, scale_avatar
 from linkup_nb.rooms.linkup.flow import Flow
 from linkup_nb.rooms.linkup.messages import decode, encode
-from linkup_nb.rooms.linkup.room import Room
+from linkup_nb.rooms.linkup.room import LinkUpRoom
+from linkup_nb.rooms.linkup.state import RoomState
 from linkup_nb.rooms.message import IconMessage
 from linkup_nb.rooms.names import short_key
 from linkup_nb.rooms.profile import Profile
@@ -25,9 +27,9 @@ from linkup_nb.swarm.swarm import Swarm
 from linkup_nb.swarm.topic import SwarmTopic
 
 MAX_FAULTS = 100  # messages of one connection that are not LinkUp's, after which it is closed
-ICON_COST = 500  # messages that a new avatar counts as: it is decoded and drawn anew
+ICON_COST = 500  # messages that a new avatar counts as: it is decoded and scaled
 MAX_STRANGER_PIXELS = 16_000_000  # of an avatar that a peer sends
-LAST_WORDS = 2.0  # seconds for what was said to reach slow peers when the node closes
+LINGER = 2.0  # seconds for messages to reach slow peers when the node closes
 REFRESH = 0.02  # seconds for which changes among peers are gathered
 
 NOT_LINKUP = "messages dropped: not LinkUp's"
@@ -38,18 +40,25 @@ log = logging.getLogger("linkup_nb")
 R = TypeVar("R")
 
 
-class _Line:
-    """One connected peer, as the lobby sees it."""
+class _RoomPeer:
+    """A connected peer, and what it has shown of itself."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.key = connection.remote_public_key
         self.flow = Flow()
         self.faults = 0
-        self.introduced: set[bytes] = set()  # topics on which it has our icon
+        self.introduced: set[bytes] = set()  # topics on which we have sent it our icon
         self.name: str | None = None
         self.avatar: bytes | None = None
         self.avatar_digest = b""
+
+
+@dataclass(slots=True)
+class _Joined:
+    room: LinkUpRoom
+    state: RoomState
+    topic: SwarmTopic | None = None  # once the swarm has joined it
 
 
 class Lobby(Events):
@@ -60,11 +69,10 @@ class Lobby(Events):
         self.avatar = b""
         self._profile = profile
         self._swarm = swarm
-        self._rooms: dict[bytes, Room] = {}
-        self._topics: dict[bytes, SwarmTopic] = {}
-        self._lines: dict[bytes, _Line] = {}
+        self._joined: dict[bytes, _Joined] = {}  # by topic
+        self._peers: dict[bytes, _RoomPeer] = {}  # by public key
         self._changing = asyncio.Lock()
-        self._drawing = asyncio.Lock()  # one stranger's picture at a time: each may take 100 MB while it is decoded
+        self._scaling = asyncio.Lock()  # one stranger's picture at a time: each may take 100 MB while it is decoded
         self._readers = Tasks()
         self._work = Tasks()
         self._sending: set[asyncio.Task[Any]] = set()
@@ -75,79 +83,80 @@ class Lobby(Events):
         swarm.on("update", self._refresh_soon)
 
     @property
-    def rooms(self) -> tuple[Room, ...]:
-        """The rooms that we are in, in the order in which they were joined."""
-        return tuple(self._rooms.values())
+    def rooms(self) -> tuple[LinkUpRoom, ...]:
+        """The joined rooms, in the order in which they were joined."""
+        return tuple(joined.room for joined in self._joined.values())
 
     @property
     def name(self) -> str:
-        """What we call ourselves; our short key while we have not said."""
+        """Our name; our short key while none is chosen."""
         return self._profile.name or short_key(self._swarm.public_key)
 
     async def open(self) -> None:
         """Join the rooms of the profile again."""
-        await self._draw_avatar()
+        await self._load_avatar()
         for topic, name in self._profile.rooms.items():
             await self._enter(topic, name)
 
-    async def join(self, topic: bytes, name: str) -> Room:
-        """The room with this topic: saved first, then announced. One that we are in already is returned as it is."""
+    async def join(self, topic: bytes, name: str) -> LinkUpRoom:
+        """The room with this topic: saved first, then announced. One that is joined already is returned as it is."""
         async with self._changing:
-            if room := self._rooms.get(topic):
-                return room
+            if joined := self._joined.get(topic):
+                return joined.room
             self._profile.add_room(topic, name)
             await self._save()
             return await self._enter(topic, name)
 
-    async def leave(self, room: Room) -> None:
-        """Forget a room, and be found there no more."""
+    async def leave(self, room: LinkUpRoom) -> None:
+        """Forget a room and stop announcing its topic; does nothing for one that has been left."""
         async with self._changing:
-            if self._rooms.get(room.topic) is not room:
+            joined = self._joined.get(room.topic)
+            if not joined or joined.room is not room:
                 return
             self._profile.remove_room(room.topic)
             await self._save()
-            del self._rooms[room.topic], self._topics[room.topic]
-            for line in self._lines.values():
-                line.introduced.discard(room.topic)
-            room.end(UnknownRoom(f"You have left {room.name!r}: join it again by its topic."))
+            del self._joined[room.topic]
+            for peer in self._peers.values():
+                peer.introduced.discard(room.topic)
+            _close(joined, UnknownRoom(f"You have left {room.name!r}: join it again by its topic."))
             await self._swarm.leave(room.topic)
         self.emit("update")
 
     async def introduce(self, *, name: str | None = None, avatar: bytes | None = None) -> None:
-        """Call ourselves by another name, or show another avatar: saved first, then sent to everybody here."""
+        """Change our name or avatar: saved first, then sent to every peer."""
         async with self._changing:
             if name is not None:
                 self._profile.name = name
             if avatar is not None:
                 self._profile.avatar = avatar
             await self._save()
-            await self._draw_avatar()
-        for room in self.rooms:
-            room.call_us(self._swarm.public_key, self.name)
-            for line in self._on(room.topic):
-                self._introduce(line, room.topic)
+            await self._load_avatar()
+        for topic, joined in self._joined.items():
+            joined.state.members.add_name(self._swarm.public_key, self.name)
+            for peer in self._on(topic):
+                self._send_icon(peer, topic)
         self.emit("update")
 
     async def close(self) -> None:
-        """Give what was said a last chance to leave, then stop reading. The swarm is closed next."""
+        """Wait `LINGER` seconds for messages under way, then stop reading; close the swarm next."""
         if self._sending:
-            await asyncio.wait(self._sending, timeout=LAST_WORDS)
+            await asyncio.wait(self._sending, timeout=LINGER)
         if self._refresh_at:
             self._refresh_at.cancel()
         await self._readers.cancel()
         await self._work.cancel()
-        for room in self.rooms:
-            room.end(NodeClosed("this node has been closed; lu.start() makes a new one"))
+        for joined in self._joined.values():
+            _close(joined, NodeClosed("This node has been closed: lu.start() makes a new one."))
 
     def envelope(self, topic: bytes) -> dict[str, Any]:
-        """The fields of a message of ours that say who, where and when."""
+        """The fields of a new message of ours that say who, where and when."""
         now = datetime.now(UTC)
         key = self._swarm.public_key
         return {"name": self.name, "key": key, "topic": topic, "timestamp": now, "received": now, "own": True}
 
-    async def write(self, topic: bytes, data: bytes, timeout: float) -> int:
-        """Write to everybody on the topic at once; returns to how many that went well."""
-        return sum(await asyncio.gather(*(_write(line.connection, data, timeout) for line in self._on(topic))))
+    async def broadcast(self, topic: bytes, data: bytes, timeout: float) -> int:
+        """Write to every peer on the topic at once; returns to how many that went well."""
+        return sum(await asyncio.gather(*(_write(peer.connection, data, timeout) for peer in self._on(topic))))
 
     def in_background(self, work: Coroutine[Any, Any, R]) -> asyncio.Task[R]:
         """Run work that `close` waits for."""
@@ -159,19 +168,20 @@ class Lobby(Events):
     async def _save(self) -> None:
         await asyncio.to_thread(self._profile.save)
 
-    async def _draw_avatar(self) -> None:
+    async def _load_avatar(self) -> None:
         self.avatar = self._profile.avatar or b""
         if not self.avatar:
             self.avatar = await asyncio.to_thread(generated_avatar, self.name, self._swarm.public_key)
 
-    async def _enter(self, topic: bytes, name: str) -> Room:
-        room = Room(self, topic, name)
-        room.call_us(self._swarm.public_key, self.name)
-        self._rooms[topic] = room
+    async def _enter(self, topic: bytes, name: str) -> LinkUpRoom:
+        state = RoomState()
+        state.members.add_name(self._swarm.public_key, self.name)
+        room = LinkUpRoom(topic, name, state, self)
+        joined = self._joined[topic] = _Joined(room, state)
         try:
-            self._topics[topic] = await self._swarm.join(topic)
+            joined.topic = await self._swarm.join(topic)
         except BaseException:
-            del self._rooms[topic]
+            del self._joined[topic]
             raise
         room.on("message", partial(self.emit, "message", room))
         room.on("update", partial(self.emit, "update"))
@@ -179,88 +189,90 @@ class Lobby(Events):
         self._refresh_soon()
         return room
 
-    def _on(self, topic: bytes) -> list[_Line]:
-        joined = self._topics.get(topic)
-        return [self._lines[key] for key in joined.peers if key in self._lines] if joined else []
+    def _on(self, topic: bytes) -> list[_RoomPeer]:
+        joined = self._joined.get(topic)
+        keys = joined.topic.peers if joined and joined.topic else ()
+        return [self._peers[key] for key in keys if key in self._peers]
 
-    def _connected(self, connection: Connection, peer: PeerInfo) -> None:
-        line = self._lines[peer.public_key] = _Line(connection)
-        self._readers.start(self._read(line), "reading from a peer")
-        for topic in peer.topics:
-            self._greet(line, topic)
+    def _connected(self, connection: Connection, info: PeerInfo) -> None:
+        peer = self._peers[info.public_key] = _RoomPeer(connection)
+        self._readers.start(self._read(peer), "reading from a peer")
+        for topic in info.topics:
+            self._introduce(peer, topic)
         self._refresh_soon()
 
-    def _disconnected(self, connection: Connection, peer: PeerInfo) -> None:
-        line = self._lines.get(peer.public_key)
-        if line and line.connection is connection:
-            del self._lines[peer.public_key]
+    def _disconnected(self, connection: Connection, info: PeerInfo) -> None:
+        peer = self._peers.get(info.public_key)
+        if peer and peer.connection is connection:
+            del self._peers[info.public_key]
         self._refresh_soon()
 
     def _on_topic(self, key: bytes, topic: bytes) -> None:
-        if line := self._lines.get(key):
-            self._greet(line, topic)
+        if peer := self._peers.get(key):
+            self._introduce(peer, topic)
         self._refresh_soon()
 
-    def _greet(self, line: _Line, topic: bytes) -> None:
-        """A connected peer is known on a topic: each gets to know how the other looks there."""
-        room = self._rooms.get(topic)
-        if room and topic not in line.introduced:
-            line.introduced.add(topic)
-            self._introduce(line, topic)
-            self._meet(line, room)
+    def _introduce(self, peer: _RoomPeer, topic: bytes) -> None:
+        """Send our icon to a peer that is now known on a topic, and show there what it has sent of itself."""
+        joined = self._joined.get(topic)
+        if joined and topic not in peer.introduced:
+            peer.introduced.add(topic)
+            self._send_icon(peer, topic)
+            self._update_member(peer, joined)
 
-    def _introduce(self, line: _Line, topic: bytes) -> None:
+    def _send_icon(self, peer: _RoomPeer, topic: bytes) -> None:
         icon = encode(IconMessage(avatar=self.avatar, **self.envelope(topic)))
-        self.in_background(_write(line.connection, icon, WRITE_TIMEOUT))
+        self.in_background(_write(peer.connection, icon, WRITE_TIMEOUT))
 
-    async def _read(self, line: _Line) -> None:
+    async def _read(self, peer: _RoomPeer) -> None:
         try:
-            async for data in line.connection:
-                await line.flow.take(len(data))
+            async for data in peer.connection:
+                await peer.flow.take(len(data))
                 try:
-                    await self._take(line, data)
+                    await self._receive(peer, data)
                 except DecodeError as error:
-                    self._swarm.count(NOT_LINKUP, line.key)
-                    line.faults += 1
-                    if line.faults == MAX_FAULTS:
-                        reason = DecodeError(f"{MAX_FAULTS} messages were not LinkUp's, the last one {error}")
-                        return await line.connection.close(reason)
+                    self._swarm.count(NOT_LINKUP, peer.key)
+                    peer.faults += 1
+                    if peer.faults == MAX_FAULTS:
+                        reason = DecodeError(f"{MAX_FAULTS} messages were not LinkUp's. The last one: {error}")
+                        return await peer.connection.close(reason)
         except Exception as error:
-            log.exception("a message could not be handled")
-            await line.connection.close(error)
+            log.exception("A message could not be handled.")
+            await peer.connection.close(error)
 
-    async def _take(self, line: _Line, data: bytes) -> None:
-        message = decode(data, key=line.key, received=datetime.now(UTC))
-        room = self._rooms.get(message.topic)
-        if message.topic and not room:
-            self._swarm.count(UNKNOWN_TOPIC, line.key)
+    async def _receive(self, peer: _RoomPeer, data: bytes) -> None:
+        message = decode(data, key=peer.key, received=datetime.now(UTC))
+        joined = self._joined.get(message.topic)
+        if message.topic and not joined:
+            self._swarm.count(UNKNOWN_TOPIC, peer.key)
             return
-        line.name = message.name
+        peer.name = message.name
         if isinstance(message, IconMessage):
-            await self._take_avatar(line, message.avatar)
-        if room:
-            self._swarm.learn_topic(line.key, room.topic)
-            self._meet(line, room)
+            await self._receive_avatar(peer, message.avatar)
+        if joined:
+            self._swarm.learn_topic(peer.key, message.topic)
+            self._update_member(peer, joined)
         else:  # an icon that names no topic, as LinkUp sends it, is for every room; also for those found out later
-            for shared in [room for room in self.rooms if line in self._on(room.topic)]:
-                self._meet(line, shared)
-        if room and not isinstance(message, IconMessage):
-            room.keep(message)
+            for topic, shared in list(self._joined.items()):
+                if peer in self._on(topic):
+                    self._update_member(peer, shared)
+        if joined and not isinstance(message, IconMessage):
+            joined.room.emit("message", joined.state.add(message))
 
-    async def _take_avatar(self, line: _Line, image: bytes) -> None:
+    async def _receive_avatar(self, peer: _RoomPeer, image: bytes) -> None:
         digest = blake2b(image).digest()
-        if not image or digest == line.avatar_digest:
+        if not image or digest == peer.avatar_digest:
             return
-        line.avatar_digest = digest
-        await line.flow.take(0, messages=ICON_COST)
+        peer.avatar_digest = digest
+        await peer.flow.take(0, messages=ICON_COST)
         try:
-            async with self._drawing:
-                line.avatar = await asyncio.to_thread(scale_avatar, image, max_pixels=MAX_STRANGER_PIXELS)
+            async with self._scaling:
+                peer.avatar = await asyncio.to_thread(scale_avatar, image, max_pixels=MAX_STRANGER_PIXELS)
         except InvalidImage:
-            self._swarm.count(NOT_A_PICTURE, line.key)
+            self._swarm.count(NOT_A_PICTURE, peer.key)
 
-    def _meet(self, line: _Line, room: Room) -> None:
-        if line.name and room.meet(line.key, line.name, line.avatar):
+    def _update_member(self, peer: _RoomPeer, joined: _Joined) -> None:
+        if peer.name and joined.state.members.update(peer.key, peer.name, peer.avatar):
             self._refresh_soon()
 
     def _refresh_soon(self) -> None:
@@ -270,11 +282,17 @@ class Lobby(Events):
     def _refresh(self) -> None:
         self._refresh_at = None
         here: defaultdict[bytes, list[PeerInfo]] = defaultdict(list)
-        for peer in self._swarm.peers:
-            for topic in peer.topics:
-                here[topic].append(peer)
-        for room in self.rooms:
-            room.show(here[room.topic])
+        for info in self._swarm.peers:
+            for topic in info.topics:
+                here[topic].append(info)
+        for topic, joined in list(self._joined.items()):
+            if joined.state.set_peers(here[topic]):
+                joined.room.emit("update")
+
+
+def _close(joined: _Joined, reason: LinkupError) -> None:
+    joined.state.close(reason)
+    joined.room.emit("update")
 
 
 async def _write(connection: Connection, data: bytes, timeout: float) -> bool:

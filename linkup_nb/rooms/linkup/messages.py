@@ -15,9 +15,9 @@ import msgspec
 
 from linkup_nb.errors import DecodeError, FileTooLarge, InvalidTopic, UsageError
 from linkup_nb.rooms.avatar import from_base64
-from linkup_nb.rooms.linkup.topic import parse_topic
 from linkup_nb.rooms.message import AudioMessage, FileMessage, IconMessage, Message, TextMessage, UnknownMessage
 from linkup_nb.rooms.names import clean, file_name, stranger_name
+from linkup_nb.rooms.topic import parse_topic
 
 MAX_FILE = 10 * 1_048_576  # bytes of a file or a clip, before base64
 MAX_TEXT = 65_536  # bytes of a text in UTF-8; a stranger's longer one is cut

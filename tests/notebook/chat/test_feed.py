@@ -11,8 +11,9 @@ from linkup_nb import Node, Room
 from linkup_nb.notebook.chat import feed as feeds
 from linkup_nb.notebook.chat.feed import Avatars, Feed, Meter, Row, feeds_of
 from linkup_nb.rooms.avatar import generated_avatar
-from linkup_nb.rooms.linkup import room as rooms
+from linkup_nb.rooms.linkup import state
 from linkup_nb.rooms.message import FileMessage, TextMessage, UnknownMessage
+from tests.rooms.nodes import add_member, receive
 
 OTTER, HERON = bytes(range(32)), bytes(32)
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -36,8 +37,8 @@ async def feed(room: Room) -> Feed:
 
 def hear(room: Room, text: str, key: bytes = OTTER, name: str = "otter") -> None:
     """Have a stranger say something, as the lobby would."""
-    room.meet(key, name)
-    room.keep(TextMessage(name=name, key=key, topic=room.topic, timestamp=NOON, received=NOON, text=text))
+    add_member(room, key, name)
+    receive(room, TextMessage(name=name, key=key, topic=room.topic, timestamp=NOON, received=NOON, text=text))
 
 
 def fields(feed: Feed) -> list[dict[str, Any]]:
@@ -78,7 +79,7 @@ async def test_a_shared_name_comes_with_a_short_key(room: Room, feed: Feed) -> N
 
 async def test_what_a_stranger_calls_a_type_is_only_text(room: Room, feed: Feed) -> None:
     about: dict[str, Any] = {"name": "otter", "key": OTTER, "topic": room.topic, "timestamp": NOON, "received": NOON}
-    room.keep(UnknownMessage(**about, type="**poll** <b>", fields={"x": 1}))
+    receive(room, UnknownMessage(**about, type="**poll** <b>", fields={"x": 1}))
     assert fields(feed)[0]["html"] == (
         "<p>A message of a type that this version does not know: <strong>**poll** &lt;b&gt;</strong></p>\n"
     )
@@ -106,7 +107,7 @@ async def test_clearing_the_room_starts_anew(room: Room, feed: Feed) -> None:
 
 
 async def test_rows_go_with_their_messages(room: Room, feed: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rooms, "MAX_MESSAGES", 2)
+    monkeypatch.setattr(state, "MAX_MESSAGES", 2)
     for number in range(5):
         hear(room, f"number {number}")
     assert (feed.first, feed.end) == (3, 5)
@@ -200,7 +201,7 @@ async def test_only_so_many_authors_are_metered(monkeypatch: pytest.MonkeyPatch)
 
 async def test_a_file_is_told_of_without_its_bytes(room: Room, feed: Feed) -> None:
     about: dict[str, Any] = {"name": "otter", "key": OTTER, "topic": room.topic, "timestamp": NOON, "received": NOON}
-    room.keep(FileMessage(**about, file_name="a.csv", data=b"1,2"))
+    receive(room, FileMessage(**about, file_name="a.csv", data=b"1,2"))
     assert fields(feed)[0]["file"] == {
         "name": "a.csv",
         "size": 3,

@@ -7,6 +7,7 @@ from linkup_nb import Node
 from linkup_nb.discovery.protocol import PeerInfo, PeerStatus
 from linkup_nb.notebook.chat.feed import feeds_of
 from linkup_nb.notebook.chat.state import describe, expression, pictures
+from tests.rooms.nodes import add_member
 
 OTTER = bytes(range(32))
 
@@ -43,8 +44,7 @@ RTTS = [(0.00002, "0.02 ms"), (0.0004, "0.4 ms"), (0.038, "38.0 ms"), (0.25, "25
 @pytest.mark.parametrize(("rtt", "detail"), RTTS)
 async def test_people_are_described_for_the_page(node: Node, rtt: float, detail: str) -> None:
     room = await node.create_room("lobby", linkup=True)
-    room.meet(OTTER, "otter", b"\x89PNG a picture")
-    room.show([connected(OTTER, rtt)])
+    add_member(room, OTTER, "otter", b"\x89PNG a picture", connected(OTTER, rtt))
     state = describe(node, feeds_of(node), room)
     picture = feeds_of(node).avatars.name(b"\x89PNG a picture")
     assert state["peers"] == [

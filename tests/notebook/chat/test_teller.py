@@ -11,6 +11,7 @@ from linkup_nb.notebook.chat import teller as tellers
 from linkup_nb.notebook.chat.feed import feeds_of
 from linkup_nb.notebook.chat.teller import BATCH, Cursor, Shown, Teller
 from linkup_nb.rooms.message import TextMessage
+from tests.rooms.nodes import add_member, receive
 
 PATIENCE = 10.0  # seconds
 NOTHING = Cursor(None, 0)
@@ -58,7 +59,7 @@ class Scene:
     def hear(self, count: int, text: str = "hello") -> None:
         about: dict[str, Any] = {"name": "otter", "key": bytes(32), "topic": self.room.topic}
         for _ in range(count):
-            self.room.keep(TextMessage(**about, timestamp=NOON, received=NOON, text=text))
+            receive(self.room, TextMessage(**about, timestamp=NOON, received=NOON, text=text))
 
 
 @pytest.fixture
@@ -162,19 +163,16 @@ async def test_pictures_are_told_once_and_only_so_many_are_remembered(
     scene.teller.welcome("one", NOTHING)
     scene.hear(1)
     await scene.page.until_row(0)
-    scene.room.meet(bytes(32), "otter", b"\x89PNG a picture")
-    scene.room.show([])
+    add_member(scene.room, bytes(32), "otter", b"\x89PNG a picture")
     scene.hear(1)
     await scene.page.until_row(1)
     assert pictures() == 2
-    scene.room.meet(bytes(32), "heron")
-    scene.room.show([])
+    add_member(scene.room, bytes(32), "heron")
     scene.hear(1)
     await scene.page.until_row(2)
     assert pictures() == 2
     monkeypatch.setattr(tellers, "MAX_AVATARS", 1)
-    scene.room.meet(bytes(32), "heron", b"\x89PNG another")
-    scene.room.show([])
+    add_member(scene.room, bytes(32), "heron", b"\x89PNG another")
     scene.hear(1)
     await scene.page.until_row(3)
     assert pictures() == 3
@@ -195,7 +193,7 @@ async def test_a_failure_is_shown_and_ends_nothing(scene: Scene, monkeypatch: py
     scene.teller.welcome("one", NOTHING)
     await scene.page.until(lambda content: content["type"] == "rows")
     with monkeypatch.context() as broken:
-        broken.setattr(Room, "peers", None)
+        broken.setattr(type(scene.room), "peers", None)
         scene.hear(1)
         failure = await scene.page.until(lambda content: content["type"] == "error")
     assert failure["text"].startswith("This went wrong in the kernel: TypeError(")

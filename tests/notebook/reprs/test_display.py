@@ -18,6 +18,7 @@ from linkup_nb.rooms.member import Member, MemberStatus
 from linkup_nb.rooms.message import AudioMessage, FileMessage, TextMessage, UnknownMessage
 from linkup_nb.wire.secret_stream import FrameKind
 from tests.hyperdht.network import network
+from tests.rooms.nodes import add_member
 
 EVIL = '<img src=x onerror="alert(1)">\u202e'
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -69,8 +70,7 @@ async def test_a_closed_node_still_has_a_view(shell: InteractiveShell, node: Nod
 
 async def test_a_room_shows_its_people_but_not_its_topic(shell: InteractiveShell, node: Node) -> None:
     room = await node.create_room("lobby", linkup=True)
-    room.meet(bytes(32), EVIL)
-    room.show([])
+    add_member(room, bytes(32), EVIL)
     html = drawn(shell, room)
     assert "lobby" in html
     assert "&lt;img" in html

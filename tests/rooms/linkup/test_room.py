@@ -10,7 +10,7 @@ import pytest
 
 import linkup_nb as lu
 from linkup_nb.errors import FileTooLarge, NodeClosed, UnknownRoom
-from linkup_nb.rooms.linkup import room as room_module
+from linkup_nb.rooms.linkup import state
 from linkup_nb.rooms.linkup.messages import MAX_FILE, MAX_TEXT
 from tests.rooms.nodes import MakeNode, until
 
@@ -153,12 +153,12 @@ async def test_half_an_emoji_can_be_sent(make_node: MakeNode) -> None:
 
 
 async def test_the_oldest_messages_go_first(make_node: MakeNode, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room_module, "MAX_MESSAGES", 3)
+    monkeypatch.setattr(state, "MAX_MESSAGES", 3)
     room = await (await make_node("kestrel")).create_room("lobby", linkup=True)
     for number in range(5):
         await room.send(str(number))
     assert [message.index for message in room.messages] == [2, 3, 4]
-    monkeypatch.setattr(room_module, "MAX_KEPT_BYTES", 2_000_000)
+    monkeypatch.setattr(state, "MAX_KEPT_BYTES", 2_000_000)
     for _ in range(4):
         await room.send_file(("a.bin", bytes(900_000)))
     assert [message.index for message in room.messages] == [7, 8]

@@ -1,7 +1,7 @@
 import pytest
 
 from linkup_nb.errors import InvalidTopic
-from linkup_nb.rooms.linkup.topic import parse_topic, short_topic
+from linkup_nb.rooms.topic import parse_topic, short_topic
 
 TOPIC = bytes(range(32))
 

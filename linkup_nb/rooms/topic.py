@@ -1,4 +1,4 @@
-"""A LinkUp room's topic: 32 bytes that whoever knows them can join."""
+"""A room's topic: the 32 bytes under which its members find each other."""
 
 import re
 
