@@ -1,6 +1,7 @@
 """Many protocols on one connection: the one reader of a connection whose messages are Protomux frames."""
 
 import asyncio
+import logging
 import weakref
 from collections.abc import Callable
 from typing import Protocol
@@ -12,9 +13,11 @@ from linkup_nb.wire.protomux import Channel, ChannelState, Closed, Drained, Offe
 MAX_UNSENT = 64 * 1024 * 1024  # bytes for one channel that the peer does not take
 MAX_UNSENT_FRAMES = 2**18  # on one connection, likewise
 
+log = logging.getLogger("linkup_nb")
+
 
 class Connection(Protocol):
-    """What is needed of a connection."""
+    """What channels need of a connection: messages in both directions, and an end."""
 
     initiator: bool
     handshake_hash: bytes
@@ -32,7 +35,10 @@ class Connection(Protocol):
 
 
 class Handler(Protocol):
-    """Who uses a channel. A `PeerError` that a method raises closes the connection with that reason."""
+    """The callbacks of a channel. What `opened`, `received` or `drained` raises closes the connection with that reason.
+
+    Raise a `PeerError` for a fault of the peer; anything else is logged, as a fault on this side.
+    """
 
     def opened(self, handshake: bytes) -> None:
         """Both ends have opened the channel."""
@@ -44,11 +50,11 @@ class Handler(Protocol):
         """The channel is ready again after `send` returned `False`."""
 
     def ended(self) -> None:
-        """The peer closed the channel or refused it, or the connection has ended."""
+        """The peer closed or rejected the channel, or the connection has ended; the last callback."""
 
 
 Acceptor = Callable[[bytes], bool]
-"""Is asked about the id of a channel that the peer opened: opens the same one and says `True`, or `False` to refuse."""
+"""Called with the id of a channel that the peer opened: opens the same one and returns `True`, or `False` to reject."""
 
 _channels: "weakref.WeakKeyDictionary[Connection, Channels]" = weakref.WeakKeyDictionary()
 
@@ -60,7 +66,7 @@ def protocols_on(connection: Connection) -> tuple[dict[int, str], dict[int, str]
 
 
 class Channels:
-    """The channels of one connection; get them with `Channels.of`."""
+    """The channels of one connection; get them with `Channels.of`. All methods are for the loop that did so first."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
@@ -71,23 +77,24 @@ class Channels:
         self._wake = asyncio.Event()
         self._relieved = asyncio.Event()
         self._given_up = False
+        self._ended = False
         self._tasks = Tasks()
         self._tasks.start(self._read(), "reading channels")
         self._tasks.start(self._write(), "writing channels")
 
     @classmethod
     def of(cls, connection: Connection) -> "Channels":
-        """The channels of this connection; from now on nobody else may read it."""
+        """The channels of this connection, made at the first call; from then on nobody else may read it."""
         if connection not in _channels:
             _channels[connection] = cls(connection)
         return _channels[connection]
 
     def accept(self, protocol: str, acceptor: Acceptor) -> None:
-        """Ask `acceptor` about channels of this protocol that the peer opens."""
+        """Call `acceptor` for each channel of this protocol that the peer opens."""
         self._acceptors.setdefault(protocol, []).append(acceptor)
 
     def refuse(self, protocol: str, acceptor: Acceptor) -> None:
-        """Ask `acceptor` no longer."""
+        """Remove an acceptor."""
         self._acceptors[protocol].remove(acceptor)
 
     def on_end(self, action: Callable[[], object]) -> None:
@@ -95,42 +102,47 @@ class Channels:
         self._at_end.append(action)
 
     def off_end(self, action: Callable[[], object]) -> None:
-        """Call it no longer."""
+        """Remove what `on_end` added."""
         if action in self._at_end:
             self._at_end.remove(action)
 
     def open(self, protocol: str, id: bytes, handshake: bytes, handler: Handler) -> Channel:
-        """Open a channel, or accept the one that the peer opened; `handler` hears of the rest."""
+        """Open a channel, or accept the one that the peer opened; the callbacks of `handler` follow, `ended` the last.
+
+        Raises `UsageError` if this end has it open already.
+        """
         channel = self._mux.open(protocol, id, handshake)
-        self._handlers[channel] = handler
+        if self._ended:
+            asyncio.get_running_loop().call_soon(self._notify, handler.ended)
+        else:
+            self._handlers[channel] = handler
         self._wake.set()
         return channel
 
     def send(self, channel: Channel, type: int, payload: bytes) -> bool:
-        """Queue a message; `False` asks to wait until the channel has drained. Once it is closed, nothing is sent."""
-        if channel.state is ChannelState.CLOSED:  # its handler hears of that after what came before
+        """Queue a message; after `False`, wait for `drained` before the next. Once it is closed, nothing is sent."""
+        if channel.state is ChannelState.CLOSED:  # its handler is notified of that after what came before
             return True
         self._wake.set()
         ready = channel.send(type, payload)
         if (channel.unsent > MAX_UNSENT or self._mux.unsent > MAX_UNSENT_FRAMES) and not self._given_up:
             self._given_up = True
-            self._tasks.start(self._end(PeerTimeout("the peer does not read what it is sent")), "ending channels")
+            self._tasks.start(self._end(PeerTimeout("The peer does not read what it is sent.")), "ending channels")
         return ready
 
     def close(self, channel: Channel) -> None:
-        """Close a channel at both ends; its handler hears nothing more."""
+        """Close a channel at both ends; no callback of its handler follows."""
         channel.close()
         self._handlers.pop(channel, None)
         self._wake.set()
 
     def resume(self, channel: Channel) -> None:
-        """Let the messages of a paused channel come again."""
+        """Deliver the messages of a paused channel again, those held back first."""
         channel.resume()
         self._relieved.set()
         self._wake.set()
 
     async def _read(self) -> None:
-        reason: PeerError | None = None
         try:
             while True:
                 self._mux.receive_data(await self.connection.read())
@@ -139,11 +151,10 @@ class Channels:
                 while self._mux.congested:
                     self._relieved.clear()
                     await self._relieved.wait()
-        except PeerError as error:
-            reason = error
         except ConnectionClosed:
-            pass
-        await self._end(reason)
+            await self._end(None)
+        except Exception as error:  # noqa: BLE001  # whatever it is, who uses this connection is notified
+            await self._end(error)
 
     async def _write(self) -> None:
         try:
@@ -154,10 +165,10 @@ class Channels:
                     self._handle_events()
                 self._wake.clear()
                 await self._wake.wait()
-        except PeerError as error:
-            await self._end(error)
         except ConnectionClosed:
-            pass
+            pass  # the reader ends the channels, after what has come before the end
+        except Exception as error:  # noqa: BLE001
+            await self._end(error)
 
     def _handle_events(self) -> None:
         while events := self._mux.events():
@@ -178,11 +189,25 @@ class Channels:
                         del self._handlers[event.channel]
                         handler.ended()
 
-    async def _end(self, reason: PeerError | None) -> None:
+    async def _end(self, reason: Exception | None) -> None:
+        if self._ended:
+            return
+        self._ended = True
+        _channels.pop(self.connection, None)  # else it would live for ever: what refers to it is its value there
+        if not isinstance(reason, PeerError | None):
+            peer = self.connection.remote_public_key.hex()[:8]
+            log.error("The connection with %s is closed: a handler of its channels failed.", peer, exc_info=reason)
         handlers, self._handlers = self._handlers, {}
         for handler in handlers.values():
-            handler.ended()
+            self._notify(handler.ended)
         for action in tuple(self._at_end):
-            action()
+            self._notify(action)
         await self.connection.close(reason)
         await self._tasks.cancel()
+
+    def _notify(self, callback: Callable[[], object]) -> None:
+        """Call back; what it raises is logged, and keeps nothing from the others."""
+        try:
+            callback()
+        except Exception:
+            log.exception("A handler failed at the end of its connection.")

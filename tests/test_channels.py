@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from linkup_nb.channels import MAX_UNSENT, MAX_UNSENT_FRAMES, Channels
+from linkup_nb.channels import MAX_UNSENT, MAX_UNSENT_FRAMES, Channels, protocols_on
 from linkup_nb.connection.connection import Connection, connect
 from linkup_nb.connection.server import listen
 from linkup_nb.errors import ProtocolError
@@ -169,3 +169,69 @@ async def test_a_peer_that_takes_nothing_is_left(ends: tuple[Channels, Channels]
     assert await here.next() == ("ended", None)
     await asyncio.wait_for(a.connection.wait_closed(), 10)  # type: ignore[attr-defined]
     assert "does not read" in str(a.connection.close_reason)  # type: ignore[attr-defined]
+
+
+class Faulty(Recorder):
+    """A handler with a mistake in it."""
+
+    def received(self, type: int, payload: bytes) -> None:
+        raise ZeroDivisionError("a mistake of ours")
+
+    def ended(self) -> None:
+        super().ended()
+        raise ZeroDivisionError("another")
+
+
+async def test_a_mistake_in_a_handler_ends_the_connection_and_everybody_on_it_is_notified(
+    ends: tuple[Channels, Channels], caplog: pytest.LogCaptureFixture
+) -> None:
+    a, b = ends
+    here, faulty, other = opens(a, "p"), Faulty(), opens(b, "q")
+    faulty.channel = b.open("p", b"", b"", faulty)
+    opens(a, "q")
+    ended = asyncio.Event()
+    b.on_end(lambda: 1 // 0)
+    b.on_end(ended.set)
+    assert [(await faulty.next())[0], (await other.next())[0]] == ["opened", "opened"]
+
+    a.send(here.channel, 1, b"")
+
+    assert [await faulty.next(), await other.next()] == [("ended", None), ("ended", None)]
+    await asyncio.wait_for(ended.wait(), 5)
+    assert isinstance(b.connection, Connection)
+    await asyncio.wait_for(b.connection.wait_closed(), 5)
+    assert str(b.connection.close_reason) == "a mistake of ours"
+    assert "a handler of its channels failed" in caplog.text
+
+
+async def test_a_mistake_in_an_acceptor_ends_the_connection(ends: tuple[Channels, Channels]) -> None:
+    a, b = ends
+    b.accept("p", lambda id: bool(1 // 0))
+    here = opens(a, "p")
+
+    assert await here.next() == ("ended", None)
+    assert isinstance(b.connection, Connection)
+    await asyncio.wait_for(b.connection.wait_closed(), 5)
+    assert isinstance(b.connection.close_reason, ZeroDivisionError)
+
+
+async def test_a_channel_opened_after_the_end_ends_at_once(ends: tuple[Channels, Channels]) -> None:
+    a, _ = ends
+    ended = asyncio.Event()
+    a.on_end(ended.set)
+    await a.connection.close()
+    await asyncio.wait_for(ended.wait(), 5)
+
+    assert await opens(a, "late").next() == ("ended", None)
+    assert await opens(Channels.of(a.connection), "later").next() == ("ended", None)
+
+
+async def test_a_connection_that_has_ended_is_not_kept(ends: tuple[Channels, Channels]) -> None:
+    a, b = ends
+    ended = asyncio.Event()
+    a.on_end(ended.set)
+    b.on_end(ended.set)
+    await a.connection.close()
+    await asyncio.wait_for(ended.wait(), 5)
+
+    assert protocols_on(a.connection) is None
