@@ -14,11 +14,13 @@ from typing import NamedTuple
 from linkup_nb.errors import PeerRefused, ProtocolError, UsageError
 from linkup_nb.wire.compact import Decoder, Encoder
 
-MAX_CHANNELS = 4096  # open at once, on one stream, by the peer
-MAX_OFFERS = 256  # opened by the peer and not answered by us yet
+MAX_CHANNELS = 2**16  # opened by the peer on one stream; JavaScript's Corestore opens one for each core it has
+MAX_OFFERED = 32 * 1024 * 1024  # bytes, about, of channels that the peer opened and that are not answered yet
+OFFER_OVERHEAD = 1024  # bytes, about, that such a channel takes besides its id and handshake
 MAX_BATCH = 2**17  # frames that come in one message
 MAX_NAME = 256  # bytes of a protocol's name, and of an id
 HELD_HIGH_WATER = 32 * 1024  # bytes received and not taken yet, after which the stream should not be read on
+HELD_OVERHEAD = 64  # bytes, about, that a message takes besides its payload: empty ones are bounded too
 SEND_HIGH_WATER = 256 * 1024  # bytes that wait to be sent on one channel, after which it should send no more
 SEND_LOW_WATER = 64 * 1024  # bytes
 BATCH_SIZE = 64 * 1024  # bytes of small frames that are sent as one
@@ -133,6 +135,11 @@ class _Offer(NamedTuple):
     handshake: bytes
     held: deque[tuple[int, bytes]]
 
+    @property
+    def size(self) -> int:
+        """Bytes that it takes, about."""
+        return OFFER_OVERHEAD + len(self.handshake)
+
 
 def split(message: bytes) -> Iterator[tuple[int, bytes]]:
     """The frames in one message of the stream, each with its channel's number.
@@ -178,6 +185,7 @@ class Protomux:
         self._channels: dict[tuple[str, bytes], Channel] = {}
         self._waiting: dict[tuple[str, bytes], deque[int]] = {}
         self._offers: dict[tuple[str, bytes], _Offer] = {}
+        self._offered_bytes = 0
 
     @property
     def congested(self) -> bool:
@@ -204,7 +212,7 @@ class Protomux:
         local = self._free.pop() if self._free else len(self._local) + 1
         channel = self._local[local] = self._channels[name] = Channel(self, protocol, id, local)
         self._control(Encoder().uint(Control.OPEN).uint(local).string(protocol).buffer(id).raw(handshake))
-        offer = self._offers.pop(name, None)
+        offer = self._take_offer(name)
         if offer:
             self._pair(channel, offer.remote, offer.handshake)
             self._release(channel, offer.held)
@@ -214,11 +222,17 @@ class Protomux:
 
     def reject(self, offer: Offered) -> None:
         """Refuse what the peer offered."""
-        refused = self._offers.pop((offer.protocol, offer.id), None)
+        refused = self._take_offer((offer.protocol, offer.id))
         if refused:
             self._drop(refused.held)
             self._control(Encoder().uint(Control.REJECT).uint(refused.remote))
             self._remote[refused.remote] = None
+
+    def _take_offer(self, name: tuple[str, bytes]) -> _Offer | None:
+        offer = self._offers.pop(name, None)
+        if offer:
+            self._offered_bytes -= offer.size
+        return offer
 
     @contextmanager
     def cork(self) -> Iterator[None]:
@@ -277,7 +291,7 @@ class Protomux:
         held = to.held if isinstance(to, _Offer) else to._held
         if held is not None:
             held.append((type, payload))
-            self._held_bytes += len(payload)
+            self._held_bytes += HELD_OVERHEAD + len(payload)
         elif isinstance(to, Channel):
             self._events.append(Received(to, type, payload))
 
@@ -302,7 +316,7 @@ class Protomux:
         if max(len(name[0]), len(name[1])) > MAX_NAME:
             raise PeerRefused(f"the name of a channel has at most {MAX_NAME} bytes")
         if len(self._remote) > MAX_CHANNELS:
-            raise PeerRefused(f"at most {MAX_CHANNELS} channels may be open on one stream")
+            raise PeerRefused(f"At most {MAX_CHANNELS} channels may be open on one stream.")
         waiting = self._waiting.get(name)
         if waiting:
             local = waiting.popleft()
@@ -315,10 +329,12 @@ class Protomux:
                 self._free.append(local)  # closed before this answer came; the peer has been told
         elif name in self._channels or name in self._offers:
             self._control(Encoder().uint(Control.REJECT).uint(number))
-        elif len(self._offers) >= MAX_OFFERS:
-            raise PeerRefused(f"at most {MAX_OFFERS} channels may wait for an answer")
         else:
-            self._remote[number] = self._offers[name] = _Offer(number, handshake, deque())
+            offer = _Offer(number, handshake, deque())
+            self._offered_bytes += offer.size
+            if self._offered_bytes > MAX_OFFERED:
+                raise PeerRefused(f"Channels that wait for an answer take at most {MAX_OFFERED} bytes.")
+            self._remote[number] = self._offers[name] = offer
             self._events.append(Offered(*name))
 
     def _receive_reject(self, number: int) -> None:
@@ -363,11 +379,11 @@ class Protomux:
 
     def _release(self, channel: Channel, held: "deque[tuple[int, bytes]] | tuple[()]") -> None:
         for type, payload in held:
-            self._held_bytes -= len(payload)
+            self._held_bytes -= HELD_OVERHEAD + len(payload)
             self._events.append(Received(channel, type, payload))
 
     def _drop(self, held: deque[tuple[int, bytes]]) -> None:
-        self._held_bytes -= sum(len(payload) for _, payload in held)
+        self._held_bytes -= sum(HELD_OVERHEAD + len(payload) for _, payload in held)
         held.clear()
 
     def _control(self, message: Encoder) -> None:

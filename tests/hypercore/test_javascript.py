@@ -105,6 +105,19 @@ async def test_live_appends_both_ways(pair: Pair) -> None:
         assert bytes.fromhex(await pair.peer.call("get", handle="b", index=index)) == b"ours %d" % index
 
 
+@pytest.mark.parametrize("count", [300, 2000])
+async def test_a_newcomer_is_offered_all_that_javascript_has_and_takes_what_it_knows(pair: Pair, count: int) -> None:
+    await pair.peer.call("openMany", count=count)
+    there = await pair.peer.call("core", handle="a", name="theirs")
+    await pair.peer.call("append", handle="a", blocks=[b"known".hex()])
+    core = await pair.store.core(key=there["key"])
+
+    await pair.join()
+
+    assert await core.get(0, timeout=20) == b"known"
+    assert await pair.peer.call("streams") == 1
+
+
 async def test_one_block_from_the_middle_fetches_only_that(pair: Pair) -> None:
     there = await pair.peer.call("core", handle="a", name="theirs")
     await pair.peer.call("appendMany", handle="a", count=1000, size=50)

@@ -84,6 +84,9 @@ const ops = {
     cores.set(handle, core)
     return describe(core)
   },
+  async openMany ({ count }) {
+    for (let i = 0; i < count; i++) await store.get({ name: 'many ' + i }).ready()
+  },
   async loose ({ handle, key, seed, manifest, compat, encryptionKey }) {
     const core = new Hypercore(path.join(process.argv[2], 'loose-' + handle), bytes(key), {
       manifest: manifest ? Verifier.decodeManifest(bytes(manifest)) : undefined,

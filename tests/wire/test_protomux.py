@@ -9,10 +9,12 @@ from linkup_nb.wire.compact import Encoder
 from linkup_nb.wire.protomux import (
     BATCH_SIZE,
     HELD_HIGH_WATER,
+    HELD_OVERHEAD,
     MAX_BATCH,
     MAX_CHANNELS,
     MAX_NAME,
-    MAX_OFFERS,
+    MAX_OFFERED,
+    OFFER_OVERHEAD,
     SEND_HIGH_WATER,
     ChannelState,
     Closed,
@@ -216,6 +218,20 @@ def test_a_paused_channel_holds_its_messages_back_and_the_stream_up(ends: tuple[
     assert not b.congested
 
 
+def test_empty_messages_that_are_held_hold_the_stream_up_too(ends: tuple[Protomux, Protomux]) -> None:
+    a, b = ends
+    channel = a.open("p")
+    for _ in range(HELD_HIGH_WATER // HELD_OVERHEAD + 1):
+        channel.send(0, b"")
+
+    [offer] = deliver(a, b)
+
+    assert b.congested
+    assert isinstance(offer, Offered)
+    b.open("p")
+    assert not b.congested
+
+
 def test_what_is_held_for_an_unanswered_offer_holds_the_stream_up(ends: tuple[Protomux, Protomux]) -> None:
     a, b = ends
     a.open("p").send(0, bytes(HELD_HIGH_WATER + 1))
@@ -256,11 +272,24 @@ def test_the_same_channel_is_not_opened_twice(ends: tuple[Protomux, Protomux]) -
 
 def test_offers_are_bounded() -> None:
     mux = Protomux()
-    for number in range(1, MAX_OFFERS + 1):
+    most = MAX_OFFERED // OFFER_OVERHEAD
+    for number in range(1, most + 1):
         mux.receive_data(open_message(number, id=b"%d" % number))
 
-    with pytest.raises(PeerRefused, match="256 channels may wait"):
-        mux.receive_data(open_message(MAX_OFFERS + 1))
+    with pytest.raises(PeerRefused, match=f"at most {MAX_OFFERED} bytes"):
+        mux.receive_data(open_message(most + 1))
+
+
+def test_the_handshakes_of_offers_are_bounded_and_answers_make_room() -> None:
+    mux = Protomux()
+    big = bytes(MAX_OFFERED // 2)
+    for number in range(1, 4):
+        mux.receive_data(open_message(number, id=b"%d" % number, handshake=big))
+        mux.reject(Offered("p", b"%d" % number))
+    mux.receive_data(open_message(4, handshake=big))
+
+    with pytest.raises(PeerRefused, match=f"at most {MAX_OFFERED} bytes"):
+        mux.receive_data(open_message(5, id=b"5", handshake=big))
 
 
 def test_the_frames_of_a_message_are_bounded() -> None:
@@ -274,7 +303,7 @@ def test_channels_are_bounded() -> None:
         mux.receive_data(open_message(number, id=b"%d" % number))
         mux.open("p", b"%d" % number)
 
-    with pytest.raises(PeerRefused, match="4096 channels"):
+    with pytest.raises(PeerRefused, match="65536 channels"):
         mux.receive_data(open_message(MAX_CHANNELS))
 
 
