@@ -4,6 +4,7 @@ import asyncio
 import functools
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
+from contextvars import copy_context
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from pyee.asyncio import AsyncIOEventEmitter
@@ -57,7 +58,9 @@ def from_any_loop(
 class Events(AsyncIOEventEmitter):
     """An event emitter whose handlers may fail: a failure is logged and reaches nobody else.
 
-    `@thing.on("event")` takes functions and coroutine functions; both run on the loop that owns the thing.
+    `@thing.on("event")` takes functions and coroutine functions; both run on the loop that owns the thing, in a copy of
+    the context (`contextvars`) in which they were registered, as asyncio's own callbacks do. In a notebook, what they
+    print, and the log of their failures, so goes to the output of the cell that registered them.
     """
 
     _loop: asyncio.AbstractEventLoop
@@ -71,6 +74,16 @@ class Events(AsyncIOEventEmitter):
     def loop(self) -> asyncio.AbstractEventLoop:
         """The loop that owns it: its coroutine methods run there, wherever they are awaited."""
         return self._loop
+
+    def _add_event_handler(self, event: str, k: Callable[..., Any], v: Callable[..., Any]) -> None:
+        context = copy_context()
+
+        def run(*args: Any, **kwargs: Any) -> None:
+            # A copy, for a handler may emit what calls it again.
+            context.copy().run(super(Events, self)._emit_run, v, args, kwargs)
+
+        # A failure is handled in the context of the handler that failed.
+        super()._add_event_handler(event, k, v if event == "error" else run)
 
     def _handler_failed(self, error: Exception) -> None:
         log.error("a handler of %r failed", type(self).__name__, exc_info=error)

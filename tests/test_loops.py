@@ -1,6 +1,7 @@
 import asyncio
 import threading
 from collections.abc import Iterator
+from contextvars import ContextVar
 
 import pytest
 
@@ -103,6 +104,53 @@ async def test_a_handler_that_fails_is_logged_and_the_others_run(caplog: pytest.
     await asyncio.wait_for(ran.wait(), 5)
     assert "a bug in a handler" in caplog.text
     assert "a bug in a coroutine" in caplog.text
+
+
+async def test_handlers_run_in_the_context_in_which_they_were_registered() -> None:
+    cell: ContextVar[str] = ContextVar("cell", default="none")
+    events = Events(asyncio.get_running_loop())
+    seen: list[tuple[str, str]] = []
+    done = asyncio.Event()
+
+    def register() -> None:
+        @events.on("it")
+        def plain() -> None:
+            seen.append(("plain", cell.get()))
+            raise ValueError("a bug in a handler")
+
+        @events.once("it")
+        async def coroutine() -> None:
+            await asyncio.sleep(0)
+            seen.append(("coroutine", cell.get()))
+            done.set()
+
+    @events.on("error")
+    def failed(_: Exception) -> None:
+        seen.append(("failure", cell.get()))
+
+    cell.set("registering")
+    await asyncio.to_thread(register)
+    cell.set("emitting")
+    events.emit("it")
+    await asyncio.wait_for(done.wait(), 5)
+    assert seen == [("plain", "registering"), ("failure", "registering"), ("coroutine", "registering")]
+    events.emit("it")
+    assert len(seen) == 5
+    assert cell.get() == "emitting"
+
+
+async def test_a_handler_that_emits_its_own_event_is_called_again() -> None:
+    events = Events(asyncio.get_running_loop())
+    seen: list[int] = []
+
+    @events.on("it")
+    def again(left: int) -> None:
+        seen.append(left)
+        if left:
+            events.emit("it", left - 1)
+
+    events.emit("it", 2)
+    assert seen == [2, 1, 0]
 
 
 async def test_a_background_task_that_fails_is_logged(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,6 +1,10 @@
 """Keeping widgets usable while a cell runs, and the cell unharmed by them."""
 
+from typing import Any
+
 from ipywidgets import Widget
+
+from linkup_nb.notebook.cells import give_back_output
 
 
 def free_comm(widget: Widget) -> None:
@@ -11,10 +15,15 @@ def free_comm(widget: Widget) -> None:
     hook of a cell: a comm's own `handle_msg` triggers `pre_execute` and `post_execute` around each message, upon which
     matplotlib's inline backend draws and closes the figure that the running cell has just begun.
 
-    Both names are private to `comm` and ipykernel; tests/kernels tries them on all versions that people have.
+    All three names are private to `comm` and ipykernel; tests/kernels tries them on all versions that people have.
     """
     comm = widget.comm
-    comm.handle_msg = widget._handle_msg
+
+    def handle(message: dict[str, Any]) -> None:
+        give_back_output()
+        widget._handle_msg(message)
+
+    comm.handle_msg = handle
     if hasattr(comm, "_reply_subshell_for"):  # from ipykernel 7.4 on
         comm._reply_subshell_for = None
     for value in widget.trait_values(sync=True).values():

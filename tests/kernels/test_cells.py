@@ -81,3 +81,57 @@ def test_the_chat_leaves_the_plot_of_a_running_cell_whole(kernel: Kernel, tmp_pa
         once = ["pre_execute", "pre_run_cell"], ["post_execute", "post_run_cell"]
         # The end of the cell that cleared them, the start of the plot's; then the plot's end, the next one's start.
         assert said == f"{once[1] + once[0]} {once[1] + once[0] + once[1] + once[0]}\n"
+
+
+HANDLERS = """
+import os, threading, time
+
+@panel.room.on("message")
+def show(message):
+    print(f"plain {message.text}", flush=True)
+
+@panel.room.on("message")
+async def show_later(message):
+    print(f"coroutine {message.text}", flush=True)
+
+@panel.room.on("message")
+def fail(message):
+    raise ValueError(f"failed {message.text}")
+"""
+
+THREAD = """
+def work():
+    while not os.path.exists({release!r}):
+        time.sleep(0.01)
+    print("the thread's", flush=True)
+
+thread = threading.Thread(target=work)
+thread.start()
+print("started", flush=True)
+thread.join()
+"""
+
+
+def test_what_handlers_and_threads_print_goes_to_their_cell(kernel: Kernel, tmp_path: Path) -> None:
+    with Page(kernel.python) as page:
+        page.open_chat("kestrel")
+        page.request("hello", epoch=None, last_seq=None)
+        page.request("profile", name="kestrel", avatar=None)
+        topic = page.request("create", name="lobby")["topic"]
+        handlers = page.execute(HANDLERS)
+        page.ends(handlers)
+
+        release = tmp_path / "release"
+        cell = page.execute(THREAD.format(release=str(release)))
+        page.sees(lambda message: message["content"].get("text") == "started\n" and of_cell(message, cell))
+        sent = page.ask("send", topic=topic, text="hello")
+        page.is_answered(sent)
+        release.touch()
+        page.ends(cell)
+        assert page.answer(sent)["ok"]
+
+        assert page.printed(cell) == "started\nthe thread's\n"
+        for line in ("plain hello", "coroutine hello", "ValueError: failed hello"):
+            page.sees(
+                lambda message, line=line: line in message["content"].get("text", "") and of_cell(message, handlers)
+            )

@@ -1,7 +1,6 @@
 """Which of our types IPython shows as HTML."""
 
-import sys
-
+from linkup_nb.notebook.cells import shell
 from linkup_nb.notebook.reprs.chat import DRAWERS
 
 # Drawn by `reprs.store` and `reprs.swarm`, which are imported with the first of them: a chat alone does without.
@@ -27,11 +26,9 @@ _SWARMING = {
 
 def register() -> None:
     """Teach IPython to show our objects; does nothing outside of it."""
-    # Not imported: where IPython runs it is loaded, and elsewhere it would take 50 ms.
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython else None
-    if shell and shell.display_formatter:
-        drawers = shell.display_formatter.formatters["text/html"]
+    here = shell()
+    if here and here.display_formatter:
+        drawers = here.display_formatter.formatters["text/html"]
         for kind, draw in DRAWERS.items():
             drawers.for_type(kind, draw)
         drawers.for_type(tuple, _swarming)
