@@ -145,6 +145,10 @@ class Page:
 
         return self.sees(has_it)
 
+    def line(self, cell: str, text: str) -> None:
+        """Wait until a cell's output has a text, on one of both streams."""
+        self.sees(lambda message: text in message["content"].get("text", "") and of_cell(message, cell))
+
     def printed(self, cell: str) -> str:
         """What stands in the output of a cell that has ended, of both streams."""
         self._sees_idle(cell)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tests.kernels.environments import Kernel
-from tests.kernels.page import Page, of_cell
+from tests.kernels.page import Page
 from tests.peer import Peer
 
 PREPARE = """
@@ -49,7 +49,7 @@ def test_the_chat_leaves_the_plot_of_a_running_cell_whole(kernel: Kernel, tmp_pa
         page.ends(page.execute("hooks.clear()"))
         release = tmp_path / "release"
         cell = page.execute("%%time\n" + PLOT.format(release=str(release)))
-        page.sees(lambda message: message["content"].get("text") == "drawn\n" and of_cell(message, cell))
+        page.line(cell, "drawn")
         otter.do("send", text="look at this")
         page.row("look at this")
         asked = [
@@ -123,7 +123,7 @@ def test_what_handlers_and_threads_print_goes_to_their_cell(kernel: Kernel, tmp_
 
         release = tmp_path / "release"
         cell = page.execute(THREAD.format(release=str(release)))
-        page.sees(lambda message: message["content"].get("text") == "started\n" and of_cell(message, cell))
+        page.line(cell, "started")
         sent = page.ask("send", topic=topic, text="hello")
         page.is_answered(sent)
         release.touch()
@@ -132,6 +132,4 @@ def test_what_handlers_and_threads_print_goes_to_their_cell(kernel: Kernel, tmp_
 
         assert page.printed(cell) == "started\nthe thread's\n"
         for line in ("plain hello", "coroutine hello", "ValueError: failed hello"):
-            page.sees(
-                lambda message, line=line: line in message["content"].get("text", "") and of_cell(message, handlers)
-            )
+            page.line(handlers, line)
