@@ -48,8 +48,6 @@ INPUT_AND_OUTPUT = {"asyncio", "os", "random", "secrets", "selectors", "socket",
 # To be mended in this issue; the list goes when it is empty.
 KNOWN_CIRCLES: tuple[frozenset[str], ...] = (
     frozenset({"hypercore.peer", "hypercore.replicator"}),
-    frozenset(f"hyperdrive.{name}" for name in ("batch", "comparison", "drive", "history", "mirror", "serve")),
-    frozenset({"hyperdrive.file", "hyperdrive.filesystem"}),
 )
 KNOWN_JUPYTER = {"progress", "hyperdrive.serve"}
 KNOWN_LONG = {"linkup_nb/notebook/static/transcript.js", "linkup_nb/notebook/static/transcript.css"}

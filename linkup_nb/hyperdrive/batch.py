@@ -4,16 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from linkup_nb.arguments import content, text
 from linkup_nb.errors import UsageError
 from linkup_nb.hyperdrive.blobs import BlobId
 from linkup_nb.hyperdrive.entry import FILES, Entry, key_of, normalize
+from linkup_nb.hyperdrive.view import DriveView
 from linkup_nb.loops import from_any_loop
-
-if TYPE_CHECKING:
-    from linkup_nb.hyperdrive.drive import Drive
 
 BATCH_BYTES = 8 * 1024 * 1024  # contents that a batch holds before it writes them
 
@@ -21,7 +19,7 @@ BATCH_BYTES = 8 * 1024 * 1024  # contents that a batch holds before it writes th
 class DriveBatch:
     """Changes of a drive that are written together."""
 
-    def __init__(self, drive: "Drive") -> None:
+    def __init__(self, drive: DriveView) -> None:
         self._drive = drive
         self._loop = drive._loop
         self._open = False

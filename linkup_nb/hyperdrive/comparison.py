@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from linkup_nb.hyperdrive.drive import Drive
 from linkup_nb.hyperdrive.entry import normalize
 
 MAX_COMPARED = 16 * 1024 * 1024  # bytes of a file that are compared by rows; larger ones by size and hash
@@ -74,10 +73,9 @@ class Comparison(NamedTuple):
         return f"{self.path}: {self.before.size} bytes became {self.after.size}"
 
 
-async def compare(drive: Drive, path: str, a: int, b: int) -> Comparison:
-    """How a file differs between versions `a` and `b`: texts by lines, tables by rows, the rest by size and hash."""
-    contents = [await drive[version].get(path) for version in (a, b)]
-    return await asyncio.to_thread(_compare, normalize(path), (a, b), contents)
+async def compare(path: str, versions: tuple[int, int], contents: Sequence[bytes | None]) -> Comparison:
+    """How the contents of a file in two versions differ: texts by lines, tables by rows, the rest by size and hash."""
+    return await asyncio.to_thread(_compare, normalize(path), versions, contents)
 
 
 def _compare(path: str, versions: tuple[int, int], contents: Sequence[bytes | None]) -> Comparison:

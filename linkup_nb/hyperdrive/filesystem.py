@@ -6,25 +6,31 @@ https://filesystem-spec.readthedocs.io/en/latest/developer.html
 import asyncio
 import functools
 import os
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, ParamSpec, TypeVar
 
-from fsspec.asyn import AsyncFileSystem
+from fsspec.asyn import AsyncFileSystem, sync
+from fsspec.caching import BaseCache, register_cache
 from fsspec.callbacks import DEFAULT_CALLBACK
+from fsspec.spec import AbstractBufferedFile
 
 from linkup_nb.errors import DriveUnreachable, NotAvailable, NotWritable, UsageError
 from linkup_nb.hypercore.core import GET_TIMEOUT
 from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.hyperdrive import place
+from linkup_nb.hyperdrive.blobs import BLOCK_SIZE
 from linkup_nb.hyperdrive.drive import Drive
 from linkup_nb.hyperdrive.entry import Entry
-from linkup_nb.hyperdrive.file import DriveFile
 from linkup_nb.hyperdrive.place import Address
+from linkup_nb.hyperdrive.view import DriveView
 
 PIECE = 1024 * 1024  # bytes of a local file read at a time
+MAX_AHEAD = 4 * 1024 * 1024  # bytes fetched before they are asked for
+MAX_SPOOL = 8 * 1024 * 1024  # bytes of a file that is being written, in memory; more of it waits on disk
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -41,9 +47,41 @@ def _said(method: Callable[P, Awaitable[R]]) -> Callable[P, Coroutine[Any, Any, 
         try:
             return await method(*args, **kwargs)
         except NotAvailable as error:
-            raise DriveUnreachable(f"{error}; is anybody online who has it?") from error
+            raise DriveUnreachable(str(error)) from error
 
     return call
+
+
+class ReadOn(BaseCache):  # type: ignore[misc]  # fsspec has no types
+    """Fetches what is asked for and no more, but for who reads on from there: then more and more ahead."""
+
+    name = "linkup"
+
+    def __init__(self, blocksize: int, fetcher: Callable[[int, int], bytes], size: int) -> None:
+        super().__init__(blocksize, fetcher, size)
+        self._start = 0
+        self._held = b""
+        self._ahead = 0
+        self._next = -1
+
+    def _fetch(self, start: int | None, stop: int | None) -> bytes:
+        begin = start or 0
+        end = self.size if stop is None else min(stop, self.size)
+        if begin >= end:
+            return b""
+        if not (self._start <= begin and end <= self._start + len(self._held)):
+            self._ahead = min(max(2 * self._ahead, BLOCK_SIZE), MAX_AHEAD) if begin == self._next else 0
+            self._move(begin, min(end + self._ahead, self.size))
+        self._next = end
+        return self._held[begin - self._start : end - self._start]
+
+    def _move(self, begin: int, end: int) -> None:
+        held = self._held[begin - self._start :] if begin >= self._start else b""
+        self._held = held + self.fetcher(begin + len(held), end)
+        self._start = begin
+
+
+register_cache(ReadOn)
 
 
 class DriveFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec has no types
@@ -139,7 +177,7 @@ class DriveFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec has no t
         """When the metadata says that a file was changed: `modified` or `mtime`, as ISO 8601 or milliseconds."""
         return _moment(path, self.info(path), ("modified", "mtime"))
 
-    def _open(self, path: str, mode: str = "rb", **options: Any) -> DriveFile:
+    def _open(self, path: str, mode: str = "rb", **options: Any) -> "DriveFile":
         return DriveFile(self, path, mode, **options)
 
     # Writing
@@ -200,7 +238,7 @@ class DriveFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec has no t
 
     # Drives
 
-    async def _reach(self, path: str) -> tuple[Drive, Address]:
+    async def _reach(self, path: str) -> tuple[DriveView, Address]:
         """The drive in which a path is. Raises `UsageError` if it cannot be reached from here."""
         address = Address.parse(self._strip_protocol(path))
         store = self._store or place.store_of(address.key)
@@ -213,7 +251,7 @@ class DriveFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec has no t
             raise UsageError(f"the event loop of {store!r} does not run, so nothing can be read from it")
         return await place.open_drive(store, address, self._encryption_key, self._timeout), address
 
-    async def _file(self, path: str) -> tuple[Drive, Entry, int]:
+    async def _file(self, path: str) -> tuple[DriveView, Entry, int]:
         drive, address = await self._reach(path)
         found = await place.find_file(drive, address.path)
         if found is None:
@@ -225,7 +263,7 @@ class DriveFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec has no t
     @_said
     async def _writable(self, path: str, *, create: bool = False) -> tuple[Drive, Address]:
         drive, address = await self._reach(path)
-        if address.version is not None:
+        if not isinstance(drive, Drive):
             raise NotWritable(f"linkup://{address.root} is the past, which stays as it was")
         if not drive.writable:
             raise NotWritable(f"linkup://{address.root} is somebody else's drive: only its author can change it")
@@ -234,13 +272,13 @@ class DriveFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec has no t
         return drive, address
 
     @_said
-    async def _opened(self, path: str) -> tuple[Drive, Entry, dict[str, Any]]:
+    async def _opened(self, path: str) -> tuple[DriveView, Entry, dict[str, Any]]:
         """A file that is being opened: whatever the drive's author does, it stays this version of it."""
         drive, entry, size = await self._file(path)
         return drive, entry, await self._info(path) | {"size": size, "version": entry.version}
 
     @_said
-    async def _read(self, drive: Drive, entry: Entry, start: int, end: int) -> bytes:
+    async def _read(self, drive: DriveView, entry: Entry, start: int, end: int) -> bytes:
         return await place.read(drive, entry, start, end)
 
 
@@ -261,3 +299,44 @@ def _moment(path: str, about: dict[str, Any], names: tuple[str, str]) -> datetim
         except (ValueError, OverflowError, OSError):
             continue
     raise UsageError(f"the metadata of {path} has no {' or '.join(names)}")
+
+
+class DriveFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no types
+    """A file of one version, or one that is being written: others see it when it is closed, and not before."""
+
+    def __init__(
+        self, fs: DriveFileSystem, path: str, mode: str = "rb", *, cache_type: str = ReadOn.name, **options: Any
+    ) -> None:
+        if mode == "rb":
+            self._drive, self._entry, self._details = sync(fs.loop, fs._opened, path)
+            options["size"] = self._details["size"]
+        else:
+            sync(fs.loop, fs._writable, path, create=mode == "xb")
+        super().__init__(fs, path, mode, cache_type=cache_type, **options)
+
+    def _fetch_range(self, start: int, end: int) -> bytes:
+        data: bytes = sync(self.fs.loop, self.fs._read, self._drive, self._entry, start, min(end, self.size))
+        return data
+
+    def _initiate_upload(self) -> None:
+        self._spool = tempfile.SpooledTemporaryFile(MAX_SPOOL)  # noqa: SIM115  # open until `commit` or `discard`
+        if self.mode == "ab" and self.fs.exists(self.path):
+            with self.fs.open(self.path) as before:
+                while piece := before.read(MAX_AHEAD):
+                    self._spool.write(piece)
+
+    def _upload_chunk(self, final: bool = False) -> bool:
+        self._spool.write(self.buffer.getvalue())
+        if final and self.autocommit:
+            self.commit()
+        return True
+
+    def commit(self) -> None:
+        """Put what was written into the drive."""
+        with self._spool:
+            self._spool.seek(0)
+            sync(self.fs.loop, self.fs._put_spooled, self.path, self._spool, create=self.mode == "xb")
+
+    def discard(self) -> None:
+        """Forget what was written."""
+        self._spool.close()

@@ -5,13 +5,12 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from enum import Enum
 from inspect import isawaitable
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 
 from linkup_nb.arguments import number
 from linkup_nb.errors import UsageError
 from linkup_nb.hyperdrive import bee as bees
 from linkup_nb.hyperdrive.blobs import BlobId
-from linkup_nb.hyperdrive.drive import Change, Drive
 from linkup_nb.hyperdrive.entry import FILES, Entry, folder_of, named, normalize, sizes
 
 if TYPE_CHECKING:
@@ -54,6 +53,31 @@ class Changes(tuple[T, ...]):
         return f"Changes({shown}{more})"
 
 
+class Change(NamedTuple):
+    """A path that differs between two versions, with its entry in each, `None` where it is not there."""
+
+    path: str
+    before: Entry | None
+    after: Entry | None
+
+    def __repr__(self) -> str:
+        if self.before is None:
+            return f"Change({named(self.path)} is new: {self.after})"
+        if self.after is None:
+            return f"Change({named(self.path)} is gone: {self.before})"
+        return f"Change({named(self.path)}: {sizes(self.before.size, self.after.size)})"
+
+
+class Versioned(Protocol):
+    """What has a history: a drive."""
+
+    @property
+    def bee(self) -> bees.Bee: ...
+
+    async def arrived(self) -> None:
+        """Wait until something of it is here."""
+
+
 class _Reading(ABC, Generic[T]):
     """What is read while it is asked for: `async for`, or `await` it to have all."""
 
@@ -70,7 +94,7 @@ class _Reading(ABC, Generic[T]):
 class History(_Reading[Event]):
     """The changes of a file, or of all files in a folder: `async for event in history`, or `await history`."""
 
-    def __init__(self, drive: Drive, path: str, *, newest_first: bool = False) -> None:
+    def __init__(self, drive: Versioned, path: str, *, newest_first: bool = False) -> None:
         self._drive = drive
         self._path = path
         self._newest_first = newest_first
@@ -95,6 +119,7 @@ class History(_Reading[Event]):
         return frame.astype({"size_before": "Int64", "size_after": "Int64"})
 
     async def _entries(self, *, reverse: bool) -> AsyncIterator[bees.Entry]:
+        await self._drive.arrived()
         async for entry in self._drive.bee.history(reverse=reverse):
             if entry.key == self._exact or entry.key.startswith(self._prefix):
                 yield entry
@@ -139,7 +164,7 @@ def _event(before: bees.Entry | None, after: bees.Entry) -> Event:
 class Diff(_Reading[Change]):
     """What has changed in a folder between two versions: `async for change in diff`, or `await diff`."""
 
-    def __init__(self, drive: Drive, a: int, b: int | None, folder: str) -> None:
+    def __init__(self, drive: Versioned, a: int, b: int | None, folder: str) -> None:
         self._drive = drive
         self._a = a
         self._b = b
@@ -151,6 +176,7 @@ class Diff(_Reading[Change]):
         return f"Diff({named(self._folder)} of {self._drive!r}, version {self._a} to {end})"
 
     async def __aiter__(self) -> AsyncIterator[Change]:
+        await self._drive.arrived()
         newer = self._drive.bee if self._b is None else self._drive.bee.checkout(self._b)
         async for difference in newer.diff(self._a, prefix=self._prefix):
             before, after = (Entry.decode(e) if e else None for e in (difference.before, difference.after))
@@ -158,18 +184,18 @@ class Diff(_Reading[Change]):
 
 
 async def bisect(
-    drive: Drive, predicate: Callable[[Drive], bool | Awaitable[bool]], start: int = 1, end: int | None = None
+    at: Callable[[int], T], predicate: Callable[[T], bool | Awaitable[bool]], start: int, end: int
 ) -> int | None:
     """The first version from `start` to `end` of which the predicate holds, `None` if it never does.
 
-    The predicate must go on to hold once it does. It is asked about few versions: 14 of 10,000.
+    `at` gives a version. The predicate must go on to hold once it does. It is called with few versions: 14 of 10,000.
     """
-    low, high = number(start, "a version"), drive.version if end is None else number(end, "a version")
+    low, high = number(start, "a version"), number(end, "a version")
     if not callable(predicate):
-        raise UsageError("bisect asks a function, which takes a drive and says whether it is so")
+        raise UsageError("bisect takes a function that is given a drive and returns whether something holds of it.")
 
     async def holds(version: int) -> bool:
-        answer = predicate(drive[version])
+        answer = predicate(at(version))
         return bool(await answer if isawaitable(answer) else answer)
 
     if low > high or not await holds(high):

@@ -6,11 +6,12 @@ import os
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, NamedTuple
 
-from linkup_nb.errors import NotAvailable, UsageError
+from linkup_nb.errors import UsageError
 from linkup_nb.hypercore.corestore import Corestore, open_stores, parse_key
 from linkup_nb.hyperdrive.blobs import check_mapped
 from linkup_nb.hyperdrive.drive import Drive
 from linkup_nb.hyperdrive.entry import FILES, Entry, folder_of, normalize
+from linkup_nb.hyperdrive.view import DriveView
 from linkup_nb.loops import from_any_loop
 
 PAGE = 256  # entries of a folder that are read together, at most
@@ -73,7 +74,9 @@ def store_of(key: bytes) -> Corestore:
 
 
 @from_any_loop
-async def open_drive(store: Corestore, address: Address, encryption_key: bytes | None, timeout: float | None) -> Drive:
+async def open_drive(
+    store: Corestore, address: Address, encryption_key: bytes | None, timeout: float | None
+) -> DriveView:
     """The drive at an address, as new as the peers say it is. Stays open until its store is closed.
 
     Raises `NotAvailable` after `timeout` seconds if nobody has sent its beginning.
@@ -92,19 +95,14 @@ async def open_drive(store: Corestore, address: Address, encryption_key: bytes |
     if address.version is None:
         return drive
     if address.version > drive.version:
-        raise UsageError(f"linkup://{address.root} is not there yet: the newest version known here is {drive.version}")
+        raise UsageError(f"linkup://{address.root} is not there yet: the newest version known here is {drive.version}.")
     return drive.checkout(address.version)
 
 
 async def _renew(here: _Open, drive: Drive, timeout: float | None) -> None:
     now = asyncio.get_running_loop().time()
-    if not drive.version:
-        try:
-            async with asyncio.timeout(timeout):
-                await drive._core.wait_for_length(1, timeout=None)
-        except TimeoutError:
-            raise NotAvailable(f"no peer sent anything of it within {timeout} s") from None
-    elif here.silent.get(drive, now) <= now:
+    await drive.arrived()
+    if here.silent.get(drive, now) <= now:
         try:
             async with asyncio.timeout(HEAD_TIMEOUT):
                 await drive.update()
@@ -113,7 +111,7 @@ async def _renew(here: _Open, drive: Drive, timeout: float | None) -> None:
 
 
 @from_any_loop
-async def describe(drive: Drive, address: Address) -> dict[str, Any] | None:
+async def describe(drive: DriveView, address: Address) -> dict[str, Any] | None:
     """What fsspec wants to know of a file or folder; `None` for nothing."""
     folder = {"name": f"{address.root}/{address.path}".rstrip("/"), "size": 0, "type": "directory"}
     if not address.path:
@@ -127,7 +125,7 @@ async def describe(drive: Drive, address: Address) -> dict[str, Any] | None:
 
 
 @from_any_loop
-async def list_folder(drive: Drive, address: Address) -> list[dict[str, Any]]:
+async def list_folder(drive: DriveView, address: Address) -> list[dict[str, Any]]:
     """What is in a folder, not in the folders in it, in order; those are skipped, not read."""
     found: list[dict[str, Any]] = []
     async for item in _children(drive, folder_of(address.path or "/")):
@@ -138,7 +136,7 @@ async def list_folder(drive: Drive, address: Address) -> list[dict[str, Any]]:
     return found
 
 
-async def _children(drive: Drive, folder: str) -> AsyncIterator[Entry | str]:
+async def _children(drive: DriveView, folder: str) -> AsyncIterator[Entry | str]:
     prefix = FILES + folder.encode()
     after, limit, more = prefix, 1, True
     while more:
@@ -164,7 +162,7 @@ def _can_be_named(path: str) -> bool:
         return False
 
 
-async def _describe_entry(drive: Drive, root: str, entry: Entry) -> dict[str, Any]:
+async def _describe_entry(drive: DriveView, root: str, entry: Entry) -> dict[str, Any]:
     about = {
         "name": root + entry.path,
         "size": await drive.size(entry),
@@ -181,14 +179,14 @@ async def _describe_entry(drive: Drive, root: str, entry: Entry) -> dict[str, An
 
 
 @from_any_loop
-async def find_file(drive: Drive, path: str) -> tuple[Entry, int] | None:
+async def find_file(drive: DriveView, path: str) -> tuple[Entry, int] | None:
     """The file at a path, through symbolic links, and how many bytes it has; `None` if there is none."""
     entry = await drive.entry(path, follow=True) if path else None
     return (entry, await drive.size(entry)) if entry and entry.blob else None
 
 
 @from_any_loop
-async def read(drive: Drive, entry: Entry, start: int, end: int) -> bytes:
+async def read(drive: DriveView, entry: Entry, start: int, end: int) -> bytes:
     """The bytes of a file from `start` to before `end`; only their blocks are fetched."""
     if entry.blob and entry.blob.mapped:
         check_mapped(end - start)

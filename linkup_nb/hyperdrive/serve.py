@@ -24,8 +24,8 @@ from tornado.web import Application, HTTPError, RequestHandler
 from linkup_nb.errors import NotAvailable, PeerError, UsageError
 from linkup_nb.hypercore.corestore import parse_key
 from linkup_nb.hyperdrive.blobs import BLOCK_SIZE
-from linkup_nb.hyperdrive.drive import Drive
 from linkup_nb.hyperdrive.entry import Entry, folder_of
+from linkup_nb.hyperdrive.view import DriveView
 from linkup_nb.loops import from_any_loop
 
 HOST = "127.0.0.1"
@@ -41,7 +41,7 @@ BLOCK_TIMEOUT = 30.0  # seconds to wait for what only a peer has
 IDLE_TIMEOUT = 60.0  # seconds that a connection is kept without a request, or with a browser that reads nothing
 RETRY_AFTER = 1  # seconds
 
-OpenDrive = Callable[[bytes], Awaitable[Drive | None]]
+OpenDrive = Callable[[bytes], Awaitable[DriveView | None]]
 """Gives the drive of a key, `None` for one that is not to be served."""
 
 
@@ -77,7 +77,7 @@ class DriveServer:
 
 
 async def serve(
-    drive: Drive,
+    drive: DriveView,
     *,
     port: int = 0,
     token: str | bool = True,
@@ -128,7 +128,7 @@ def _base(port: int) -> str:
 class _Site(NamedTuple):
     """What all requests share."""
 
-    drive: Drive
+    drive: DriveView
     token: str | None
     open_drive: OpenDrive | None
     timeout: float
@@ -233,8 +233,8 @@ class _Handler(RequestHandler):
         else:
             await self._send(drive, entry)
 
-    async def _choose(self) -> Drive:
-        drive: Drive | None = self._site.drive
+    async def _choose(self) -> DriveView:
+        drive: DriveView | None = self._site.drive
         key = self._argument("key")
         if key:
             try:
@@ -252,13 +252,13 @@ class _Handler(RequestHandler):
             raise HTTPError(404, reason="No such version")
         return drive.checkout(int(version)) if int(version) else drive  # 0 is the newest, as in JavaScript
 
-    async def _entry(self, drive: Drive, path: str) -> Entry | None:
+    async def _entry(self, drive: DriveView, path: str) -> Entry | None:
         try:
             return await drive.entry(path, follow=True)
         except UsageError:
             raise HTTPError(404) from None
 
-    async def _send(self, drive: Drive, entry: Entry) -> None:
+    async def _send(self, drive: DriveView, entry: Entry) -> None:
         assert entry.blob
         size = await drive.size(entry)
         # After a fork, a version may be another than it was.
@@ -293,7 +293,7 @@ class _Handler(RequestHandler):
                 await self.flush()
                 self._allow(self._site.timeout)
 
-    async def _list(self, drive: Drive, path: str) -> None:
+    async def _list(self, drive: DriveView, path: str) -> None:
         folder = folder_of(path)
         names: list[str] = []
         async for name, inside in drive._names(folder):

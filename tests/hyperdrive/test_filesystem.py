@@ -21,8 +21,7 @@ from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.hyperdrive import place
 from linkup_nb.hyperdrive.drive import Drive
 from linkup_nb.hyperdrive.entry import FILES
-from linkup_nb.hyperdrive.file import MAX_SPOOL
-from linkup_nb.hyperdrive.filesystem import DriveFileSystem
+from linkup_nb.hyperdrive.filesystem import MAX_SPOOL, DriveFileSystem
 from linkup_nb.wire.keys import z32encode
 from tests.hyperdrive.conftest import BIG, OpenStore, meet
 from tests.hyperdrive.threads import LoopThread

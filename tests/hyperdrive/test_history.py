@@ -8,6 +8,7 @@ import pytest
 from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.hyperdrive.drive import Drive
 from linkup_nb.hyperdrive.history import Changes, Event, Operation
+from linkup_nb.hyperdrive.view import DriveView
 
 
 @pytest.fixture
@@ -84,7 +85,7 @@ async def test_bisecting_finds_where_something_began_in_few_steps(drive: Drive, 
         await drive.put("/value", b"%d" % (index + 2))
     asked: list[int] = []
 
-    async def holds(past: Drive) -> bool:
+    async def holds(past: DriveView) -> bool:
         asked.append(past.version)
         return int(await past.get("/value") or 0) >= begun
 
@@ -102,7 +103,7 @@ async def test_bisecting_finds_the_change_inside_of_a_batch(drive: Drive) -> Non
             for index in range(30):
                 await batch.delete(f"/{index}")
 
-    async def has_both(past: Drive) -> bool:
+    async def has_both(past: DriveView) -> bool:
         return await past.exists("/31") and await past.exists("/39")
 
     assert await drive.bisect(has_both) == 1 + 34

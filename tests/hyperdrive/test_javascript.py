@@ -12,6 +12,7 @@ import pytest
 from linkup_nb.connection.server import Server, listen
 from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.hyperdrive.drive import Drive
+from linkup_nb.hyperdrive.view import DriveView
 from tests.hypercore.javascript import JavaScript, javascript
 
 BIG = 100 * 1000 * 1000  # bytes
@@ -49,7 +50,7 @@ async def theirs(pair: Pair, key: str, version: int) -> Drive:
     return drive
 
 
-async def listed(drive: Drive) -> list[list[Any]]:
+async def listed(drive: DriveView) -> list[list[Any]]:
     """As `store_peer.js` lists."""
     return [
         [e.path, e.executable, e.linkname, e.blob.byte_length if e.blob else None, e.metadata]

@@ -9,7 +9,7 @@ import pytest
 from linkup_nb.errors import UsageError
 from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.hyperdrive.drive import Drive
-from linkup_nb.hyperdrive.mirror import Action, Step
+from linkup_nb.hyperdrive.mirror import Action, Skipped, Step
 
 
 @pytest.fixture
@@ -103,27 +103,31 @@ async def test_without_pruning_nothing_is_removed(drive: Drive, tmp_path: Path) 
     assert [entry.path async for entry in drive.list()] == ["/local", "/remote"]
 
 
-@pytest.mark.parametrize(("path", "target"), [("/evil", "/etc/passwd"), ("/evil", "../x"), ("/a/b", "../../x")])
-async def test_a_link_that_leads_out_of_the_folder_is_refused(
+@pytest.mark.parametrize(("path", "target"), [("/evil", "../x"), ("/a/b", "../../x"), ("/a/b", "c/../../../x")])
+async def test_a_link_that_leads_out_of_the_folder_is_skipped_and_counted(
     drive: Drive, tmp_path: Path, path: str, target: str
 ) -> None:
     await drive.put("/good", b"")
     await drive.symlink(path, target)
 
-    with pytest.raises(UsageError, match="leads out of the folder"):
-        await drive.mirror_to(tmp_path / "out")
-    assert "out" not in os.listdir(tmp_path)
+    for _ in range(2):
+        steps = await drive.mirror_to(tmp_path / "out")
+        assert steps.skipped == (Skipped(path, "it leads out of the folder"),)
+        assert contents(tmp_path / "out") == {"good": b""}
+    assert steps == []
 
 
 @pytest.mark.parametrize("path", ["/../out", "/a/../../out", "/a//b", "/a\0b", "/a/."])
-async def test_a_path_that_no_honest_drive_has_is_refused(drive: Drive, tmp_path: Path, path: str) -> None:
+async def test_a_path_that_no_honest_drive_has_is_skipped_and_counted(drive: Drive, tmp_path: Path, path: str) -> None:
     await drive.put("/good", b"x")
     value = (await drive.bee.get(b"files\x00/good") or (0, b"", b""))[2]
     await drive.bee.put(b"files\x00" + path.encode(), value or b"")
 
-    with pytest.raises(UsageError, match="not a path that files can have"):
-        await drive.mirror_to(tmp_path / "folder")
-    assert "folder" not in os.listdir(tmp_path)
+    steps = await drive.mirror_to(tmp_path / "folder")
+    assert steps.skipped == (Skipped(path, "it is not a path that files can have"),)
+    assert contents(tmp_path / "folder") == {"good": b"x"}
+    assert sorted(os.listdir(tmp_path)) == ["folder", "store"]
+    assert await drive.mirror_from(tmp_path / "folder") == []
 
 
 async def test_nothing_is_written_through_a_link_that_was_there(drive: Drive, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from linkup_nb.hypercore.messages import Data
 from linkup_nb.hypercore.proof import Wanted
 from linkup_nb.hyperdrive.bee import Bee
 from linkup_nb.hyperdrive.drive import Drive
+from linkup_nb.hyperdrive.view import DriveView
 from linkup_nb.wire.keys import discovery_key
 
 FILE = Path(__file__).parent.parent / "vectors" / "ours.json"
@@ -160,7 +161,7 @@ async def _drive(store: Corestore, namespace: str, encryption_key: bytes | None)
     }
 
 
-async def _files(drive: Drive) -> list[list[Any]]:
+async def _files(drive: DriveView) -> list[list[Any]]:
     found = []
     async for entry in drive.list():
         content = await drive.get(entry.path)

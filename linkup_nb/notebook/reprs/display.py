@@ -9,10 +9,10 @@ _STORED = {
     "hypercore.corestore": ("Corestore",),
     "hypercore.download": ("Download",),
     "hyperdrive.comparison": ("Comparison",),
-    "hyperdrive.drive": ("Change", "Drive", "DriveInfo"),
     "hyperdrive.entry": ("Entry",),
-    "hyperdrive.history": ("Changes", "Event"),
+    "hyperdrive.history": ("Change", "Changes", "Event"),
     "hyperdrive.serve": ("DriveServer",),
+    "hyperdrive.view": ("DriveInfo", "DriveView"),
 }
 _SWARMING = {
     "discovery.check": ("Report",),

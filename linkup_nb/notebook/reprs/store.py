@@ -9,10 +9,10 @@ from linkup_nb.hypercore.core import Core, CoreInfo
 from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.hypercore.download import Download
 from linkup_nb.hyperdrive.comparison import Comparison, Side
-from linkup_nb.hyperdrive.drive import Change, Drive, DriveInfo
 from linkup_nb.hyperdrive.entry import Entry
-from linkup_nb.hyperdrive.history import Changes, Event
+from linkup_nb.hyperdrive.history import Change, Changes, Event
 from linkup_nb.hyperdrive.serve import DriveServer
+from linkup_nb.hyperdrive.view import DriveInfo, DriveView
 from linkup_nb.notebook.reprs.html import (
     CODE,
     LEFT,
@@ -81,7 +81,7 @@ def _store(store: Corestore) -> str:
     return title + table(("core", "name", "blocks", ""), rows) + and_more(len(cores))
 
 
-def _drive(drive: Drive) -> str:
+def _drive(drive: DriveView) -> str:
     core = drive.bee.core
     state = "closed" if core.closed else "writable" if drive.writable else "read-only"
     rows = [
@@ -218,7 +218,7 @@ _DRAWN: dict[type, Callable[[Any], str]] = {
     CoreInfo: _core_info,
     Corestore: _store,
     Download: _download,
-    Drive: _drive,
+    DriveView: _drive,
     DriveInfo: _drive_info,
     DriveServer: _server,
     Entry: _entry,

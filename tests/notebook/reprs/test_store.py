@@ -15,9 +15,8 @@ from IPython.core.interactiveshell import InteractiveShell
 from linkup_nb import Corestore, Drive
 from linkup_nb.hyperdrive.blobs import BlobId
 from linkup_nb.hyperdrive.comparison import Comparison, Side
-from linkup_nb.hyperdrive.drive import Change
 from linkup_nb.hyperdrive.entry import Entry
-from linkup_nb.hyperdrive.history import Changes, Event, Operation
+from linkup_nb.hyperdrive.history import Change, Changes, Event, Operation
 from linkup_nb.notebook.reprs import display
 from linkup_nb.notebook.reprs.html import MAX_EXACT, MAX_LISTED
 from linkup_nb.notebook.reprs.store import MAX_COLUMNS, MAX_LINES

@@ -1,0 +1,337 @@
+"""The readable half of a drive: what is in it now, or was at a version.
+
+Format: the npm package `hyperdrive` 13: a bee of entries, and a core of file contents whose key the bee's gives.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import NamedTuple, Self
+
+from linkup_nb.arguments import number
+from linkup_nb.errors import NotAvailable, UsageError
+from linkup_nb.hypercore.core import Core
+from linkup_nb.hypercore.corestore import Corestore
+from linkup_nb.hypercore.download import Downloads
+from linkup_nb.hyperdrive.bee import Bee
+from linkup_nb.hyperdrive.blobs import Blobs
+from linkup_nb.hyperdrive.comparison import Comparison, compare
+from linkup_nb.hyperdrive.entry import FILES, Entry, folder_of, key_of
+from linkup_nb.hyperdrive.history import Diff, History, bisect
+from linkup_nb.hyperdrive.mirror import Steps, mirror_to
+from linkup_nb.loops import from_any_loop
+from linkup_nb.progress import Tally, shown
+from linkup_nb.wire.keys import z32encode
+
+MAX_LINKS = 16  # symbolic links followed one after the other
+
+
+class DriveInfo(NamedTuple):
+    """A drive at one moment; sizes are bytes."""
+
+    key: bytes
+    version: int
+    writable: bool
+    byte_length: int
+    blobs_key: bytes | None
+    peers: int
+
+
+class DriveSource(NamedTuple):
+    """How the cores of a drive are opened."""
+
+    store: Corestore
+    encryption_key: bytes | None
+    timeout: float | None
+
+
+class DriveView:
+    """A drive as it was at a version, read-only: what `drive[version]` is. Closed with the drive that it is of."""
+
+    def __init__(
+        self, core: Core, bee: Bee, blobs: "asyncio.Future[Blobs]", source: "DriveSource", version: int | None = None
+    ) -> None:
+        self._core = core
+        self._bee = bee
+        self._blobs = blobs
+        self._source = source
+        self._at = version
+        self._loop = core.loop
+
+    def __repr__(self) -> str:
+        kind = "past" if self._at is not None else "writable" if self.writable else "read-only"
+        return f"Drive({self.id[:8]}…, version {self.version}, {kind})"
+
+    @property
+    def key(self) -> bytes:
+        """32 bytes by which anybody can find and check this drive."""
+        return self._core.key
+
+    @property
+    def discovery_key(self) -> bytes:
+        """32 bytes by which peers that know the key find each other."""
+        return self._core.discovery_key
+
+    @property
+    def id(self) -> str:
+        """The key as 52 letters and digits."""
+        return z32encode(self.key)
+
+    @property
+    def version(self) -> int:
+        """Grows by one with each change; 0 and 1 are empty."""
+        return self._bee.version
+
+    @property
+    def writable(self) -> bool:
+        """Whether files can be put here."""
+        return self._at is None and self._core.writable
+
+    @property
+    def bee(self) -> Bee:
+        """The keys and values under the files."""
+        return self._bee
+
+    @from_any_loop
+    async def info(self) -> DriveInfo:
+        """What there is to know about this drive, now."""
+        blobs = self._blobs.result().core if self._blobs.done() else None
+        key, size = (blobs.key, blobs.byte_length) if blobs is not None else (None, 0)
+        return DriveInfo(self.key, self.version, self.writable, self._core.byte_length + size, key, self._core.peers)
+
+    # Reading
+
+    @from_any_loop
+    async def update(self) -> bool:
+        """Ask the peers for a newer version; whether there was one."""
+        return await self._core.update(timeout=self._source.timeout)
+
+    @from_any_loop
+    async def arrived(self) -> None:
+        """Wait for the first of somebody else's drive; returns at once if it is yours, or if any of it is here.
+
+        Until then it looks like an empty drive. Raises `NotAvailable` after the drive's timeout.
+        """
+        if self._core.length or self._core.writable:
+            return
+        try:
+            await self._core.wait_for_length(1, timeout=self._source.timeout)
+        except NotAvailable:
+            raise NotAvailable(
+                f"No peer sent anything of {self!r} within {self._source.timeout} s; is anybody online who has it?"
+            ) from None
+
+    @from_any_loop
+    async def entry(self, path: str, *, follow: bool = False) -> Entry | None:
+        """What there is at a path, `None` for nothing; with `follow`, what a symbolic link there points at."""
+        await self.arrived()
+        for _ in range(MAX_LINKS):
+            found = await self._bee.get(key_of(path))
+            if found is None:
+                return None
+            entry = Entry.decode(found)
+            if not follow or entry.linkname is None:
+                return entry
+            path = entry.linkname if entry.linkname.startswith("/") else f"{entry.path}/../{entry.linkname}"
+        raise UsageError(f"over {MAX_LINKS} symbolic links, one after the other")
+
+    @from_any_loop
+    async def exists(self, path: str) -> bool:
+        """Whether there is a file or a symbolic link at a path."""
+        await self.arrived()
+        return await self._bee.get(key_of(path)) is not None
+
+    @from_any_loop
+    async def get(self, path: str) -> bytes | None:
+        """The content of a file, through symbolic links; `None` if there is none. Raises `NotAvailable`."""
+        entry = await self.entry(path, follow=True)
+        if entry is None or entry.blob is None:
+            return None
+        if not entry.blob.block_length:
+            return b""
+        return await (await self._contents()).get(entry.blob)
+
+    async def stream(self, path: str | Entry, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """The bytes of a file from `start` to before `end`, in pieces. Raises `UsageError` if there is no such file.
+
+        An `Entry` of this drive saves looking up its path.
+        """
+        start = number(start, "the number of a byte")
+        end = None if end is None else number(end, "the number of a byte")
+        if start < 0 or (end is not None and end < 0):
+            raise UsageError(f"bytes {start} to {end} of a file")
+        entry = path if isinstance(path, Entry) else await self.entry(path, follow=True)
+        if entry is None or entry.blob is None:
+            raise UsageError(f"there is no file {path} in version {self.version}")
+        if entry.blob.block_length:
+            blobs = await self._contents_anywhere()
+            async for piece in blobs.stream(entry.blob, start, end):
+                yield piece
+
+    @from_any_loop
+    async def size(self, entry: Entry) -> int:
+        """Bytes of a file. For one that JavaScript put with `dedup`, `entry.size` is less, and this may ask a peer."""
+        if entry.blob is None or not entry.blob.mapped:
+            return entry.size
+        return await (await self._contents()).size(entry.blob)
+
+    async def list(self, folder: str = "/", *, recursive: bool = True) -> AsyncIterator[Entry]:
+        """The entries in a folder and, unless told not to, in the folders in it, in the order of their paths."""
+        base = folder_of(folder)
+        prefix = FILES + base.encode()
+        await self.arrived()
+        async for found in self._bee.range(gte=prefix, lt=prefix[:-1] + b"0"):
+            entry = Entry.decode(found)
+            if recursive or "/" not in entry.path[len(base) :]:
+                yield entry
+
+    async def readdir(self, folder: str = "/") -> AsyncIterator[str]:
+        """The names in a folder, of files and of folders, in order; what is in the folders is skipped, not read."""
+        async for name, _ in self._names(folder):
+            yield name
+
+    async def _names(self, folder: str) -> AsyncIterator[tuple[str, bool]]:
+        """The names in a folder, and whether each is that of a folder."""
+        prefix = FILES + folder_of(folder).encode()
+        after = prefix
+        await self.arrived()
+        while True:
+            page = [found async for found in self._bee.range(gte=after, lt=prefix[:-1] + b"0", limit=1)]
+            if not page:
+                return
+            name, inside, _ = page[0].key[len(prefix) :].partition(b"/")
+            yield name.decode(errors="replace"), bool(inside)
+            after = prefix + name + (b"0" if inside else b"\x00")
+
+    # The past
+
+    def checkout(self, version: int) -> "DriveView":
+        """This drive as it was at a version. Raises `UsageError` for one that never was."""
+        return DriveView(self._core, self._bee.checkout(version), self._blobs, self._source, version)
+
+    def __getitem__(self, version: int) -> "DriveView":
+        return self.checkout(version)
+
+    def diff(self, a: int, b: int | None = None, folder: str = "/") -> Diff:
+        """What has changed in a folder from version `a` to version `b`, or to this one, in the order of the paths.
+
+        `async for change in drive.diff(a, b)`, or `await` it to have all.
+        """
+        return Diff(self, a, b, folder)
+
+    def history(self, path: str = "/", *, newest_first: bool = False) -> History:
+        """Every change of a file, or of all files in a folder: `async for event in drive.history(path)`, or `await`."""
+        return History(self, path, newest_first=newest_first)
+
+    @from_any_loop
+    async def bisect(
+        self, predicate: "Callable[[DriveView], bool | Awaitable[bool]]", start: int = 1, end: int | None = None
+    ) -> int | None:
+        """The first version of which the predicate holds, `None` if it never does; it has to go on to hold then."""
+        return await bisect(self.checkout, predicate, start, self.version if end is None else end)
+
+    @from_any_loop
+    async def compare(self, path: str, a: int, b: int) -> Comparison:
+        """How a file differs between two versions: texts by lines, tables by rows, the rest by size and hash."""
+        return await compare(path, (a, b), [await self.checkout(version).get(path) for version in (a, b)])
+
+    async def watch(self, folder: str = "/") -> AsyncIterator[tuple["DriveView", "DriveView"]]:
+        """From now on, the drive before and after each change in a folder; changes that come together are one."""
+        if self._at is not None:
+            raise UsageError("the past of a drive does not change; watch the drive itself")
+        folder_of(folder)
+        before = self.version
+        while True:
+            await self._core.wait_for_length(before + 1, timeout=None)
+            after = self.version
+            if [change async for change in self.checkout(after).diff(before, folder=folder)]:
+                yield self.checkout(before), self.checkout(after)
+            before = after
+
+    @from_any_loop
+    async def download(self, folder: str = "/") -> Downloads:
+        """Begin to fetch the contents of all files in a folder; `await` the result's `done()`."""
+        await self.arrived()
+        # A whole drive needs every block of the bee: fetching them in a row is quicker than along the tree.
+        async with self._core.prefetch(0, self.version if folder_of(folder) == "/" else 0):
+            entries = [entry async for entry in self.list(folder)]
+        blobs = [entry.blob for entry in entries if entry.blob and entry.blob.block_length]
+        if not blobs:
+            return Downloads()
+        return await (await self._contents()).download(blobs)
+
+    # Copies here
+
+    @from_any_loop
+    async def clear(self, path: str) -> bool:
+        """Forget a file's content here, to make room; whether there was any. Peers may still have it."""
+        entry = await self.entry(path)
+        if entry is None or entry.blob is None:
+            return False
+        blobs = await self._contents()
+        await blobs.core.clear(entry.blob.block_offset, entry.blob.block_offset + entry.blob.block_length)
+        return True
+
+    async def mirror_to(
+        self,
+        folder: Path | str,
+        *,
+        of: str = "/",
+        prune: bool = True,
+        dry_run: bool = False,
+        progress: bool | None = None,
+    ) -> Steps:
+        """Make a local folder like a folder of this drive; see `hyperdrive.mirror`, and `put_stream` for `progress`."""
+        tally = Tally()
+        work = self._mirror_to(folder, tally, of, prune, dry_run)
+        return await shown(work, lambda: (tally.done, tally.total), "B", progress)
+
+    @from_any_loop
+    async def _mirror_to(self, folder: Path | str, tally: Tally, of: str, prune: bool, dry_run: bool) -> Steps:
+        await self.arrived()
+        return await mirror_to(self.checkout(self.version), folder, tally, of=of, prune=prune, dry_run=dry_run)
+
+    # Life
+
+    @from_any_loop
+    async def _contents_anywhere(self) -> Blobs:
+        return await self._contents()
+
+    async def _contents(self) -> Blobs:
+        """The contents; who they belong to is known once the bee's manifest, or its header, has come."""
+        if not self._blobs.done():
+            core = await self._open_blobs()
+            if not self._blobs.done():
+                self._blobs.set_result(Blobs(core, timeout=self._source.timeout))
+        return self._blobs.result()
+
+    async def _open_blobs(self) -> Core:
+        core = self._core
+        if core.length:
+            feed = await self._bee.content_feed()
+            if feed:
+                return await self._source.store.core(key=feed[:32], encryption_key=self._source.encryption_key)
+        if core.manifest is None:
+            await self.arrived()
+        if core.manifest is None:
+            raise NotAvailable(f"No peer sent the beginning of {self!r}; is anybody online who has it?")
+        manifest = core.manifest.for_blobs(core.key)
+        if core.key_pair:
+            return await self._source.store.core(
+                key_pair=core.key_pair, manifest=manifest, encryption_key=self._source.encryption_key
+            )
+        return await self._source.store.core(key=manifest.key, encryption_key=self._source.encryption_key)
+
+    @from_any_loop
+    async def close(self) -> None:
+        """Stop using this drive; a drive of its past is closed with it."""
+        if self._at is None:
+            await self._core.close()
+            if self._blobs.done():
+                await self._blobs.result().core.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
