@@ -77,7 +77,7 @@ WRONG_OF_DRIVE: dict[str, tuple[Callable[[Drive], Any], str]] = {
     "version": (lambda drive: drive["2"], "a version is a whole number"),  # type: ignore[index]
     "diff of the future": (lambda drive: drive.diff(99), "had never 99"),
     "bytes": (lambda drive: drive.stream("/a", -1), "bytes -1"),
-    "bisect": (lambda drive: drive.bisect(None), "asks a function"),  # type: ignore[arg-type]
+    "bisect": (lambda drive: drive.bisect(None), "takes a function"),  # type: ignore[arg-type]
     "mirror": (lambda drive: drive.mirror_to(None), "named by a path"),  # type: ignore[arg-type]
     "watch of the past": (lambda drive: drive[2].watch(), "does not change"),
     "batch outside": (lambda drive: drive.batch().put("/b", b""), "inside of `async with"),

@@ -46,9 +46,7 @@ JUPYTER_TEXT = re.compile(r"IPython|ipykernel|ipywidgets|JUPYTER\w*|jupyter_serv
 INPUT_AND_OUTPUT = {"asyncio", "os", "random", "secrets", "selectors", "socket", "ssl", "threading", "time"}
 
 # To be mended in this issue; the list goes when it is empty.
-KNOWN_CIRCLES: tuple[frozenset[str], ...] = (
-    frozenset({"hypercore.peer", "hypercore.replicator"}),
-)
+KNOWN_CIRCLES: tuple[frozenset[str], ...] = (frozenset({"hypercore.peer", "hypercore.replicator"}),)
 KNOWN_JUPYTER = {"progress", "hyperdrive.serve"}
 KNOWN_LONG = {"linkup_nb/notebook/static/transcript.js", "linkup_nb/notebook/static/transcript.css"}
 
