@@ -1,11 +1,20 @@
-"""Every test gets folders of its own, and stays on loopback."""
+"""Every test gets folders of its own and stays on loopback; the workers of pytest-xdist share the files of tests."""
 
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
+
+# A busy machine is slow, not wrong.
+hypothesis.settings.register_profile("linkup", deadline=None)
+hypothesis.settings.load_profile("linkup")
+
+ONE_WORKER = ("tests/browser/",)  # folders whose tests share fixtures across files: one JupyterLab, one Chromium
 
 
 @pytest.fixture(autouse=True)
@@ -19,3 +28,16 @@ def isolation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     monkeypatch.delenv("LINKUP_BOOTSTRAP", raising=False)
     yield
     shutil.rmtree(runtime, ignore_errors=True)
+
+
+class FileByFile(LoadScopeScheduling):  # type: ignore[misc]  # xdist brings no types
+    """All tests of a file run in one worker, as do those of a folder in `ONE_WORKER`."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::", 1)[0]
+        return next((folder for folder in ONE_WORKER if file.startswith(folder)), file)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FileByFile:
+    config.option.loadscopereorder = False  # in order of collection the browser, which takes longest, comes first
+    return FileByFile(config, log)

@@ -46,7 +46,7 @@ class Upkeep:
         if answer.reply.id is None:
             return
         now = monotonic()
-        if not self._table.heard(address, now, answer.rtt):
+        if not self._table.replied(address, now, answer.rtt):
             rival = self._table.rival(address)
             if rival is not None and rival.pinged < now - RECENT and self._replacing < MAX_REPLACEMENTS:
                 self._replace(rival, address)
@@ -112,6 +112,6 @@ class Upkeep:
             self._replacing -= 1
             if answer is None:
                 self._table.remove(rival.address)
-                self._table.heard(newcomer, monotonic())
+                self._table.replied(newcomer, monotonic())
 
         self._io.ask(rival.address, Internal.PING, on_answer, internal=True)

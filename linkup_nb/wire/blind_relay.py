@@ -1,6 +1,6 @@
-"""What peers ask of a relay: that streams of theirs be joined, of those two who show it the same token.
+"""The messages of a blind relay: it joins the streams of the two peers that show it the same token.
 
-Format: the npm package `blind-relay`, a protocol on Protomux whose channel has the asking peer's public key as its id.
+Format: the npm package `blind-relay`, a Protomux protocol; the id of its channel is the public key of the client.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ TOKEN_SIZE = 32  # bytes
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A peer that asks names its stream; the relay answers with the one of its own that the peer is to send to.
+    """A request to be paired: `stream_id` is the client's UDX stream; in the reply, the relay's, to connect it to.
 
     One of the two with a token is its `initiator`.
     """
@@ -37,13 +37,13 @@ class Pair:
         flags, token, stream_id = decoder.uint(), decoder.fixed(TOKEN_SIZE), decoder.uint()
         decoder.uint()  # the number of the stream's first packet, which is always 0
         if stream_id > MAX_UDX_NUMBER:
-            raise DecodeError(f"a UDX stream has 32-bit numbers, got {stream_id}")
+            raise DecodeError(f"A UDX stream has 32-bit numbers, got {stream_id}.")
         return cls(bool(flags & 1), token, stream_id)
 
 
 @dataclass(frozen=True, slots=True)
 class Unpair:
-    """A peer no longer asks for what it has asked for with this token."""
+    """The end of the request with this token."""
 
     token: bytes
 

@@ -1,6 +1,6 @@
 """Compact encoding: the integers, buffers, strings and arrays of the JavaScript stack.
 
-Format: the npm package `compact-encoding`. Everything is little endian; `uint` takes 1, 3, 5 or 9 bytes.
+Format: the npm package `compact-encoding`. Everything is little endian; a `uint` takes 1, 3, 5 or 9 bytes.
 """
 
 from collections.abc import Callable, Iterable
@@ -10,8 +10,8 @@ from typing import Self, TypeVar
 
 from linkup_nb.errors import DecodeError
 
-MAX_UINT = 2**53 - 1  # what JavaScript holds exactly; its decoder refuses more
-MAX_ITEMS = 0x100000  # items in one array
+MAX_UINT = 2**53 - 1  # the largest integer that JavaScript holds exactly; its decoder refuses more
+MAX_ITEMS = 0x100000  # items in one array, as in JavaScript
 
 T = TypeVar("T")
 
@@ -31,7 +31,7 @@ class Encoder:
     def uint(self, value: int) -> Self:
         """An unsigned integer up to 2^53 - 1."""
         if not 0 <= value <= MAX_UINT:
-            raise ValueError(f"a uint is 0 to {MAX_UINT}, not {value}")
+            raise ValueError(f"A uint is 0 to {MAX_UINT}, not {value}.")
         if value <= 0xFC:
             self._bytes.append(value)
         elif value <= 0xFFFF:
@@ -59,7 +59,7 @@ class Encoder:
     def fixed(self, value: bytes, size: int) -> Self:
         """Exactly `size` bytes, such as a 32-byte key or a 64-byte signature."""
         if len(value) != size:
-            raise ValueError(f"expected {size} bytes, got {len(value)}")
+            raise ValueError(f"Expected {size} bytes, got {len(value)}.")
         return self.raw(value)
 
     def buffer(self, value: bytes | None) -> Self:
@@ -83,7 +83,7 @@ class Encoder:
         return self
 
     def ipv4_address(self, host: str, port: int) -> Self:
-        """Four bytes of address in the order one reads them, two of port."""
+        """Six bytes: the address in the order in which it is written, and the port."""
         return self.raw(_pack_address(host, port))
 
     def ipv4_addresses(self, addresses: Iterable[tuple[str, int]]) -> Self:
@@ -95,7 +95,8 @@ class Encoder:
 class Decoder:
     """Reads one message, field by field, in the order in which it was written.
 
-    Every method raises `DecodeError` when the bytes end early or say what the format does not allow.
+    Every method raises `DecodeError` when the bytes end early or hold what the format does not allow: then
+    drop the message. Call `end` after the last field of a message that may have no trailing bytes.
     """
 
     def __init__(self, data: bytes) -> None:
@@ -113,20 +114,20 @@ class Decoder:
         end = self._at = start + size
         if end > len(self._data):
             self._at = start
-            raise DecodeError(f"expected {size} more bytes, got {self.remaining}")
+            raise DecodeError(f"Expected {size} more bytes, got {self.remaining}.")
         return self._data[start:end]
 
     def uint(self) -> int:
         """An unsigned integer up to 2^53 - 1; longer forms than needed are read too."""
         if self._at >= len(self._data):
-            raise DecodeError("expected an integer, got the end")
+            raise DecodeError("Expected an integer, got the end of the message.")
         first = self._data[self._at]
         self._at += 1
         if first <= 0xFC:
             return first
         value = int.from_bytes(self.fixed(1 << (first - 0xFC)), "little")
         if value > MAX_UINT:
-            raise DecodeError(f"an integer is at most {MAX_UINT}, got {value}")
+            raise DecodeError(f"An integer is at most {MAX_UINT}, got {value}.")
         return value
 
     def sint(self) -> int:
@@ -138,7 +139,7 @@ class Decoder:
         """One byte, 0 or 1."""
         value = self.fixed(1)[0]
         if value > 1:
-            raise DecodeError(f"a bool is 0 or 1, got {value}")
+            raise DecodeError(f"A boolean is 0 or 1, got {value}.")
         return value == 1
 
     def raw(self) -> bytes:
@@ -158,7 +159,7 @@ class Decoder:
         try:
             return self.buffer().decode()
         except UnicodeDecodeError as error:
-            raise DecodeError(f"a string is not UTF-8: {error}") from None
+            raise DecodeError(f"A string is not UTF-8: {error}.") from None
 
     def uint32array(self) -> list[int]:
         """A count and that many 4-byte words."""
@@ -169,7 +170,7 @@ class Decoder:
         """A count, at most `MAX_ITEMS`, and the items, each read by `item(decoder)`."""
         count = self.uint()
         if count > MAX_ITEMS:
-            raise DecodeError(f"an array has at most {MAX_ITEMS} items, got {count}")
+            raise DecodeError(f"An array has at most {MAX_ITEMS} items, got {count}.")
         return [item(self) for _ in range(count)]
 
     def ipv4_address(self) -> tuple[str, int]:
@@ -182,12 +183,12 @@ class Decoder:
         return [_unpack_address(packed[at : at + 6]) for at in range(0, len(packed), 6)]
 
     def end(self) -> None:
-        """Say that the message should be over; raises `DecodeError` when bytes are left."""
+        """Check that nothing is left; raises `DecodeError` when bytes are."""
         if self.remaining:
-            raise DecodeError(f"{self.remaining} bytes too many")
+            raise DecodeError(f"Expected the end of the message, got {self.remaining} more bytes.")
 
 
-# A node of the DHT reads and writes the same few hundred addresses, twenty in each datagram.
+# A DHT node reads and writes the same few hundred addresses, twenty in each datagram: hence the caches.
 
 
 @lru_cache(4096)
@@ -195,7 +196,7 @@ def _pack_address(host: str, port: int) -> bytes:
     try:
         return IPv4Address(host).packed + port.to_bytes(2, "little")
     except (AddressValueError, OverflowError):
-        raise ValueError(f"not an IPv4 address and port: {host!r}, {port}") from None
+        raise ValueError(f"Expected an IPv4 address and a port, got {host!r} and {port}.") from None
 
 
 @lru_cache(4096)

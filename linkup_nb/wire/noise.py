@@ -1,7 +1,8 @@
 """The Noise handshakes XX and IK over Ed25519 keys: `Noise_XX_Ed25519_ChaChaPoly_BLAKE2b`, and the same with IK.
 
-Specification: noiseprotocol.org, revision 34. As in the npm packages `noise-handshake` and `noise-curve-ed`, keys are
-Ed25519 keys and a Diffie-Hellman result is the compressed Edwards point itself, so X25519 libraries do not fit.
+Specification: The Noise Protocol Framework, revision 34 (noiseprotocol.org), whose sections are named below.
+As in the npm packages `noise-handshake` and `noise-curve-ed`, which differ from section 12.1, keys are Ed25519 keys and
+a Diffie-Hellman result is the compressed Edwards point itself, so X25519 libraries do not fit.
 """
 
 import hmac
@@ -24,16 +25,16 @@ MAX_PAYLOAD = 2048  # bytes in one message of IK; such messages travel in datagr
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """What each message carries, the initiator's first, and its size in bytes with no payload.
+    """A handshake pattern (section 7.5): the tokens of each message, and its size in bytes with an empty payload.
 
-    A token of two letters is a shared secret: the initiator's key, then the responder's, each `e` or `s`.
+    A token of two letters is a DH result: of the initiator's key, then the responder's, each ephemeral or static.
     """
 
     name: str
     messages: tuple[tuple[str, ...], ...]
     sizes: tuple[int, ...]
     max_payload: int
-    responder_is_known: bool  # the initiator has its public key from the start
+    responder_is_known: bool  # pre-message `<- s`: the initiator has its public key from the start
 
 
 XX = Pattern("XX", (("e",), ("e", "ee", "s", "es"), ("s", "se")), (32, 96, 64), 0, False)
@@ -43,7 +44,10 @@ MESSAGE_SIZES = XX.sizes
 
 @dataclass(frozen=True, slots=True)
 class HandshakeResult:
-    """What both ends hold in the end: a key to send with, one to receive with, and a hash that names the session."""
+    """The outcome for one end: the 32-byte keys that it sends (`tx`) and receives (`rx`) with, and the handshake hash.
+
+    The 64-byte hash (`h`, section 11.2) is the same at both ends and names the session: bind channels to it.
+    """
 
     tx: bytes = field(repr=False)
     rx: bytes = field(repr=False)
@@ -52,11 +56,12 @@ class HandshakeResult:
 
 
 class NoiseHandshake:
-    """One end of a handshake.
+    """One end of a handshake: the HandshakeState of section 5.3.
 
     With XX, whose payloads are empty, the initiator calls `send`, `receive`, `send`, the responder `receive`, `send`,
     `receive`. With IK the initiator, who gives the responder's `remote_public_key`, calls `send`, `receive`, the
-    responder `receive`, `send`. Then `result` is set. After an error the handshake is of no more use.
+    responder `receive`, `send`. Then `result` is set. After an error make a new one.
+    `ephemeral` must be random and used once.
     """
 
     def __init__(
@@ -70,7 +75,7 @@ class NoiseHandshake:
         remote_public_key: bytes | None = None,
     ) -> None:
         if (remote_public_key is not None) != (initiator and pattern.responder_is_known):
-            raise UsageError("only an initiator of IK gives the responder's public key, and it has to")
+            raise UsageError("Give `remote_public_key` to an initiator of IK, and to nobody else.")
         self.initiator = initiator
         self.public_key = static.public_key
         self.result: HandshakeResult | None = None
@@ -82,16 +87,20 @@ class NoiseHandshake:
         self._messages = 0
         self._key: bytes | None = None
         self._nonce = 0
+        # Section 5.2, InitializeSymmetric: the protocol name is shorter than a hash, and zero-padded to one.
         self._chaining_key = f"Noise_{pattern.name}_Ed25519_ChaChaPoly_BLAKE2b".encode().ljust(64, b"\0")
         self._hash = self._chaining_key
-        self._mix_hash(prologue)  # an empty prologue is mixed in too
+        self._mix_hash(prologue)  # section 6; an empty one is mixed in too
         if pattern.responder_is_known:
             self._mix_hash(remote_public_key or static.public_key)
 
     def send(self, payload: bytes = b"") -> bytes:
-        """The next message of ours, its payload encrypted once there is a key."""
+        """Our next message (section 5.3, WriteMessage), its payload encrypted once there is a key.
+
+        Raises `UsageError` for a payload that is too long.
+        """
         if len(payload) > self._pattern.max_payload:
-            raise UsageError(f"a payload has at most {self._pattern.max_payload} bytes here, this has {len(payload)}")
+            raise UsageError(f"A payload has at most {self._pattern.max_payload} bytes, this one has {len(payload)}.")
         message = b""
         for token in self._pattern.messages[self._messages]:
             if token == "e":
@@ -106,9 +115,9 @@ class NoiseHandshake:
         return message
 
     def receive(self, message: bytes) -> bytes:
-        """Take the peer's next message and return its payload.
+        """Take the peer's next message (section 5.3, ReadMessage) and return its payload.
 
-        Raises `HandshakeError` when it is not one, or was tampered with.
+        Raises `HandshakeError` when it has the wrong size, was tampered with, or holds an unusable key.
         """
         self._check_size(len(message))
         for token in self._pattern.messages[self._messages]:
@@ -129,14 +138,14 @@ class NoiseHandshake:
         most = least + self._pattern.max_payload
         if not least <= size <= most:
             expected = f"{least}" if least == most else f"{least} to {most}"
-            raise HandshakeError(f"handshake message {self._messages + 1} has {expected} bytes, got {size}")
+            raise HandshakeError(f"Handshake message {self._messages + 1} has {expected} bytes, got {size}.")
 
     def _finish_message(self) -> None:
         self._messages += 1
         if self._messages < len(self._pattern.messages):
             return
         assert self.remote_public_key is not None
-        first, second = self._hkdf(b"")
+        first, second = self._hkdf(b"")  # section 5.2, Split
         tx, rx = (first, second) if self.initiator else (second, first)
         self.result = HandshakeResult(tx[:KEY_SIZE], rx[:KEY_SIZE], self._hash, self.remote_public_key)
 
@@ -153,11 +162,13 @@ class NoiseHandshake:
         self._hash = blake2b(self._hash + data).digest()
 
     def _hkdf(self, secret: bytes) -> tuple[bytes, bytes]:
+        # Section 4.3, with two outputs.
         temporary = hmac.digest(self._chaining_key, secret, "blake2b")
         first = hmac.digest(temporary, b"\x01", "blake2b")
         return first, hmac.digest(temporary, first + b"\x02", "blake2b")
 
     def _next_nonce(self) -> bytes:
+        # Section 12.3.
         nonce = bytes(4) + self._nonce.to_bytes(8, "little")
         self._nonce += 1
         return nonce
@@ -175,12 +186,13 @@ class NoiseHandshake:
             try:
                 plain = crypto_aead_chacha20poly1305_ietf_decrypt(sealed, self._hash, self._next_nonce(), self._key)
             except CryptoError:
-                raise HandshakeError("a handshake message was forged or damaged") from None
+                raise HandshakeError("A handshake message was forged or damaged.") from None
         self._mix_hash(sealed)
         return plain
 
 
 def _diffie_hellman(pair: KeyPair, public_key: bytes) -> bytes:
+    # RFC 8032, section 5.1.5, steps 1 and 2: the secret scalar of an Ed25519 seed.
     digest = bytearray(sha512(pair.secret_key[:KEY_SIZE]).digest()[:32])
     digest[0] &= 248
     digest[31] &= 127
@@ -188,4 +200,4 @@ def _diffie_hellman(pair: KeyPair, public_key: bytes) -> bytes:
     try:
         return crypto_scalarmult_ed25519_noclamp(bytes(digest), public_key)
     except CryptoError:
-        raise HandshakeError("the peer's key is not a usable point of the curve") from None
+        raise HandshakeError("The peer's key is not a usable point of the curve.") from None

@@ -1,7 +1,7 @@
 """Protomux: many protocols on one stream of messages.
 
-Format: the npm package `protomux`. A frame is the sender's number of a channel, a message type and a payload; channel 0
-carries the control messages below and batches of frames. A channel is open once both ends have opened one of the same
+Format: the npm package `protomux`. A frame is the sender's local id of a channel, a message type and a payload; channel
+0 carries the control messages below and batches of frames. A channel is open once both ends have opened one of the same
 protocol and id; closing it at one end closes it at both. The messages of one end keep their order.
 """
 
@@ -19,11 +19,11 @@ MAX_OFFERED = 32 * 1024 * 1024  # bytes, about, of channels that the peer opened
 OFFER_OVERHEAD = 1024  # bytes, about, that such a channel takes besides its id and handshake
 MAX_BATCH = 2**17  # frames that come in one message
 MAX_NAME = 256  # bytes of a protocol's name, and of an id
-HELD_HIGH_WATER = 32 * 1024  # bytes received and not taken yet, after which the stream should not be read on
+HELD_HIGH_WATER = 32 * 1024  # bytes held for channels that are paused or not open yet; above it, stop reading
 HELD_OVERHEAD = 64  # bytes, about, that a message takes besides its payload: empty ones are bounded too
-SEND_HIGH_WATER = 256 * 1024  # bytes that wait to be sent on one channel, after which it should send no more
-SEND_LOW_WATER = 64 * 1024  # bytes
-BATCH_SIZE = 64 * 1024  # bytes of small frames that are sent as one
+SEND_HIGH_WATER = 256 * 1024  # bytes queued on one channel, above which `send` returns `False`
+SEND_LOW_WATER = 64 * 1024  # bytes queued on one channel, at which it has `Drained`
+BATCH_SIZE = 64 * 1024  # bytes of frames that go out as one batch
 
 
 class Control(IntEnum):
@@ -36,29 +36,29 @@ class Control(IntEnum):
 
 
 class ChannelState(Enum):
-    """How far a channel has come."""
+    """The state of a channel."""
 
-    OPENING = "opening"  # the peer has not answered
+    OPENING = "opening"  # the peer has neither opened nor rejected it
     OPEN = "open"
     CLOSED = "closed"
 
 
 class Offered(NamedTuple):
-    """The event of the peer having opened what this end has not: answer with `open` of the same, or with `reject`."""
+    """The peer opened a channel that this end has not: answer with `open` of the same, or with `reject`."""
 
     protocol: str
     id: bytes
 
 
 class Opened(NamedTuple):
-    """The event of both ends having opened a channel; `handshake` is what the peer sent along."""
+    """Both ends have opened a channel; `handshake` is the payload of the peer's open message."""
 
     channel: "Channel"
     handshake: bytes
 
 
 class Received(NamedTuple):
-    """The event of a message on an open channel."""
+    """A message arrived on an open channel."""
 
     channel: "Channel"
     type: int
@@ -66,13 +66,13 @@ class Received(NamedTuple):
 
 
 class Drained(NamedTuple):
-    """The event of a channel being ready again after `send` returned `False`."""
+    """A channel is ready again after `send` returned `False`."""
 
     channel: "Channel"
 
 
 class Closed(NamedTuple):
-    """The event of the peer having closed a channel or refused to open it."""
+    """The peer closed a channel or rejected it."""
 
     channel: "Channel"
 
@@ -104,9 +104,9 @@ class Channel:
         return self._queued
 
     def send(self, type: int, payload: bytes) -> bool:
-        """Queue a message. `False` asks to wait for `Drained` before sending more. Raises `UsageError` once closed."""
+        """Queue a message; after `False`, wait for `Drained` before sending more. Raises `UsageError` once closed."""
         if self.state is ChannelState.CLOSED:
-            raise UsageError(f"{self!r} sends nothing more")
+            raise UsageError(f"{self!r} is closed: open it again to send.")
         frame = bytes((type,)) + payload if type < 0xFD else bytes(Encoder().uint(type).raw(payload))
         self._queued += len(frame)
         self._mux._queue.append((self, frame))
@@ -117,7 +117,7 @@ class Channel:
         """Close at both ends, after what has been sent."""
         if self.state is not ChannelState.CLOSED:
             self._mux._control(Encoder().uint(Control.CLOSE).uint(self._local))
-            self._mux._forget(self, told=False)
+            self._mux._forget(self, notify=False)
 
     def pause(self) -> None:
         """Hold back what the peer sends on this channel until `resume`."""
@@ -125,7 +125,7 @@ class Channel:
             self._held = deque()
 
     def resume(self) -> None:
-        """Let events of this channel come again, those held back first."""
+        """Deliver the messages of this channel again, those held back first."""
         held, self._held = self._held, None
         self._mux._release(self, held or ())
 
@@ -142,9 +142,9 @@ class _Offer(NamedTuple):
 
 
 def split(message: bytes) -> Iterator[tuple[int, bytes]]:
-    """The frames in one message of the stream, each with its channel's number.
+    """The frames in one message of the stream, each with its channel's id.
 
-    Raises `DecodeError` where they end too soon, and `PeerRefused` after `MAX_BATCH`.
+    Raises `DecodeError` where they are cut short, and `PeerRefused` after `MAX_BATCH`.
     """
     if not message:
         return
@@ -160,7 +160,7 @@ def split(message: bytes) -> Iterator[tuple[int, bytes]]:
         size = source.uint()
         frames += 1
         if frames > MAX_BATCH:
-            raise PeerRefused(f"a message holds at most {MAX_BATCH} frames")
+            raise PeerRefused(f"A message has at most {MAX_BATCH} frames.")
         if size:
             yield number, source.fixed(size)
         else:
@@ -168,7 +168,7 @@ def split(message: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 class Protomux:
-    """One end of the stream, without the stream: the owner moves the messages.
+    """One end of a multiplexed stream; the owner moves the messages.
 
     After every call, act on `events` and send what `data_to_send` returns. While `congested`, do not read on.
     """
@@ -189,26 +189,26 @@ class Protomux:
 
     @property
     def congested(self) -> bool:
-        """Whether so much has been received and not taken that the stream should not be read on."""
+        """Whether so much is held for paused or opening channels that the stream should not be read on."""
         return self._held_bytes > HELD_HIGH_WATER
 
     @property
     def protocols(self) -> tuple[dict[int, str], dict[int, str]]:
-        """The protocols of the channels by their numbers: by ours, and by the peer's."""
+        """The protocols of the channels, by our ids and by the peer's."""
         ours = {number: channel.protocol for number, channel in self._local.items() if channel}
         theirs = {channel._remote: channel.protocol for channel in self._channels.values() if channel._remote}
         return ours, theirs
 
     @property
     def unsent(self) -> int:
-        """Frames that have not been sent."""
+        """How many frames are queued here."""
         return len(self._queue)
 
     def open(self, protocol: str, id: bytes = b"", handshake: bytes = b"") -> Channel:
-        """Open a channel, or accept the one that the peer offered. Raises `UsageError` if it is open already."""
+        """Open a channel, or accept the one that the peer offered. Raises `UsageError` if it is open here already."""
         name = (protocol, id)
         if name in self._channels:
-            raise UsageError(f"{self._channels[name]!r} is there already")
+            raise UsageError(f"{self._channels[name]!r} is open already: use that one, or close it first.")
         local = self._free.pop() if self._free else len(self._local) + 1
         channel = self._local[local] = self._channels[name] = Channel(self, protocol, id, local)
         self._control(Encoder().uint(Control.OPEN).uint(local).string(protocol).buffer(id).raw(handshake))
@@ -221,7 +221,7 @@ class Protomux:
         return channel
 
     def reject(self, offer: Offered) -> None:
-        """Refuse what the peer offered."""
+        """Reject the channel that the peer offered."""
         refused = self._take_offer((offer.protocol, offer.id))
         if refused:
             self._drop(refused.held)
@@ -236,7 +236,7 @@ class Protomux:
 
     @contextmanager
     def cork(self) -> Iterator[None]:
-        """Send what is queued in this block as one batch, after the block."""
+        """Send the messages queued in this block as one batch, after the block."""
         self._corks += 1
         try:
             yield
@@ -244,12 +244,12 @@ class Protomux:
             self._corks -= 1
 
     def events(self) -> list[MuxEvent]:
-        """What has happened since the last call, oldest first."""
+        """The events since the last call, oldest first."""
         events, self._events = self._events, []
         return events
 
     def data_to_send(self) -> bytes | None:
-        """The next message to put on the stream, `None` when there is none."""
+        """The next message to send on the stream, `None` when there is none."""
         if self._corks or not self._queue:
             return None
         queue = self._queue
@@ -270,7 +270,7 @@ class Protomux:
         return b"".join(parts)
 
     def receive_data(self, message: bytes) -> None:
-        """Take one message off the stream. Raises `PeerError`s, after which the stream should be closed."""
+        """Take one message of the stream. Raises a `PeerError` if the peer breaks the protocol; then close it."""
         for number, frame in split(message):
             self._receive(number, frame)
 
@@ -279,7 +279,7 @@ class Protomux:
             self._receive_control(Decoder(frame))
             return
         if number >= len(self._remote):
-            raise ProtocolError(f"a message for channel {number}, which was never opened")
+            raise ProtocolError(f"A message came for channel {number}, which was never opened.")
         to = self._remote[number]
         if to is None or not frame:
             return  # closed here while this was on its way
@@ -306,15 +306,15 @@ class Protomux:
         elif type == Control.CLOSE:
             self._receive_close(number)
         else:
-            raise ProtocolError(f"protomux has no control message {type} here")
+            raise ProtocolError(f"Protomux has no control message {type} here.")
 
     def _receive_open(self, number: int, name: tuple[str, bytes], handshake: bytes) -> None:
         if number == len(self._remote):
             self._remote.append(None)
         if not 0 < number < len(self._remote) or self._remote[number]:
-            raise ProtocolError(f"channel {number} was opened out of turn")
+            raise ProtocolError(f"Channel {number} was opened out of turn.")
         if max(len(name[0]), len(name[1])) > MAX_NAME:
-            raise PeerRefused(f"the name of a channel has at most {MAX_NAME} bytes")
+            raise PeerRefused(f"The name of a channel has at most {MAX_NAME} bytes.")
         if len(self._remote) > MAX_CHANNELS:
             raise PeerRefused(f"At most {MAX_CHANNELS} channels may be open on one stream.")
         waiting = self._waiting.get(name)
@@ -326,7 +326,7 @@ class Protomux:
             if channel:
                 self._pair(channel, number, handshake)
             else:
-                self._free.append(local)  # closed before this answer came; the peer has been told
+                self._free.append(local)  # closed before this answer came; our close is on its way
         elif name in self._channels or name in self._offers:
             self._control(Encoder().uint(Control.REJECT).uint(number))
         else:
@@ -340,19 +340,19 @@ class Protomux:
     def _receive_reject(self, number: int) -> None:
         name = next((name for name, waiting in self._waiting.items() if number in waiting), None)
         if name is None:
-            raise ProtocolError(f"channel {number} was rejected, which is not being opened")
+            raise ProtocolError(f"Channel {number} was rejected, which is not being opened.")
         self._waiting[name].remove(number)
         if not self._waiting[name]:
             del self._waiting[name]
         channel = self._local[number]
         self._free.append(number)
         if channel:
-            self._forget(channel, told=True)
+            self._forget(channel, notify=True)
 
     def _receive_close(self, number: int) -> None:
         closed = self._remote[number] if number < len(self._remote) else None
         if isinstance(closed, Channel):
-            self._forget(closed, told=True)
+            self._forget(closed, notify=True)
         elif closed:
             offered = Offered(*next(name for name, offer in self._offers.items() if offer is closed))
             self._events = [event for event in self._events if event != offered]
@@ -364,8 +364,8 @@ class Protomux:
         self._remote[remote] = channel
         self._events.append(Opened(channel, handshake))
 
-    def _forget(self, channel: Channel, *, told: bool) -> None:
-        """A channel has ended: by the peer (`told`), or by us."""
+    def _forget(self, channel: Channel, *, notify: bool) -> None:
+        """Remove a closed channel; `notify` if it was the peer that closed it."""
         if channel._remote:
             self._remote[channel._remote] = None
             self._free.append(channel._local)  # otherwise in use until the peer has answered the open
@@ -374,7 +374,7 @@ class Protomux:
         del self._channels[channel.protocol, channel.id]
         if channel._held:
             self._drop(channel._held)
-        if told:
+        if notify:
             self._events.append(Closed(channel))
 
     def _release(self, channel: Channel, held: "deque[tuple[int, bytes]] | tuple[()]") -> None:

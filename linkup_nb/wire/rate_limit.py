@@ -1,4 +1,4 @@
-"""How much of what strangers ask for is done."""
+"""Token buckets: how many requests of strangers are served."""
 
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """So many a second in the long run, and so many at once."""
+    """So many a second in the long run, and a burst of so many at once."""
 
     per_second: float
     burst: float
 
 
 class Bucket:
-    """A token bucket; `now` is in seconds."""
+    """A token bucket, full at first; `now` is in seconds on a clock that never goes back."""
 
     def __init__(self, rate: Rate, now: float) -> None:
         self._rate = rate
@@ -21,7 +21,7 @@ class Bucket:
         self._at = now
 
     def take(self, now: float, amount: float = 1) -> bool:
-        """Whether so much more is within the rate; it counts only then."""
+        """Take `amount` tokens; returns `False`, and takes none, when there are fewer."""
         self._level = min(self._rate.burst, self._level + (now - self._at) * self._rate.per_second)
         self._at = now
         if self._level < amount:
@@ -31,7 +31,7 @@ class Bucket:
 
 
 class RateLimit:
-    """A rate for each source, and one for all; `max_sources` are remembered. `now` is in seconds."""
+    """A rate for each of the `max_sources` seen last, and one for all together. `now` is in seconds."""
 
     def __init__(self, each: Rate, total: Rate, max_sources: int, now: float) -> None:
         self._each = each
@@ -40,7 +40,7 @@ class RateLimit:
         self._sources: OrderedDict[str, Bucket] = OrderedDict()
 
     def allows(self, source: str, now: float) -> bool:
-        """Whether one more of this source is within the limits."""
+        """Count one more request of this source; returns `False` when it should be dropped."""
         bucket = self._sources.get(source)
         if bucket is None:
             bucket = self._sources[source] = Bucket(self._each, now)

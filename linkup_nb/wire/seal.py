@@ -1,4 +1,4 @@
-"""Encrypted frames: libsodium's secretstream (XChaCha20-Poly1305, tag 0, no additional data) behind a 3-byte length.
+"""Encrypted frames: libsodium's secretstream (XChaCha20-Poly1305, tag MESSAGE, no additional data), length-prefixed.
 
 This calls the binding inside PyNaCl directly. PyNaCl's public wrappers make two copies of each message, keep a third
 for ever, and spend as long on a chat message as its encryption takes.
@@ -26,12 +26,12 @@ _pull = lib.crypto_secretstream_xchacha20poly1305_pull
 
 
 def pointer(buffer: object) -> Pointer:
-    """Where the bytes of a writable buffer lie; holds on to the buffer."""
+    """A pointer to the bytes of a writable buffer; keeps the buffer alive."""
     return ffi.from_buffer(buffer)
 
 
 def _state(key: bytes, header: bytes) -> Pointer:
-    """The state that `key` and `header` lead to; it is the same for the sender and the receiver."""
+    """The initial state for a 32-byte key and a header, the same for the sender and the receiver."""
     state = ffi.new("unsigned char[]", crypto_secretstream_xchacha20poly1305_STATEBYTES)
     lib.crypto_secretstream_xchacha20poly1305_init_pull(state, header, key)
     return state
@@ -44,7 +44,7 @@ class Sealer:
         self._state = _state(key, header)
 
     def seal(self, message: bytes) -> bytearray:
-        """The next frame, its length before it."""
+        """The next frame, with its length before it; frames must arrive in the order of these calls."""
         size = len(message)
         frame = bytearray(LENGTH_SIZE + SEAL_SIZE + size)
         frame[:LENGTH_SIZE] = (SEAL_SIZE + size).to_bytes(LENGTH_SIZE, "little")
@@ -61,10 +61,10 @@ class Opener:
     def open(self, frame: Pointer, size: int) -> bytes:
         """The message in the next frame, of `size` bytes without its length; the frame is overwritten.
 
-        Raises `DecryptionError` if it is not what the sender sealed.
+        Raises `DecryptionError` if it was forged, damaged, or is not the next one.
         """
         message = frame + 1
         if _pull(self._state, message, ffi.NULL, ffi.NULL, frame, size, ffi.NULL, 0):
-            raise DecryptionError("a frame was forged or damaged on its way")
+            raise DecryptionError("A frame was forged or damaged on its way.")
         opened: bytes = ffi.buffer(message, size - SEAL_SIZE)[:]
         return opened

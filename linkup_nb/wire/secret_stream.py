@@ -1,12 +1,11 @@
 """A secret stream: a Noise handshake, then encrypted messages, over any stream of bytes.
 
 Format: the npm package `@hyperswarm/secret-stream`. Every frame is a 3-byte little-endian length and a body. The bodies
-are the three messages of the handshake, then one of 56 bytes each way (whose stream this is, and the header of its
-libsodium secretstream), then secretstream messages of tag 0, one a frame. An empty message is a keep-alive.
+are the three messages of Noise XX, then one of 56 bytes each way (the stream id, and the header of libsodium's
+secretstream), then secretstream messages of tag MESSAGE, one a frame. An empty message is a keep-alive.
 
-Where the peers have shaken hands already, as those of the DHT do while they look for a way to each other, the bodies
-begin with those of 56 bytes. The responder knows only from this one that the initiator is there: what came before may
-have been recorded and sent again.
+Where the handshake (Noise IK) is over before there is a stream, as between peers of the DHT, the bodies begin with
+those of 56 bytes. Only this one proves to the responder that the initiator is there: what came before may be a replay.
 """
 
 from collections.abc import Callable
@@ -30,13 +29,13 @@ class StreamState(Enum):
     """How far a secret stream has come."""
 
     HANDSHAKING = "handshaking"
-    ESTABLISHED = "established"  # we know who the peer is
+    ESTABLISHED = "established"  # the peer's public key is known and proven
     OPEN = "open"  # both ends have confirmed; messages may be sent
-    CLOSED = "closed"  # the peer broke the rules
+    CLOSED = "closed"  # the peer violated the protocol
 
 
 class FrameKind(Enum):
-    """What a frame is."""
+    """What a frame carries."""
 
     HANDSHAKE = "handshake"
     ID = "id"
@@ -45,18 +44,18 @@ class FrameKind(Enum):
 
 
 Watcher = Callable[[bool, FrameKind, int, bytes], None]
-"""Is told of a frame: whether it is the peer's, what it is, its bytes with the length before it, and the message."""
+"""Called for each frame: whether it was received, its kind, its size in bytes with the prefix, and the message."""
 
 
 class SecretStream:
     """One end of a secret stream; the owner moves the bytes.
 
-    `handshake` is one of XX that is to be done here, or one of IK that is over: then an initiator's stream is
+    `handshake` is a new one of XX, which is done here, or a finished one of IK: then an initiator's stream is
     established at once, a responder's with the first frame.
     `header` is 24 random bytes. With `remote_public_key`, any other peer fails the handshake, and an initiator does so
-    without having told who it is.
+    before it has revealed its own key.
     After every call, send what `data_to_send` returns. Call `confirm` once the stream is established and wanted.
-    Each of `watchers` is told of every frame from then on.
+    Each of `watchers` is called for every frame from then on.
     """
 
     def __init__(
@@ -83,7 +82,7 @@ class SecretStream:
         self._sealer: Sealer
         self._opener: Opener | None = None  # there is one once the peer has confirmed
         self._to_send = bytearray()
-        self._held_back = b""  # an initiator's last handshake message, which says who it is
+        self._held_back = b""  # an initiator's last handshake message, which reveals its public key
         self._replace_buffer(RECEIVE_BUFFER)
         self._received = 0
         if handshake.result:
@@ -95,19 +94,19 @@ class SecretStream:
             self._queue(FrameKind.HANDSHAKE, self._handshake.send())
 
     def data_to_send(self) -> bytes:
-        """What is to go to the peer now: handshake frames; nothing most of the time."""
+        """The handshake frames to send now; empty most of the time."""
         data = bytes(self._to_send)
         self._to_send.clear()
         return data
 
     def receive_buffer(self) -> memoryview:
-        """Where the next bytes from the peer are to be put, at least one; then call `receive` with their number."""
+        """The buffer for the next bytes from the peer, at least one; fill it, then call `receive` with their number."""
         return self._view[self._received :]
 
     def receive(self, size: int) -> list[bytes]:
         """Take the `size` bytes put into `receive_buffer`; returns the messages that they complete, oldest first.
 
-        Raises a `PeerError` when the peer breaks the rules: the stream is then closed, and so should its transport be.
+        Raises a `PeerError` when the peer violates the protocol: the stream is then closed; close its transport too.
         """
         self._received += size
         messages: list[bytes] = []
@@ -124,9 +123,9 @@ class SecretStream:
         return self._received > 0
 
     def confirm(self) -> None:
-        """Agree to this stream, once it is established; an initiator says who it is only now."""
+        """Accept this stream, once it is established; an initiator reveals its public key only now."""
         if self.state is not StreamState.ESTABLISHED or self._confirmed:
-            raise UsageError("a secret stream is confirmed once, when it is established")
+            raise UsageError("Confirm a secret stream once, when it is established.")
         self._confirmed = True
         if self._held_back:
             self._queue(FrameKind.HANDSHAKE, self._held_back)
@@ -139,12 +138,13 @@ class SecretStream:
         Frames must go to the peer in the order of these calls.
         """
         if self.state is not StreamState.OPEN:
-            raise UsageError("a message can be sent once the secret stream is open")
+            raise UsageError("Send messages once the secret stream is open.")
         if len(message) > MAX_MESSAGE:
-            raise UsageError(f"a message holds at most {MAX_MESSAGE} bytes, this one has {len(message)}")
+            raise UsageError(f"A message has at most {MAX_MESSAGE} bytes, this one has {len(message)}.")
         frame = self._sealer.seal(message)
         if self.watchers:
-            self._tell(False, FrameKind.MESSAGE if message else FrameKind.KEEP_ALIVE, len(frame) - LENGTH_SIZE, message)
+            kind = FrameKind.MESSAGE if message else FrameKind.KEEP_ALIVE
+            self._notify(False, kind, len(frame) - LENGTH_SIZE, message)
         return frame
 
     def _take_frames(self, messages: list[bytes]) -> None:
@@ -160,16 +160,16 @@ class SecretStream:
             start += needed
             needed = 0
             if self._opener is None:
-                self._tell(True, FrameKind.HANDSHAKE if self._handshake_sizes else FrameKind.ID, size)
+                self._notify(True, FrameKind.HANDSHAKE if self._handshake_sizes else FrameKind.ID, size)
                 self._take_handshake(bytes(self._view[body:start]))
             elif size > SEAL_SIZE:
                 messages.append(self._opener.open(self._pointer + body, size))
                 if self.watchers:
-                    self._tell(True, FrameKind.MESSAGE, size, messages[-1])
+                    self._notify(True, FrameKind.MESSAGE, size, messages[-1])
             else:
                 self._opener.open(self._pointer + body, size)
                 self.keep_alives_received += 1
-                self._tell(True, FrameKind.KEEP_ALIVE, size)
+                self._notify(True, FrameKind.KEEP_ALIVE, size)
         self._keep_rest(start, needed)
 
     def _keep_rest(self, start: int, needed: int) -> None:
@@ -192,11 +192,11 @@ class SecretStream:
         if self._opener is None:
             expected = self._handshake_sizes[0] if self._handshake_sizes else ID_FRAME_SIZE
             if size != expected:
-                raise HandshakeError(f"the handshake goes on with a frame of {expected} bytes, the peer's has {size}")
+                raise HandshakeError(f"The next frame of the handshake has {expected} bytes, the peer's has {size}.")
         elif size > self._max_frame:
-            raise FrameTooLarge(f"a frame has at most {self._max_frame} bytes here, the peer's has {size}")
+            raise FrameTooLarge(f"A frame has at most {self._max_frame} bytes here, the peer's has {size}.")
         elif size < SEAL_SIZE:
-            raise DecodeError(f"a frame has at least {SEAL_SIZE} bytes, the peer's has {size}")
+            raise DecodeError(f"A frame has at least {SEAL_SIZE} bytes, the peer's has {size}.")
 
     def _take_handshake(self, frame: bytes) -> None:
         if not self._handshake_sizes:
@@ -208,7 +208,7 @@ class SecretStream:
             self._queue(FrameKind.HANDSHAKE, self._handshake.send())
             return
         if self._expected_key not in (None, self._handshake.remote_public_key):
-            raise HandshakeError("the peer is not the one that was asked for: its public key is another")
+            raise HandshakeError("The peer has another public key than the one that was dialled.")
         if self.initiator:
             self._held_back = self._handshake.send()
         assert self._handshake.result
@@ -226,10 +226,10 @@ class SecretStream:
 
     def _take_id(self, frame: bytes) -> None:
         if self._held_back and not self._confirmed:
-            raise HandshakeError("the peer went ahead before the handshake was over")
+            raise HandshakeError("The peer sent its stream id before the handshake was over.")
         stream_id, header = frame[:32], frame[32:]
         if stream_id != self._id(not self.initiator):
-            raise HandshakeError("the peer's stream belongs to another handshake")
+            raise HandshakeError("The peer's stream id belongs to another handshake.")
         self._opener = Opener(self._rx, header)
         if self.state is StreamState.HANDSHAKING:
             self._establish()
@@ -237,9 +237,9 @@ class SecretStream:
 
     def _queue(self, kind: FrameKind, body: bytes) -> None:
         self._to_send += len(body).to_bytes(LENGTH_SIZE, "little") + body
-        self._tell(False, kind, len(body))
+        self._notify(False, kind, len(body))
 
-    def _tell(self, received: bool, kind: FrameKind, size: int, message: bytes = b"") -> None:
+    def _notify(self, received: bool, kind: FrameKind, size: int, message: bytes = b"") -> None:
         for watch in self.watchers:
             watch(received, kind, LENGTH_SIZE + size, message)
 

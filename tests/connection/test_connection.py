@@ -168,7 +168,7 @@ async def test_events_tell_of_opening_and_closing() -> None:
 
 async def test_a_wrong_key_is_refused_by_the_one_who_dials() -> None:
     async with listening() as side:
-        with pytest.raises(HandshakeError, match="its public key is another"):
+        with pytest.raises(HandshakeError, match="another public key than the one that was dialled"):
             await connect(HOST, side.port, remote_public_key=bytes(32))
         await connect(HOST, side.port)
         assert (await side.came.get()).initiator is False
@@ -251,7 +251,7 @@ async def test_a_flipped_bit_in_the_data_ends_the_connection_by_name(bit: int) -
         peer.writer.write(peer.stream.send(b"whole"))
         assert await ours.read() == b"whole"
         peer.writer.write(flip(peer.stream.send(b"damaged"), bit))
-        with pytest.raises(ConnectionClosed, match="a frame was forged or damaged on its way"):
+        with pytest.raises(ConnectionClosed, match="A frame was forged or damaged on its way"):
             await ours.read()
         assert isinstance(ours.close_reason, DecryptionError)
         assert await peer.sees_the_end()

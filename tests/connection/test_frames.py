@@ -40,7 +40,7 @@ def test_a_channel_that_it_does_not_know() -> None:
 
 def test_a_log_message_that_is_broken() -> None:
     (part,) = read([b"\x01\x00\xff"], {1: "hypercore/alpha"})
-    assert (part.type, part.text) == ("0", "expected 8 more bytes, got 0")
+    assert (part.type, part.text) == ("0", "Expected 8 more bytes, got 0.")
 
 
 def test_a_control_message_that_does_not_exist() -> None:

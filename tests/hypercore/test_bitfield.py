@@ -40,7 +40,7 @@ def _check(field: Bitfield, plain: set[int]) -> None:
 
 
 @given(changes)
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_any_changes_equal_those_of_a_set(all_changes: list[tuple[str, int, int]]) -> None:
     field, plain = Bitfield(), set[int]()
     for change in all_changes:
@@ -49,7 +49,7 @@ def test_any_changes_equal_those_of_a_set(all_changes: list[tuple[str, int, int]
 
 
 @given(st.sets(st.integers(0, 2 * PAGE), max_size=30), changes)
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_changes_on_top_of_what_is_loaded(stored: set[int], all_changes: list[tuple[str, int, int]]) -> None:
     contiguous = next(index for index in range(len(stored) + 1) if index not in stored)
     plain = set(stored)

@@ -299,7 +299,7 @@ operations = st.lists(
 
 
 @given(operations, st.booleans())
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_any_operations_equal_those_on_a_plain_list(all_operations: list[tuple[str, Any]], encrypted: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(_compare(Path(folder), all_operations, SECRET if encrypted else None))

@@ -1,7 +1,7 @@
 """Encrypted blocks, as JavaScript stores them."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from linkup_nb.errors import InvalidProof, UsageError
@@ -20,7 +20,6 @@ def test_the_stored_block_is_javascripts() -> None:
 
 
 @given(st.integers(0, 2**40), st.integers(0, 2**20), st.binary(max_size=100))
-@settings(deadline=None)
 def test_what_was_encrypted_can_be_read(index: int, fork: int, block: bytes) -> None:
     stored = CIPHER.encrypt(index, fork, block)
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from linkup_nb.errors import InvalidProof, InvalidRequest
@@ -70,7 +70,6 @@ logs = st.lists(st.binary(max_size=5), min_size=1, max_size=33).map(Log)
 
 
 @given(logs, st.data())
-@settings(deadline=None)
 def test_a_true_proof_of_anything_holds(log: Log, data: st.DataObject) -> None:
     length = len(log.blocks)
     start = data.draw(st.integers(0, length))
@@ -92,7 +91,6 @@ def test_a_true_proof_of_anything_holds(log: Log, data: st.DataObject) -> None:
 
 
 @given(logs, st.data())
-@settings(deadline=None)
 def test_a_proof_with_any_node_changed_does_not_hold(log: Log, data: st.DataObject) -> None:
     length = len(log.blocks)
     index = data.draw(st.integers(0, length - 1))
@@ -131,7 +129,6 @@ def test_a_proof_with_any_node_changed_does_not_hold(log: Log, data: st.DataObje
 
 
 @given(logs, st.data())
-@settings(deadline=None)
 def test_a_seek_under_a_known_node_shows_where_the_byte_lies(log: Log, data: st.DataObject) -> None:
     root = data.draw(st.sampled_from(log.peaks.roots))
     first, last = flat.left_span(root.index) // 2, flat.right_span(root.index) // 2

@@ -355,7 +355,7 @@ moves = st.lists(
 
 
 @given(moves)
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_a_reader_follows_whatever_the_author_does(all_moves: list[tuple[str, int]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(_follow(Path(folder), all_moves))

@@ -1,13 +1,12 @@
 """XSalsa20: libsodium's function and ours are the same."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from linkup_nb.hypercore.xsalsa20 import in_python, xsalsa20
 
 
 @given(st.binary(max_size=200), st.binary(min_size=24, max_size=24), st.binary(min_size=32, max_size=32))
-@settings(deadline=None)
 def test_both_ways_to_encrypt_are_one(data: bytes, nonce: bytes, key: bytes) -> None:
     encrypted = xsalsa20(data, nonce, key)
 

@@ -270,7 +270,7 @@ PACKETS = [
 ]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     data=st.binary(max_size=2 * MAX_DATAGRAM), start=st.sampled_from([b"", b"\x03", b"\x13", b"\x03\x1f", b"\x13\x1f"])
 )
@@ -281,7 +281,7 @@ async def test_any_bytes_at_all_are_survived(io: Asker, data: bytes, start: byte
         assert io.counters.total() + io.requests.qsize() + io.probed.qsize() > before
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(packet=st.sampled_from(PACKETS), at=st.integers(0, 200), byte=st.integers(0, 255), cut=st.integers(0, 300))
 async def test_damaged_packets_are_survived(io: Asker, packet: bytes, at: int, byte: int, cut: int) -> None:
     damaged = bytearray(packet)

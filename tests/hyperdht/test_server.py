@@ -396,7 +396,7 @@ REQUESTS = st.builds(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(request=REQUESTS)
 async def test_requests_of_the_right_form_do_no_harm_whatever_they_contain(node: DhtNode, request: DhtRequest) -> None:
     node._server.serve(request, ("127.0.0.1", 9), 10_000)

@@ -109,7 +109,7 @@ steps = st.lists(
 
 
 @given(steps, st.data())
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_any_changes_equal_those_of_a_dictionary(all_steps: list[tuple[str, Any]], data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(_compare(Path(folder), all_steps, data))

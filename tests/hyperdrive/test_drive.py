@@ -326,7 +326,7 @@ steps = st.lists(
 
 
 @given(steps)
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_any_changes_equal_those_of_a_dictionary(all_steps: list[tuple[str, str, Any]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(_compare(Path(folder), all_steps))

@@ -152,7 +152,7 @@ blocks = st.lists(
 
 
 @given(blocks)
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_any_blocks_are_read_or_the_authors_fault(all_blocks: list[bytes]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(_survive(Path(folder), all_blocks))

@@ -106,7 +106,7 @@ async def test_any_bytes_at_all_are_dropped_and_counted(endpoint: RpcEndpoint, o
     asked = endpoint.request(other.address, Lookup(b"t" * 32))
     message_id, _ = await other.next_request("lookup")
 
-    @settings(max_examples=400, deadline=None)
+    @settings(max_examples=400)
     @given(st.sampled_from([b"", b"\0", b"\1", b"\2"]), st.booleans(), st.binary(max_size=MAX_DATAGRAM + 100))
     def receive(kind: bytes, expected: bool, body: bytes) -> None:
         before = dropped(endpoint)
@@ -120,7 +120,7 @@ async def test_any_bytes_at_all_are_dropped_and_counted(endpoint: RpcEndpoint, o
 @pytest.mark.usefixtures("no_rate_limit")
 @pytest.mark.parametrize("name", ARGUMENTS)
 async def test_arguments_of_other_kinds_are_dropped_and_counted(endpoint: RpcEndpoint, name: str) -> None:
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     @given(anything | st.lists(anything, max_size=4))
     def receive(arguments: object) -> None:
         before = dropped(endpoint)
@@ -135,7 +135,7 @@ async def test_arguments_of_other_kinds_are_dropped_and_counted(endpoint: RpcEnd
 async def test_damaged_requests_do_no_harm(endpoint: RpcEndpoint, other: Stranger, name: str) -> None:
     whole = request(name, *ARGUMENTS[name])
 
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=300)
     @given(st.integers(0, len(whole) - 1), st.integers(0, 255), st.integers(0, len(whole)))
     def receive(at: int, byte: int, length: int) -> None:
         damaged = bytearray(whole)

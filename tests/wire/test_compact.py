@@ -109,15 +109,15 @@ def test_any_bytes_are_read_or_refused_by_name(data: bytes, read: Callable[[Deco
 @pytest.mark.parametrize(
     ("data", "read", "sentence"),
     [
-        (b"", Decoder.uint, "expected an integer, got the end"),
-        (b"\xfe\x00", Decoder.uint, "expected 4 more bytes, got 1"),
-        (b"\xff" + (2**53).to_bytes(8, "little"), Decoder.uint, "an integer is at most 9007199254740991"),
-        (b"\x05abc", Decoder.buffer, "expected 5 more bytes, got 3"),
+        (b"", Decoder.uint, "Expected an integer, got the end"),
+        (b"\xfe\x00", Decoder.uint, "Expected 4 more bytes, got 1"),
+        (b"\xff" + (2**53).to_bytes(8, "little"), Decoder.uint, "An integer is at most 9007199254740991"),
+        (b"\x05abc", Decoder.buffer, "Expected 5 more bytes, got 3"),
         (b"\x02\xff\xff", Decoder.string, "not UTF-8"),
-        (b"\x02", Decoder.boolean, "a bool is 0 or 1, got 2"),
-        (bytes(Encoder().uint(MAX_ITEMS + 1)), lambda d: d.array(Decoder.uint), "an array has at most 1048576 items"),
+        (b"\x02", Decoder.boolean, "A boolean is 0 or 1, got 2"),
+        (bytes(Encoder().uint(MAX_ITEMS + 1)), lambda d: d.array(Decoder.uint), "An array has at most 1048576 items"),
         (bytes(Encoder().uint(MAX_UINT)), Decoder.uint32array, "more bytes, got 0"),
-        (b"\x00", Decoder.end, "1 bytes too many"),
+        (b"\x00", Decoder.end, "Expected the end of the message, got 1 more bytes"),
     ],
 )
 def test_damaged_bytes_are_refused(data: bytes, read: Callable[[Decoder], object], sentence: str) -> None:
@@ -128,11 +128,11 @@ def test_damaged_bytes_are_refused(data: bytes, read: Callable[[Decoder], object
 @pytest.mark.parametrize(
     ("write", "sentence"),
     [
-        (lambda encoder: encoder.uint(-1), "a uint is 0 to 9007199254740991, not -1"),
-        (lambda encoder: encoder.uint(MAX_UINT + 1), "a uint is 0 to 9007199254740991"),
-        (lambda encoder: encoder.fixed(b"short", 32), "expected 32 bytes, got 5"),
-        (lambda encoder: encoder.ipv4_address("::1", 1), "not an IPv4 address and port"),
-        (lambda encoder: encoder.ipv4_address("127.0.0.1", 65536), "not an IPv4 address and port"),
+        (lambda encoder: encoder.uint(-1), "A uint is 0 to 9007199254740991, not -1"),
+        (lambda encoder: encoder.uint(MAX_UINT + 1), "A uint is 0 to 9007199254740991"),
+        (lambda encoder: encoder.fixed(b"short", 32), "Expected 32 bytes, got 5"),
+        (lambda encoder: encoder.ipv4_address("::1", 1), "Expected an IPv4 address and a port"),
+        (lambda encoder: encoder.ipv4_address("127.0.0.1", 65536), "Expected an IPv4 address and a port"),
     ],
 )
 def test_what_the_format_cannot_hold_is_not_written(write: Callable[[Encoder], object], sentence: str) -> None:

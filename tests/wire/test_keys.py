@@ -19,7 +19,7 @@ def test_key_pair_of_a_seed(case: dict[str, str]) -> None:
 
 
 def test_a_seed_has_32_bytes() -> None:
-    with pytest.raises(ValueError, match="a seed is 32 bytes, not 31"):
+    with pytest.raises(ValueError, match="A seed is 32 bytes, not 31"):
         KeyPair.from_seed(bytes(31))
 
 
@@ -72,7 +72,7 @@ def test_z32_both_ways(data: bytes) -> None:
     assert z32decode(text) == z32decode(text.upper()) == data
 
 
-@pytest.mark.parametrize(("text", "sentence"), [("l", "not a letter"), ("y", "whole byte"), ("yb", "whole byte")])
+@pytest.mark.parametrize(("text", "sentence"), [("l", "has no 'l'"), ("y", "whole byte"), ("yb", "whole byte")])
 def test_text_that_is_not_z32(text: str, sentence: str) -> None:
     with pytest.raises(DecodeError, match=sentence):
         z32decode(text)

@@ -84,7 +84,7 @@ def test_a_key_that_gives_no_secret_is_refused(point: str) -> None:
 @pytest.mark.parametrize("size", [0, 31, 33, 2**24 - 1])
 def test_a_message_of_another_size_is_refused(size: int) -> None:
     _, responder = handshakes()
-    with pytest.raises(HandshakeError, match=f"handshake message 1 has 32 bytes, got {size}"):
+    with pytest.raises(HandshakeError, match=f"Handshake message 1 has 32 bytes, got {size}"):
         responder.receive(bytes(size))
 
 

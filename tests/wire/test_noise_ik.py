@@ -85,7 +85,7 @@ def test_a_payload_that_is_too_long_is_ours_to_mend() -> None:
 
 def test_only_the_caller_names_the_other() -> None:
     ephemeral = key_pair("responderEphemeralSeed")
-    with pytest.raises(UsageError, match="only an initiator of IK"):
+    with pytest.raises(UsageError, match="to an initiator of IK, and to nobody else"):
         NoiseHandshake(True, INITIATOR, ephemeral, pattern=IK)
-    with pytest.raises(UsageError, match="only an initiator of IK"):
+    with pytest.raises(UsageError, match="to an initiator of IK, and to nobody else"):
         NoiseHandshake(False, RESPONDER, ephemeral, pattern=IK, remote_public_key=INITIATOR.public_key)

@@ -258,7 +258,7 @@ def test_an_offer_withdrawn_before_the_answer(ends: tuple[Protomux, Protomux]) -
 def test_the_same_channel_is_not_opened_twice(ends: tuple[Protomux, Protomux]) -> None:
     a, b = ends
     channel = a.open("p")
-    with pytest.raises(UsageError, match="there already"):
+    with pytest.raises(UsageError, match="is open already"):
         a.open("p")
 
     b.receive_data(open_message(1))
@@ -266,7 +266,7 @@ def test_the_same_channel_is_not_opened_twice(ends: tuple[Protomux, Protomux]) -
     assert b.events() == [Offered("p", b"")]
     assert take(b) == [bytes.fromhex("000202")]
     channel.close()
-    with pytest.raises(UsageError, match="nothing more"):
+    with pytest.raises(UsageError, match="is closed: open it again"):
         channel.send(0, b"")
 
 
@@ -334,7 +334,7 @@ def test_a_number_in_use_is_not_opened_again() -> None:
     mux = Protomux()
     mux.receive_data(open_message(1))
 
-    with pytest.raises(ProtocolError, match="channel 1 was opened out of turn"):
+    with pytest.raises(ProtocolError, match="Channel 1 was opened out of turn"):
         mux.receive_data(open_message(1, "q"))
 
 

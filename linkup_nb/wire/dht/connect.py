@@ -1,8 +1,8 @@
-"""How two peers of the DHT arrange a connection: a handshake, and if need be holes in their firewalls.
+"""The messages with which two peers of the DHT arrange a connection: the handshake, and the rounds of hole punching.
 
-Format: the npm package `hyperdht`. The values of PEER_HANDSHAKE and PEER_HOLEPUNCH are passed on by nodes that know
-both peers; inside are a message of Noise IK, whose payload says where and how to connect, and then encrypted payloads
-of the hole punching.
+Format: the npm package `hyperdht` (`lib/messages.js`, `lib/secure-payload.js`). Relaying nodes pass the values of
+PEER_HANDSHAKE and PEER_HOLEPUNCH on between the peers. Inside are a message of Noise IK, whose payload names addresses
+and the UDX stream, and then encrypted payloads of the hole punching.
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ NONCE_SIZE = 24  # random bytes before an encrypted payload
 
 
 class Mode(IntEnum):
-    """On which leg of its way a message is."""
+    """On which leg of its route a message is."""
 
     FROM_CLIENT = 0
     FROM_SERVER = 1
@@ -36,16 +36,16 @@ class Mode(IntEnum):
 
 
 class Firewall(IntEnum):
-    """What a peer knows of the firewall or NAT before it."""
+    """The kind of firewall or NAT that a peer is behind, as far as it knows."""
 
     UNKNOWN = 0
-    OPEN = 1  # whoever sends to it is heard
-    CONSISTENT = 2  # it is seen at one address by all, who have to be sent to first
-    RANDOM = 3  # everyone sees it at another address
+    OPEN = 1  # it receives datagrams of anybody
+    CONSISTENT = 2  # endpoint-independent mapping (RFC 4787, section 4.1): one public address for all
+    RANDOM = 3  # endpoint-dependent mapping: another public port for each remote address
 
 
 class ErrorCode(IntEnum):
-    """Why a peer does not connect."""
+    """The error field of a handshake or hole punching payload: why a peer does not connect."""
 
     NONE = 0
     ABORTED = 1
@@ -55,7 +55,7 @@ class ErrorCode(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class PeerHandshake:
-    """The value of PEER_HANDSHAKE: `noise` is a handshake message, `mode` one of `Mode` or another number."""
+    """The value of PEER_HANDSHAKE: `noise` is a message of Noise IK, `mode` one of `Mode` or an unknown number."""
 
     mode: int
     noise: bytes
@@ -85,7 +85,7 @@ class PeerHandshake:
 
 @dataclass(frozen=True, slots=True)
 class Relay:
-    """A node that passes messages on, and the peer's address as that node sees it."""
+    """A relaying node, and the peer's address as that node sees it."""
 
     relay_address: Address
     peer_address: Address
@@ -93,15 +93,15 @@ class Relay:
 
 @dataclass(frozen=True, slots=True)
 class HandshakePayload:
-    """What a peer says in its handshake message: where it is, and which UDX stream it has opened for the other.
+    """The Noise payload of a handshake message: the sender's addresses, its firewall, and the UDX stream it has opened.
 
-    One of another `version` than `VERSION` says nothing else.
+    Of another `version` than `VERSION` nothing else is read.
     """
 
     firewall: int = Firewall.UNKNOWN
     error: int = ErrorCode.NONE
     version: int = VERSION
-    holepunch_id: int | None = None  # names a session of hole punching, which `relays` are for
+    holepunch_id: int | None = None  # of a session of hole punching, whose rounds go through `relays`
     relays: tuple[Relay, ...] = ()
     addresses4: tuple[Address, ...] = ()
     addresses6: tuple[Address, ...] = ()
@@ -160,7 +160,7 @@ class HandshakePayload:
         if flags & 8:
             _, features, udx_id, udx_seq = (decoder.uint() for _ in range(4))
             if max(udx_id, udx_seq) > MAX_UDX_NUMBER:
-                raise DecodeError(f"a UDX stream has 32-bit numbers, got {udx_id} and {udx_seq}")
+                raise DecodeError(f"A UDX stream has 32-bit numbers, got {udx_id} and {udx_seq}.")
         if flags & 16:
             decoder.uint()  # the version of the secret stream; there is one
         relay_through = None
@@ -211,17 +211,17 @@ class PeerHolepunch:
 
 @dataclass(frozen=True, slots=True)
 class HolepunchPayload:
-    """What the peers tell each other in a round of hole punching; tokens have 32 bytes."""
+    """The payload of one message in a round of hole punching; tokens have 32 bytes."""
 
     firewall: int
     round: int
     error: int = ErrorCode.NONE
     connected: bool = False
     punching: bool = False
-    addresses: tuple[Address, ...] | None = None  # where the sender may be reached
-    remote_address: Address | None = None  # where the sender has the receiver
-    token: bytes | None = None  # shows, once it comes back, that the receiver is where it says
-    remote_token: bytes | None = None
+    addresses: tuple[Address, ...] | None = None  # of the sender
+    remote_address: Address | None = None  # the receiver's, as the sender knows it
+    token: bytes | None = None  # proves, once echoed, that the receiver has that address
+    remote_token: bytes | None = None  # the receiver's token, echoed
 
     def __bytes__(self) -> bytes:
         flags = (
@@ -266,22 +266,22 @@ class HolepunchPayload:
 
     @classmethod
     def open(cls, sealed: bytes, secret: bytes) -> Self:
-        """What was sealed; raises `DecryptionError`, or `DecodeError`."""
+        """The inverse of `seal`; raises `DecryptionError`, or `DecodeError`."""
         if len(sealed) < NONCE_SIZE:
-            raise DecodeError(f"an encrypted payload has at least {NONCE_SIZE} bytes, got {len(sealed)}")
+            raise DecodeError(f"An encrypted payload has at least {NONCE_SIZE} bytes, got {len(sealed)}.")
         try:
             return cls.decode(crypto_secretbox_open(sealed[NONCE_SIZE:], sealed[:NONCE_SIZE], secret))
         except CryptoError:
-            raise DecryptionError("a message of the hole punching was forged or damaged") from None
+            raise DecryptionError("A message of the hole punching was forged or damaged.") from None
 
 
 def handshake_prologue() -> bytes:
-    """The prologue of the Noise handshake between peers of the DHT."""
+    """The prologue of the Noise handshake between peers of the DHT (32 bytes)."""
     return signing_context(DhtCommand.PEER_HANDSHAKE)
 
 
 def holepunch_secret(handshake_hash: bytes) -> bytes:
-    """The key that both ends of a handshake have for `HolepunchPayload.seal`."""
+    """The 32-byte key for `HolepunchPayload.seal`, which both ends of a handshake derive from its hash."""
     return blake2b_256(signing_context(DhtCommand.PEER_HOLEPUNCH), key=handshake_hash)
 
 

@@ -1,4 +1,8 @@
-"""Where others see us: every reply of the DHT says it, and together they show what kind of NAT is before us."""
+"""NAT sampling: every reply of the DHT holds our public address as the replier sees it; together they show the NAT.
+
+Rules: the npm packages `nat-sampler` (how many may differ) and `hyperdht` (`lib/nat.js`: how many are needed); but
+each host counts once here.
+"""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -7,13 +11,13 @@ from linkup_nb.wire.dht.connect import Firewall
 from linkup_nb.wire.dht.rpc import Address
 from linkup_nb.wire.dht.scope import Scope, scope
 
-MAX_SAMPLES = 32  # hosts whose word is kept, the latest
+MAX_SAMPLES = 32  # hosts whose samples are kept, the latest
 MIN_SAMPLES = 3  # hosts that must agree before the NAT is called consistent, or differ before it is called random
 
 
 @dataclass(frozen=True, slots=True)
 class NatSample:
-    """Our address as `seen_by` so many others see it; the port is 0 if each sees another one, the host `None` if so."""
+    """Our public address as seen by `seen_by` hosts; where they differ, the port is 0, or the host `None`."""
 
     host: str | None = None
     port: int = 0
@@ -27,28 +31,28 @@ class NatSample:
 
 
 class NatSampler:
-    """Collects what others say; every host has one voice, so that the ports of a liar do not outvote the others."""
+    """Collects samples; every host counts once, so that the ports of a liar do not outvote the others."""
 
     def __init__(self) -> None:
-        self.open = False  # set it when it has been shown that whoever sends to us is heard
+        self.open = False  # set it once unsolicited datagrams have been received
         self._seen: dict[object, Address] = {}
 
     def add(self, seen_by: Address, seen_as: Address) -> None:
-        """A node has told us where it sees us."""
-        voice = seen_by if scope(seen_by[0]) is Scope.MACHINE else seen_by[0]
-        self._seen.pop(voice, None)
-        self._seen[voice] = seen_as
+        """Add a sample: the node at `seen_by` sees us at `seen_as`."""
+        voter = seen_by if scope(seen_by[0]) is Scope.MACHINE else seen_by[0]
+        self._seen.pop(voter, None)
+        self._seen[voter] = seen_as
         if len(self._seen) > MAX_SAMPLES:
             del self._seen[next(iter(self._seen))]
 
     def clear(self) -> None:
-        """Forget everything, because this machine may be elsewhere now."""
+        """Forget all samples; call it when the network may have changed."""
         self._seen.clear()
         self.open = False
 
     @property
     def sample(self) -> NatSample:
-        """What all say together; some may err, or lie."""
+        """The address that enough samples agree on; some may be wrong, or lies."""
         seen = list(self._seen.values())
         seen = [address for address in seen if scope(address[0]) > Scope.MACHINE] or seen  # who is here sees us here
         count = len(seen)

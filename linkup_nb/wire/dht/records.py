@@ -1,7 +1,7 @@
-"""What the DHT stores: who can be found under a key or topic, and small signed or hashed values.
+"""The records of the DHT: peers announced on a topic or key, and small mutable and immutable values.
 
-Format: the npm package `hyperdht`. Each of these is the value of a request or reply of `dht_rpc`; who writes also shows
-a token. All signatures are over 32 bytes that belong to the command, and a hash of what is signed.
+Format: the npm package `hyperdht` (`lib/messages.js`, `lib/persistent.js`). Each is the value of a request or reply of
+`rpc`; writes also carry a token. A signature is over the command's 32-byte namespace and a hash of the signed fields.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ MAX_VALUE = 1000  # bytes of a stored value
 
 
 class DhtCommand(IntEnum):
-    """The commands of the DHT that `dht_rpc.Internal` does not name."""
+    """The commands of HyperDHT, beside those of `rpc.Internal`."""
 
     PEER_HANDSHAKE = 0
     PEER_HOLEPUNCH = 1
@@ -34,13 +34,13 @@ class DhtCommand(IntEnum):
 
 
 def signing_context(command: DhtCommand) -> bytes:
-    """The 32 bytes that tell what is signed, or encrypted, for this command from all else."""
+    """The 32-byte namespace that signatures and keys of this command are bound to."""
     return namespace("hyperswarm/dht", [command])[0]
 
 
 @dataclass(frozen=True, slots=True)
 class PeerRecord:
-    """Whom to ask for, and nodes that pass the question on."""
+    """A peer's public key, and the nodes that relay handshakes to it."""
 
     public_key: bytes
     relays: tuple[Address, ...] = ()
@@ -69,7 +69,8 @@ class DhtAnnouncement:
     """The value of ANNOUNCE and UNANNOUNCE: a record, signed for one target, one node and the token that it gave.
 
     With a record, `refresh` is the BLAKE2b-256 hash of 32 bytes that the announcer keeps; without one, those bytes,
-    which keep the earlier announcement alive. `bump`, in milliseconds since 1970, marks the target as renewed then.
+    which renew the earlier announcement. `bump` is in milliseconds since 1970; a node keeps the largest of each target
+    and adds it to its replies to LOOKUP.
     """
 
     record: PeerRecord | None = None
@@ -97,7 +98,7 @@ class DhtAnnouncement:
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
-        """The announcement in a request; raises `DecodeError`. Believe it only if `valid` says so."""
+        """The announcement in a request; raises `DecodeError`. Store it only if it is `valid`."""
         decoder = Decoder(data)
         flags = decoder.uint()
         return cls(
@@ -120,13 +121,13 @@ class DhtAnnouncement:
         refresh: bytes | None = None,
         bump: int | None = None,
     ) -> Self:
-        """An announcement of our own, or the withdrawal of one, which names no relays."""
+        """A signed announcement, or with `UNANNOUNCE` and no relays the withdrawal of one."""
         unsigned = cls(PeerRecord(key_pair.public_key, relays), refresh)
         signature = key_pair.sign(unsigned._signed(command, target, node_id, token))
         return cls(unsigned.record, refresh, signature, bump)
 
     def valid(self, command: DhtCommand, target: bytes, node_id: bytes, token: bytes) -> bool:
-        """Whether the one whom the record names has signed it, for this target and for the node with this id."""
+        """Whether it is signed by the key in its record, for this target, this node id and this token."""
         if self.record is None or self.signature is None:
             return False
         return verify(self._signed(command, target, node_id, token), self.signature, self.record.public_key)
@@ -138,7 +139,7 @@ class DhtAnnouncement:
 
 @dataclass(frozen=True, slots=True)
 class MutableValue:
-    """A value that only the owner of a key can replace, by one with a larger `seq`; stored at the hash of the key."""
+    """A value signed by a key and replaced only by one with a larger `seq`; stored at the hash of the key."""
 
     public_key: bytes
     seq: int
@@ -147,18 +148,18 @@ class MutableValue:
 
     @classmethod
     def sign(cls, key_pair: KeyPair, seq: int, value: bytes) -> Self:
-        """A value of ours, of at most `MAX_VALUE` bytes."""
+        """A signed value; raises `UsageError` unless it has 1 to `MAX_VALUE` bytes."""
         check_value(value)
         return cls(key_pair.public_key, seq, value, key_pair.sign(_mutable_signed(seq, value)))
 
     @property
     def target(self) -> bytes:
-        """Where it is stored."""
+        """The 32-byte target that it is stored at."""
         return blake2b_256(self.public_key)
 
     @property
     def valid(self) -> bool:
-        """Whether the owner of the key has signed it."""
+        """Whether its signature is that of its key."""
         return verify(_mutable_signed(self.seq, self.value), self.signature, self.public_key)
 
     def encode_put(self) -> bytes:
@@ -166,42 +167,42 @@ class MutableValue:
         return self.public_key + self.encode_reply()
 
     def encode_reply(self) -> bytes:
-        """The value of a reply to MUTABLE_GET, whose asker knows the key."""
+        """The value of a reply to MUTABLE_GET; it lacks the key, which the requester knows."""
         return bytes(Encoder().uint(self.seq).buffer(self.value).fixed(self.signature, SIGNATURE_SIZE))
 
     @classmethod
     def decode_put(cls, data: bytes) -> Self:
-        """The value in MUTABLE_PUT; raises `DecodeError`. Believe it only if it is `valid`."""
+        """The value in MUTABLE_PUT; raises `DecodeError`. Use it only if it is `valid`."""
         decoder = Decoder(data)
         return cls._read(decoder, decoder.fixed(KEY_SIZE))
 
     @classmethod
     def decode_reply(cls, data: bytes, public_key: bytes) -> Self:
-        """The value in a reply to MUTABLE_GET; raises `DecodeError`. Believe it only if it is `valid`."""
+        """The value in a reply to MUTABLE_GET; raises `DecodeError`. Use it only if it is `valid`."""
         return cls._read(Decoder(data), public_key)
 
     @classmethod
     def _read(cls, decoder: Decoder, public_key: bytes) -> Self:
         seq, value = decoder.uint(), decoder.buffer()
         if len(value) > MAX_VALUE:
-            raise DecodeError(f"a value has at most {MAX_VALUE} bytes, got {len(value)}")
+            raise DecodeError(f"A value has at most {MAX_VALUE} bytes, got {len(value)}.")
         return cls(public_key, seq, value, decoder.fixed(SIGNATURE_SIZE))
 
 
 def encode_least_seq(seq: int) -> bytes:
-    """The value of MUTABLE_GET: only a value with this number or a larger one is asked for."""
+    """The value of MUTABLE_GET: the least `seq` that is wanted."""
     return bytes(Encoder().uint(seq))
 
 
 def decode_least_seq(data: bytes) -> int:
-    """The number in MUTABLE_GET; raises `DecodeError`."""
+    """The least `seq` in MUTABLE_GET; raises `DecodeError`."""
     return Decoder(data).uint()
 
 
 def check_value(value: bytes) -> None:
     """Raises `UsageError` for a value that cannot be stored; an immutable one is stored at its `blake2b_256`."""
     if not 0 < len(value) <= MAX_VALUE:
-        raise UsageError(f"the network stores values of 1 to {MAX_VALUE} bytes, this one has {len(value)}")
+        raise UsageError(f"The DHT stores values of 1 to {MAX_VALUE} bytes, this one has {len(value)}.")
 
 
 def _mutable_signed(seq: int, value: bytes) -> bytes:

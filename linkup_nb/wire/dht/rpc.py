@@ -1,7 +1,8 @@
 """The datagrams of the DHT: requests to a node, and its replies.
 
-Format: the npm package `dht-rpc`, version 3 of its protocol. A first byte says which of the two it is, a second which
-fields follow: a number that joins reply and request, the address of the receiver as the sender sees it, and the rest.
+Format: the npm package `dht-rpc`, version 3 of its protocol (`lib/io.js`). The first byte tells requests from replies,
+the second holds the flags of the optional fields; then come the transaction id, the receiver's address as the sender
+sees it, and the fields.
 """
 
 from dataclasses import dataclass
@@ -19,24 +20,24 @@ TOKEN_ROTATION = 7.5  # seconds after which `DhtTokens` should be given its next
 
 _REQUEST = 0x03
 _REPLY = 0x13
-_ID, _TOKEN, _INTERNAL, _TARGET, _VALUE = 1, 2, 4, 8, 16  # what a request has
-_CLOSER_NODES, _ERROR = 4, 8  # what a reply has instead of the third and fourth
+_ID, _TOKEN, _INTERNAL, _TARGET, _VALUE = 1, 2, 4, 8, 16  # flags of a request
+_CLOSER_NODES, _ERROR = 4, 8  # flags of a reply, in place of the third and fourth
 
 Address = tuple[str, int]
 
 
 class Internal(IntEnum):
-    """The commands that every node of the DHT knows."""
+    """The commands of `dht-rpc` itself, which every node answers."""
 
     PING = 0
     PING_NAT = 1  # the reply goes to another port, the request's value
     FIND_NODE = 2
-    DOWN_HINT = 3  # somebody found a node dead, the request's value
-    DELAYED_PING = 4  # the reply is to come so many milliseconds later, the request's value
+    DOWN_HINT = 3  # the node at the address in the request's value does not reply
+    DELAYED_PING = 4  # reply after as many milliseconds as the request's value says
 
 
 class Failure(IntEnum):
-    """Why a node did not do what it was asked to; a reply may hold other numbers too."""
+    """The error field of a reply; a reply may hold other numbers too."""
 
     NONE = 0
     UNKNOWN_COMMAND = 1
@@ -47,14 +48,14 @@ class Failure(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class DhtRequest:
-    """A request; `to` is where it goes. Only nodes that keep their address give their id."""
+    """A request; `to` is the receiver's address. Only persistent nodes send their id."""
 
     tid: int  # 16 bits, echoed in the reply
     to: Address
     command: int
     internal: bool = False  # `command` is one of `Internal`
     id: bytes | None = None
-    token: bytes | None = None  # the one that the node gave us, for writing to it
+    token: bytes | None = None  # the one that the receiver issued us, for writes
     target: bytes | None = None
     value: bytes | None = None
 
@@ -70,14 +71,14 @@ class DhtRequest:
 
 @dataclass(frozen=True, slots=True)
 class DhtReply:
-    """A reply; `to` is the asker's address as the node sees it, which is how one learns of a NAT."""
+    """A reply; `to` is the requester's address as the node sees it: a sample for `NatSampler`."""
 
     tid: int
     to: Address
     id: bytes | None = None
     token: bytes | None = None
     closer_nodes: tuple[Address, ...] = ()
-    error: int = 0  # one of `Failure`, or a number that we do not know
+    error: int = 0  # one of `Failure`, or an unknown number
     value: bytes | None = None
 
     def __bytes__(self) -> bytes:
@@ -95,14 +96,14 @@ class DhtReply:
 def decode(datagram: bytes) -> DhtRequest | DhtReply:
     """The request or reply in a datagram; raises `DecodeError` if it is neither.
 
-    Believe an id only if it is `node_id` of where the datagram came from.
+    Use an id only if it is the `node_id` of the datagram's source address.
     """
     if len(datagram) > MAX_DATAGRAM:
-        raise DecodeError(f"a datagram of the DHT has at most {MAX_DATAGRAM} bytes, got {len(datagram)}")
+        raise DecodeError(f"A datagram of the DHT has at most {MAX_DATAGRAM} bytes, got {len(datagram)}.")
     decoder = Decoder(datagram)
     kind, flags = decoder.fixed(2)
     if kind not in (_REQUEST, _REPLY):
-        raise DecodeError("neither a request nor a reply of the DHT")
+        raise DecodeError("The datagram is neither a request nor a reply of the DHT.")
     tid = int.from_bytes(decoder.fixed(2), "little")
     to = decoder.ipv4_address()
     id_ = decoder.fixed(ID_SIZE) if flags & _ID else None

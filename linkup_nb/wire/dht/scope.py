@@ -1,4 +1,4 @@
-"""How far an address reaches, and whose word for it is taken: who is far away knows nothing of our own network."""
+"""The scope of an address, and which addresses named by others are used: none of our network named by a remote host."""
 
 from enum import IntEnum
 from functools import lru_cache
@@ -10,9 +10,9 @@ from linkup_nb.wire.dht.rpc import Address
 class Scope(IntEnum):
     """From where an address can be reached; the larger includes the smaller."""
 
-    NOWHERE = 0  # no address of one host
+    NOWHERE = 0  # not the address of one host
     MACHINE = 1  # 127.0.0.0/8
-    SITE = 2  # private, link-local and carrier's addresses
+    SITE = 2  # private (RFC 1918), link-local (RFC 3927) and shared (RFC 6598) addresses
     WORLD = 3
 
 
@@ -31,7 +31,7 @@ def scope(host: str) -> Scope:
 
 
 def may_follow(named: Address, named_by: Address) -> bool:
-    """Whether to send to an address because someone at another address has named it."""
+    """Whether to send to an address that the host at `named_by` has named."""
     host, port = named
     reaches = scope(host)
     return 0 < port < 65536 and reaches is not Scope.NOWHERE and reaches >= scope(named_by[0])

@@ -1,6 +1,6 @@
-"""What a node of the DHT keeps for others: who is announced where, how to pass messages on to them, and values.
+"""What a DHT node stores for others: announcements, the addresses of peers that it relays to, and values.
 
-Everything expires. When a shelf is full, the host that has most on it loses its oldest: who floods displaces itself.
+Everything expires. When a shelf is full, the host with most entries loses its oldest: a flood displaces itself.
 """
 
 from collections import Counter
@@ -34,9 +34,9 @@ class _Kept(Generic[V]):
 
 
 class Shelf(Generic[K, V]):
-    """Up to `size` values, each for `lifetime` seconds after it was put there last. `source` is who put it there.
+    """Up to `size` values, each for `lifetime` seconds after it was put last. `source` is the host that put it.
 
-    `dropped` is called with the key of each value that is no longer there, or is replaced.
+    `dropped` is called with the key of each value that is removed, expires, or is replaced.
     """
 
     def __init__(self, size: int, lifetime: float, dropped: Callable[[K], object] = lambda key: None) -> None:
@@ -50,7 +50,7 @@ class Shelf(Generic[K, V]):
         return len(self._kept)
 
     def put(self, key: K, value: V, source: str, now: float) -> None:
-        """Keep a value, in place of the one that was there."""
+        """Store a value, replacing the one under this key."""
         self.remove(key)
         if len(self._kept) >= self._size:
             self.sweep(now)
@@ -61,12 +61,12 @@ class Shelf(Generic[K, V]):
         self._sources.setdefault(source, {})[key] = None
 
     def get(self, key: K, now: float) -> V | None:
-        """The value, if it is still kept."""
+        """The value under this key, unless it has expired."""
         kept = self._kept.get(key)
         return kept.value if kept is not None and kept.until > now else None
 
     def remove(self, key: K) -> None:
-        """Forget a value."""
+        """Remove a value, if it is there."""
         kept = self._kept.pop(key, None)
         if kept is not None:
             keys = self._sources[kept.source]
@@ -76,21 +76,21 @@ class Shelf(Generic[K, V]):
             self._dropped(key)
 
     def sweep(self, now: float) -> None:
-        """Forget what has expired."""
+        """Remove what has expired."""
         for key in [key for key, kept in self._kept.items() if kept.until <= now]:
             self.remove(key)
 
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """Where a peer gets messages that are meant for it, and what it says of itself."""
+    """The address to relay a peer's messages to, and its record."""
 
     address: Address
     record: PeerRecord
 
 
 class DhtStore:
-    """What a node keeps for others; all of it was verified before. `now` is in seconds on a clock that never goes back.
+    """The storage of a DHT node; verify before you store. `now` is in seconds on a clock that never goes back.
 
     Call `sweep` every minute or so.
     """
@@ -106,7 +106,7 @@ class DhtStore:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How much of each kind is kept."""
+        """How many entries of each kind are stored."""
         return {
             "announcements": len(self._records),
             "relayed peers": len(self.forwards),
@@ -117,9 +117,9 @@ class DhtStore:
     def announce(
         self, target: bytes, record: PeerRecord, sender: Address, now: float, *, refresh: bytes | None = None
     ) -> None:
-        """Keep an announcement that came from `sender`; on the hash of the peer's own key, become its relay.
+        """Store an announcement that came from `sender`; on the hash of the peer's own key, become its relay.
 
-        Whoever shows the 32 bytes whose hash is `refresh` renews it later; see `refresh`.
+        The 32-byte preimage of the hash `refresh` renews it; see `refresh`.
         """
         key, host = record.public_key, sender[0]
         if refresh is not None:
@@ -161,19 +161,19 @@ class DhtStore:
         return self._bumps.get(target, now) or 0
 
     def unannounce(self, target: bytes, public_key: bytes) -> None:
-        """Forget an announcement."""
+        """Remove an announcement, if it is there."""
         if target == blake2b_256(public_key):
             self.forwards.remove(target)
         self._records.remove((target, public_key))
 
     def records(self, target: bytes, now: float) -> list[PeerRecord]:
-        """Those who are announced on a target; on the hash of a peer's own key, the peer whose relay we are."""
+        """The records announced on a target; on the hash of a peer's own key, the peer that we relay to."""
         kept = [self._records.get((target, key), now) for key in self._targets.get(target, ())]
         forward = self.forwards.get(target, now)
         return [record for record in (forward and forward.record, *kept) if record]
 
     def sweep(self, now: float) -> None:
-        """Forget what has expired."""
+        """Remove what has expired."""
         self.forwards.sweep(now)
         self.mutable.sweep(now)
         self.immutable.sweep(now)

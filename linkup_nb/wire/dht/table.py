@@ -1,6 +1,6 @@
-"""The nodes of the DHT that a node knows: many of those near its own id, few of those far away.
+"""The routing table of a DHT node: many contacts near its own id, few far away.
 
-As in the Kademlia paper (Maymounkov and Mazières 2002), with the sizes of the npm package `dht-rpc`.
+As in the Kademlia paper (Maymounkov and Mazières 2002, section 2.2), with the sizes of the npm package `dht-rpc`.
 """
 
 from collections import Counter
@@ -12,19 +12,19 @@ from linkup_nb.wire.dht.rpc import ID_SIZE, Address, node_id
 from linkup_nb.wire.dht.scope import Scope, scope
 
 K = 20  # nodes in a bucket, and nodes that store a record
-MAX_PER_HOST = 16  # nodes of one host, unless it is this machine; a stranger's ports cannot fill the table
+MAX_PER_HOST = 16  # nodes of one host other than this machine: the ports of one stranger cannot fill the table
 
 
 @dataclass(slots=True, eq=False)
 class Contact:
-    """A node that has answered us. Times are in seconds, on a clock that never goes back."""
+    """A node that has replied to us. Times are in seconds, on a clock that never goes back."""
 
     address: Address
     id: bytes
     number: int  # the id, for distances
     added: float
-    seen: float  # when it last sent something
-    pinged: float  # when it last had the chance to show that it lives
+    seen: float  # when it last replied
+    pinged: float  # when it was last asked, or replied
     rtt: float | None = None  # seconds, of its last reply
 
 
@@ -52,21 +52,21 @@ class Table:
         return self._contacts.get(address)
 
     def wants(self, address: Address) -> bool:
-        """Whether there is room for a node that is not known yet."""
+        """Whether a node is unknown, and its bucket has room."""
         return self._acceptable(address) and len(self._bucket(node_id(address))) < K
 
     def rival(self, address: Address) -> Contact | None:
-        """If only a full bucket keeps this node out: the contact there that was silent for longest.
+        """If only a full bucket keeps this node out: the contact in it that was pinged longest ago.
 
-        Ask it whether it still lives; `remove` it and add the other if not.
+        Ping it; if it does not reply, `remove` it and add the other (section 2.2 of the paper).
         """
         bucket = self._bucket(node_id(address))
         if not self._acceptable(address) or len(bucket) < K:
             return None
         return min(bucket.values(), key=lambda contact: (contact.pinged, contact.added))
 
-    def heard(self, address: Address, now: float, rtt: float | None = None) -> bool:
-        """A node has answered, `rtt` seconds after we asked: know it from now on. False if there is no room."""
+    def replied(self, address: Address, now: float, rtt: float | None = None) -> bool:
+        """Add or refresh a node that has replied, after `rtt` seconds. `False` if there is no room for it."""
         contact = self._contacts.get(address)
         if contact is None:
             if not self.wants(address):
@@ -80,7 +80,7 @@ class Table:
         return True
 
     def remove(self, address: Address) -> None:
-        """Forget a node."""
+        """Remove a node, if it is there."""
         contact = self._contacts.pop(address, None)
         if contact is not None:
             del self._bucket(contact.id)[address]
@@ -89,7 +89,7 @@ class Table:
                 del self._hosts[address[0]]
 
     def closest(self, target: bytes, count: int = K) -> list[Address]:
-        """Exactly the `count` closest to a 32-byte target of all contacts, closest first."""
+        """The addresses of the `count` contacts closest to a 32-byte target, closest first; exact, over all buckets."""
         goal = int.from_bytes(target, "big")
         nearest: list[Contact] = []
         for group in self._groups((self._number ^ goal).bit_length()):
@@ -106,11 +106,11 @@ class Table:
             yield self._buckets.get(at, {}).values()
 
     def oldest(self) -> list[Contact]:
-        """All contacts, those first that have not been asked for longest."""
+        """All contacts, those pinged longest ago first."""
         return sorted(self._contacts.values(), key=lambda contact: contact.pinged)
 
     def recentre(self, own_id: bytes) -> None:
-        """Our own id has become another one: keep the contacts for which there is room around that."""
+        """Change our own id, and keep the contacts for which its buckets have room."""
         contacts = self.oldest()[::-1]
         self.own_id, self._number = own_id, int.from_bytes(own_id, "big")
         self._contacts, self._buckets, self._hosts = {}, {}, Counter()

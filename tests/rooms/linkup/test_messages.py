@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from linkup_nb.errors import DecodeError, FileTooLarge, UsageError
@@ -264,7 +264,6 @@ NAMES = ["type", "name", "username", "topic", "timestamp", "message", "fileName"
 TYPES = st.sampled_from(["message", "file", "audio", "icon", "other"])
 
 
-@settings(deadline=None)  # a busy machine is slow, not wrong
 @given(
     st.fixed_dictionaries(
         {"type": TYPES | JSON}, optional=dict.fromkeys(NAMES[1:], JSON | st.just(TOPIC.hex()) | st.just("YQ=="))
@@ -281,7 +280,6 @@ def test_any_json_is_a_message_or_a_decode_error(fields: dict[str, object]) -> N
     assert len(repr(message)) < 2_000
 
 
-@settings(deadline=None)  # a busy machine is slow, not wrong
 @given(st.binary(max_size=300))
 def test_any_bytes_are_a_message_or_a_decode_error(data: bytes) -> None:
     with pytest.raises(DecodeError):

@@ -15,7 +15,7 @@ def hosts(count: int) -> list[Address]:
 def table(addresses: list[Address]) -> Table:
     made = Table(node_id(OWN))
     for at, address in enumerate(addresses):
-        made.heard(address, float(at))
+        made.replied(address, float(at))
     return made
 
 
@@ -44,23 +44,23 @@ def test_all_neighbours_and_some_of_those_far_away_are_known() -> None:
 def test_a_full_bucket_asks_whether_the_one_that_was_silent_longest_still_lives() -> None:
     known, nodes, newcomer = full_bucket()
     assert not known.wants(newcomer)
-    assert not known.heard(newcomer, 100.0)
-    known.heard(nodes[0], 101.0)
+    assert not known.replied(newcomer, 100.0)
+    known.replied(nodes[0], 101.0)
     rival = known.rival(newcomer)
     assert rival is not None
     assert rival.address == nodes[1]
     known.remove(nodes[1])
     assert known.rival(newcomer) is None
-    assert known.heard(newcomer, 102.0)
+    assert known.replied(newcomer, 102.0)
     assert newcomer in known
     assert nodes[1] not in known
 
 
 def test_a_contact_remembers_when_it_was_heard_of_and_how_fast_it_was() -> None:
     known = table([])
-    known.heard(("10.0.0.1", 5), 1.0, 0.25)
-    known.heard(("10.0.0.2", 5), 2.0)
-    known.heard(("10.0.0.1", 5), 3.0)
+    known.replied(("10.0.0.1", 5), 1.0, 0.25)
+    known.replied(("10.0.0.2", 5), 2.0)
+    known.replied(("10.0.0.1", 5), 3.0)
     contact = known.get(("10.0.0.1", 5))
     assert contact is not None
     assert (contact.added, contact.seen, contact.rtt) == (1.0, 3.0, 0.25)
@@ -72,7 +72,7 @@ def test_one_host_gets_so_many_places_and_no_more_unless_it_is_this_machine() ->
     assert len(table([("127.0.0.1", port) for port in range(1, 60)])) > MAX_PER_HOST
     known = table([("10.0.0.1", port) for port in range(1, 200)])
     known.remove(known.oldest()[0].address)
-    assert known.heard(("10.0.0.1", 1000), 1.0)
+    assert known.replied(("10.0.0.1", 1000), 1.0)
 
 
 def test_we_are_not_in_our_own_table() -> None:
