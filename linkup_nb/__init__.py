@@ -90,7 +90,7 @@ def __getattr__(name: str) -> object:
     value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
     globals()[name] = value
     if "IPython" in sys.modules:  # whoever uses a log or a drive need not start a node to see it
-        import_module(f"{__name__}.notebook.reprs.display").register()
+        import_module(f"{__name__}.notebook.register").register()
     return value
 
 

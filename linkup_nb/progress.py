@@ -1,11 +1,11 @@
-"""Bars for what takes long: `tqdm`'s, in a notebook by themselves, elsewhere for who asks for one."""
+"""Progress bars for what takes long: in a notebook's cell by themselves, elsewhere for those who ask for one."""
 
 import asyncio
-import sys
-import threading
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeVar
+
+from linkup_nb.surroundings import surroundings
 
 DELAY = 1.0  # seconds that something may take without a bar
 INTERVAL = 0.1  # seconds between two looks at how far it is
@@ -34,13 +34,14 @@ async def shown(
 
     With `show=None` in a notebook only, and only when it takes over a second. The unit "B" is bytes.
     """
-    if show is False or (show is None and not in_notebook()):
+    of_cell = surroundings().bar()
+    if show is False or (show is None and not of_cell):
         return await work
     task = asyncio.ensure_future(work)
     try:
         await asyncio.wait([task], timeout=DELAY if show is None else 0)
         if show or not task.done():
-            with _bar(unit, how_far()[1]) as bar:
+            with _bar(of_cell, unit, how_far()[1]) as bar:
                 await _follow(task, how_far, bar)
         return await task
     finally:
@@ -57,17 +58,10 @@ async def _follow(task: asyncio.Future[Any], how_far: Callable[[], tuple[int, in
         bar.update(done - bar.n)
 
 
-def in_notebook() -> bool:
-    """Whether a cell runs this: the thread of a kernel, neither a terminal nor one of our own threads."""
-    ipython = sys.modules.get("IPython")
-    kernel = getattr(ipython.get_ipython() if ipython else None, "kernel", None)
-    return kernel is not None and threading.current_thread() is threading.main_thread()
+def _bar(of_cell: Any | None, unit: str, total: int | None) -> Any:
+    from tqdm import tqdm  # type: ignore[import-untyped]
 
-
-def _bar(unit: str, total: int | None) -> Any:
-    from tqdm.auto import tqdm  # type: ignore[import-untyped]
-
-    class Bar(tqdm):  # type: ignore[misc]
+    class Bar(of_cell or tqdm):  # type: ignore[misc]
         monitor_interval = 0  # the first bar with another one starts a thread that stays
 
     return Bar(total=total, unit=unit, unit_scale=unit == "B")

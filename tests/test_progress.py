@@ -106,6 +106,9 @@ def test_without_ipywidgets_a_bar_is_text(tmp_path: Path) -> None:
         "sys.modules['ipywidgets'] = None\n"
         "import IPython, ipykernel.zmqshell\n"
         "from linkup_nb.progress import shown\n"
+        "from linkup_nb.surroundings import Surroundings, hand_in\n"
+        "from tqdm.auto import tqdm\n"
+        "hand_in(Surroundings(bar=lambda: tqdm))\n"
         "print(asyncio.run(shown(asyncio.sleep(0, 'done'), lambda: (1, 1), 'block', True)))"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
@@ -130,7 +133,7 @@ def test_in_a_notebook_what_takes_long_shows_a_bar_and_what_does_not_shows_none(
         return shows
 
     try:
-        run("import asyncio\nfrom linkup_nb.progress import shown\nhow_far = lambda: (1, 2)")
+        run("import asyncio, linkup_nb as lu\nlu.Drive\nfrom linkup_nb.progress import shown\nhow_far = lambda: (1, 2)")
         assert run("await shown(asyncio.sleep(0), how_far, 'block', None)") == []
         long = run(f"await shown(asyncio.sleep({DELAY + 0.3}), how_far, 'block', None)")
         assert any("widget-view" in one for one in long)

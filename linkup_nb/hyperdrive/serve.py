@@ -4,13 +4,11 @@ import asyncio
 import hmac
 import html
 import mimetypes
-import os
 import re
 import secrets
 import socket
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
-from importlib.util import find_spec
 from pathlib import PurePosixPath
 from typing import NamedTuple, cast
 from urllib.parse import parse_qs, quote, unquote_to_bytes, urlencode
@@ -27,6 +25,7 @@ from linkup_nb.hyperdrive.blobs import BLOCK_SIZE
 from linkup_nb.hyperdrive.entry import Entry, folder_of
 from linkup_nb.hyperdrive.view import DriveView
 from linkup_nb.loops import from_any_loop
+from linkup_nb.surroundings import surroundings
 
 HOST = "127.0.0.1"
 HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})  # names in `Host`; any other page's name is a rebound DNS entry
@@ -64,10 +63,12 @@ class DriveServer:
 
     def link(self, path: str, *, key: bytes | None = None, version: int | None = None) -> str:
         """The address of a file or folder, of a version, of the drive of a key."""
-        name = PROXIED_TOKEN if _proxied() else "token"
+        proxy = surroundings().proxy()
+        name = PROXIED_TOKEN if proxy else "token"
         given = {"key": key.hex() if key else None, "version": version, name: self.token}
         query = urlencode({name: value for name, value in given.items() if value is not None})
-        return f"{_base(self.port)}{quote(path if path.startswith('/') else '/' + path)}{f'?{query}' if query else ''}"
+        base = f"{proxy}/{self.port}" if proxy else f"http://{HOST}:{self.port}"
+        return f"{base}{quote(path if path.startswith('/') else '/' + path)}{f'?{query}' if query else ''}"
 
     @from_any_loop
     async def close(self) -> None:
@@ -93,7 +94,7 @@ async def serve(
     if token == "":
         raise UsageError("an empty token is none; token=False lets every program of this computer in")
     secret = secrets.token_hex(TOKEN_SIZE) if token is True else token or None
-    if secret is None and _proxied():
+    if secret is None and surroundings().proxy():
         raise UsageError("behind JupyterHub a drive is served with a token only: leave out token=False")
     site = _Site(drive, secret, open_drive, timeout, asyncio.Semaphore(MAX_ANSWERS))
     application = Application([(r"(/.*)", _Handler)], log_function=lambda handler: None, site=site)
@@ -107,22 +108,6 @@ async def serve(
     )
     server.add_sockets([sock])
     return DriveServer(server, sock.getsockname()[1], secret)
-
-
-def _proxied() -> bool:
-    """Whether this kernel is JupyterHub's or Binder's, and the browser reaches it through `jupyter-server-proxy`.
-
-    `JUPYTERHUB_SERVICE_PREFIX` and `JUPYTERHUB_PUBLIC_URL`: https://jupyterhub.readthedocs.io, "Spawner environment".
-    """
-    return bool(os.environ.get("JUPYTERHUB_SERVICE_PREFIX")) and find_spec("jupyter_server_proxy") is not None
-
-
-def _base(port: int) -> str:
-    """Where the browser finds this port; without JupyterHub's public address, a path on the host of the notebook."""
-    if not _proxied():
-        return f"http://{HOST}:{port}"
-    place = os.environ.get("JUPYTERHUB_PUBLIC_URL") or os.environ["JUPYTERHUB_SERVICE_PREFIX"]
-    return f"{place.rstrip('/')}/proxy/{port}"
 
 
 class _Site(NamedTuple):
@@ -164,7 +149,7 @@ class _Handler(RequestHandler):
             raise HTTPError(400, reason="Bad query") from None
         host = self.request.host.rsplit(":", 1)[0] if not self.request.host.endswith("]") else self.request.host
         # A proxy passes on the name of its own host, which is not known here; the token is what keeps others out then.
-        if host.lower() not in HOSTS and not _proxied():
+        if host.lower() not in HOSTS and not surroundings().proxy():
             raise HTTPError(403, reason="This server answers to 127.0.0.1 only")
         token = self._site.token
         given = self._argument("token") or self._argument(PROXIED_TOKEN) or ""

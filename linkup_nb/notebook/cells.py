@@ -14,6 +14,15 @@ def shell() -> Any:
     return ipython.get_ipython() if ipython else None
 
 
+def bar() -> Any | None:
+    """The class of progress bars for the cell that calls this; `None` in a terminal, and on threads of our own."""
+    if getattr(shell(), "kernel", None) is None or threading.current_thread() is not threading.main_thread():
+        return None
+    from tqdm.auto import tqdm  # type: ignore[import-untyped]
+
+    return tqdm
+
+
 def follow() -> None:
     """Note from now on which cell runs; does nothing outside of a kernel."""
     here = shell()

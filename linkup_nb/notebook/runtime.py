@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from linkup_nb.errors import UsageError
 from linkup_nb.node import Node
-from linkup_nb.notebook import cells
-from linkup_nb.notebook.reprs import display
+from linkup_nb.notebook.register import register
 from linkup_nb.rooms.profile import profile_path
 from linkup_nb.rooms.status import Level
 
@@ -89,8 +88,7 @@ def start(profile: str = "default", *, bootstrap: Sequence[str] | None = None) -
     `bootstrap` names peers of a private network as "host:port". Raises `ProfileInUse` while another process holds the
     profile, `UsageError` if the node runs already with other bootstrap peers. `await node.close()` ends it.
     """
-    display.register()
-    cells.follow()
+    register()
     with _starting:
         running = _running.get(profile)
         if running and not running.closed:

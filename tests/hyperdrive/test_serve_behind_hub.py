@@ -6,7 +6,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urljoin
@@ -17,6 +17,8 @@ from linkup_nb.errors import UsageError
 from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.hyperdrive.drive import Drive
 from linkup_nb.hyperdrive.serve import DriveServer, serve
+from linkup_nb.notebook.register import register
+from linkup_nb.surroundings import Surroundings, hand_in
 from tests.hyperdrive.browser import DATA, fill, request
 
 JUPYTER_TOKEN = "a-token-for-tests"
@@ -44,6 +46,13 @@ async def jupyter_server(folder: Path, prefix: str) -> AsyncIterator[int]:
     finally:
         process.terminate()
         await process.communicate()
+
+
+@pytest.fixture(autouse=True)
+def in_a_notebook() -> Iterator[None]:
+    register()
+    yield
+    hand_in(Surroundings())
 
 
 @pytest.fixture
