@@ -204,7 +204,7 @@ def _data(flags: int) -> Encoder:
 NO_MESSAGES: dict[str, tuple[int, bytes, type[PeerError], str]] = {
     "an unknown message": (77, b"", ProtocolError, "no message 77"),
     "the highest message": (2**32, b"", ProtocolError, f"no message {2**32}"),
-    "half a message": (3, b"\x01", DecodeError, "expected an integer"),
+    "half a message": (3, b"\x01", DecodeError, "Expected an integer"),
     "an integer too large": (0, bytes(Encoder().uint(4)) + b"\xff" * 9, DecodeError, f"at most {LAST}"),
     "a block longer than its message": (3, bytes(_data(1).uint(0).uint(LAST)), DecodeError, "more bytes"),
     "nodes without end": (3, bytes(_data(2).uint(0).uint(LAST)), DecodeError, "at most 128 nodes"),
