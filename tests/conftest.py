@@ -14,7 +14,8 @@ from xdist.scheduler import LoadScopeScheduling
 hypothesis.settings.register_profile("linkup", deadline=None)
 hypothesis.settings.load_profile("linkup")
 
-ONE_WORKER = ("tests/browser/",)  # folders whose tests share fixtures across files: one JupyterLab, one Chromium
+# Folders whose tests share what takes long to start or to make: a JupyterLab and a Chromium; environments of kernels.
+ONE_WORKER = ("tests/browser/", "tests/kernels/")
 
 
 @pytest.fixture(autouse=True)

@@ -1,15 +1,14 @@
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from tests.kernels.environments import SENDS_DURING_A_CELL, Kernel, interpreter
+from tests.kernels import environments
+from tests.kernels.environments import SENDS_DURING_A_CELL, Kernel
 
 
 @pytest.fixture(scope="package")
 def interpreters() -> dict[str, Path]:
-    with ThreadPoolExecutor(2) as pool:
-        return dict(zip(SENDS_DURING_A_CELL, pool.map(interpreter, SENDS_DURING_A_CELL), strict=True))
+    return environments.interpreters()
 
 
 @pytest.fixture(params=SENDS_DURING_A_CELL)
