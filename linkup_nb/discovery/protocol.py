@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from linkup_nb.connection.connection import Connection
 from linkup_nb.wire.keys import KeyPair, blake2b_256, namespace
@@ -98,6 +98,17 @@ class Discovery(Protocol):
 
     def describe(self) -> str:
         """One sentence for the user: what it does at the moment, or what keeps it from working."""
+
+
+@runtime_checkable
+class Dials(Protocol):
+    """A discovery that connects to a peer by its key alone, also before it is started."""
+
+    def belong_to(self, announcer: Announcer) -> None:
+        """Dial as this one from now on; called when a swarm is made, on its loop."""
+
+    async def dial(self, public_key: bytes) -> Connection:
+        """The connection, established and not confirmed; raises a `PeerError` without one."""
 
 
 class PeerStatus(Enum):

@@ -2,10 +2,10 @@
 
 import asyncio
 import os
-import random
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -13,35 +13,31 @@ from linkup_nb.connection.addresses import is_loopback, offline
 from linkup_nb.connection.connection import Connection
 from linkup_nb.discovery.check import Check, Outcome
 from linkup_nb.discovery.protocol import Announcer, FoundPeer
+from linkup_nb.discovery.topics import JoinedTopic, Topics
 from linkup_nb.errors import NodeClosed, UsageError
-from linkup_nb.hyperdht.dialer import DhtDialer, is_open
+from linkup_nb.hyperdht.dialer import DhtDialer
 from linkup_nb.hyperdht.doctor import examine
-from linkup_nb.hyperdht.holepunch import Punchers
 from linkup_nb.hyperdht.listener import DhtListener
 from linkup_nb.hyperdht.node import PUBLIC_BOOTSTRAP, DhtNode
+from linkup_nb.hyperdht.own_addresses import is_open
 from linkup_nb.hyperdht.relayed import Relays
+from linkup_nb.hyperdht.shared_node import SharedNode
 from linkup_nb.hyperdht.view import DhtView
-from linkup_nb.loops import Tasks, every
+from linkup_nb.loops import Tasks, every, from_any_loop
 from linkup_nb.wire.dht.records import MAX_RELAYS
 from linkup_nb.wire.keys import KEY_SIZE, KeyPair
 from linkup_nb.wire.udx.events import Address
 
-MAX_AT_ONCE = 8  # topics that are announced or looked up at a time
+MAX_AT_ONCE = 8  # topics that are announced, looked up or withdrawn at a time
 LOOK_EVERY = 600.0  # seconds between two rounds of announcing and looking; records are kept for 20 minutes
-ENTER_TIMEOUT = 5.0  # seconds for which a first join waits until the network is entered
+ENTER_TIMEOUT = 5.0  # seconds for which a first join or dial waits until the network is entered
 WITHDRAW_TIMEOUT = 2.0  # seconds for the nodes to forget us when we leave a topic
+CLOSE_TIMEOUT = 4.0  # seconds for them to forget us on all topics
 
 
-@dataclass(slots=True)
-class _Topic:
-    topic: bytes
-    server: bool
-    client: bool
-    found: Callable[[FoundPeer], None]
+@dataclass(slots=True, eq=False)
+class _Announced(JoinedTopic):
     keepers: tuple[Address, ...] = ()  # nodes that keep our announcement
-    task: asyncio.Task[None] | None = None
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
-    left: bool = False
 
 
 class HyperDHT:
@@ -51,6 +47,8 @@ class HyperDHT:
     127.0.0.1), and keeps the nodes that it knows in the file `state`. Peers are found, and connected to, in JavaScript
     as well: so it is the topic itself that is announced, with our key, and whoever knows it finds us. A peer that is
     found need not know more than that; what a room tells its members has to be protected by the room.
+
+    It belongs to one swarm, which gives it an identity; `share` makes one for another swarm on the same node.
 
     Peers that are behind firewalls through which no hole can be punched are connected with through a relay, if they
     name one or we do: `relay_through` is the 32-byte key that `linkup-nb relay` prints. It cannot read what it carries.
@@ -66,110 +64,113 @@ class HyperDHT:
         port: int | None = None,
         state: Path | None = None,
         relay_through: bytes | None = None,
+        _shared: SharedNode | None = None,
     ) -> None:
         if relay_through is not None and len(relay_through) != KEY_SIZE:
-            raise UsageError(f"relay_through is the key of a relay, {KEY_SIZE} bytes; use bytes.fromhex(…) on its text")
+            raise UsageError(f"relay_through is the key of a relay, {KEY_SIZE} bytes; use bytes.fromhex on its text.")
         self.this_machine_only = offline() or (host is not None and is_loopback(host))
-        self._bootstrap = tuple(bootstrap)
+        self._shared = _shared or SharedNode(bootstrap, host=host, port=port, state=state)
         self._host = host
-        self._port = port
-        self._state = state
         self._relay_through = relay_through
+        self._loop: asyncio.AbstractEventLoop  # of our swarm; without one, where we were first used
+        self._has_loop = False
         self._node: DhtNode | None = None
-        self._announcer: Announcer
-        self._dialer: DhtDialer
-        self._listener: DhtListener
         self._relays: Relays
+        self._dialer: DhtDialer
+        self._announcer: Announcer | None = None
+        self._listener: DhtListener | None = None
         self._listening: asyncio.Task[None] | None = None
-        self._topics: dict[bytes, _Topic] = {}
+        self._opening = asyncio.Lock()
         self._tasks = Tasks()
-        self._at_once = asyncio.Semaphore(MAX_AT_ONCE)
-        self._entered = asyncio.Event()
-        self._trouble = "the search has not started"
+        self._topics = Topics(
+            _Announced,
+            self._look,
+            self._withdraw,
+            pause=lambda topic: LOOK_EVERY,
+            patience=ENTER_TIMEOUT,
+            at_once=MAX_AT_ONCE,
+        )
 
     def __repr__(self) -> str:
-        return f"HyperDHT({len(self._bootstrap)} bootstrap nodes, {len(self._topics)} topics)"
+        return f"HyperDHT({len(self._shared.bootstrap)} bootstrap nodes, {len(self._topics)} topics)"
+
+    def share(self) -> "HyperDHT":
+        """A discovery on the same node for another swarm: with a key pair, topics and relay offers of its own."""
+        return HyperDHT(
+            self._shared.bootstrap, host=self._host, relay_through=self._relay_through, _shared=self._shared
+        )
 
     @property
     def node(self) -> DhtNode:
-        """Our node of the network; raises `UsageError` before `start`."""
+        """Our node of the network; raises `UsageError` before the first topic or dial."""
         if self._node is None:
-            raise UsageError("this discovery has not been started; a swarm starts it when it joins its first topic")
+            raise UsageError("This discovery has not been started; a swarm starts it when it joins its first topic.")
         return self._node
 
     @property
     def announced(self) -> Mapping[bytes, int]:
         """At how many nodes we are announced, by topic."""
-        return {topic.topic: len(topic.keepers) for topic in self._topics.values() if topic.server}
+        return {topic.topic: len(topic.keepers) for topic in self._topics if topic.server}
 
     @property
     def counters(self) -> Mapping[str, int]:
         """What came from strangers and was dropped, by reason."""
-        return self.node.counters + self._listener.counters if self._node is not None else {}
+        if self._node is None:
+            return {}
+        return self._node.counters + (self._listener.counters if self._listener is not None else Counter())
+
+    def belong_to(self, announcer: Announcer) -> None:
+        """Have the identity of a swarm, on whose loop this is called; `start` follows with its first topic.
+
+        Raises `UsageError` if it belongs to another swarm: that one needs a `share` of its own.
+        """
+        if self._announcer is not None and self._announcer is not announcer:
+            raise UsageError("This discovery belongs to another swarm; give each swarm its own, by its share().")
+        self._announcer = announcer
+        self._take_loop()
 
     async def start(self, announcer: Announcer) -> None:
         """Listen, and enter the network in the background; raises `UsageError` if the port cannot be had."""
-        node = DhtNode(self._bootstrap, host=self._host, port=self._port, state=self._state)
-        try:
-            await node.open()
-        except UsageError as error:
-            self._trouble = str(error).rstrip(".")
-            raise
-        except asyncio.CancelledError:
-            await node.close()
-            raise
-        self._node = node
-        self._announcer = announcer
-        punchers = Punchers(node)
-        anonymous = DhtDialer(node, KeyPair.from_seed(os.urandom(KEY_SIZE)), punchers)
-        self._relays = relays = Relays(node, anonymous.reach, self._relay_through)
-        self._dialer = DhtDialer(node, announcer.key_pair, punchers, relays)
-        self._listener = DhtListener(node, announcer.key_pair, punchers, self._refuses, self._admit, relays)
+        self.belong_to(announcer)
+        node = await self._open()
+        punchers = self._shared.punchers
+        self._listener = DhtListener(node, announcer.key_pair, punchers, self._refuses, self._admit, self._relays)
         node.on("wakeup", self._wake_up)
-        self._tasks.start(self._enter(), "hyperdht: entering the network")
+        self._tasks.start(self._enter(node), "hyperdht: entering the network")
 
     async def join(self, topic: bytes, *, server: bool, client: bool, found: Callable[[FoundPeer], None]) -> None:
         """See `Discovery`; while the network cannot be entered, it returns all the same and announces when it can."""
-        joined = self._topics.setdefault(topic, _Topic(topic, server, client, found))
-        joined.server, joined.client, joined.found = server, client, found
-        with suppress(TimeoutError):
-            async with asyncio.timeout(ENTER_TIMEOUT):
-                await self._entered.wait()
-        if not server:
-            await self._withdraw(joined)
-        await self._look(joined)
-        if joined.task is None and self._topics.get(topic) is joined:
-            joined.task = self._tasks.start(self._keep_looking(joined), "hyperdht: looking for peers")
+        await self._topics.join(topic, server=server, client=client, found=found)
 
     async def leave(self, topic: bytes) -> None:
         """See `Discovery`."""
-        if left := self._topics.pop(topic, None):
-            left.left = True
-            if left.task:
-                left.task.cancel()
-            await self._withdraw(left)
+        await self._topics.leave(topic)
 
     async def refresh(self, topic: bytes) -> None:
         """See `Discovery`."""
-        if joined := self._topics.get(topic):
-            await self._look(joined)
+        await self._topics.refresh(topic)
 
     async def dial(self, public_key: bytes, relays: Sequence[Address] = ()) -> Connection:
-        """Connect to the owner of a key; `relays` are nodes that may pass messages on to it.
+        """Connect to the owner of a key, whether or not a topic has been joined; `relays` may know the peer.
 
+        It dials with the key pair of its swarm; without a swarm with one that nobody knows, then `close` it in the end.
         The connection is established; confirm it and wait until it is open. Raises a `PeerError` whose words say why
         there is none: `NotReachable`, `PeerTimeout` or `HandshakeError`.
         """
-        return await self._dialer.dial(public_key, relays)
+        self._take_loop()
+        return await self._dial(public_key, relays)
 
     async def close(self) -> None:
         """See `Discovery`; connections over UDX end with the node."""
-        await every([self.leave(topic) for topic in list(self._topics)])
+        await self._topics.close(CLOSE_TIMEOUT)
         await self._tasks.cancel()
-        if self._node is not None:
-            await self._listener.close()
+        node, self._node = self._node, None
+        if node is not None:
+            if self._listener is not None:
+                node.remove_listener("wakeup", self._wake_up)
+                await self._listener.close()
             await self._relays.close()
-            await self._node.close()
+            await self._shared.release()
 
     def view(self) -> DhtView | None:
         """Our node at this moment; `None` before `start`."""
@@ -184,73 +185,94 @@ class HyperDHT:
     def describe(self) -> str:
         """One sentence for the user."""
         if self._node is None:
-            return f"Peers in HyperDHT cannot be found: {self._trouble}."
+            return f"Peers in HyperDHT cannot be found: {self._shared.trouble}."
         topics = sum(map(bool, self.announced.values()))
         seen = f"as {self._node.public_address[0]}:{self._node.public_address[1]}" if self._node.public_address else ""
         return f"Looking for peers in HyperDHT {seen} (topics announced there: {topics}).".replace("  ", " ")
 
+    def _take_loop(self) -> None:
+        if not self._has_loop:
+            self._loop, self._has_loop = asyncio.get_running_loop(), True
+
+    @from_any_loop
+    async def _dial(self, public_key: bytes, relays: Sequence[Address]) -> Connection:
+        node = await self._open()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ENTER_TIMEOUT):
+                await node.ready()
+        return await self._dialer.dial(public_key, relays)
+
     def _refuses(self, public_key: bytes) -> str | None:
+        assert self._announcer is not None
         return self._announcer.refuses(public_key)
 
     def _admit(self, connection: Connection) -> None:
+        assert self._announcer is not None
         self._announcer.admit(connection)
 
-    async def _enter(self) -> None:
-        await self.node.ready()
-        early = list(self._topics.values())
-        self._entered.set()
-        await every([self._look(topic) for topic in early if topic.task is not None])
+    async def _open(self) -> DhtNode:
+        """Have a node, and somebody who dials from it."""
+        async with self._opening:
+            if self._node is None:
+                node, punchers = await self._shared.acquire(), self._shared.punchers
+                nobody = KeyPair.from_seed(os.urandom(KEY_SIZE))  # relays, and peers without a swarm, need not know us
+                self._relays = Relays(node, DhtDialer(node, nobody, punchers).reach, self._relay_through)
+                own = self._announcer.key_pair if self._announcer is not None else nobody
+                self._dialer = DhtDialer(node, own, punchers, self._relays)
+                self._node = node
+            return self._node
+
+    async def _enter(self, node: DhtNode) -> None:
+        await node.ready()
+        self._topics.entered.set()
+        self._topics.hurry()
 
     def _wake_up(self) -> None:
         self._tasks.start(self._announce_anew(), "hyperdht: announcing after sleep")
 
     async def _announce_anew(self) -> None:
-        if self._listening is not None:
+        if self._listener is not None and self._listening is not None:
             await self._listener.announcement.announce()
-        await every([self._look(topic) for topic in list(self._topics.values())])
+        await every([self._topics.refresh(topic.topic) for topic in self._topics])
 
-    async def _listen(self) -> None:
+    async def _listen(self) -> DhtListener:
         """Take calls, once there is a topic on which we are announced."""
+        assert self._listener is not None, "joined before it was started"
         if self._listening is None:
             self._listening = self._tasks.start(self._listener.open(), "hyperdht: listening")
         await asyncio.shield(self._listening)
+        return self._listener
 
-    async def _keep_looking(self, topic: _Topic) -> None:
-        while True:
-            await asyncio.sleep(LOOK_EVERY * random.uniform(1.0, 1.2))
-            await self._look(topic)
-
-    async def _look(self, topic: _Topic) -> None:
-        async with topic.turn, self._at_once:
-            if topic.left or not self._entered.is_set():
-                return
-            if not topic.server:
-                await self._look_up(topic)
-                return
-            await asyncio.gather(self._look_up(topic), self._announce(topic))
-            # Two who come at once may both have looked before the other announced; now one of them will see.
+    async def _look(self, topic: _Announced) -> None:
+        if not self._topics.entered.is_set():
+            return
+        if not topic.server:
             await self._look_up(topic)
+            return
+        await asyncio.gather(self._look_up(topic), self._announce(topic))
+        # Two who come at once may both have looked before the other announced; now one of them will see.
+        await self._look_up(topic)
 
-    async def _look_up(self, topic: _Topic) -> None:
-        if not topic.client:
+    async def _look_up(self, topic: _Announced) -> None:
+        if not topic.client or self._announcer is None:
             return
         async for record in self.node.lookup(topic.topic):
             if record.public_key != self._announcer.key_pair.public_key and not topic.left:
-                reach = partial(self.dial, record.public_key, record.relays)
+                reach = partial(self._dialer.dial, record.public_key, record.relays)
                 topic.found(FoundPeer(record.public_key, (), self.name, reach))
 
-    async def _announce(self, topic: _Topic) -> None:
-        await self._listen()
-        relays = self._listener.announcement.addresses
+    async def _announce(self, topic: _Announced) -> None:
+        assert self._announcer is not None, "joined before it was started"
+        listener = await self._listen()
+        relays = listener.announcement.addresses
         if is_open(self.node) and self.node.public_address is not None:
             relays = (self.node.public_address, *relays)
         answers = await self.node.announce(topic.topic, self._announcer.key_pair, relays[:MAX_RELAYS])
         topic.keepers = tuple(answer.sender for answer in answers)
 
-    async def _withdraw(self, topic: _Topic) -> None:
-        async with topic.turn:
-            keepers, topic.keepers = topic.keepers, ()
-            if keepers:
-                with suppress(TimeoutError, NodeClosed):
-                    async with asyncio.timeout(WITHDRAW_TIMEOUT):
-                        await self.node.unannounce(topic.topic, self._announcer.key_pair, keepers)
+    async def _withdraw(self, topic: _Announced) -> None:
+        keepers, topic.keepers = topic.keepers, ()
+        if keepers and self._announcer is not None:
+            with suppress(TimeoutError, NodeClosed):
+                async with asyncio.timeout(WITHDRAW_TIMEOUT):
+                    await self.node.unannounce(topic.topic, self._announcer.key_pair, keepers)

@@ -11,14 +11,15 @@ from secrets import randbits
 from time import monotonic
 
 from linkup_nb.connection.connection import HANDSHAKE_TIMEOUT, Connection
-from linkup_nb.errors import LinkupError, PeerError
-from linkup_nb.hyperdht.dialer import is_open, named_addresses
+from linkup_nb.errors import LinkupError, PeerError, UsageError
 from linkup_nb.hyperdht.holepunch import Puncher, Punchers, is_consistent, our_addresses
 from linkup_nb.hyperdht.node import DhtNode
+from linkup_nb.hyperdht.own_addresses import is_open, named_addresses
 from linkup_nb.hyperdht.peer_stream import PeerStream, Way
 from linkup_nb.hyperdht.relayed import HEAD_START as PUNCH_HEAD_START
 from linkup_nb.hyperdht.relayed import Agreement, Relays, agree
 from linkup_nb.hyperdht.self_announcement import SelfAnnouncement
+from linkup_nb.hyperdht.server import Identity
 from linkup_nb.loops import Tasks
 from linkup_nb.wire.dht import connect as dht_connect
 from linkup_nb.wire.dht.connect import (
@@ -30,7 +31,7 @@ from linkup_nb.wire.dht.connect import (
     handshake_prologue,
     holepunch_secret,
 )
-from linkup_nb.wire.dht.records import DhtCommand
+from linkup_nb.wire.dht.records import PeerRecord
 from linkup_nb.wire.dht.rpc import DhtReply, DhtRequest
 from linkup_nb.wire.dht.scope import may_follow
 from linkup_nb.wire.dht.store import Shelf
@@ -93,19 +94,25 @@ class DhtListener:
         ] = {}  # by the handshake message, which a caller repeats until it is answered
         self._by_id: dict[int, Session] = {}
         self._shelf: Shelf[bytes, Session] = Shelf(MAX_SESSIONS, PUNCH_LIFETIME, self._dropped)
+        self._identity: Identity | None = None  # while calls are taken
         self._tasks = Tasks()
 
     async def open(self) -> None:
-        """Take calls, and announce us."""
-        self._node.handlers[False, DhtCommand.PEER_HANDSHAKE] = self._on_handshake
-        self._node.handlers[False, DhtCommand.PEER_HOLEPUNCH] = self._on_holepunch
+        """Take calls, and announce us; raises `UsageError` if somebody takes calls for this key at this node."""
+        target = self.announcement.target
+        if target in self._node.identities:
+            raise UsageError("Calls for this key are taken here already; give each swarm its own key pair.")
+        record = PeerRecord(self._key_pair.public_key)
+        self._identity = Identity(record, self._on_handshake, self._on_holepunch)
+        self._node.identities[target] = self._identity
         self._tasks.start(self._sweep(), "the end of unfinished calls")
         await self.announcement.open()
 
     async def close(self) -> None:
         """Take no more calls, give up unfinished ones, and take the announcement back."""
-        for command in (DhtCommand.PEER_HANDSHAKE, DhtCommand.PEER_HOLEPUNCH):
-            self._node.handlers.pop((False, command), None)
+        if self._identity is not None:
+            del self._node.identities[self.announcement.target]
+            self._identity = None
         for noise in list(self._sessions):
             self._shelf.remove(noise)
         await self._tasks.cancel()

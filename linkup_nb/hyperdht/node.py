@@ -19,13 +19,13 @@ from linkup_nb.hyperdht.client import DhtClient
 from linkup_nb.hyperdht.io import PING_SIZE, RETRIES, DhtAnswer, DhtIo
 from linkup_nb.hyperdht.query import Query
 from linkup_nb.hyperdht.reach import is_reachable
-from linkup_nb.hyperdht.server import DhtServer
+from linkup_nb.hyperdht.server import DhtServer, Identity
 from linkup_nb.hyperdht.state import load_nodes, save_nodes
 from linkup_nb.hyperdht.upkeep import Upkeep
 from linkup_nb.hyperdht.view import DhtView, KnownNode, QueryView
 from linkup_nb.loops import Events, Tasks
 from linkup_nb.wire.dht.nat import MIN_SAMPLES, NatSample, NatSampler
-from linkup_nb.wire.dht.records import DhtCommand, PeerRecord
+from linkup_nb.wire.dht.records import DhtCommand
 from linkup_nb.wire.dht.rpc import ID_SIZE, Address, DhtReply, DhtRequest, Internal, distance, node_id
 from linkup_nb.wire.dht.scope import scope
 from linkup_nb.wire.dht.store import DhtStore
@@ -141,14 +141,9 @@ class DhtNode(Events, DhtClient):
         return self._server.passed_on
 
     @property
-    def handlers(self) -> dict[tuple[bool, int], Callable[[DhtRequest, Address], None]]:
-        """Who answers a command instead of us, by (internal, command); see `DhtServer`."""
-        return self._server.handlers
-
-    @property
-    def own_targets(self) -> dict[bytes, PeerRecord]:
-        """What we are: handshakes for these targets go to the handler of PEER_HANDSHAKE instead of being passed on."""
-        return self._server.own_targets
+    def identities(self) -> dict[bytes, Identity]:
+        """Who takes calls here, by the hashes of their keys; see `DhtServer`."""
+        return self._server.identities
 
     @property
     def on_probe(self) -> Callable[[Address], object]:

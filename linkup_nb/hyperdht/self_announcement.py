@@ -7,7 +7,6 @@ from linkup_nb.errors import PeerTimeout
 from linkup_nb.hyperdht.node import DhtNode
 from linkup_nb.loops import Tasks
 from linkup_nb.wire.dht.connect import Relay
-from linkup_nb.wire.dht.records import PeerRecord
 from linkup_nb.wire.dht.rpc import Internal
 from linkup_nb.wire.keys import KeyPair, blake2b_256
 from linkup_nb.wire.udx.events import Address
@@ -29,7 +28,6 @@ class SelfAnnouncement:
         self._key_pair = key_pair
         self._former: set[Address] = set()  # nodes that were relays, whose word about where we are may still count
         self._tasks = Tasks()
-        self._soon = asyncio.Event()
 
     @property
     def addresses(self) -> tuple[Address, ...]:
@@ -42,7 +40,6 @@ class SelfAnnouncement:
 
     async def open(self) -> None:
         """Announce us, and go on doing so."""
-        self._node.own_targets[self.target] = PeerRecord(self._key_pair.public_key)
         await self.announce()
         self._tasks.start(self._keep(), "the announcement of our key")
 
@@ -58,7 +55,6 @@ class SelfAnnouncement:
     async def close(self) -> None:
         """Take the announcement back, as far as the nodes answer soon."""
         await self._tasks.cancel()
-        self._node.own_targets.pop(self.target, None)
         await self._withdraw(self.addresses)
 
     async def _keep(self) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from secrets import token_bytes
 from time import monotonic, time
 
@@ -43,17 +44,24 @@ MAX_DELAYED = 256  # such replies that wait
 _RELAYED = (DhtCommand.PEER_HANDSHAKE, DhtCommand.PEER_HOLEPUNCH)
 
 
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A key whose owner takes calls at this node: its record, and the callbacks for the messages that are for it."""
+
+    record: PeerRecord
+    on_handshake: Callable[[DhtRequest, Address], None]
+    on_holepunch: Callable[[DhtRequest, Address], None]
+
+
 class DhtServer:
     """Answers requests. Only a node that has an id, because its address is known and stays, keeps things for others.
 
-    `handlers` take precedence, by (internal, command); those of PEER_HANDSHAKE and PEER_HOLEPUNCH get only what is
-    meant for one of `own_targets`, the rest is passed on. `check(address)` is called for a node that somebody says is
-    dead.
+    Messages for one of the `identities`, which are by the hashes of their keys, go to its callbacks; those for others
+    are passed on. `check(address)` is called for a node that somebody says is dead.
     """
 
     def __init__(self, io: DhtIo, table: Table, store: DhtStore, check: Callable[[Address], object]) -> None:
-        self.handlers: dict[tuple[bool, int], Callable[[DhtRequest, Address], None]] = {}
-        self.own_targets: dict[bytes, PeerRecord] = {}
+        self.identities: dict[bytes, Identity] = {}
         self.passed_on: Counter[DhtCommand] = Counter()  # messages between a client and a server
         self._io = io
         self._table = table
@@ -99,12 +107,14 @@ class DhtServer:
         self._rotated_at += periods * TOKEN_ROTATION
 
     def _dispatch(self, request: DhtRequest, sender: Address, room: int) -> None:
-        handler = self.handlers.get((request.internal, request.command))
-        is_relayed = not request.internal and request.command in _RELAYED
-        if handler and (not is_relayed or request.target in self.own_targets):
-            handler(request, sender)
-        elif is_relayed:
-            self._relay(request, sender, room)
+        if not request.internal and request.command in _RELAYED:
+            identity = self.identities.get(request.target or b"")
+            if identity is None:
+                self._relay(request, sender, room)
+            elif request.command == DhtCommand.PEER_HANDSHAKE:
+                identity.on_handshake(request, sender)
+            else:
+                identity.on_holepunch(request, sender)
         elif request.internal and request.command in self._internal:
             self._internal[request.command](request, sender, room)
         elif not request.internal and request.command in self._stored and self._io.id is not None:
@@ -162,14 +172,15 @@ class DhtServer:
 
     def _on_find_peer(self, target: bytes, request: DhtRequest, sender: Address, room: int) -> None:
         forward = self._store.forwards.get(target, monotonic())
-        record = self.own_targets.get(target) or (forward and forward.record)
+        identity = self.identities.get(target)
+        record = identity.record if identity else forward and forward.record
         self._read(request, sender, room, bytes(record) if record else None)
 
     def _on_lookup(self, target: bytes, request: DhtRequest, sender: Address, room: int) -> None:
         now = monotonic()
         records = self._store.records(target, now)
-        if target in self.own_targets:
-            records.append(self.own_targets[target])
+        if target in self.identities:
+            records.append(self.identities[target].record)
         if len(records) > MAX_RECORDS:
             records = random.sample(records, MAX_RECORDS)  # so that all have a chance
         value = encode_records(records, self._store.bump_of(target, now)) if records else None

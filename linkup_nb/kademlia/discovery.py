@@ -7,7 +7,6 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
@@ -15,16 +14,18 @@ from types import MappingProxyType
 from linkup_nb.connection.addresses import MAX_ADDRESSES, is_loopback, lan_addresses, offline, resolve
 from linkup_nb.discovery.check import Check, Outcome, knock
 from linkup_nb.discovery.protocol import Announcer, FoundPeer, membership_proof
+from linkup_nb.discovery.topics import JoinedTopic, Topics
 from linkup_nb.errors import PeerTimeout, UsageError
 from linkup_nb.kademlia.announcements import ANNOUNCEMENT_TTL, Address, Announcement
 from linkup_nb.kademlia.node import Found, KademliaNode
-from linkup_nb.loops import Tasks, every
+from linkup_nb.loops import Tasks
 from linkup_nb.wire.keys import KEY_SIZE, KeyPair, discovery_key
 
 BOOTSTRAP_PORT = 8468  # as in the examples of the package `kademlia`
 LOOK_EVERY = 60.0  # seconds between two look-ups of a topic
 ANNOUNCE_EVERY = 300.0  # seconds; announcements last ANNOUNCEMENT_TTL, four times as long
 ANNOUNCE_TIMEOUT = 1.0  # seconds for all nodes together to say that they keep an announcement
+CLOSE_TIMEOUT = 2.0  # seconds for them to forget us on all topics
 WITHDRAW_TIMEOUT = 0.3  # seconds for them to say that they have forgotten it; closing takes as long if one is dead
 MAX_AT_ONCE = 16  # topics that look up, announce or withdraw at a time; the others wait for their turn
 TIDY_EVERY = 60.0  # seconds between two rounds of forgetting the expired and pinging the silent
@@ -53,19 +54,11 @@ def _check_peer(host: str, port: int) -> Address:
 
 
 @dataclass(slots=True, eq=False)
-class _Topic:
-    topic: bytes
-    target: bytes
-    server: bool
-    client: bool
-    found: Callable[[FoundPeer], None]
-    task: asyncio.Task[None] | None = None
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
-    wake: asyncio.Event = field(default_factory=asyncio.Event)
-    announced: tuple[Address, ...] = ()  # where we are, as last announced
+class _Announced(JoinedTopic):
+    target: bytes = b""
+    addresses: tuple[Address, ...] = ()  # where we are, as last announced
     announce_at: float = 0.0  # monotonic seconds, when to announce again; 0 while no other node keeps it
     keepers: Mapping[Address, bytes] = field(default_factory=dict)  # a token for each node that has it
-    left: bool = False
 
 
 class Kademlia:
@@ -83,10 +76,15 @@ class Kademlia:
         self._listen_on = ("127.0.0.1" if offline() else host, port)
         self._announcer: Announcer | None = None
         self._node = KademliaNode()
-        self._topics: dict[bytes, _Topic] = {}
+        self._topics = Topics(
+            lambda topic: _Announced(topic, target=discovery_key(topic)),
+            self._look,
+            self._withdraw,
+            pause=lambda topic: LOOK_EVERY if topic.client else ANNOUNCE_EVERY,
+            patience=ENTER_TIMEOUT,
+            at_once=MAX_AT_ONCE,
+        )
         self._tasks = Tasks()
-        self._at_once = asyncio.Semaphore(MAX_AT_ONCE)
-        self._tried = asyncio.Event()
         self._cut_off = asyncio.Event()
         self._expires = 0  # unix milliseconds, of the last announcement; the next one expires later
         self._trouble = "the search has not started"
@@ -115,34 +113,20 @@ class Kademlia:
 
     async def join(self, topic: bytes, *, server: bool, client: bool, found: Callable[[FoundPeer], None]) -> None:
         """See `Discovery`; while no bootstrap peer replies, it returns all the same and announces when one does."""
-        joined = self._topics.setdefault(topic, _Topic(topic, discovery_key(topic), server, client, found))
-        joined.server, joined.client, joined.found = server, client, found
-        with suppress(TimeoutError):
-            async with asyncio.timeout(ENTER_TIMEOUT):
-                await self._tried.wait()
-        if not server:
-            await self._withdraw(joined)
-        await self._look(joined)
-        if joined.task is None and self._topics.get(topic) is joined:
-            joined.task = self._tasks.start(self._keep_looking(joined), "kademlia: looking for peers")
+        await self._topics.join(topic, server=server, client=client, found=found)
 
     async def leave(self, topic: bytes) -> None:
         """See `Discovery`."""
-        if left := self._topics.pop(topic, None):
-            left.left = True
-            if left.task:
-                left.task.cancel()
-            await self._withdraw(left)
+        await self._topics.leave(topic)
 
     async def refresh(self, topic: bytes) -> None:
         """See `Discovery`."""
-        if joined := self._topics.get(topic):
-            joined.announce_at = 0.0
-            await self._look(joined)
+        self._announce_again(topic)
+        await self._topics.refresh(topic)
 
     async def close(self) -> None:
         """See `Discovery`."""
-        await every([self.leave(topic) for topic in list(self._topics)])
+        await self._topics.close(CLOSE_TIMEOUT)
         await self._tasks.cancel()
         self._node.close()
 
@@ -166,7 +150,7 @@ class Kademlia:
             return f"Peers in a Kademlia network cannot be found: {self._trouble}."
         known = len(self._node.contacts)
         nodes = "1 other node" if known == 1 else f"{known} other nodes"
-        announced = sum(bool(topic.announced and topic.announce_at) for topic in self._topics.values())
+        announced = sum(bool(topic.addresses and topic.announce_at) for topic in self._topics)
         return f"Looking for peers in a Kademlia network with {nodes} in reach (topics announced there: {announced})."
 
     def __repr__(self) -> str:
@@ -176,7 +160,7 @@ class Kademlia:
         if not self._bootstrap:
             host, port = self._node.address
             self._trouble = f"no bootstrap peer is named, and no other node has come to {host}:{port}"
-            self._tried.set()
+            self._topics.entered.set()
             return
         names = ", ".join(f"{host}:{port}" for host, port in self._bootstrap)
         self._trouble = f"no reply yet from {names}"
@@ -185,17 +169,16 @@ class Kademlia:
             addresses = await self._resolve()
             if await self._node.join(addresses):
                 retry = FIRST_RETRY
-                self._tried.set()
+                self._topics.entered.set()
                 self._cut_off.clear()
-                for topic in self._topics.values():
-                    topic.announce_at = 0.0
-                    topic.wake.set()
+                self._announce_again()
+                self._topics.hurry()
                 await self._cut_off.wait()
             elif addresses or not offline():
                 self._trouble = f"no reply from {names}, which is asked again and again"
             else:
                 self._trouble = f"LINKUP_OFFLINE=1 keeps this node from {names}"
-            self._tried.set()
+            self._topics.entered.set()
             await asyncio.sleep(retry * random.uniform(0.8, 1.2))
             retry = min(2 * retry, MAX_RETRY)
 
@@ -212,30 +195,26 @@ class Kademlia:
             if not self._node.contacts:
                 self._cut_off.set()
 
-    async def _keep_looking(self, topic: _Topic) -> None:
-        while True:
-            pause = (LOOK_EVERY if topic.client else ANNOUNCE_EVERY) * random.uniform(0.8, 1.2)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await topic.wake.wait()
-            topic.wake.clear()
-            await self._look(topic)
+    def _announce_again(self, only: bytes | None = None) -> None:
+        """Announce at the next look, whenever the last time was."""
+        for topic in self._topics:
+            if only in (None, topic.topic):
+                topic.announce_at = 0.0
 
-    async def _look(self, topic: _Topic) -> None:
-        async with topic.turn, self._at_once:
-            found = await self._node.look_up(topic.target)
-            if not found.tokens:
-                self._cut_off.set()
+    async def _look(self, topic: _Announced) -> None:
+        found = await self._node.look_up(topic.target)
+        if not found.tokens:
+            self._cut_off.set()
+        self._report(topic, found)
+        addresses = self._addresses()
+        due = addresses != topic.addresses or time.monotonic() >= topic.announce_at
+        if topic.server and addresses and due and not topic.left:
+            await self._announce(topic, addresses, found.tokens)
+            # Two who come at once may both have looked before the other announced; now one of them will see.
+            await self._node.look_again(topic.target, found)
             self._report(topic, found)
-            addresses = self._addresses()
-            due = addresses != topic.announced or time.monotonic() >= topic.announce_at
-            if topic.server and addresses and due and not topic.left:
-                await self._announce(topic, addresses, found.tokens)
-                # Two who come at once may both have looked before the other announced; now one of them will see.
-                await self._node.look_again(topic.target, found)
-                self._report(topic, found)
 
-    def _report(self, topic: _Topic, found: Found) -> None:
+    def _report(self, topic: _Announced, found: Found) -> None:
         if not topic.client or topic.left:
             return
         for announcement in found.announcements.values():
@@ -252,20 +231,21 @@ class Kademlia:
         ipv4 = [host for host in self._announcer.hosts if ":" not in host]
         return tuple((host, self._announcer.port) for host in ipv4[:MAX_ADDRESSES])
 
-    async def _announce(self, topic: _Topic, addresses: tuple[Address, ...], keepers: Mapping[Address, bytes]) -> None:
+    async def _announce(
+        self, topic: _Announced, addresses: tuple[Address, ...], keepers: Mapping[Address, bytes]
+    ) -> None:
         # Noted before it is sent, so that leaving in between withdraws it.
-        topic.announced, topic.keepers = addresses, keepers
+        topic.addresses, topic.keepers = addresses, keepers
         topic.announce_at = time.monotonic() + ANNOUNCE_EVERY
         if not await self._send(topic, addresses, ANNOUNCE_TIMEOUT):
             topic.announce_at = 0.0
 
-    async def _withdraw(self, topic: _Topic) -> None:
-        async with topic.turn, self._at_once:
-            if topic.announced:
-                topic.announced = ()
-                await self._send(topic, (), WITHDRAW_TIMEOUT)
+    async def _withdraw(self, topic: _Announced) -> None:
+        if topic.addresses:
+            topic.addresses = ()
+            await self._send(topic, (), WITHDRAW_TIMEOUT)
 
-    async def _send(self, topic: _Topic, addresses: tuple[Address, ...], timeout: float) -> int:
+    async def _send(self, topic: _Announced, addresses: tuple[Address, ...], timeout: float) -> int:
         assert self._announcer is not None, "joined before it was started"
         self._expires = max(self._expires + 1, int((time.time() + ANNOUNCEMENT_TTL) * 1000))
         key_pair = self._announcer.key_pair

@@ -13,7 +13,7 @@ from linkup_nb.connection.addresses import MAX_ADDRESSES, lan_addresses, may_dia
 from linkup_nb.connection.connection import Connection
 from linkup_nb.connection.server import Server, listen
 from linkup_nb.discovery.local import Local
-from linkup_nb.discovery.protocol import Announcer, Discovery, FoundPeer, PeerInfo
+from linkup_nb.discovery.protocol import Announcer, Dials, Discovery, FoundPeer, PeerInfo
 from linkup_nb.errors import InvalidTopic, NodeClosed, PeerRefused, PeerTimeout, UsageError
 from linkup_nb.hyperdht.view import DhtView, OnDht
 from linkup_nb.loops import Events, Tasks, every, from_any_loop
@@ -57,6 +57,9 @@ class Swarm(Events):
         self._firewall = firewall
         self._host = host or self._default_host()
         self._announcer = Announcer(self.key_pair, admit=self._admit, refuses=self._refuses)
+        for one in self.discovery:
+            if isinstance(one, Dials):
+                one.belong_to(self._announcer)
         self._server: Server | None = None
         self._listening = asyncio.Lock()
         self._started: dict[Discovery, asyncio.Task[None]] = {}

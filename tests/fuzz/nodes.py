@@ -14,7 +14,7 @@ from nacl.bindings import crypto_secretbox
 
 from linkup_nb.connection.connection import Connection
 from linkup_nb.errors import LinkupError, PeerError
-from linkup_nb.hyperdht import dialer as dht_dialer
+from linkup_nb.hyperdht import rounds as dht_rounds
 from linkup_nb.hyperdht.dialer import DhtDialer
 from linkup_nb.hyperdht.holepunch import Punchers
 from linkup_nb.hyperdht.listener import DhtListener
@@ -76,7 +76,7 @@ class Nodes:
             await node.open()
         for port in range(1, 1 + MIN_SAMPLES):
             self.called._nat.add((HOST, port), self.called.address)  # so that it knows what is before it
-        dht_dialer.SECOND_LOOK = 0.0
+        dht_rounds.SECOND_LOOK = 0.0
         punchers = Punchers(self.called)
         self.listener = DhtListener(self.called, OURS, punchers, lambda key: None, _nobody)
         self.dialer = DhtDialer(self.called, OURS, punchers)

@@ -18,15 +18,18 @@ PATIENCE = 20.0  # seconds until a test that still waits has failed
 
 
 class Peer:
-    """A key on a node of its own, which the network does not count on. It names the relay `through` to others."""
+    """A key on a node of its own, which the network does not count on. It names the relay `through` to others.
 
-    def __init__(self, node: DhtNode, through: bytes | None = None) -> None:
+    A second one on the same node shares the `punchers` of the first.
+    """
+
+    def __init__(self, node: DhtNode, through: bytes | None = None, punchers: Punchers | None = None) -> None:
         self.node = node
         self.key_pair = KeyPair.from_seed(os.urandom(32))
         self.key = self.key_pair.public_key
         self.came: asyncio.Queue[Connection] = asyncio.Queue()
         self.refused: set[bytes] = set()
-        self.punchers = Punchers(node)
+        self.punchers = punchers or Punchers(node)
         anonymous = DhtDialer(node, KeyPair.from_seed(os.urandom(32)), self.punchers)
         self.relays = Relays(node, anonymous.reach, through)
         self.dialer = DhtDialer(node, self.key_pair, self.punchers, self.relays)

@@ -7,13 +7,15 @@ from typing import Any
 import pytest
 
 from linkup_nb.errors import HandshakeError, NotReachable, PeerTimeout
+from linkup_nb.hyperdht import attempts, own_addresses
 from linkup_nb.hyperdht import dialer as dht_dialer
 from linkup_nb.hyperdht.io import DhtAnswer
+from linkup_nb.hyperdht.server import Identity
 from linkup_nb.wire.dht import connect as dht_connect
 from linkup_nb.wire.dht.connect import ErrorCode, HandshakePayload, Mode, handshake_prologue
-from linkup_nb.wire.dht.records import DhtCommand
+from linkup_nb.wire.dht.records import PeerRecord
 from linkup_nb.wire.dht.rpc import DhtReply, DhtRequest
-from linkup_nb.wire.keys import KeyPair
+from linkup_nb.wire.keys import KeyPair, blake2b_256
 from linkup_nb.wire.noise import IK, NoiseHandshake
 from linkup_nb.wire.udx.events import Address
 from tests.hyperdht.peers import PATIENCE, Peer, opened, peers, until
@@ -40,7 +42,7 @@ async def test_two_peers_connect_and_talk(hidden: tuple[int, ...]) -> None:
 
 
 async def test_holes_are_punched_where_the_shortcut_of_one_network_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dht_dialer, "local_addresses", lambda node: ())
+    monkeypatch.setattr(own_addresses, "local_addresses", lambda node: ())
     async with peers() as pair:
         for peer in pair:
             peer.hide()
@@ -108,7 +110,7 @@ async def test_a_key_that_nobody_can_have_is_named() -> None:
 
 
 async def test_a_peer_that_is_gone_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dht_dialer, "CALL_TIMEOUT", 0.3)
+    monkeypatch.setattr(attempts, "CALL_TIMEOUT", 0.3)
     async with peers() as (server, client):
         server.refused.add(client.key)
         with pytest.raises(PeerTimeout, match=r"did not answer within 0\.3 s"):
@@ -157,7 +159,8 @@ class Liar:
 
     def __init__(self, peer: Peer, key_pair: KeyPair, payload: HandshakePayload, *, forge: bool = False) -> None:
         self._peer, self._key_pair, self._payload, self._forge = peer, key_pair, payload, forge
-        peer.node.handlers[False, DhtCommand.PEER_HANDSHAKE] = self._on_handshake
+        record = PeerRecord(key_pair.public_key)
+        peer.node.identities[blake2b_256(record.public_key)] = Identity(record, self._on_handshake, self._on_handshake)
 
     def _on_handshake(self, request: DhtRequest, sender: Address) -> None:
         noise = dht_connect.PeerHandshake.decode(request.value or b"").noise
@@ -207,6 +210,5 @@ async def test_a_peer_far_away_is_not_looked_for_in_our_network(monkeypatch: pyt
 
 async def test_an_answer_that_a_node_made_up_does_not_spoil_the_call() -> None:
     async with peers(3) as (server, client, liar):
-        liar.node.own_targets[server.listener.announcement.target] = next(iter(server.node.own_targets.values()))
         Liar(liar, server.key_pair, HandshakePayload(udx_id=1), forge=True)
         await opened(await client.dialer.dial(server.key, [liar.node.address]), server)

@@ -13,6 +13,7 @@ from linkup_nb.errors import UsageError
 from linkup_nb.hyperdht import discovery as hyperdht
 from linkup_nb.hyperdht.discovery import HyperDHT
 from linkup_nb.hyperdht.node import DhtNode
+from linkup_nb.swarm.swarm import Swarm
 from linkup_nb.wire.dht.records import PeerRecord
 from linkup_nb.wire.keys import KeyPair
 from linkup_nb.wire.udx.events import Address
@@ -193,5 +194,41 @@ async def test_it_says_how_it_goes() -> None:
 
 
 async def test_the_key_of_a_relay_has_32_bytes() -> None:
-    with pytest.raises(UsageError, match=r"relay_through is the key of a relay, 32 bytes; use bytes\.fromhex"):
+    with pytest.raises(UsageError, match=r"relay_through is the key of a relay, 32 bytes; use bytes\.fromhex on"):
         HyperDHT([(HOST, 49737)], relay_through=b"short")
+
+
+async def test_a_key_is_dialled_without_any_topic() -> None:
+    async with members(1) as (server,):
+        await server.join(client=False)
+        caller = HyperDHT(server.discovery.node.bootstrap, host=HOST, port=0)
+        ours = await caller.dial(server.key)
+        ours.confirm()
+        async with asyncio.timeout(PATIENCE):
+            theirs = await server.came.get()
+            theirs.confirm()
+            await ours.opened()
+        assert ours.remote_public_key == server.key
+        assert theirs.remote_public_key not in {server.key, b""}
+        await ours.close()
+        await caller.close()
+
+
+async def test_a_swarm_dials_a_key_as_itself_before_it_has_joined_anything() -> None:
+    async with members(1) as (server,):
+        await server.join(client=False)
+        discovery = HyperDHT(server.discovery.node.bootstrap, host=HOST, port=0)
+        swarm = Swarm(discovery=[discovery], host=HOST)
+        ours = await asyncio.to_thread(asyncio.run, discovery.dial(server.key))  # from any thread and loop
+        ours.confirm()
+        async with asyncio.timeout(PATIENCE):
+            theirs = await server.came.get()
+        assert theirs.remote_public_key == swarm.public_key
+        await swarm.close()
+
+
+async def test_a_swarm_has_a_discovery_for_itself() -> None:
+    discovery = HyperDHT([], host=HOST, port=0)
+    Swarm(discovery=[discovery], host=HOST)
+    with pytest.raises(UsageError, match="belongs to another swarm; give each swarm its own"):
+        Swarm(discovery=[discovery], host=HOST)

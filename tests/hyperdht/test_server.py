@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from linkup_nb.hyperdht import server as dht_server
 from linkup_nb.hyperdht.io import AMPLIFICATION
 from linkup_nb.hyperdht.node import DhtNode
+from linkup_nb.hyperdht.server import Identity
 from linkup_nb.wire.dht.connect import Mode, PeerHandshake, PeerHolepunch
 from linkup_nb.wire.dht.records import (
     MAX_RECORDS,
@@ -351,14 +352,19 @@ async def test_a_message_with_no_way_on_is_dropped(node: DhtNode, other: Strange
 
 
 async def test_what_is_meant_for_us_goes_to_our_own_handler(node: DhtNode, other: Stranger) -> None:
-    taken: asyncio.Queue[tuple[DhtRequest, Any]] = asyncio.Queue()
+    taken: asyncio.Queue[tuple[str, DhtRequest, Any]] = asyncio.Queue()
     record = PeerRecord(KEYS.public_key)
-    node.own_targets[TARGET] = record
-    node.handlers[False, DhtCommand.PEER_HANDSHAKE] = lambda request, sender: taken.put_nowait((request, sender))
+    node.identities[TARGET] = Identity(
+        record,
+        lambda request, sender: taken.put_nowait(("handshake", request, sender)),
+        lambda request, sender: taken.put_nowait(("holepunch", request, sender)),
+    )
     hello = bytes(PeerHandshake(Mode.FROM_CLIENT, b"hi"))
     other.request(node.address, DhtCommand.PEER_HANDSHAKE, target=TARGET, value=hello)
-    request, sender = await asyncio.wait_for(taken.get(), PATIENCE)
-    assert (request.value, sender) == (hello, other.address)
+    kind, request, sender = await asyncio.wait_for(taken.get(), PATIENCE)
+    assert (kind, request.value, sender) == ("handshake", hello, other.address)
+    other.request(node.address, DhtCommand.PEER_HOLEPUNCH, target=TARGET, value=hello)
+    assert (await asyncio.wait_for(taken.get(), PATIENCE))[0] == "holepunch"
     reply = await other.ask(node.address, DhtCommand.PEER_HANDSHAKE, target=TOPIC, value=hello)
     assert reply.value is None
     assert taken.empty()

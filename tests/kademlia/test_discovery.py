@@ -193,7 +193,7 @@ async def test_who_does_not_know_the_topic_is_not_passed_on() -> None:
     ):
         await mallory.join()
         # The discovery key is all that other nodes see; this is what one of them could announce under it.
-        (joined,) = mallory.discovery._topics.values()
+        (joined,) = mallory.discovery._topics
         joined.topic = joined.target
         joined.announce_at = 0.0
         await mallory.discovery.refresh(TOPIC)

@@ -1,0 +1,25 @@
+"""Where peers may reach us, as far as we know: what a handshake tells them."""
+
+from linkup_nb.connection.addresses import lan_addresses
+from linkup_nb.hyperdht.node import DhtNode
+from linkup_nb.wire.dht.connect import Firewall
+from linkup_nb.wire.udx.events import Address
+
+
+def local_addresses(node: DhtNode) -> tuple[Address, ...]:
+    """Where peers in our own network reach us."""
+    host, port = node.address
+    if host == "0.0.0.0":
+        return tuple((address, port) for address in lan_addresses()) or (("127.0.0.1", port),)
+    return ((host, port),)
+
+
+def named_addresses(node: DhtNode) -> tuple[Address, ...]:
+    """All that we tell a peer of where we may be."""
+    everywhere = (node.public_address,) if is_open(node) and node.public_address else ()
+    return (*everywhere, *local_addresses(node))
+
+
+def is_open(node: DhtNode) -> bool:
+    """Whether whoever sends to us is heard."""
+    return node.nat.firewall == Firewall.OPEN and node.public_address is not None
