@@ -1,9 +1,6 @@
 """What gets through while a cell computes, for each ipykernel that people have."""
 
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from tests.kernels.environments import Kernel
 from tests.kernels.page import Page
@@ -17,16 +14,7 @@ while not os.path.exists({path!r}):
 """
 
 
-@pytest.fixture(scope="module")
-def table(request: pytest.FixtureRequest) -> Iterator[list[str]]:
-    """Lines that are printed when all versions have been tried."""
-    lines = [f"{'ipykernel':12}{'rows come during a cell':26}a send during a cell is handled"]
-    yield lines
-    with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
-        print("", *lines, sep="\n")  # noqa: T201 (the table is what this test is for)
-
-
-def test_chat_goes_on_while_a_cell_computes(kernel: Kernel, tmp_path: Path, table: list[str]) -> None:
+def test_chat_goes_on_while_a_cell_computes(kernel: Kernel, tmp_path: Path) -> None:
     release = tmp_path / "release"
     with Page(kernel.python) as page, Peer(tmp_path / "otter", "otter") as otter:
         page.open_chat("kestrel")
@@ -51,5 +39,4 @@ def test_chat_goes_on_while_a_cell_computes(kernel: Kernel, tmp_path: Path, tabl
         assert page.answer(sent)["ok"]
         assert otter.hears_text("still computing")["name"] == "kestrel"
 
-    table.append(f"{kernel.version:12}{'yes':26}{'yes' if handled else 'when it has ended'}")
     assert handled == kernel.sends_during_a_cell
