@@ -65,6 +65,12 @@ def open_notebook(lab: Lab, browser: Browser, numbers: Iterator[int]) -> Iterato
 
 
 @pytest.fixture(scope="module")
+def notebook_of_module(lab: Lab, browser: Browser, numbers: Iterator[int]) -> Iterator[OpenNotebook]:
+    """Opens notebooks for all tests of a file."""
+    yield from notebooks(lab, browser, numbers)
+
+
+@pytest.fixture(scope="module")
 def two_people(lab: Lab, browser: Browser, numbers: Iterator[int]) -> Iterator[tuple[Notebook, Notebook]]:
     """The notebooks of `pair`: opening them takes longer than most tests."""
     for open_notebook in notebooks(lab, browser, numbers):

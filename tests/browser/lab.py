@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from jupyter_client.blocking.client import BlockingKernelClient
-from playwright.sync_api import Browser, BrowserContext, Dialog, Locator, Page, Request, expect
+from playwright.sync_api import Browser, BrowserContext, Dialog, FilePayload, Locator, Page, Request, expect
 
 PATIENCE = 60.0  # seconds until something that does not show has failed the test
 TOKEN = "a-token-for-tests"
@@ -273,6 +273,11 @@ class Chat:
     def say(self, text: str) -> None:
         self.hook("composer").fill(text)
         self.hook("composer").press("Enter")
+
+    def attach(self, file: FilePayload | Path) -> None:
+        """Choose a file, and send it."""
+        self.hook("file-input").set_input_files(file)
+        self.hook("send").click()
 
     @property
     def error(self) -> Locator:

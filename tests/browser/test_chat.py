@@ -78,7 +78,7 @@ def test_code_is_highlighted_and_can_be_copied(pair: Pair) -> None:
 
 
 def test_an_image_is_shown_inline(pair: Pair) -> None:
-    pair.otter.chat.hook("file-input").set_input_files(payload("lattice.png", picture(64, 48)))
+    pair.otter.chat.attach(payload("lattice.png", picture(64, 48)))
     image = pair.kestrel.chat.row("lattice.png").locator('[data-lu="image"]')
     expect(image).to_have_attribute("data-state", "ready")
     assert image.evaluate("image => [image.naturalWidth, image.naturalHeight]") == [64, 48]
@@ -87,29 +87,13 @@ def test_an_image_is_shown_inline(pair: Pair) -> None:
 def test_a_file_of_9_mib_arrives_whole(pair: Pair, tmp_path: Path) -> None:
     data = bytes(range(256)) * (FILE_SIZE // 256)
     (tmp_path / "energies.bin").write_bytes(data)
-    pair.otter.chat.hook("file-input").set_input_files(tmp_path / "energies.bin")
+    pair.otter.chat.attach(tmp_path / "energies.bin")
     row = pair.kestrel.chat.row("energies.bin")
     with pair.kestrel.page.expect_download() as download:
         row.locator('[data-lu="download"]').click()
     assert download.value.suggested_filename == "energies.bin"
     assert Path(download.value.path()).read_bytes() == data
     assert pair.kestrel.evaluate("len(panel.room[-1].data)") == str(FILE_SIZE)
-
-
-def test_files_are_dropped_and_pasted(pair: Pair) -> None:
-    for kind, target in (("drop", "root"), ("paste", "composer")):
-        pair.otter.chat.root.evaluate(
-            """(root, [kind, target, name]) => {
-                const data = new DataTransfer();
-                data.items.add(new File(["1 2 3"], name, {type: "text/plain"}));
-                const event = kind === "drop"
-                    ? new DragEvent("drop", {dataTransfer: data, bubbles: true, cancelable: true})
-                    : new ClipboardEvent("paste", {clipboardData: data, bubbles: true, cancelable: true});
-                (target === "root" ? root : root.querySelector(`[data-lu="${target}"]`)).dispatchEvent(event);
-            }""",
-            [kind, target, f"{kind}.txt"],
-        )
-        expect(pair.kestrel.chat.row(f"{kind}.txt")).to_be_visible()
 
 
 def test_a_clip_is_recorded_and_played(pair: Pair) -> None:
@@ -145,9 +129,9 @@ def test_chat_goes_on_while_a_cell_computes(open_notebook: OpenNotebook, tmp_pat
     expect(kestrel.chat.row("Are you computing?")).to_be_visible()
     kestrel.chat.say("Yes, and talking")
     expect(otter.chat.row("Yes, and talking")).to_be_visible()
-    otter.chat.hook("file-input").set_input_files(payload("lattice.png", picture(64, 48)))
+    otter.chat.attach(payload("lattice.png", picture(64, 48)))
     expect(kestrel.chat.row("lattice.png").locator('[data-lu="image"]')).to_have_attribute("data-state", "ready")
-    kestrel.chat.hook("file-input").set_input_files(payload("big.bin", bytes(FILE_SIZE)))
+    kestrel.chat.attach(payload("big.bin", bytes(FILE_SIZE)))
     expect(otter.chat.row("big.bin")).to_be_visible()
     otter.chat.say(CODE)
     expect(kestrel.chat.row("spectrum").locator("pre .k").first).to_have_text("for")
@@ -165,10 +149,13 @@ def test_what_is_refused_stays_in_the_composer(pair: Pair, tmp_path: Path) -> No
     expect(chat.error).to_contain_text("~join")
     expect(chat.hook("composer")).to_have_value("~jion everybody")
 
+    chat.hook("composer").fill("")
     (tmp_path / "big.bin").write_bytes(bytes(10 * 1_048_576 + 1))
-    chat.hook("file-input").set_input_files(tmp_path / "big.bin")
+    chat.attach(tmp_path / "big.bin")
     expect(chat.error).to_have_text(re.compile("10 MiB"))
-    expect(chat.hook("composer")).to_have_value("~jion everybody")
+    expect(chat.hook("waiting")).to_contain_text("big.bin")
+    chat.hook("remove").click()
+    expect(chat.hook("waiting")).to_have_count(0)
 
 
 def test_bad_input_gets_one_sentence(pair: Pair, tmp_path: Path) -> None:

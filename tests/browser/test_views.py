@@ -119,7 +119,7 @@ def test_the_picture_of_the_readme(open_notebook: OpenNotebook) -> None:
     expect(otter.chat.row("T = 2.27")).to_be_visible()
     otter.chat.say('Yes. The energies:\n\n```python\ne = pd.read_csv("energies.csv")\ne.groupby("T").E.mean()\n```')
     expect(kestrel.chat.row("groupby")).to_be_visible()
-    otter.chat.hook("file-input").set_input_files(payload("lattice.png", picture(220, 110)))
+    otter.chat.attach(payload("lattice.png", picture(220, 110)))
     shown_image = kestrel.chat.row("lattice.png").locator('[data-lu="image"]')
     expect(shown_image).to_have_attribute("data-state", "ready")
     kestrel.chat.say("Looks critical to me. Same at *L* = 64?")

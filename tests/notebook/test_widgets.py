@@ -12,8 +12,8 @@ STATIC = Path(widgets.__file__).parent
 
 def test_every_module_and_style_sheet_is_in_it_once() -> None:
     joined, styles = widgets.module("transcript"), widgets.styles()
-    first_lines = [path.read_text().splitlines()[0] for path in STATIC.glob("*.js")]
-    assert [joined.splitlines().count(line) for line in first_lines] == [1] * len(first_lines)
+    titles = [path.read_text().splitlines()[1] for path in STATIC.glob("*.js")]
+    assert [joined.splitlines().count(line) for line in titles] == [1] * len(titles)
     assert sorted(styles) == sorted("\n".join(path.read_text() for path in STATIC.glob("*.css")))
 
 

@@ -1,12 +1,21 @@
-// The box at the bottom: text, completion of commands, files on their way.
+// @ts-check
+// The box at the bottom: text, completion of commands, files that wait to go and files on their way.
 
-import { make, parse, part, say } from "./dom.js";
-import { upload } from "./kernel.js";
+/** @import { Command, State } from "./protocol.js" */
+/** @import { Blobs, Kernel } from "./kernel.js" */
+/** @typedef {{node: HTMLElement, progress: (share: number) => void, abort: AbortController}} Strip */
+
+import { child, isComposing, make, parse, part, say } from "./dom.js";
+import { Drafts, tabStorage } from "./drafts.js";
+import { sentenceOf, upload } from "./kernel.js";
+import { Tray } from "./tray.js";
+import { fileName } from "./vetted.js";
 import { sizeWords } from "./words.js";
 
 const PENDING_AFTER = 300; // ms until a text under way is shown as such
 const BUSY = "The kernel is busy; this will go out as soon as it is free.";
 const RECORDING = "Recording. Press the microphone again to stop and send.";
+const ROOM_FIRST = "You are in no room: create or join one first, to send a file there.";
 
 const UPLOAD = parse(`
   <div class="lu-strip" data-lu="upload">
@@ -20,51 +29,69 @@ const OPTION = parse(`<li class="lu-option" data-lu="option" role="option"><code
 
 /** What stands below the log. */
 export class Composer {
+  /** @type {Command[]} */
   commands = [];
+  /** @type {Command[]} */
   choices = [];
   chosen = 0;
   busy = false;
+  off = false;
+  recording = false;
+  /** @type {string | null} */
   topic = null;
-  drafts = new Map();
+  author = "";
+  drafts = new Drafts(tabStorage());
+  started = false;
 
+  /**
+   * @param {Record<string, HTMLElement>} parts
+   * @param {{kernel: Kernel, blobs: Blobs, id: string, send: (topic: string | null, text: string) => Promise<void>, record: () => void}} view
+   */
   constructor(parts, view) {
     this.view = view;
-    this.text = parts.composer;
+    this.text = /** @type {HTMLTextAreaElement} */ (parts.composer);
+    this.grow = /** @type {HTMLElement} */ (this.text.parentElement);
     this.options = parts.completion;
     this.strips = parts.strips;
     this.notice = parts.notice;
     this.error = parts.error;
-    this.attach = parts.attach;
-    this.record = parts.record;
-    this.input = parts["file-input"];
+    this.buttons = /** @type {Record<"attach" | "record" | "send", HTMLButtonElement>} */ (/** @type {unknown} */ (parts));
+    this.tray = new Tray(parts.tray, view.blobs, () => this.focus());
+    const input = /** @type {HTMLInputElement} */ (parts["file-input"]);
     this.options.id = `lu-${view.id}-commands`;
     this.text.setAttribute("aria-controls", this.options.id);
     this.text.addEventListener("input", () => this.#changed());
     this.text.addEventListener("blur", () => this.#offer([]));
     this.text.addEventListener("keydown", (event) => this.#onKey(event));
-    this.text.addEventListener("paste", (event) => this.takeFiles(event, event.clipboardData));
     this.options.addEventListener("pointerdown", (event) => this.#onOption(event));
-    this.record.addEventListener("click", () => this.view.record());
-    parts.send.addEventListener("click", () => this.#submit());
-    this.attach.addEventListener("click", () => this.input.click());
-    this.input.addEventListener("change", () => {
-      this.#sendFiles([...this.input.files]);
-      this.input.value = "";
+    this.buttons.record.addEventListener("click", () => this.view.record());
+    this.buttons.send.addEventListener("click", () => this.#submit());
+    this.buttons.attach.addEventListener("click", () => input.click());
+    input.addEventListener("change", () => {
+      this.takeFiles([...(input.files ?? [])]);
+      input.value = "";
     });
   }
 
-  update({ room, name, commands, limits, recording }) {
+  /**
+   * @param {State} state
+   * @param {string} name of the room
+   */
+  update({ room, me, commands, limits, recording }, name) {
     this.commands = commands.map((command) => ({ ...command, name: `~${command.name.replace(/^~/, "")}` }));
     this.text.placeholder = room ? `Message ${name}, or ~ for commands` : "~ for commands";
     this.text.ariaLabel = room ? `Message ${name}` : "Command";
-    this.attach.title = `Attach a file of at most ${limits.file / 2 ** 20} MiB`;
-    this.attach.disabled = this.record.disabled = !room;
-    this.record.ariaPressed = String(recording);
-    this.#showNotice();
-    if (room === this.topic) return;
-    this.drafts.set(this.topic, this.text.value);
+    this.buttons.attach.title = `Attach a file of at most ${limits.file / 2 ** 20} MiB`;
+    this.recording = recording;
+    this.buttons.record.ariaPressed = String(recording);
+    const moved = !this.started || room !== this.topic;
+    this.started = true;
     this.topic = room;
-    this.#put(this.drafts.get(room) ?? "");
+    this.author = me.key;
+    this.#showAbility();
+    if (!moved) return;
+    this.#put(this.drafts.get(this.author, room));
+    this.tray.open(room);
     this.fail("");
   }
 
@@ -72,51 +99,127 @@ export class Composer {
     this.text.focus({ preventScroll: true });
   }
 
+  /** @param {string} text */
+  insert(text) {
+    this.focus();
+    this.text.setRangeText(text, this.text.selectionStart, this.text.selectionEnd, "end");
+    this.#changed();
+  }
+
+  /** @param {string} sentence */
   fail(sentence) {
     say(this.error, sentence);
   }
 
+  /** @param {boolean} busy */
   setBusy(busy) {
     this.busy = busy;
-    this.#showNotice();
+    this.#showAbility();
   }
 
-  /** Takes the files, if there are any, out of a paste or a drop. */
-  takeFiles(event, data) {
-    if (!data?.files.length) return;
-    event.preventDefault();
-    event.stopPropagation();
-    this.#sendFiles([...data.files]);
+  /**
+   * Whether nothing can be sent now; why stands elsewhere.
+   * @param {boolean} off
+   */
+  setOff(off) {
+    this.off = off;
+    if (off) this.fail("");
+    this.#showAbility();
   }
 
-  #showNotice() {
-    const recording = this.record.ariaPressed === "true" ? RECORDING : "";
-    say(this.notice, this.busy ? BUSY : recording);
+  /**
+   * Puts files into the tray, to be looked at before they are sent.
+   * @param {File[]} files
+   */
+  takeFiles(files) {
+    this.fail(this.topic ? "" : ROOM_FIRST);
+    if (!this.topic || !files.length) return;
+    this.tray.add(this.topic, files);
+    this.focus();
   }
 
-  /** One after the other, so that they arrive in this order. */
-  async #sendFiles(files) {
-    this.fail("");
+  #showAbility() {
+    this.buttons.send.disabled = this.off;
+    this.buttons.attach.disabled = this.buttons.record.disabled = this.off || !this.topic;
+    const notice = this.busy ? BUSY : this.recording ? RECORDING : "";
+    say(this.notice, this.off ? "" : notice);
+  }
+
+  /** Sends the text and what waits in the tray; what the kernel refuses comes back into the box. */
+  async #submit() {
+    const text = this.text.value;
+    if (this.off || (!text.trim() && this.tray.list.hidden)) return;
     const topic = this.topic;
+    const files = this.tray.take();
+    this.#put("");
+    this.fail("");
+    const sent = !text.trim() || (await this.#sendText(topic, text));
+    if (sent) await this.#sendFiles(topic, files);
+    else if (files.length) this.tray.add(topic, files);
+  }
+
+  /**
+   * @param {string | null} topic
+   * @param {string} text
+   */
+  async #sendText(topic, text) {
+    const pending = make(PENDING);
+    child(pending, 0).textContent = text;
+    this.strips.append(pending);
+    const timer = setTimeout(() => (pending.hidden = false), PENDING_AFTER);
+    try {
+      await this.view.send(topic, text);
+      return true;
+    } catch (error) {
+      this.#giveBack(topic, text);
+      this.#failed(error);
+      return false;
+    } finally {
+      clearTimeout(timer);
+      pending.remove();
+    }
+  }
+
+  /**
+   * One after the other, so that they arrive in this order.
+   * @param {string | null} topic
+   * @param {File[]} files
+   */
+  async #sendFiles(topic, files) {
     const waiting = files.map((file) => ({ file, strip: this.#addStrip(file) }));
     for (const { file, strip } of waiting) {
       const { signal } = strip.abort;
-      if (!signal.aborted) {
-        await upload(this.view.kernel, file, { purpose: "file", topic, progress: strip.progress, signal }).catch(
-          (error) => signal.aborted || this.fail(error.message),
-        );
+      try {
+        signal.throwIfAborted();
+        await upload(this.view.kernel, file, { purpose: "file", topic, progress: strip.progress, signal });
+      } catch (error) {
+        if (!signal.aborted) {
+          this.tray.add(topic, [file]);
+          this.#failed(error);
+        }
       }
       strip.node.remove();
     }
   }
 
+  /** @param {unknown} error */
+  #failed(error) {
+    if (!this.off) this.fail(sentenceOf(error));
+  }
+
+  /**
+   * @param {File} file
+   * @returns {Strip}
+   */
   #addStrip(file) {
     const abort = new AbortController();
     const node = make(UPLOAD);
-    const [name, bar, share] = node.children;
-    name.textContent = file.name;
-    bar.ariaLabel = `Sending ${file.name}`;
-    const progress = (done) => {
+    const [name, share] = [child(node, 0), child(node, 2)];
+    /** @type {HTMLProgressElement} */
+    const bar = child(node, 1);
+    name.textContent = fileName(file);
+    bar.ariaLabel = `Sending ${fileName(file)}`;
+    const progress = (/** @type {number} */ done) => {
       bar.value = done;
       share.textContent = `${Math.round(done * 100)} % of ${sizeWords(file.size)}`;
     };
@@ -124,11 +227,13 @@ export class Composer {
     part(node, "upload-cancel").addEventListener("click", () => {
       abort.abort();
       node.remove();
+      this.focus();
     });
     this.strips.append(node);
     return { node, progress, abort };
   }
 
+  /** @param {string} text */
   #put(text) {
     this.text.value = text;
     this.#changed();
@@ -136,17 +241,19 @@ export class Composer {
 
   #changed() {
     const text = this.text.value;
-    this.text.parentElement.dataset.text = text;
+    this.grow.dataset.text = text;
+    this.drafts.set(this.author, this.topic, text);
     this.#offer(/^~\S*$/.test(text) ? this.commands.filter(({ name }) => name.startsWith(text.toLowerCase())) : []);
   }
 
+  /** @param {Command[]} choices */
   #offer(choices) {
     this.choices = choices;
     const options = choices.map(({ name, usage, help }, place) => {
       const option = make(OPTION);
       option.id = `${this.options.id}-${place}`;
-      option.firstChild.textContent = usage || name;
-      option.lastChild.textContent = help;
+      child(option, 0).textContent = usage || name;
+      child(option, 1).textContent = help;
       return option;
     });
     this.options.replaceChildren(...options);
@@ -154,6 +261,7 @@ export class Composer {
     this.#choose(0);
   }
 
+  /** @param {number} place */
   #choose(place) {
     const options = [...this.options.children];
     this.chosen = options.length ? (place + options.length) % options.length : 0;
@@ -162,20 +270,24 @@ export class Composer {
     this.text.setAttribute("aria-activedescendant", options[this.chosen]?.id ?? "");
   }
 
+  /** @param {Command} command */
   #complete({ name, usage }) {
     this.#put(usage?.includes(" ") ? `${name} ` : name);
     this.#offer([]);
     this.focus();
   }
 
+  /** @param {PointerEvent} event */
   #onOption(event) {
     event.preventDefault();
-    const place = [...this.options.children].indexOf(event.target.closest(".lu-option"));
+    const option = /** @type {Element} */ (event.target).closest(".lu-option");
+    const place = [...this.options.children].findIndex((other) => other === option);
     if (place >= 0) this.#complete(this.choices[place]);
   }
 
+  /** @param {KeyboardEvent} event */
   #onKey(event) {
-    if (event.isComposing) return;
+    if (isComposing(event)) return;
     const choice = this.choices[this.chosen];
     const enter = event.key === "Enter" && !event.shiftKey;
     if (choice && event.key === "ArrowDown") this.#choose(this.chosen + 1);
@@ -187,30 +299,14 @@ export class Composer {
     event.preventDefault();
   }
 
-  /** Hands the text over; if the kernel refuses it, it comes back into the box. */
-  async #submit() {
-    const text = this.text.value;
-    const topic = this.topic;
-    if (!text.trim()) return;
-    this.#put("");
-    this.fail("");
-    const pending = make(PENDING);
-    pending.firstChild.textContent = text;
-    this.strips.append(pending);
-    const timer = setTimeout(() => (pending.hidden = false), PENDING_AFTER);
-    try {
-      await this.view.send(topic, text);
-    } catch (error) {
-      this.#giveBack(topic, text);
-      this.fail(error.message);
-    }
-    clearTimeout(timer);
-    pending.remove();
-  }
-
+  /**
+   * @param {string | null} topic
+   * @param {string} text
+   */
   #giveBack(topic, text) {
-    const joined = (draft) => (draft ? `${text}\n${draft}` : text);
-    if (topic === this.topic) this.#put(joined(this.text.value));
-    else this.drafts.set(topic, joined(this.drafts.get(topic)));
+    const draft = topic === this.topic ? this.text.value : this.drafts.get(this.author, topic);
+    const joined = draft ? `${text}\n${draft}` : text;
+    if (topic === this.topic) this.#put(joined);
+    else this.drafts.set(this.author, topic, joined);
   }
 }

@@ -1,7 +1,11 @@
+// @ts-check
 // Who one is, and which room to go to.
 
+/** @import { Me } from "./protocol.js" */
+/** @import { Blobs, Kernel } from "./kernel.js" */
+
 import { NATIVE_MENU, make, parse, part, say, setAvatar, setText } from "./dom.js";
-import { upload } from "./kernel.js";
+import { sentenceOf, upload } from "./kernel.js";
 import { IMAGE_TYPES } from "./vetted.js";
 
 const PROFILE_FORM = parse(`
@@ -24,81 +28,129 @@ const PROFILE_FORM = parse(`
 const ROOM_FORM = parse(`
   <div class="lu-form lu-room-form" data-lu="room-form">
     <h2>Create or join a room</h2>
-    <form novalidate data-request="create" data-field="name">
+    <form novalidate>
       <label>A new room <input data-lu="create-name" dir="auto" autocomplete="off" placeholder="Name" ${NATIVE_MENU}></label>
       <button class="lu-button" data-lu="create">Create</button>
     </form>
-    <form novalidate data-request="join" data-field="topic">
+    <form novalidate>
       <label>Someone's room <input data-lu="join-topic" autocomplete="off" spellcheck="false" placeholder="Topic, 64 digits" ${NATIVE_MENU}></label>
       <button class="lu-button" data-lu="join">Join</button>
     </form>
     <p class="lu-error" data-lu="error" role="alert" hidden></p>
   </div>`);
 
-/** Runs a form's request when it is submitted: its error is shown in it, and what was typed stays. */
+/**
+ * Runs a form's request when it is submitted: its error is shown in it, and what was typed stays.
+ * @param {HTMLFormElement} form
+ * @param {HTMLElement} error
+ * @param {() => Promise<void>} task
+ */
 function onSubmit(form, error, task) {
+  const button = /** @type {HTMLButtonElement} */ (form.querySelector(".lu-button:not([type])"));
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    const button = form.querySelector(".lu-button:not([type])");
+    if (button.ariaDisabled === "true") return;
     say(error, "");
-    button.disabled = true;
-    await task().catch((failure) => say(error, failure.message));
-    button.disabled = false;
+    button.ariaDisabled = "true"; // a button that is really disabled would lose the focus
+    await task().catch((failure) => say(error, sentenceOf(failure)));
+    button.ariaDisabled = null;
   });
 }
 
-/** A new room by its name, or somebody's by its topic. */
+/**
+ * A new room by its name, or somebody's by its topic.
+ * @param {Kernel} kernel
+ * @param {() => void} done
+ */
 export function buildRoomForm(kernel, done) {
   const root = make(ROOM_FORM);
-  for (const form of root.querySelectorAll("form")) {
-    const input = form.querySelector("input");
-    onSubmit(form, part(root, "error"), async () => {
-      await kernel.request(form.dataset.request, { [form.dataset.field]: input.value.trim() });
+  const error = part(root, "error");
+  const [create, join] = root.querySelectorAll("form");
+  /**
+   * @param {HTMLFormElement} form
+   * @param {(value: string) => Promise<unknown>} enter
+   */
+  const listen = (form, enter) => {
+    const input = /** @type {HTMLInputElement} */ (form.querySelector("input"));
+    onSubmit(form, error, async () => {
+      await enter(input.value.trim());
       input.value = "";
       done();
     });
-  }
+  };
+  listen(create, (name) => kernel.request("create", { name }));
+  listen(join, (topic) => kernel.request("join", { topic }));
   return root;
 }
 
 /** Name and avatar: what a new user sees first, and later the settings. */
 export class ProfileForm {
+  /** @type {Partial<Me>} */
   me = {};
+  /** @type {File | null} the new picture */
+  picture = null;
+  /** @type {string | null} of its preview */
   url = null;
 
+  /**
+   * @param {Kernel} kernel
+   * @param {Blobs} blobs
+   * @param {() => void} done
+   */
   constructor(kernel, blobs, done) {
-    this.root = make(PROFILE_FORM);
+    this.root = /** @type {HTMLFormElement} */ (make(PROFILE_FORM));
     this.blobs = blobs;
     this.preview = part(this.root, "avatar-preview");
+    this.error = part(this.root, "error");
+    this.heading = /** @type {HTMLElement} */ (this.root.querySelector("h2"));
+    /** @type {HTMLInputElement} */
     this.picker = part(this.root, "avatar-input");
+    /** @type {HTMLInputElement} */
     this.name = part(this.root, "name");
     this.name.addEventListener("input", () => this.#show());
-    this.picker.addEventListener("change", () => this.#show());
+    this.picker.addEventListener("change", () => this.take([...(this.picker.files ?? [])]));
     part(this.root, "choose-avatar").addEventListener("click", () => this.picker.click());
     part(this.root, "cancel-profile").addEventListener("click", done);
-    onSubmit(this.root, part(this.root, "error"), async () => {
-      const [file] = this.picker.files;
-      const avatar = file ? await upload(kernel, file, { purpose: "avatar" }) : null;
+    onSubmit(this.root, this.error, async () => {
+      const avatar = this.picture && (await upload(kernel, this.picture, { purpose: "avatar" }));
       await kernel.request("profile", { name: this.name.value, avatar });
       done();
     });
   }
 
-  open(me, first) {
+  get open() {
+    return !this.root.hidden;
+  }
+
+  /**
+   * @param {Me} me
+   * @param {boolean} first whether there is no name yet
+   */
+  fill(me, first) {
     this.me = me;
     this.picker.value = "";
-    this.name.value = first ? "" : me.name;
-    setText(this.root.querySelector("h2"), first ? "Who are you?" : "Your profile");
+    this.picture = null;
+    this.name.value = first ? "" : (me.name ?? "");
+    setText(this.heading, first ? "Who are you?" : "Your profile");
     setText(part(this.root, "save-profile"), first ? "Start chatting" : "Save");
     part(this.root, "cancel-profile").hidden = first;
-    say(part(this.root, "error"), "");
+    say(this.error, "");
+    this.#show();
+  }
+
+  /**
+   * Takes the first of these files as the new picture, or with none the one from before.
+   * @param {File[]} files
+   */
+  take(files) {
+    this.picture = files[0] ?? null;
+    say(this.error, "");
     this.#show();
   }
 
   #show() {
-    const [file] = this.picker.files;
     this.blobs.revoke(this.url);
-    this.url = file && IMAGE_TYPES.has(file.type) ? this.blobs.make([file], file.type) : null;
+    this.url = this.picture && IMAGE_TYPES.has(this.picture.type) ? this.blobs.make([this.picture], this.picture.type) : null;
     setAvatar(this.preview, { ...this.me, name: this.name.value });
     this.preview.style.backgroundImage = this.url ? `url(${this.url})` : "";
     this.preview.classList.toggle("lu-pictured", Boolean(this.url));

@@ -1,9 +1,16 @@
+// @ts-check
 // The messages of one room.
 
-import { NATIVE_MENU, copyText, element, make, parse, part, say, setAvatar, setText } from "./dom.js";
-import { download } from "./kernel.js";
-import { AUDIO_TYPES, IMAGE_TYPES, fileName, mediaType, vetted } from "./vetted.js";
-import { clockWords, dateOf, dayNumber, dayWords, deliveryWords, sizeWords } from "./words.js";
+/** @import { Row, Typesetter } from "./protocol.js" */
+/** @import { Blobs, Kernel } from "./kernel.js" */
+/** @typedef {{row: Row, node: HTMLElement, url?: string}} Shown */
+
+import { child, copyText, element, part, say, setAvatar, setText } from "./dom.js";
+import { download, sentenceOf } from "./kernel.js";
+import { draw } from "./math.js";
+import { buildDay, buildDivider, buildRow, sameAuthor } from "./row.js";
+import { fileName, mediaType } from "./vetted.js";
+import { dateOf, dayNumber, dayWords, deliveryWords } from "./words.js";
 
 const SEEN_EVERY = 300; // ms
 const SAVED_WITHIN = 60_000; // ms that the browser may take to save a file
@@ -12,96 +19,55 @@ const END_SLACK = 24; // px from the end that still count as the end
 const BLOCK = 50; // rows that are laid out, or left out of the layout, together
 const QUIET_BATCH = 20; // more rows than this at once are not read out to screen readers
 
-const ROW = parse(`
-  <div class="lu-row" data-lu="row" tabindex="-1"><span class="lu-avatar" aria-hidden="true"></span><div class="lu-main"
-    ><div class="lu-by"><bdi class="lu-author" data-lu="author"></bdi><time data-lu="time"></time></div
-    ><div class="lu-body" data-lu="body" dir="auto"></div></div></div>`);
-
-const CARD = parse(`
-  <div class="lu-card" data-lu="file">
-    <span class="lu-i-file" aria-hidden="true"></span>
-    <span class="lu-file"><bdi data-lu="file-name"></bdi> <span class="lu-faint" data-lu="file-size"></span></span>
-    <button type="button" class="lu-icon lu-i-download" data-lu="download"></button>
-  </div>`);
-
-function buildRow(row, date, grouped) {
-  const node = make(ROW);
-  const [avatar, main] = node.children;
-  const [by, body] = main.children;
-  const [author, time] = by.children;
-  node.dataset.seq = row.seq;
-  node.dataset.kind = row.kind;
-  if (row.own) node.dataset.own = "true";
-  if (grouped) node.classList.add("lu-grouped");
-  time.textContent = clockWords(date);
-  if (!grouped) setAvatar(avatar, row);
-  author.textContent = row.name ?? "";
-  if (row.short) author.after(element("code", "short", {}, row.short));
-  if (row.text) body.textContent = row.text;
-  else if (row.html) body.append(vetted(row.html));
-  else body.remove();
-  if (row.html) body.classList.add("lu-rich");
-  if (row.file) main.append(...buildAttachment(row.file));
-  if (row.own) main.append(element("span", "delivery", {}, deliveryWords(row.recipients)));
-  return node;
-}
-
-function buildAttachment(file) {
-  const card = make(CARD);
-  const name = fileName(file);
-  const button = part(card, "download");
-  part(card, "file-name").textContent = name;
-  part(card, "file-size").textContent = sizeWords(file.size);
-  button.title = button.ariaLabel = `Download ${name}`;
-  const media = file.inline && buildMedia(file);
-  return media ? [media, card] : [card];
-}
-
-function buildMedia(file) {
-  const type = mediaType(file);
-  let media = null;
-  if (AUDIO_TYPES.has(type)) media = element("audio", "audio", { controls: true, ariaLabel: fileName(file) });
-  if (IMAGE_TYPES.has(type)) media = element("img", "image", { alt: fileName(file), width: file.width ?? 0, height: file.height ?? 0 });
-  media?.setAttribute(NATIVE_MENU, "");
-  return media;
-}
-
-/** A recording made in a browser states no length until its end has been sought. */
+/**
+ * A recording made in a browser states no length until its end has been sought.
+ * @param {HTMLAudioElement} audio
+ */
 function settleLength(audio) {
   if (audio.duration !== Infinity) return;
   audio.addEventListener("durationchange", () => (audio.currentTime = 0), { once: true });
   audio.currentTime = Number.MAX_SAFE_INTEGER;
 }
 
-function sameAuthor(before, row) {
-  return before.kind !== "notice" && row.kind !== "notice" && before.key === row.key && before.name === row.name;
-}
-
 /** The messages of one room, and where in them the reader is. */
 export class Log {
-  shown = new Map(); // seq → {row, node, url}
-  last = null; // the row that came last
-  divider = null; // {node, seq}
+  /** @type {Map<number, Shown>} by seq */
+  shown = new Map();
+  /** @type {Row | null} the one that came last */
+  last = null;
+  /** @type {{node: HTMLElement, seq: number} | null} */
+  divider = null;
   atEnd = true;
   visible = false;
   missed = 0;
   readTo = -1;
   top = 0; // px, where the reader was last, in rows of
   height = 0; // px
+  /** @type {number | null} */
   selected = null;
-  block = null; // the last one
-  seenTimer = 0;
+  /** @type {HTMLElement | null} the last one */
+  block = null;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  seenTimer = undefined;
   left = new AbortController();
   sizes = new ResizeObserver(() => this.#keepPlace());
+  /** @type {string | null} */
   topic = null;
 
-  constructor(parts, kernel, blobs, { onread, onselect }) {
+  /**
+   * @param {Record<string, HTMLElement>} parts
+   * @param {Kernel} kernel
+   * @param {Blobs} blobs
+   * @param {{onread: (seq: number) => void, onselect: (seq: number) => void, typesetter?: Typesetter | null}} options
+   */
+  constructor(parts, kernel, blobs, { onread, onselect, typesetter }) {
     this.kernel = kernel;
     this.blobs = blobs;
+    this.typesetter = typesetter;
     this.onread = onread;
     this.onselect = onselect;
     this.scroller = parts.log;
-    this.rows = this.scroller.firstChild;
+    this.rows = child(this.scroller, 0);
     this.pill = parts["new-pill"];
     this.pill.addEventListener("click", () => this.toEnd());
     this.scroller.addEventListener("scroll", () => this.#onScroll(), { passive: true });
@@ -121,12 +87,16 @@ export class Log {
     return this.atEnd && this.visible;
   }
 
-  /** Empties the log for `topic`; `seen` is the row up to which it was read before, or null when all of it was. */
+  /**
+   * Empties the log for `topic`.
+   * @param {string | null} topic
+   * @param {number | null | undefined} seen the row up to which it was read before, none when all of it was
+   */
   reset(topic, seen) {
     this.left.abort();
     this.left = new AbortController();
     clearTimeout(this.seenTimer);
-    this.seenTimer = 0;
+    this.seenTimer = undefined;
     this.nearby.disconnect();
     for (const { url } of this.shown.values()) this.blobs.revoke(url);
     this.shown.clear();
@@ -139,12 +109,16 @@ export class Log {
     this.toEnd();
   }
 
-  /** Appends rows; those that are not `live` were there before this view. */
+  /**
+   * Appends rows.
+   * @param {Row[]} rows
+   * @param {boolean} live whether they came after this view
+   */
   add(rows, live) {
     this.scroller.ariaLive = live && rows.length <= QUIET_BATCH ? "polite" : "off";
     const blocks = document.createDocumentFragment();
     for (const row of rows) {
-      if (this.shown.size % BLOCK === 0) this.block = blocks.appendChild(element("div", "block"));
+      if (!this.block || this.shown.size % BLOCK === 0) this.block = blocks.appendChild(element("div", "block"));
       this.#append(this.block, row, live);
     }
     this.rows.append(blocks);
@@ -158,37 +132,46 @@ export class Log {
     this.#markRead(true);
   }
 
-  /** Forgets the rows before `oldest`, as the kernel has. */
+  /**
+   * Forgets the rows before `oldest`, as the kernel has.
+   * @param {number} oldest
+   */
   drop(oldest) {
     for (const [seq, { node, url }] of this.shown) {
       if (seq >= oldest) break;
       const block = node.parentElement;
       this.blobs.revoke(url);
-      while (block.firstChild !== node) block.firstChild.remove();
+      while (block && block.firstChild !== node) block.firstChild?.remove();
       node.remove();
-      if (!block.firstChild) block.remove();
+      if (!block?.firstChild) block?.remove();
       this.shown.delete(seq);
     }
     const first = this.shown.values().next().value;
     if (first?.node.classList.contains("lu-grouped")) {
       first.node.classList.remove("lu-grouped");
-      setAvatar(first.node.firstChild, first.row);
+      setAvatar(child(first.node, 0), first.row);
     }
     if (first && !first.node.previousSibling) first.node.before(buildDay(dateOf(first.row)));
   }
 
+  /**
+   * @param {number} seq
+   * @param {number} recipients
+   */
   delivered(seq, recipients) {
     const entry = this.shown.get(seq);
     if (entry) setText(part(entry.node, "delivery"), deliveryWords(recipients));
   }
 
+  /** @param {number | null} seq */
   select(seq) {
     if (seq === this.selected) return;
-    this.shown.get(this.selected)?.node.removeAttribute("aria-current");
+    this.shown.get(this.selected ?? -1)?.node.removeAttribute("aria-current");
     this.selected = seq;
-    this.shown.get(seq)?.node.setAttribute("aria-current", "true");
+    this.shown.get(seq ?? -1)?.node.setAttribute("aria-current", "true");
   }
 
+  /** @param {boolean} visible */
   setVisible(visible) {
     this.visible = visible;
     this.#markRead(true);
@@ -206,6 +189,11 @@ export class Log {
     this.nearby.disconnect();
   }
 
+  /**
+   * @param {HTMLElement} block
+   * @param {Row} row
+   * @param {boolean} live
+   */
   #append(block, row, live) {
     const date = dateOf(row);
     const before = this.last;
@@ -220,31 +208,39 @@ export class Log {
     block.append(node);
     this.shown.set(row.seq, { row, node });
     this.last = row;
-    if (row.file?.inline && node.querySelector("img, audio")) this.nearby.observe(node);
+    if (node.querySelector("img, audio, .lu-math")) this.nearby.observe(node);
   }
 
-  /** Whether the "New" line belongs before this row. */
+  /**
+   * Whether the "New" line belongs before this row.
+   * @param {Row} row
+   * @param {boolean} live
+   */
   #divides(row, live) {
     if (row.own || row.kind === "notice" || row.seq <= this.readTo || this.readTo === Infinity) return false;
-    return live ? !this.present && !(this.divider?.seq > this.readTo) : !this.divider;
+    return live ? !this.present && !(this.divider && this.divider.seq > this.readTo) : !this.divider;
   }
 
+  /** @param {number} seq */
   #newDivider(seq) {
     this.divider?.node.remove();
     this.divider = { seq, node: buildDivider("new-divider", "New") };
     return this.divider.node;
   }
 
+  /** @param {Date} date */
   #newDay(date) {
-    for (const day of this.rows.querySelectorAll(".lu-day")) setText(day, dayWords(new Date(Number(day.dataset.time))));
+    const days = /** @type {NodeListOf<HTMLElement>} */ (this.rows.querySelectorAll(".lu-day"));
+    for (const day of days) setText(day, dayWords(new Date(Number(day.dataset.time))));
     return buildDay(date);
   }
 
+  /** @param {boolean} live */
   #markRead(live) {
-    if (live && this.present && this.last?.seq > this.readTo) {
+    if (live && this.present && this.last && this.last.seq > this.readTo) {
       this.readTo = this.last.seq;
       this.seenTimer ||= setTimeout(() => {
-        this.seenTimer = 0;
+        this.seenTimer = undefined;
         this.onread(this.readTo);
       }, SEEN_EVERY);
     }
@@ -252,6 +248,7 @@ export class Log {
     say(this.pill, this.missed && !this.atEnd ? `${this.missed} new message${this.missed === 1 ? "" : "s"} ↓` : "");
   }
 
+  /** @param {boolean} atEnd */
   #setAtEnd(atEnd) {
     this.atEnd = atEnd;
     this.scroller.classList.toggle("lu-at-end", atEnd);
@@ -277,91 +274,103 @@ export class Log {
     this.height = scrollHeight;
   }
 
-  #onClick({ target }) {
+  /** @param {MouseEvent} event */
+  #onClick(event) {
+    const target = /** @type {Element} */ (event.target);
     const entry = this.#entryOf(target);
     if (!entry) return;
     const button = target.closest("button");
-    if (button?.dataset.lu === "copy-code") copyText(button.previousElementSibling.textContent, button);
+    if (button?.dataset.lu === "copy-code") copyText(button.previousElementSibling?.textContent ?? "", button);
     else if (button?.dataset.lu === "download") this.#save(entry.row, button);
     else if (button?.dataset.lu === "retry") this.#load(entry);
-    else if (!target.closest("a, audio") && getSelection().isCollapsed) this.#pick(entry.row);
+    else if (!target.closest("a, audio") && getSelection()?.isCollapsed) this.#pick(entry.row);
   }
 
+  /** @param {Element} target */
   #entryOf(target) {
-    return this.shown.get(Number(target.closest(".lu-row")?.dataset.seq));
+    const node = /** @type {HTMLElement | null} */ (target.closest(".lu-row"));
+    return this.shown.get(Number(node?.dataset.seq));
   }
 
+  /** @param {Row} row */
   #pick(row) {
     if (row.kind !== "notice") this.onselect(row.seq);
   }
 
+  /** @param {KeyboardEvent} event */
   #onKey(event) {
-    const entry = this.#entryOf(event.target);
+    const entry = this.#entryOf(/** @type {Element} */ (event.target));
     if (event.target !== (entry?.node ?? this.scroller)) return;
     if (entry && (event.key === "Enter" || event.key === " ")) this.#pick(entry.row);
-    else if (event.key === "ArrowUp") this.shown.get(entry ? entry.row.seq - 1 : this.last?.seq)?.node.focus();
+    else if (event.key === "ArrowUp") this.shown.get(entry ? entry.row.seq - 1 : (this.last?.seq ?? -1))?.node.focus();
     else if (event.key === "ArrowDown" && entry) this.shown.get(entry.row.seq + 1)?.node.focus();
     else if (event.key === "End") this.toEnd();
     else return;
     event.preventDefault();
   }
 
+  /** @param {IntersectionObserverEntry[]} entries */
   #onNearby(entries) {
     for (const { isIntersecting, target } of entries) {
       if (!isIntersecting) continue;
       this.nearby.unobserve(target);
-      this.#load(this.#entryOf(target));
+      const entry = this.#entryOf(target);
+      if (entry?.row.file) this.#load(entry);
+      else if (entry) draw(part(entry.node, "body"), this.typesetter);
     }
   }
 
-  /** Shows an image or a player, from bytes fetched now that the row is near. */
+  /**
+   * Shows an image or a player, from bytes fetched now that the row is near.
+   * @param {Shown} entry
+   */
   async #load(entry) {
-    const media = entry.node.querySelector("img, audio");
+    const media = /** @type {HTMLImageElement | HTMLAudioElement | null} */ (entry.node.querySelector("img, audio"));
+    const { file } = entry.row;
+    if (!media || !file) return;
     const { signal } = this.left;
     media.dataset.state = "loading";
     entry.node.querySelector(".lu-failure")?.remove();
     try {
       const parts = await download(this.kernel, this.topic, entry.row.seq, () => {}, signal);
-      entry.url = this.blobs.make(parts, mediaType(entry.row.file));
+      const url = (entry.url = this.blobs.make(/** @type {BlobPart[]} */ (parts), mediaType(file)));
       await new Promise((resolve, reject) => {
         media.onload = media.onloadedmetadata = resolve;
         media.onerror = () => reject(new Error("This browser cannot show it."));
-        media.src = entry.url;
+        media.src = url;
       });
-      if (media.localName === "audio") settleLength(media);
+      if (media instanceof HTMLAudioElement) settleLength(media);
       media.dataset.state = "ready";
     } catch (error) {
       if (signal.aborted) return;
       media.dataset.state = "failed";
-      const failure = element("p", "failure", { className: "lu-faint lu-failure" }, `${error.message} `);
+      const failure = element("p", "failure", { className: "lu-faint lu-failure" }, `${sentenceOf(error)} `);
       failure.append(element("button", "retry", { type: "button", className: "lu-link" }, "Try again"));
       media.after(failure);
     }
   }
 
-  /** Saves an attachment on the reader's disk, as bytes of no type, under a name that shows its true end. */
-  async #save(row, button) {
+  /**
+   * Saves an attachment on the reader's disk, as bytes of no type, under a name that shows its true end.
+   * @param {Row} row
+   * @param {HTMLButtonElement} button
+   */
+  async #save({ seq, file }, button) {
     const { signal } = this.left;
-    button.disabled = true;
+    if (!file) return;
+    if (button.ariaDisabled === "true") return;
+    button.ariaDisabled = "true"; // a button that is really disabled would lose the focus
     try {
+      /** @param {number} share */
       const progress = (share) => (button.dataset.note = `${Math.round(share * 100)} %`);
-      const url = this.blobs.make(await download(this.kernel, this.topic, row.seq, progress, signal), "application/octet-stream");
-      element("a", "saved", { href: url, download: fileName(row.file) }).click();
+      const parts = await download(this.kernel, this.topic, seq, progress, signal);
+      const url = this.blobs.make(/** @type {BlobPart[]} */ (parts), "application/octet-stream");
+      element("a", "saved", { href: url, download: fileName(file) }).click();
       setTimeout(() => this.blobs.revoke(url), SAVED_WITHIN);
       delete button.dataset.note;
     } catch (error) {
-      button.dataset.note = error.message;
+      button.dataset.note = sentenceOf(error);
     }
-    button.disabled = false;
+    button.ariaDisabled = null;
   }
-}
-
-function buildDivider(name, words) {
-  return element("div", name, { className: `lu-divider lu-${name}`, role: "separator" }, words);
-}
-
-function buildDay(date) {
-  const node = buildDivider("day", dayWords(date));
-  node.dataset.time = date.getTime();
-  return node;
 }

@@ -5,7 +5,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 _STATIC = Path(__file__).parent
-_STYLES = ("frame", "sides", "log", "composer", "forms", "narrow")  # a later one overrides an earlier one
+_STYLES = ("frame", "sides", "log", "composer", "forms", "narrow", "forced")  # a later one overrides an earlier one
 _IMPORT = re.compile(r'^import \{[^}]*\} from "\./(\w+)\.js";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async function|function|class|const) )", re.MULTILINE)
 _UNRESOLVED = re.compile(r"^(?:import\b|export (?!default )).*", re.MULTILINE)

@@ -1,35 +1,47 @@
+// @ts-check
 // Times, sizes and deliveries in words.
 
 const DAY = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
 const DAY_AND_YEAR = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "long", year: "numeric" });
 
+/**
+ * When a row was written; the start of 1970 for a time that no date can have.
+ * @param {{time: number}} row `time` in milliseconds since then
+ */
 export function dateOf({ time }) {
   const date = new Date(time);
   return Number.isNaN(date.getTime()) ? new Date(0) : date;
 }
 
+/** @param {Date} date */
 export function clockWords(date) {
   return [date.getHours(), date.getMinutes()].map((number) => String(number).padStart(2, "0")).join(":");
 }
 
+/**
+ * A number that two dates share if they are of one day.
+ * @param {Date} date
+ */
 export function dayNumber(date) {
   return (date.getFullYear() * 12 + date.getMonth()) * 31 + date.getDate();
 }
 
-export function dayWords(date) {
-  const now = new Date();
+/** @param {Date} date */
+export function dayWords(date, now = new Date()) {
   const yesterday = new Date(now.getFullYear(), now.getMonth(), now.getDate() - 1);
   if (dayNumber(date) === dayNumber(now)) return "Today";
   if (dayNumber(date) === dayNumber(yesterday)) return "Yesterday";
   return (date.getFullYear() === now.getFullYear() ? DAY : DAY_AND_YEAR).format(date);
 }
 
+/** @param {number} bytes */
 export function sizeWords(bytes) {
-  if (bytes < 1000) return `${bytes} bytes`;
-  if (bytes < 1e6) return `${Math.round(bytes / 1e3)} kB`;
+  if (bytes < 1000) return bytes === 1 ? "1 byte" : `${bytes} bytes`;
+  if (bytes < 999_500) return `${Math.round(bytes / 1e3)} kB`;
   return `${(bytes / 1e6).toFixed(1)} MB`;
 }
 
+/** @param {number | null | undefined} recipients unknown while it is on its way */
 export function deliveryWords(recipients) {
   if (recipients === null || recipients === undefined) return "";
   return recipients > 0 ? `✓ sent to ${recipients}` : "nobody was here";
