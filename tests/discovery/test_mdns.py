@@ -113,8 +113,11 @@ async def test_what_neighbours_claim_is_checked() -> None:
             announce(zeroconf, claim(seeker.key, port=7)),
             announce(zeroconf, claim(truthful, *(f"127.0.0.{number}" for number in range(1, 30)))),
         )
-        found = await seeker.finds(truthful)
-        assert len(found.addresses) == 8
+        await seeker.finds(truthful)
+        # Eleven neighbours at once take several datagrams: those with the rest of the addresses may come later.
+        while len(seeker.found[-1].addresses) < 8:
+            await seeker.next()
+        assert max(len(peer.addresses) for peer in seeker.found) == 8
         assert {peer.public_key for peer in seeker.found} == {truthful}
     await seeker.discovery.close()
 
