@@ -15,7 +15,7 @@ SHORT_KEY = 6  # characters of z-base-32: 30 bits of a public key
 _JOINERS = "\u200c\u200d"
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 _BLANK = {"\u115f", "\u1160", "\u2800", "\u3164", "\uffa0"}  # letters and symbols that paint nothing
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~&:/@])")
+_MARKDOWN = re.compile(r"[\\`*_{}\[\]()<>#+\-.!|~&:/@$]")
 
 
 def short_key(key: bytes) -> str:
@@ -72,4 +72,4 @@ def file_name(name: str) -> str:
 
 def escape_markdown(text: str) -> str:
     """`text` on one line, so that Markdown shows its characters and reads nothing into them."""
-    return _MARKDOWN.sub(r"\\\1", clean(text))
+    return _MARKDOWN.sub(lambda match: f"&#{ord(match[0])};", clean(text))

@@ -1,23 +1,25 @@
 """Text that a stranger wrote, made safe to show.
 
-Markdown is CommonMark with GitHub's tables and strikethrough. Raw HTML stays text, images become links, nothing is
-fetched. What comes out has passed `nh3` with the tags and attributes named here, so it may be given to `innerHTML`.
+Markdown is CommonMark with GitHub's tables and strikethrough, as a chat has it (see `dialect`). Raw HTML stays text,
+images become links, nothing is fetched. Formulas stay TeX within their delimiters, in a `span` of the class `lu-math`,
+for the page to draw. What comes out has passed `nh3` with the tags and attributes named here, so it may be given to `innerHTML`.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache
 
 import nh3
 from markdown_it import MarkdownIt
 from markdown_it.common.utils import escapeHtml
-from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexer import Lexer
 from pygments.lexers import get_lexer_by_name
 from pygments.token import STANDARD_TYPES
+
+from linkup_nb.notebook.chat.dialect import keep_indents, speak_chat
 
 MAX_SHOWN = 12_000  # characters of one message; the rest is named by a note, and is in the message object
 MAX_LINES = 400  # lines of one message
@@ -33,7 +35,8 @@ bash c c++ console cpp cs csharp css diff docker dockerfile go html ini javascri
 matlab perl php powershell py pycon pytb python r rb rs ruby rust scala sh shell sql swift tex toml ts tsx typescript
 xml yaml yml zsh
 """
-LANGUAGES = frozenset(_LEXERS.split())
+LANGUAGES = {name: name for name in _LEXERS.split()}
+LANGUAGES |= dict.fromkeys(("py3", "python3", "ipython", "ipython3"), "python")
 
 _TAGS = {"a", "blockquote", "br", "code", "em", "hr", "li", "ol", "p", "pre", "s", "span", "strong", "ul"}
 _TAGS |= {"h1", "h2", "h3", "h4", "h5", "h6", "table", "tbody", "td", "th", "thead", "tr"}
@@ -43,7 +46,7 @@ _CLASSES = {
     "p": {"lu-cut"},
     "pre": {"lu-code"},
     "code": {f"language-{name}" for name in LANGUAGES},
-    "span": {name for name in STANDARD_TYPES.values() if name},
+    "span": {"lu-math", *(name for name in STANDARD_TYPES.values() if name)},
     "td": _ALIGNMENTS,
     "th": _ALIGNMENTS,
 }
@@ -59,8 +62,7 @@ _MARK = "[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe2
 _MARKS = re.compile(f"({_MARK}{{{MAX_MARKS}}}){_MARK}+")
 _LINE_ENDS = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
 # One paragraph in which Markdown has nothing to do: no line ends, no marks, a start that opens no list or heading.
-_PLAIN = re.compile(r"[^\W\d_][^\\`*_~\[\]<>&|\n\t]*")
-_LINK = re.compile(r"\bhttps?://[^\s<>\"'`]+[^\s<>\"'`.,;:!?)\]}*_~]")
+_PLAIN = re.compile(r"[^\W\d_][^\\`*_~\[\]<>&|$\n\t]*")
 
 
 def clean(text: str) -> str:
@@ -103,7 +105,7 @@ def escape(text: str) -> str:
     shown, note = _cut(clean(text))
     if not shown.strip():
         return '<p class="lu-cut">An empty message.</p>'
-    return f"<p>{escapeHtml(shown).replace(chr(10), '<br>')}</p>{note}"
+    return f"<p>{escapeHtml(keep_indents(shown)).replace(chr(10), '<br>')}</p>{note}"
 
 
 def _cut(text: str) -> tuple[str, str]:
@@ -119,7 +121,7 @@ def _markdown() -> MarkdownIt:
     ).enable(["table", "strikethrough"])
     markdown.disable(["html_block", "html_inline", "reference"])
     markdown.validateLink = _link_allowed  # type: ignore[method-assign]
-    markdown.core.ruler.push("bare_links", _bare_links)
+    speak_chat(markdown)
     markdown.add_render_rule("image", _image_as_link)
     markdown.add_render_rule("code_block", _code_block)
     for cell in ("th_open", "td_open"):
@@ -130,29 +132,6 @@ def _markdown() -> MarkdownIt:
 def _link_allowed(url: str) -> bool:
     scheme, colon, rest = url.partition(":")
     return bool(colon and rest) and scheme.lower() in _SCHEMES
-
-
-def _bare_links(state: StateCore) -> None:
-    for block in state.tokens:
-        if block.type == "inline" and "://" in block.content:
-            block.children = list(_with_links(state, block.children or []))
-
-
-def _with_links(state: StateCore, tokens: list[Token]) -> Iterator[Token]:
-    inside = 0
-    for token in tokens:
-        inside += token.nesting if token.type in ("link_open", "link_close") else 0
-        if token.type != "text" or inside:
-            yield token
-            continue
-        end = 0
-        for match in _LINK.finditer(token.content):
-            yield Token("text", "", 0, content=token.content[end : match.start()])
-            yield Token("link_open", "a", 1, attrs={"href": state.md.normalizeLink(match[0])})
-            yield Token("text", "", 0, content=match[0])
-            yield Token("link_close", "a", -1)
-            end = match.end()
-        yield Token("text", "", 0, content=token.content[end:])
 
 
 def _image_as_link(_: object, tokens: Sequence[Token], index: int, options: object, environment: object) -> str:
@@ -176,7 +155,7 @@ def _highlight(code: str, language: str, _: str) -> str:
     if name not in LANGUAGES:
         return f'<pre class="lu-code"><code>{escapeHtml(code)}</code></pre>'
     small = len(code) <= MAX_HIGHLIGHT and max(map(len, code.split("\n"))) <= MAX_CODE_LINE
-    body = highlight(code, _lexer(name), _FORMATTER) if small else escapeHtml(code)
+    body = highlight(code, _lexer(LANGUAGES[name]), _FORMATTER) if small else escapeHtml(code)
     return f'<pre class="lu-code"><code class="language-{name}">{body}</code></pre>'
 
 

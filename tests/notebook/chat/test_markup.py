@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linkup_nb.notebook.chat import markup
+from linkup_nb.notebook.chat import dialect, markup
 
 BARE = "blockquote br em h1 h2 h3 h4 h5 h6 hr li s strong table tbody thead tr ul"
 ALLOWED = {
@@ -17,7 +17,12 @@ ALLOWED = {
     **{tag: set() for tag in BARE.split()},
 }
 LINK = 'target="_blank" rel="noopener noreferrer nofollow"'
+NBSP = "\u00a0"
 BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+
+
+def link(address: str, before: str = "", after: str = "") -> str:
+    return f'<p>{before}<a href="{address}" {LINK}>{address}</a>{after}</p>\n'
 
 
 class Inspector(HTMLParser):
@@ -78,18 +83,58 @@ def inspect(rendered: str) -> str:
             '<table>\n<thead>\n<tr>\n<th class="lu-left">a</th>\n<th class="lu-right">b</th>\n</tr>\n</thead>\n'
             '<tbody>\n<tr>\n<td class="lu-left">1</td>\n<td class="lu-right">2</td>\n</tr>\n</tbody>\n</table>\n',
         ),
+        # Addresses are whole, and nothing in them is emphasis.
+        ("https://a.b/pkg/__init__.py", link("https://a.b/pkg/__init__.py")),
+        ("(see https://a.b/Set_(mathematics).)", link("https://a.b/Set_(mathematics)", "(see ", ".)")),
+        ("https://a.b/p/vhIPYQjX8_", link("https://a.b/p/vhIPYQjX8_")),
+        ("HTTPS://a.b/C", link("HTTPS://a.b/C")),
+        ("[see https://a.b]", link("https://a.b", "[see ", "]")),
+        ("_https://a.b/c_", link("https://a.b/c", "<em>", "</em>")),
+        ("**https://a.b/__x__**", link("https://a.b/__x__", "<strong>", "</strong>")),
+        ("[https://a.b](https://c.d)", f'<p><a href="https://c.d" {LINK}>https://a.b</a></p>\n'),
+        # What people paste stays as it is.
+        ("for i in a:\n    print(i)\n\tx", f"<p>for i in a:<br>\n{4 * NBSP}print(i)<br>\n{4 * NBSP}x</p>\n"),
+        ("  a\n b", f"<p>{2 * NBSP}a<br>\n{NBSP}b</p>\n"),
+        ("2024. What a year", "<p>2024. What a year</p>\n"),
+        ("so\n2024) what", "<p>so<br>\n2024) what</p>\n"),
+        (r"\\server\share", r"<p>\\server\share</p>" + "\n"),
+        ("C:\\a.b\\(c)\\\nd", "<p>C:\\a.b\\(c)\\<br>\nd</p>\n"),
+        (r"\*a\* \_b\_ \[c](http:d) \`e\`", "<p>*a* _b_ [c](http:d) `e`</p>\n"),
+        ("\\# a\n1\\. b\n\\- c", "<p># a<br>\n1. b<br>\n- c</p>\n"),
+        # Formulas are TeX, with their delimiters.
+        ("so $x_1 * y_2 * z$!", '<p>so <span class="lu-math">$x_1 * y_2 * z$</span>!</p>\n'),
+        (r"\(a<b\)", r'<p><span class="lu-math">\(a&lt;b\)</span></p>' + "\n"),
+        ("a $$x$$ b", '<p>a <span class="lu-math">$$x$$</span> b</p>\n'),
+        ("a\n$$\nx\n- y\n$$\nb", '<p>a</p>\n<p>\n<span class="lu-math">$$\nx\n- y\n$$</span></p>\n<p>b</p>\n'),
+        ("\\[\n= x\n\\]", '<p>\n<span class="lu-math">\\[\n= x\n\\]</span></p>\n'),
+        (r"$a \$ b$", r'<p><span class="lu-math">$a \$ b$</span></p>' + "\n"),
+        ("from $5 to $10, $ x $, \\$a$", "<p>from $5 to $10, $ x $, $a$</p>\n"),
+        ("`$x$`", "<p><code>$x$</code></p>\n"),
+        ("$a\n\nb$", "<p>$a</p>\n<p>b$</p>\n"),
         ("\u200b\u2060 \n", '<p class="lu-cut">An empty message.</p>'),
     ],
 )
 def test_markdown_becomes_safe_html(text: str, expected: str) -> None:
     rendered = markup.render(text)
     # Pygments marks blanks in some versions; what they look like is the same.
+    rendered = rendered.replace("&nbsp;", NBSP)
     assert re.sub(r'<span class="w">( *)</span>', r"\1", rendered) == expected
     inspect(rendered)
 
 
-def test_python_code_is_highlighted_by_classes() -> None:
-    assert '<span class="kn">import</span>' in markup.render("```python\nimport os\n```")
+@pytest.mark.parametrize("language", ["python", "py", "python3", "ipython", "ipython3", "Python"])
+def test_python_code_is_highlighted_by_classes(language: str) -> None:
+    assert '<span class="kn">import</span>' in markup.render(f"```{language}\nimport os\n```")
+
+
+def test_what_is_shown_as_typed_keeps_its_indentation() -> None:
+    assert markup.escape(" a\n\tb") == f"<p>{NBSP}a<br>{4 * NBSP}b</p>"
+
+
+def test_an_address_or_a_formula_over_the_bounds_is_no_link_and_none() -> None:
+    assert markup.render("https://" + "a" * (dialect.MAX_ADDRESS + 10)).count("a" * dialect.MAX_ADDRESS + "</a>") == 1
+    assert "lu-math" in markup.render(f"${'x' * dialect.MAX_TEX}$")
+    assert "lu-math" not in markup.render(f"${'x' * (dialect.MAX_TEX + 1)}$")
 
 
 @pytest.mark.parametrize(
@@ -135,7 +180,7 @@ def test_nothing_of_a_hostile_text_is_live(text: str) -> None:
 
 
 MARKDOWN = st.text(
-    alphabet=st.sampled_from(list("ab1 \n\t#*_~`>|-+.()[]<>!&;:/\\\"'=xhttps\u202e\u200b\u0301")), max_size=80
+    alphabet=st.sampled_from(list("ab1 \n\t#*_~`>|-+.()[]<>!&;:/\\\"'=$xhttps\u202e\u200b\u0301")), max_size=80
 )
 
 
@@ -207,9 +252,7 @@ def test_deep_nesting_is_shown_as_it_was_typed() -> None:
     assert markup.render("> " * 100 + "deep") == f"<p>{'&gt; ' * 100}deep</p>"
 
 
-PIECES = (
-    r"[ * > ` _ **a [a]( ![ - 1. |a ~~a < &amp; *a_ [[] a**b <a@ http:// http://a \ \n \t ```\n a\n> |\n-\n ]( -a **b"
-)
+PIECES = r"[ * > ` _ **a [a]( ![ - 1. |a ~~a < &amp; *a_ [[] a**b <a@ http:// http://a \ $a $ \( $$ \n \t ```\n a\n> |\n-\n ]( -a **b"
 
 
 @pytest.mark.parametrize("end", ["", " "])
