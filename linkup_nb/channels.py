@@ -8,6 +8,7 @@ from typing import Protocol
 
 from linkup_nb.errors import ConnectionClosed, PeerError, PeerTimeout
 from linkup_nb.loops import Tasks
+from linkup_nb.wire.keys import short_key
 from linkup_nb.wire.protomux import Channel, ChannelState, Closed, Drained, Offered, Opened, Protomux, Received
 
 MAX_UNSENT = 64 * 1024 * 1024  # bytes for one channel that the peer does not take
@@ -195,7 +196,7 @@ class Channels:
         self._ended = True
         _channels.pop(self.connection, None)  # else it would live for ever: what refers to it is its value there
         if not isinstance(reason, PeerError | None):
-            peer = self.connection.remote_public_key.hex()[:8]
+            peer = short_key(self.connection.remote_public_key)
             log.error("The connection with %s is closed: a handler of its channels failed.", peer, exc_info=reason)
         handlers, self._handlers = self._handlers, {}
         for handler in handlers.values():

@@ -14,7 +14,7 @@ from linkup_nb.connection.tap import Tap
 from linkup_nb.connection.udx_transport import UdxTransport
 from linkup_nb.errors import ConnectionClosed, DecodeError, HandshakeError, LinkupError, PeerError, PeerTimeout
 from linkup_nb.loops import Events, from_any_loop
-from linkup_nb.wire.keys import KeyPair
+from linkup_nb.wire.keys import KeyPair, short_key
 from linkup_nb.wire.noise import NoiseHandshake
 from linkup_nb.wire.seal import HEADER_SIZE
 from linkup_nb.wire.secret_stream import SecretStream, StreamState
@@ -96,7 +96,8 @@ class Connection(Events):
     def __repr__(self) -> str:
         state = "closed" if self.closed else "open" if self._opened.is_set() else "opening"
         host, port = self.address
-        return f"Connection(to {self.remote_public_key.hex()[:8] or '?'} at {host}:{port}, {state})"
+        peer = short_key(self.remote_public_key) if self.remote_public_key else "?"
+        return f"Connection(to {peer} at {host}:{port}, {state})"
 
     @property
     def rtt(self) -> float | None:

@@ -6,7 +6,7 @@ from enum import Enum
 from typing import Protocol, runtime_checkable
 
 from linkup_nb.connection.connection import Connection
-from linkup_nb.wire.keys import KeyPair, blake2b_256, namespace
+from linkup_nb.wire.keys import KeyPair, blake2b_256, namespace, short_key
 
 PROOF_SIZE = 16  # bytes
 
@@ -148,4 +148,4 @@ class PeerInfo:
     dropped: int
 
     def __repr__(self) -> str:
-        return f"<PeerInfo {self.public_key.hex()[:8]} {self.status.value}>"
+        return f"<PeerInfo {short_key(self.public_key)} {self.status.value}>"

@@ -15,7 +15,7 @@ from linkup_nb.hypercore.log import Audit, Log
 from linkup_nb.hypercore.manifest import Manifest
 from linkup_nb.hypercore.storage import MAX_LENGTH
 from linkup_nb.loops import Events, from_any_loop
-from linkup_nb.wire.keys import KeyPair, z32encode
+from linkup_nb.wire.keys import KeyPair, short_key, z32encode
 
 if TYPE_CHECKING:
     from linkup_nb.hypercore.download import Download
@@ -71,7 +71,7 @@ class Core(Events):
 
     def __repr__(self) -> str:
         kind = f"snapshot at {self.length}" if self._at else "writable" if self.writable else "read-only"
-        return f"Core({z32encode(self.key)[:8]}…, {self.length} blocks, fork {self.fork}, {kind})"
+        return f"Core({short_key(self.key)}, {self.length} blocks, fork {self.fork}, {kind})"
 
     def __len__(self) -> int:
         return self.length

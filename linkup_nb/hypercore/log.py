@@ -17,7 +17,7 @@ from linkup_nb.hypercore.nodes import Nodes
 from linkup_nb.hypercore.proof import Proof, Verified, Wanted, prove, verify
 from linkup_nb.hypercore.storage import MAX_LENGTH, CoreRow, Store
 from linkup_nb.hypercore.writer import Head
-from linkup_nb.wire.keys import KeyPair
+from linkup_nb.wire.keys import KeyPair, short_key
 
 MAX_FORK = 2**53  # as far as JavaScript counts
 MAX_BLOCK = 15 * 1024 * 1024  # bytes; a block and its proof have to fit one frame of a secret stream
@@ -87,7 +87,7 @@ class Log:
         self._nodes = Nodes(self.store, self.id)
         roots = [self.find(index) for index in flat.roots(head.length)]
         if None in roots:
-            raise StoreError(f"the log {self.key.hex()[:8]} in {self.store.path} has lost parts of its tree")
+            raise StoreError(f"the log {short_key(self.key)} in {self.store.path} has lost parts of its tree")
         self.blocks = Bitfield(head.contiguous, lambda start, end: self.store.held(self.id, start, end))
         self._set_head(Peaks([root for root in roots if root]), head.fork, head.signature)
 
@@ -323,7 +323,7 @@ class Log:
 
     def _commit_failed(self, error: Exception) -> None:
         """Go back to what the disk has; what is missing then is fetched again."""
-        log.error("the log %s goes back to what is on disk: %s", self.key.hex()[:8], error)
+        log.error("the log %s goes back to what is on disk: %s", short_key(self.key), error)
         row = self.store.core(self.discovery_key)
         assert row
         self._load(row.head)
@@ -395,7 +395,7 @@ class Log:
     def _own(self, index: int) -> Node:
         node = self.find(index)
         if node is None:
-            raise StoreError(f"the log {self.key.hex()[:8]} in {self.store.path} has lost node {index} of its tree")
+            raise StoreError(f"the log {short_key(self.key)} in {self.store.path} has lost node {index} of its tree")
         return node
 
     # Waiting

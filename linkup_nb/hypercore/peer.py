@@ -10,7 +10,7 @@ from linkup_nb.hypercore.bitfield import PAGE, Bitfield
 from linkup_nb.hypercore.evidence import Evidence
 from linkup_nb.hypercore.proof import Proof, Wanted
 from linkup_nb.hypercore.storage import MAX_LENGTH
-from linkup_nb.wire.keys import blake2b_256, namespace
+from linkup_nb.wire.keys import blake2b_256, namespace, short_key
 from linkup_nb.wire.protomux import ChannelState
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Peer:
         self._channel = channels.open(PROTOCOL, self.log.discovery_key, handshake.encode(), self)
 
     def __repr__(self) -> str:
-        return f"<Peer {self.connection.remote_public_key.hex()[:8]} of {self.log.key.hex()[:8]}>"
+        return f"<Peer {short_key(self.connection.remote_public_key)} of {short_key(self.log.key)}>"
 
     @property
     def length(self) -> int:

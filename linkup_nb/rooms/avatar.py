@@ -9,7 +9,8 @@ from binascii import Error, a2b_base64
 from typing import TYPE_CHECKING
 
 from linkup_nb.errors import InvalidImage
-from linkup_nb.rooms.names import look, short_key
+from linkup_nb.rooms.names import look
+from linkup_nb.wire.keys import short_key
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture

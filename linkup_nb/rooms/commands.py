@@ -10,9 +10,10 @@ from typing import Literal, Protocol
 from linkup_nb.discovery.check import Report
 from linkup_nb.errors import UnknownCommand, UnknownRoom, UsageError
 from linkup_nb.rooms.member import Member, MemberStatus, milliseconds
-from linkup_nb.rooms.names import clean, escape_markdown, short_key
+from linkup_nb.rooms.names import clean, escape_markdown
 from linkup_nb.rooms.room import Room
 from linkup_nb.rooms.topic import short_topic
+from linkup_nb.wire.keys import short_key
 
 MAX_LISTED = 50  # rooms or people in one answer
 MAX_QUOTED = 32  # characters of a line that an answer repeats

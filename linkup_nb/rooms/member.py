@@ -6,7 +6,8 @@ from enum import StrEnum
 from typing import Any
 
 from linkup_nb.discovery.protocol import PeerInfo, PeerStatus
-from linkup_nb.rooms.names import look, short_key
+from linkup_nb.rooms.names import look
+from linkup_nb.wire.keys import short_key
 
 MAX_MEMBERS = 256  # people of one room that are remembered
 MAX_LOOKS = 1024  # looks of names in one room that are remembered, to see when a second person uses one
@@ -45,7 +46,7 @@ class Member:
 
     @property
     def short_key(self) -> str:
-        """The first characters of the key, to tell two people of one name apart."""
+        """The ends of the key, to tell two people of one name apart."""
         return short_key(self.key)
 
     @property

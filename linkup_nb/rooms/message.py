@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from linkup_nb.rooms.names import short_key
+from linkup_nb.wire.keys import short_key
 
 REPR_TEXT = 60  # characters of a message that its repr shows
 
@@ -30,7 +30,7 @@ class Message:
 
     @property
     def short_key(self) -> str:
-        """The first characters of the sender's key, to tell two people of one name apart."""
+        """The ends of the sender's key, to tell two people of one name apart."""
         return short_key(self.key)
 
     @property

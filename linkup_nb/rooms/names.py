@@ -5,11 +5,11 @@ import unicodedata
 from functools import lru_cache
 
 from linkup_nb.errors import InvalidName
-from linkup_nb.wire.keys import z32encode
+from linkup_nb.wire.keys import short_key
 
 MAX_NAME = 64  # characters
 MAX_FILE_NAME = 255  # characters, as file systems have it
-SHORT_KEY = 6  # characters of z-base-32: 30 bits of a public key
+MAX_EXTENSION = 8  # characters of a file name's end that are kept when it is cut, its dot among them
 
 # Category Cf also holds what emoji sequences and Indic scripts are joined with; those two stay.
 _JOINERS = "\u200c\u200d"
@@ -18,15 +18,14 @@ _BLANK = {"\u115f", "\u1160", "\u2800", "\u3164", "\uffa0"}  # letters and symbo
 _MARKDOWN = re.compile(r"[\\`*_{}\[\]()<>#+\-.!|~&:/@$]")
 
 
-def short_key(key: bytes) -> str:
-    """The first characters of a public key's text form: enough to tell two people of one name apart."""
-    return z32encode(key)[:SHORT_KEY]
-
-
 def clean(text: str) -> str:
     """`text` on one line, without control characters, bidi tricks and other characters that cannot be seen."""
+    return " ".join(_visible(text).split())
+
+
+def _visible(text: str) -> str:
     kept = (c for c in unicodedata.normalize("NFC", text) if c.isspace() or c in _JOINERS or not _hidden(c))
-    return " ".join("".join(kept).split())
+    return "".join(" " if c.isspace() else c for c in kept)
 
 
 def _hidden(character: str) -> bool:
@@ -61,13 +60,17 @@ def stranger_name(name: str, key: bytes) -> str:
 
 
 def file_name(name: str) -> str:
-    """A stranger's file name without folders and invisible characters, of bounded length; "file" if it is empty."""
-    name = clean(re.split(r"[\\/]", name[-4 * MAX_FILE_NAME :])[-1]).strip(". ")
+    """A file's name as it was given, its dots and spaces too, without folders and invisible characters.
+
+    It has at most `MAX_FILE_NAME` characters; "file" stands for an empty one and for a folder's own "." and "..".
+    Whoever saves the file makes it safe for that system.
+    """
+    name = _visible(re.split(r"[\\/]", name[-4 * MAX_FILE_NAME :])[-1])
     if len(name) > MAX_FILE_NAME:
         stem, dot, extension = name.rpartition(".")
-        end = dot + extension if len(extension) < SHORT_KEY else ""
-        name = (stem or name)[: MAX_FILE_NAME - len(end)] + end
-    return name or "file"
+        end = dot + extension if stem and len(dot + extension) <= MAX_EXTENSION else ""
+        name = name[: MAX_FILE_NAME - len(end)] + end
+    return "file" if name.strip() in ("", ".", "..") else name
 
 
 def escape_markdown(text: str) -> str:

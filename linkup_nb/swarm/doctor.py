@@ -11,6 +11,7 @@ from linkup_nb.discovery.check import Bootstrap, Check, Examinable, Outcome, Rep
 from linkup_nb.discovery.protocol import Discovery, PeerInfo, PeerStatus
 from linkup_nb.errors import LinkupError
 from linkup_nb.swarm.swarm import Swarm
+from linkup_nb.wire.keys import short_key
 
 EXAMINE_TIMEOUT = 6.0  # seconds for all checks together
 MAX_NAMED = 3  # topics, or peers that cannot be reached, that are named
@@ -124,7 +125,7 @@ def _dialled(peers: Sequence[PeerInfo]) -> Check:
     lost = [peer for peer in peers if peer.status in (PeerStatus.WAITING, PeerStatus.FAILED) and peer.last_error]
     if not lost:
         return Check("peers dialled", Outcome.OK, seen)
-    reasons = [f"{peer.public_key.hex()[:8]} ({peer.last_error})" for peer in lost[:MAX_NAMED]]
+    reasons = [f"{short_key(peer.public_key)} ({peer.last_error})" for peer in lost[:MAX_NAMED]]
     cause = f"Could not be reached: {_listed(reasons, len(lost))}."
     advice = "They are dialled again; if they are gone, they will soon be forgotten."
     outcome = Outcome.WARNING if stages[PeerStatus.CONNECTED] else Outcome.FAILED

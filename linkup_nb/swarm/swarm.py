@@ -23,7 +23,7 @@ from linkup_nb.swarm.peer import SwarmPeer
 from linkup_nb.swarm.search import TopicSearch
 from linkup_nb.swarm.sleep import wakings
 from linkup_nb.swarm.topic import SwarmTopic
-from linkup_nb.wire.keys import KEY_SIZE, KeyPair
+from linkup_nb.wire.keys import KEY_SIZE, KeyPair, short_key
 
 MAX_PEERS = 64  # connections
 MAX_KNOWN_PEERS = 256  # peers kept on one topic
@@ -107,7 +107,7 @@ class Swarm(Events):
         return dict(self._counters)
 
     def __repr__(self) -> str:
-        return f"Swarm({self.public_key.hex()[:8]}, {len(self._topics)} topics, {len(self.connections)} connections)"
+        return f"Swarm({short_key(self.public_key)}, {len(self._topics)} topics, {len(self.connections)} connections)"
 
     @from_any_loop
     async def join(self, topic: bytes, *, server: bool = True, client: bool = True) -> SwarmTopic:

@@ -15,6 +15,7 @@ from linkup_nb.errors import DecodeError
 
 KEY_SIZE = 32  # bytes; seeds and public keys
 SIGNATURE_SIZE = 64  # bytes
+SHORT_END = 4  # letters at each end of a short key: 36 bits in all
 
 _Z32 = "ybndrfg8ejkmcpqxot1uwisza345h769"
 _Z32_VALUES = {letter: value for value, letter in enumerate(_Z32)}
@@ -74,6 +75,12 @@ def z32encode(data: bytes) -> str:
     digits = -(-len(data) * 8 // 5)
     value = int.from_bytes(data, "big") << (digits * 5 - len(data) * 8)
     return "".join(_Z32[value >> shift & 31] for shift in range(digits * 5 - 5, -1, -5))
+
+
+def short_key(key: bytes) -> str:
+    """How a key is shown where it only has to be told apart: its first and last letters, as `tkrq…3dsy`."""
+    text = z32encode(key)
+    return f"{text[:SHORT_END]}…{text[-SHORT_END:]}"
 
 
 def z32decode(text: str) -> bytes:

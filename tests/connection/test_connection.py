@@ -19,7 +19,7 @@ from linkup_nb.errors import (
     PeerTimeout,
     UsageError,
 )
-from linkup_nb.wire.keys import KeyPair
+from linkup_nb.wire.keys import KeyPair, short_key
 from linkup_nb.wire.secret_stream import RECEIVE_BUFFER
 from tests.connection.raw_peer import RawPeer
 from tests.wire.ends import flip
@@ -453,6 +453,6 @@ async def test_a_handler_that_fails_harms_nobody(caplog: pytest.LogCaptureFixtur
 
 async def test_reprs_are_one_line() -> None:
     async with pair() as (one, other):
-        assert repr(one) == f"Connection(to {other.public_key.hex()[:8]} at {HOST}:{one.address[1]}, open)"
+        assert repr(one) == f"Connection(to {short_key(other.public_key)} at {HOST}:{one.address[1]}, open)"
         await one.close()
         assert repr(one).endswith("closed)")

@@ -35,7 +35,7 @@ async def test_help_lists_every_command(make_node: MakeNode) -> None:
 async def test_doctor_shows_what_works(make_node: MakeNode) -> None:
     node, room = await lobby(make_node)
     lines = (await run("~doctor", node, room)).text.splitlines()
-    assert lines[0].startswith("- **network**, off: LINKUP\\_OFFLINE keeps")
+    assert lines[0].startswith("- **network**, off: LINKUP&#95;OFFLINE keeps")
     assert "- **topics**, ok: 1 topic joined" in "\n".join(lines)
     assert room.topic.hex() not in "\n".join(lines)
 
@@ -45,7 +45,7 @@ async def test_create_gives_the_topic_to_share(make_node: MakeNode) -> None:
     reply = await run("~create quiet *pond*", node, None)
     assert reply.room is node.rooms[0]
     assert (reply.room.name, reply.action) == ("quiet *pond*", Action.SHOW_ROOM)
-    assert reply.text == r"You made **quiet \*pond\***. Others join by its topic:" + f"\n\n`{reply.room.topic.hex()}`"
+    assert reply.text == f"You made **quiet &#42;pond&#42;**. Others join by its topic:\n\n`{reply.room.topic.hex()}`"
 
 
 async def test_join_and_leave(make_node: MakeNode) -> None:
@@ -79,7 +79,7 @@ async def test_who_and_ping_name_those_here_harmlessly(make_node: MakeNode) -> N
     await other.set_name("<b>[x](javascript:y)")
     theirs = await other.join(room.topic)
     await until(lambda: [member.name for member in room.peers] == [other.name], room)
-    shown = rf"- **\<b\>\[x\]\(javascript\:y\)** ({room.peers[0].short_key}): "
+    shown = f"- **&#60;b&#62;&#91;x&#93;&#40;javascript&#58;y&#41;** ({room.peers[0].short_key}): "
     assert re.fullmatch(re.escape(shown) + r"\d+\.\d+ ms", (await run("~ping", node, room)).text)
     assert (await run("~who", node, room)).text.splitlines()[1] == shown + "here"
     await other.close()

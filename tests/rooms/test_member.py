@@ -82,4 +82,4 @@ def test_what_is_remembered_of_strangers_is_bounded() -> None:
 
 
 def test_a_member_is_one_line_that_cannot_redraw_the_terminal() -> None:
-    assert repr(Member("\x1b[2J", OTTER, MemberStatus.HERE)) == "<Member '\\x1b[2J' (p7zs65), here>"
+    assert repr(Member("\x1b[2J", OTTER, MemberStatus.HERE)) == "<Member '\\x1b[2J' (p7zs…p7zo), here>"

@@ -13,17 +13,17 @@ COMMON: dict[str, Any] = {"name": "kestrel", "key": bytes(32), "topic": bytes(32
 @pytest.mark.parametrize(
     ("message", "shown", "size"),
     [
-        (TextMessage(**COMMON, text="hi ö"), "<TextMessage -1 from 'kestrel' (yyyyyy): 'hi ö'>", 5),
+        (TextMessage(**COMMON, text="hi ö"), "<TextMessage -1 from 'kestrel' (yyyy…yyyy): 'hi ö'>", 5),
         (
             FileMessage(**COMMON, file_name="a.csv", data=bytes(2000)),
-            "<FileMessage -1 from 'kestrel' (yyyyyy): 'a.csv', 2,000 bytes>",
+            "<FileMessage -1 from 'kestrel' (yyyy…yyyy): 'a.csv', 2,000 bytes>",
             2000,
         ),
-        (AudioMessage(**COMMON, data=bytes(9)), "<AudioMessage -1 from 'kestrel' (yyyyyy): 9 bytes>", 9),
-        (IconMessage(**COMMON, avatar=bytes(9)), "<IconMessage -1 from 'kestrel' (yyyyyy): 9 bytes>", 9),
+        (AudioMessage(**COMMON, data=bytes(9)), "<AudioMessage -1 from 'kestrel' (yyyy…yyyy): 9 bytes>", 9),
+        (IconMessage(**COMMON, avatar=bytes(9)), "<IconMessage -1 from 'kestrel' (yyyy…yyyy): 9 bytes>", 9),
         (
             UnknownMessage(**COMMON, type="poll", fields={"a": 1}),
-            "<UnknownMessage -1 from 'kestrel' (yyyyyy): type 'poll', 1 fields>",
+            "<UnknownMessage -1 from 'kestrel' (yyyy…yyyy): type 'poll', 1 fields>",
             2,
         ),
     ],

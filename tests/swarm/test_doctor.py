@@ -15,6 +15,7 @@ from linkup_nb.kademlia.discovery import Kademlia
 from linkup_nb.swarm import doctor
 from linkup_nb.swarm.doctor import examine
 from linkup_nb.swarm.swarm import Swarm
+from linkup_nb.wire.keys import short_key
 from tests.connection.links import Member, Pointer
 
 TOPIC = bytes(range(32))
@@ -77,7 +78,7 @@ async def test_a_peer_that_cannot_be_reached_and_why() -> None:
         await one.until(lambda: one.info(gone).last_error)
         check = named(await examine(one.swarm), "peers dialled")
     assert (check.outcome, check.seen) == (Outcome.FAILED, "1 waiting to try again.")
-    assert gone.key.hex()[:8] in check.cause
+    assert short_key(gone.key) in check.cause
     assert "127.0.0.1" in check.cause
 
 

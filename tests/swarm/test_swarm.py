@@ -17,7 +17,7 @@ from linkup_nb.discovery.protocol import Announcer, PeerStatus
 from linkup_nb.errors import InvalidTopic, NodeClosed, UsageError
 from linkup_nb.swarm import choice, dialer, swarm
 from linkup_nb.swarm.swarm import Swarm
-from linkup_nb.wire.keys import KeyPair
+from linkup_nb.wire.keys import KeyPair, short_key
 from tests.connection.links import PATIENCE, Link, Member, Pointer, refused, seeds_in_order
 from tests.connection.udx_meeting import UdxMeeting
 
@@ -387,8 +387,8 @@ async def test_reprs_are_one_line_and_show_no_secret() -> None:
     async with Member(TOPIC, bytes(32)) as member, Member(TOPIC) as other:
         member.finds(other)
         await member.until(lambda: member.came)
-        assert repr(member.swarm) == f"Swarm({member.key.hex()[:8]}, 1 topics, 1 connections)"
-        assert repr(member.info(other)) == f"<PeerInfo {other.key.hex()[:8]} connected>"
+        assert repr(member.swarm) == f"Swarm({short_key(member.key)}, 1 topics, 1 connections)"
+        assert repr(member.info(other)) == f"<PeerInfo {short_key(other.key)} connected>"
         assert TOPIC.hex() not in repr(member.swarm.topics)
 
 

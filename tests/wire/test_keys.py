@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linkup_nb.errors import DecodeError
-from linkup_nb.wire.keys import KeyPair, blake2b_256, discovery_key, namespace, verify, z32decode, z32encode
+from linkup_nb.wire.keys import KeyPair, blake2b_256, discovery_key, namespace, short_key, verify, z32decode, z32encode
 from tests.vectors import load
 
 VECTORS = load("crypto")
@@ -63,6 +63,11 @@ def test_discovery_key() -> None:
 def test_hash(case: dict[str, str]) -> None:
     data = bytes.fromhex(case["data"])
     assert blake2b_256(b"\0" + len(data).to_bytes(8, "little") + data).hex() == case["hash"]
+
+
+def test_a_short_key_shows_both_ends() -> None:
+    key = bytes(range(32))
+    assert short_key(key) == f"{z32encode(key)[:4]}…{z32encode(key)[-4:]}"
 
 
 @given(st.binary(max_size=80))

@@ -30,8 +30,7 @@ _LINE_MARKS = "#>+-"  # before these, at the start of a line
 
 def speak_chat(markdown: MarkdownIt) -> None:
     """Add the rules to a parser."""
-    list_rule_options = {"alt": ["paragraph", "reference", "blockquote"]}
-    markdown.block.ruler.at("list", _list, list_rule_options)
+    markdown.block.ruler.at("list", _list, {"alt": ["paragraph", "reference", "blockquote"]})
     markdown.block.ruler.before(
         "fence", "formula", _formula_block, {"alt": ["paragraph", "reference", "blockquote", "list"]}
     )

@@ -2,7 +2,8 @@
 
 Markdown is CommonMark with GitHub's tables and strikethrough, as a chat has it (see `dialect`). Raw HTML stays text,
 images become links, nothing is fetched. Formulas stay TeX within their delimiters, in a `span` of the class `lu-math`,
-for the page to draw. What comes out has passed `nh3` with the tags and attributes named here, so it may be given to `innerHTML`.
+for the page to draw. What comes out has passed `nh3` with the tags and attributes named here, so it may be given to
+`innerHTML`.
 """
 
 import re

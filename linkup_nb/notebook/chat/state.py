@@ -6,9 +6,10 @@ from linkup_nb.rooms.commands import COMMANDS
 from linkup_nb.rooms.linkup.messages import MAX_FILE
 from linkup_nb.rooms.member import Member, milliseconds
 from linkup_nb.rooms.message import Message
-from linkup_nb.rooms.names import MAX_NAME, short_key
+from linkup_nb.rooms.names import MAX_NAME
 from linkup_nb.rooms.room import Room
 from linkup_nb.rooms.status import Level
+from linkup_nb.wire.keys import short_key
 
 _COMMANDS = [{"name": command.name, "usage": command.usage, "help": command.help} for command in COMMANDS.values()]
 _LIMITS = {"file": MAX_FILE, "name": MAX_NAME}

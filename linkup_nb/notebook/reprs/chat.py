@@ -6,9 +6,9 @@ from linkup_nb.node import Node
 from linkup_nb.notebook.reprs.html import paragraph, table, titled
 from linkup_nb.rooms.member import Member, milliseconds
 from linkup_nb.rooms.message import AudioMessage, FileMessage, IconMessage, Message, TextMessage, UnknownMessage
-from linkup_nb.rooms.names import short_key
 from linkup_nb.rooms.room import Room
 from linkup_nb.rooms.topic import short_topic
+from linkup_nb.wire.keys import short_key
 
 
 def _node(node: Node) -> str:

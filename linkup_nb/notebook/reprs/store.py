@@ -25,11 +25,10 @@ from linkup_nb.notebook.reprs.html import (
     table,
     titled,
 )
-from linkup_nb.wire.keys import z32encode
+from linkup_nb.wire.keys import short_key
 
 MAX_LINES = 40  # of a text that differs
 MAX_COLUMNS = 12  # of a table that differs
-SHORT_ID = 8  # characters of a key: who has all of it can read
 
 _LINE = "display:block;text-decoration:none;white-space:pre;min-height:1.3em;padding:0 8px;color:inherit"
 _TINTS = {
@@ -54,7 +53,7 @@ def _core(core: Core) -> str:
         ("peers", core.peers),
     ]
     warning = paragraph("Frozen: its author signed two histories; .conflict has both") if core.conflict else ""
-    return titled(f"Core {_short(core.key)}", state) + warning + table(("", ""), rows)
+    return titled(f"Core {short_key(core.key)}", state) + warning + table(("", ""), rows)
 
 
 def _core_info(info: CoreInfo) -> str:
@@ -66,7 +65,7 @@ def _core_info(info: CoreInfo) -> str:
         ("encrypted", _yes(info.encrypted)),
         ("peers", info.peers),
     ]
-    return titled(f"Core {_short(info.key)}", "writable" if info.writable else "read-only") + table(("", ""), rows)
+    return titled(f"Core {short_key(info.key)}", "writable" if info.writable else "read-only") + table(("", ""), rows)
 
 
 def _store(store: Corestore) -> str:
@@ -74,7 +73,7 @@ def _store(store: Corestore) -> str:
         return titled("Corestore", f"{store.path}: closed")
     cores = store.cores
     rows = [
-        (_short(core.key), core.name or "", f"{core.length:,}", "writable" if core.writable else "read-only")
+        (short_key(core.key), core.name or "", f"{core.length:,}", "writable" if core.writable else "read-only")
         for core in cores[:MAX_LISTED]
     ]
     title = titled("Corestore", f"{store.path}: {len(cores):,} cores")
@@ -89,12 +88,12 @@ def _drive(drive: DriveView) -> str:
         ("here, from the first on", f"{min(core.contiguous_length, drive.version):,}"),
         ("peers", core.peers),
     ]
-    return titled(f"Drive {_short(drive.key)}", state) + table(("", ""), rows)
+    return titled(f"Drive {short_key(drive.key)}", state) + table(("", ""), rows)
 
 
 def _drive_info(info: DriveInfo) -> str:
     rows = [("version", f"{info.version:,}"), ("bytes", f"{info.byte_length:,}"), ("peers", info.peers)]
-    return titled(f"Drive {_short(info.key)}", "writable" if info.writable else "read-only") + table(("", ""), rows)
+    return titled(f"Drive {short_key(info.key)}", "writable" if info.writable else "read-only") + table(("", ""), rows)
 
 
 def _entry(entry: Entry) -> str:
@@ -224,10 +223,6 @@ _DRAWN: dict[type, Callable[[Any], str]] = {
     Entry: _entry,
     Event: lambda event: _changes(Changes([event])),
 }
-
-
-def _short(key: bytes) -> str:
-    return f"{z32encode(key)[:SHORT_ID]}…"
 
 
 def _size(size: int | None) -> str:

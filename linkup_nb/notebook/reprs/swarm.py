@@ -12,9 +12,9 @@ from linkup_nb.discovery.protocol import PeerInfo
 from linkup_nb.hyperdht.view import DhtView, QueryView
 from linkup_nb.notebook.reprs.html import MAX_LISTED, paragraph, table, titled
 from linkup_nb.rooms.member import milliseconds
-from linkup_nb.rooms.names import short_key
 from linkup_nb.rooms.topic import short_topic
 from linkup_nb.swarm.swarm import Swarm
+from linkup_nb.wire.keys import short_key
 
 MAX_CHECKS = 40  # rows of a doctor's report
 MAX_SENTENCES = 480  # characters of a cell of a doctor's report

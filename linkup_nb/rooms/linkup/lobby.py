@@ -21,10 +21,10 @@ from linkup_nb.rooms.linkup.messages import decode, encode
 from linkup_nb.rooms.linkup.room import LinkUpRoom
 from linkup_nb.rooms.linkup.state import RoomState
 from linkup_nb.rooms.message import IconMessage
-from linkup_nb.rooms.names import short_key
 from linkup_nb.rooms.profile import Profile
 from linkup_nb.swarm.swarm import Swarm
 from linkup_nb.swarm.topic import SwarmTopic
+from linkup_nb.wire.keys import short_key
 
 MAX_FAULTS = 100  # messages of one connection that are not LinkUp's, after which it is closed
 ICON_COST = 500  # messages that a new avatar counts as: it is decoded and scaled

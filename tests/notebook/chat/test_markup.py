@@ -108,7 +108,7 @@ def inspect(rendered: str) -> str:
         ("a\n$$\nx\n- y\n$$\nb", '<p>a</p>\n<p>\n<span class="lu-math">$$\nx\n- y\n$$</span></p>\n<p>b</p>\n'),
         ("\\[\n= x\n\\]", '<p>\n<span class="lu-math">\\[\n= x\n\\]</span></p>\n'),
         (r"$a \$ b$", r'<p><span class="lu-math">$a \$ b$</span></p>' + "\n"),
-        ("from $5 to $10, $ x $, \\$a$", "<p>from $5 to $10, $ x $, $a$</p>\n"),
+        ("from $5 to $10, $ x $ \\$a$", "<p>from $5 to $10, $ x $ $a$</p>\n"),
         ("`$x$`", "<p><code>$x$</code></p>\n"),
         ("$a\n\nb$", "<p>$a</p>\n<p>b$</p>\n"),
         ("\u200b\u2060 \n", '<p class="lu-cut">An empty message.</p>'),
@@ -252,7 +252,10 @@ def test_deep_nesting_is_shown_as_it_was_typed() -> None:
     assert markup.render("> " * 100 + "deep") == f"<p>{'&gt; ' * 100}deep</p>"
 
 
-PIECES = r"[ * > ` _ **a [a]( ![ - 1. |a ~~a < &amp; *a_ [[] a**b <a@ http:// http://a \ $a $ \( $$ \n \t ```\n a\n> |\n-\n ]( -a **b"
+PIECES = (
+    r"[ * > ` _ **a [a]( ![ - 1. |a ~~a < &amp; *a_ [[] a**b <a@ http:// http://a \ "
+    r"$a $ \( $$ \n \t ```\n a\n> |\n-\n ]( -a **b"
+)
 
 
 @pytest.mark.parametrize("end", ["", " "])

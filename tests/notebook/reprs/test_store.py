@@ -20,6 +20,7 @@ from linkup_nb.hyperdrive.history import Change, Changes, Event, Operation
 from linkup_nb.notebook.reprs import display
 from linkup_nb.notebook.reprs.html import MAX_EXACT, MAX_LISTED
 from linkup_nb.notebook.reprs.store import MAX_COLUMNS, MAX_LINES
+from linkup_nb.wire.keys import short_key
 
 EVIL = '<img src=x onerror="alert(1)">\u202efdp.exe"><script>alert(1)</script>'
 HUGE = "x" * 1_000_000
@@ -67,7 +68,7 @@ async def test_a_core_shows_what_it_has_but_no_key(shell: InteractiveShell, open
     await core.append([b"one", b"two"])
 
     for view in (drawn(shell, core), drawn(shell, core.info), repr(core)):
-        assert core.id[:8] in view
+        assert short_key(core.key) in view
         assert core.id not in view
         assert core.key.hex() not in view
         assert secret.hex() not in view

@@ -19,7 +19,8 @@ from linkup_nb.rooms.linkup.messages import (
     encode,
 )
 from linkup_nb.rooms.message import AudioMessage, FileMessage, IconMessage, Message, TextMessage, UnknownMessage
-from linkup_nb.rooms.names import MAX_FILE_NAME, MAX_NAME, short_key
+from linkup_nb.rooms.names import MAX_FILE_NAME, MAX_NAME
+from linkup_nb.wire.keys import short_key
 
 KEY = bytes(32)
 TOPIC = bytes(range(32))
@@ -149,7 +150,7 @@ def test_an_icon_may_name_no_topic_and_bring_a_data_url() -> None:
 def test_a_file_name_has_no_folders() -> None:
     message = read(theirs(type="file", fileName="../\u202e.bashrc", file="YWJjZA"))
     assert isinstance(message, FileMessage)
-    assert (message.file_name, message.data) == ("bashrc", b"abcd")
+    assert (message.file_name, message.data) == (".bashrc", b"abcd")
 
 
 def test_a_text_over_the_limit_is_cut_and_says_so() -> None:
