@@ -75,7 +75,7 @@ WRONG_OF_DRIVE: dict[str, tuple[Callable[[Drive], Any], str]] = {
     "stream of bytes": (lambda drive: drive.put_stream("/b", b"text"), "put takes bytes"),  # type: ignore[arg-type]
     "link": (lambda drive: drive.symlink("/b", 3), "points at is text"),  # type: ignore[arg-type]
     "version": (lambda drive: drive["2"], "a version is a whole number"),  # type: ignore[index]
-    "diff of the future": (lambda drive: drive.diff(99), "had never 99"),
+    "diff of the future": (lambda drive: drive.diff(99), "a version 99"),
     "bytes": (lambda drive: drive.stream("/a", -1), "bytes -1"),
     "bisect": (lambda drive: drive.bisect(None), "takes a function"),  # type: ignore[arg-type]
     "mirror": (lambda drive: drive.mirror_to(None), "named by a path"),  # type: ignore[arg-type]
@@ -120,7 +120,7 @@ async def test_of_a_bee(store: Corestore) -> None:
     await refused(lambda: bee.range(gt="a"), "a key is bytes")  # type: ignore[arg-type]
     await refused(lambda: bee.range(limit="a"), "a limit is a whole number")  # type: ignore[arg-type]
     await refused(lambda: bee.history("a"), "a whole number")  # type: ignore[arg-type]
-    await refused(lambda: bee.diff(-1), "had never -1")
+    await refused(lambda: bee.diff(-1), "a version -1")
     async with bee.batch() as batch:
         await batch.put(b"b", b"2")
     await refused(lambda: batch.put(b"c", b"3"), "inside of `async with")

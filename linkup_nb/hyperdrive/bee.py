@@ -159,7 +159,11 @@ class Bee:
 
     def _check(self, version: int, newest: int) -> int:
         if not 0 <= number(version, "a version") <= newest:
-            raise UsageError(f"this bee has version {newest}, and had never {version}")
+            raise UsageError(
+                f"The newest version is {newest}, and there has never been a version {version}."
+                if self.core.writable or version < 0
+                else f"Version {version} is not here: the newest known is {newest}; update() asks the peers for more."
+            )
         return version
 
     def snapshot(self) -> "Bee":

@@ -134,8 +134,8 @@ async def mirror_to(
     there = await asyncio.to_thread(_scan, folder)
     entries, skipped = await _entries(drive, folder)
     if not entries and not skipped and (base != "/" or (prune and drive.version < 2)):
-        what = f"no folder {of}" if base != "/" else "no files"
-        raise UsageError(f"There is {what} in version {drive.version} of the drive; nothing was changed.")
+        what = "are no files" if base == "/" else f"is no folder {named(base[:-1])}"
+        raise UsageError(f"There {what} in version {drive.version} of the drive; nothing was changed.")
     _check_clashes(entries, entries)
     for name in list(entries):
         obstacle = _obstacle(name, there, prune)
@@ -191,7 +191,8 @@ async def mirror_from(
     spoiled = {name for name in there.files if skipped.pop(name, None)}
     result = _Result(base, there, skipped)
     stale = {name for name in entries if prune and name not in there.files and not result.skips(name)}
-    _check_clashes(there.files.keys() | (entries.keys() - stale) | skipped.keys(), there.files)
+    added = there.files.keys() - entries.keys() - spoiled
+    _check_clashes(there.files.keys() | (entries.keys() - stale) | skipped.keys(), added)
     steps = []
     for name, file in sorted(there.files.items()):
         known = entries.get(name)

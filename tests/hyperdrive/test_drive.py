@@ -229,7 +229,7 @@ async def test_earlier_versions_and_what_changed_between_them(drive: Drive) -> N
     assert [await past.get(path) for path in ("/changed", "/gone", "/in/new")] == [b"old", b"bye", None]
     assert not past.writable
     assert not isinstance(past, Drive)
-    with pytest.raises(UsageError, match="had never"):
+    with pytest.raises(UsageError, match="has never been"):
         drive.checkout(drive.version + 1)
 
 

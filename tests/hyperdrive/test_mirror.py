@@ -10,28 +10,13 @@ from linkup_nb.errors import UsageError
 from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.hyperdrive.drive import Drive
 from linkup_nb.hyperdrive.mirror import Action, Skipped, Step
+from tests.hyperdrive.trees import contents, fill
 
 
 @pytest.fixture
 async def drive(tmp_path: Path) -> AsyncIterator[Drive]:
     async with Corestore(tmp_path / "store") as store, await Drive.open(store) as drive:
         yield drive
-
-
-def contents(folder: Path) -> dict[str, bytes | str]:
-    """Every file of a folder, and where its links point."""
-    return {
-        path.relative_to(folder).as_posix(): os.readlink(path) if path.is_symlink() else path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_symlink() or path.is_file()
-    }
-
-
-def fill(folder: Path, files: dict[str, bytes]) -> None:
-    """Write files."""
-    for name, data in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(data)
 
 
 async def test_a_drive_is_written_to_a_folder(drive: Drive, tmp_path: Path) -> None:
