@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from linkup_nb.errors import UsageError
 from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.hyperdrive.drive import Drive
+from linkup_nb.hyperdrive.mirror import Steps
 from tests.hyperdrive.trees import bind, listed, snapshot
 
 names = st.sampled_from(
@@ -82,7 +83,7 @@ def grow(folder: Path, tree: Tree) -> None:
 
 
 @given(trees, trees, st.booleans())
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 def test_any_trees_go_in_and_out(first: Tree, second: Tree, prune: bool) -> None:
     with tempfile.TemporaryDirectory() as place:
         asyncio.run(_round_trip(Path(place), first, second, prune))
@@ -140,7 +141,7 @@ entries = st.dictionaries(
 
 
 @given(entries, trees, st.sampled_from(["/", "/d"]), st.booleans())
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 def test_any_drive_is_mirrored_out_or_refused_whole(
     drive: dict[str, tuple[str, bytes | str]], tree: Tree, of: str, prune: bool
 ) -> None:
@@ -172,10 +173,17 @@ async def _mirror_out(
         inside = {entry.path async for entry in drive.list(of)}
         assert inside <= {one.path for one in steps.skipped} | await _held(drive, folder, of)
         assert await drive.mirror_to(folder, of=of, prune=prune) == []
-        if prune:
+        # Unless a file of the folder has the place of what was skipped, the way back changes nothing.
+        if prune and not taken(folder, steps, of):
             assert await drive.mirror_from(folder, to=of) == []
             assert drive.version == version
     assert sorted(os.listdir(place)) == ["folder", "store"]
+
+
+def taken(folder: Path, steps: Steps, of: str) -> bool:
+    """Whether the folder has something where the first name of what was skipped would be."""
+    names = [one.path.removeprefix(of).lstrip("/").split("/")[0] for one in steps.skipped]
+    return any(os.path.lexists(folder / name) for name in names if "\0" not in name and len(name) < 256)
 
 
 async def _held(drive: Drive, folder: Path, of: str) -> set[str]:
