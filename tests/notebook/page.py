@@ -68,8 +68,8 @@ class Page:
         assert not content["ok"]
         return str(content["error"])
 
-    def hello(self, epoch: str | None = None, last_seq: int | None = None, room: str | None = None) -> None:
-        self.request("hello", room=room, epoch=epoch, last_seq=last_seq)
+    def hello(self, epoch: str | None = None, last_seq: int | None = None) -> None:
+        self.request("hello", epoch=epoch, last_seq=last_seq)
 
     def upload(self, data: bytes, purpose: str, topic: str | None, name: str = "file.bin") -> str:
         """Send all of a file but the end."""
@@ -79,7 +79,6 @@ class Page:
             "purpose": purpose,
             "topic": topic,
             "name": name,
-            "mime": "",
             "size": len(data),
             "chunks": chunks,
         }

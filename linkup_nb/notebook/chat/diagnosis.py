@@ -6,7 +6,7 @@ from collections.abc import Callable
 from linkup_nb.discovery.check import Outcome
 from linkup_nb.errors import NodeClosed
 from linkup_nb.node import Node
-from linkup_nb.notebook.chat.teller import Shown
+from linkup_nb.notebook.chat.publisher import Shown
 from linkup_nb.rooms.status import Level
 
 FIRST_LOOK = 6.0  # seconds after which most of those who can be found have been found

@@ -9,8 +9,9 @@ from hashlib import blake2b
 
 from linkup_nb.loops import Events
 from linkup_nb.node import Node
-from linkup_nb.notebook.chat import markup
+from linkup_nb.notebook.chat import markup, updates
 from linkup_nb.notebook.chat.media import attachment
+from linkup_nb.notebook.chat.updates import Row
 from linkup_nb.rooms.avatar import media_type
 from linkup_nb.rooms.linkup.state import MAX_MESSAGES
 from linkup_nb.rooms.message import AudioMessage, FileMessage, Message, TextMessage, UnknownMessage
@@ -29,15 +30,15 @@ RENDER_SHARE = 0.05  # seconds that they earn back a second
 log = logging.getLogger("linkup_nb")
 
 
-class Row:
-    """One line of the transcript. `fields` is what the page gets, and exists once the row was rendered."""
+class Line:
+    """One line of the transcript. `row` is what the page gets, and exists once the line was rendered."""
 
-    __slots__ = ("delivered", "fields", "message", "seq", "size")
+    __slots__ = ("delivered", "message", "row", "seq", "size")
 
-    def __init__(self, seq: int, message: Message | None, fields: dict[str, object] | None = None) -> None:
+    def __init__(self, seq: int, message: Message | None, row: Row | None = None) -> None:
         self.seq = seq
         self.message = message
-        self.fields = fields
+        self.row = row
         self.size = 0
         self.delivered = bool(message and message.recipients)
 
@@ -99,7 +100,7 @@ def _render(text: str) -> str:
 class Feed(Events):
     """The rows of one room, or the answers to commands while there is no room.
 
-    `epoch` changes when earlier row numbers mean nothing any more. Emits `changed`, and `delivered` (a Row).
+    `epoch` changes when earlier row numbers mean nothing any more. Emits `changed`, and `delivered` (a Line).
     """
 
     def __init__(self, room: Room | None, avatars: Avatars, meter: Meter) -> None:
@@ -119,7 +120,7 @@ class Feed(Events):
     def _start(self) -> None:
         self.epoch = secrets.token_hex(8)
         self.unread = 0
-        self._rows: list[Row] = []
+        self._lines: list[Line] = []
         self._first = 0
         self._bytes = 0
         self._places: dict[int, int] = {}  # message index -> seq
@@ -132,38 +133,39 @@ class Feed(Events):
     @property
     def end(self) -> int:
         """The number that the next row will get."""
-        return self._first + len(self._rows)
+        return self._first + len(self._lines)
 
-    def since(self, seq: int, count: int) -> Sequence[Row]:
-        """At most `count` rows from `seq` on."""
+    def since(self, seq: int, count: int) -> Sequence[Line]:
+        """At most `count` lines from `seq` on."""
         start = max(0, seq - self._first)
-        return self._rows[start : start + count]
+        return self._lines[start : start + count]
 
-    def row(self, seq: int) -> Row | None:
-        """The row with this number, if it is still kept."""
-        return self._rows[seq - self._first] if self._first <= seq < self.end else None
+    def line(self, seq: int) -> Line | None:
+        """The line with this number, if it is still kept."""
+        return self._lines[seq - self._first] if self._first <= seq < self.end else None
 
     def notice(self, text: str) -> None:
-        """Add a row of our own: Markdown, with no author."""
+        """Add a line of our own: Markdown, with no author."""
         html = markup.render(text)
-        fields: dict[str, object] = {"seq": self.end, "kind": "notice", "time": round(time.time() * 1000), "html": html}
-        self._add(Row(self.end, None, fields), len(html))
+        row = Row(seq=self.end, kind="notice", time=round(time.time() * 1000), html=html)
+        self._add(Line(self.end, None, row), len(html))
 
     def read(self, seq: int) -> None:
         """Somebody has seen the rows up to `seq`."""
         seq = min(seq, self.end - 1)
         if self.seen is None or seq > self.seen:
             self.seen = seq
-            self.unread = sum(1 for row in self.since(seq + 1, MAX_ROWS) if row.message and not row.message.own)
+            lines = self.since(seq + 1, MAX_ROWS)
+            self.unread = sum(1 for line in lines if line.message and not line.message.own)
             self.emit("changed")
 
-    def prepare(self, row: Row, pictures: Mapping[bytes, bytes | None]) -> dict[str, object]:
-        """What the page gets of a row, rendered the first time; `pictures` are the avatars by their owner's key."""
-        if row.fields is None:
-            assert row.message
-            row.fields = self._render(row, row.message, pictures)
-            self._grow(row, sum(len(str(row.fields.get(part, ""))) for part in ("html", "text")))
-        return row.fields
+    def prepare(self, line: Line, pictures: Mapping[bytes, bytes | None]) -> Row:
+        """What the page gets of a line, rendered the first time; `pictures` are the avatars by their owner's key."""
+        if line.row is None:
+            assert line.message
+            line.row = self._render(line, line.message, pictures)
+            self._grow(line, len(line.row.html or "") + len(line.row.text or ""))
+        return line.row
 
     def stop(self) -> None:
         """Follow the room no more."""
@@ -175,79 +177,88 @@ class Feed(Events):
     def _append(self, message: Message) -> None:
         self._places[message.index] = self.end
         self.unread += not message.own
-        self._add(Row(self.end, message), 0)
+        self._add(Line(self.end, message), 0)
 
-    def _add(self, row: Row, size: int) -> None:
-        self._rows.append(row)
-        self._grow(row, size)
+    def _add(self, line: Line, size: int) -> None:
+        self._lines.append(line)
+        self._grow(line, size)
         self.emit("changed")
 
-    def _grow(self, row: Row, size: int) -> None:
-        row.size += size
+    def _grow(self, line: Line, size: int) -> None:
+        line.size += size
         self._bytes += size
         oldest = self.room[0].index if self.room and len(self.room) else -1
-        while len(self._rows) > 1 and self._is_over(self._rows[0], oldest):
-            gone = self._rows.pop(0)
+        while len(self._lines) > 1 and self._is_over(self._lines[0], oldest):
+            gone = self._lines.pop(0)
             self._first += 1
             self._bytes -= gone.size
             if gone.message:
                 self._places.pop(gone.message.index, None)
 
-    def _is_over(self, row: Row, oldest: int) -> bool:
-        forgotten = row.message is not None and row.message.index < oldest
-        return forgotten or len(self._rows) > MAX_ROWS or self._bytes > MAX_ROWS_BYTES
+    def _is_over(self, line: Line, oldest: int) -> bool:
+        forgotten = line.message is not None and line.message.index < oldest
+        return forgotten or len(self._lines) > MAX_ROWS or self._bytes > MAX_ROWS_BYTES
 
     def _delivered(self, message: Message) -> None:
-        row = self.row(self._places.get(message.index, -1))
-        if row:
-            row.message = message
-            row.delivered = True
-            if row.fields:
-                row.fields["recipients"] = message.recipients
-            self.emit("delivered", row)
+        line = self.line(self._places.get(message.index, -1))
+        if line:
+            line.message = message
+            line.delivered = True
+            if line.row:
+                line.row.recipients = message.recipients
+            self.emit("delivered", line)
 
     def _clear(self) -> None:
         self.seen = None
         self._start()
         self.emit("changed")
 
-    def _render(self, row: Row, message: Message, pictures: Mapping[bytes, bytes | None]) -> dict[str, object]:
-        fields: dict[str, object] = {
-            "seq": row.seq,
-            "name": message.name,
-            "key": message.key.hex(),
-            "avatar": self._avatars.name(pictures.get(message.key)),
-            "time": round(message.timestamp.timestamp() * 1000),
-        }
-        if message.own:
-            fields |= {"own": True, "recipients": message.recipients if row.delivered else None}
+    def _render(self, line: Line, message: Message, pictures: Mapping[bytes, bytes | None]) -> Row:
+        row = Row(
+            seq=line.seq,
+            kind="unknown",
+            name=message.name,
+            key=message.key.hex(),
+            avatar=self._avatars.name(pictures.get(message.key)),
+            time=round(message.timestamp.timestamp() * 1000),
+            own=message.own,
+            recipients=message.recipients if line.delivered else None,
+        )
         if self.room and self.room.shares_name(message.name):
-            fields["short"] = message.short_key
-        return fields | self._body(message)
+            row.short = message.short_key
+        self._fill(row, message)
+        return row
 
-    def _body(self, message: Message) -> dict[str, object]:
+    def _fill(self, row: Row, message: Message) -> None:
+        """Put into the row what was said."""
         match message:
             case TextMessage(text=text):
-                plain = markup.plain(text)
-                if plain is not None:
-                    return {"kind": "text", "text": plain}
-                return {"kind": "text", "html": self._meter.render(text, message.key)}
+                row.kind = "text"
+                row.text = markup.plain(text)
+                if row.text is None:
+                    row.html = self._meter.render(text, message.key)
             case FileMessage() | AudioMessage():
                 file = attachment(message)
-                about = {"name": file.name, "size": len(file.data), "mime": file.mime, "inline": file.kind != "file"}
-                if file.width:
-                    about |= {"width": file.width, "height": file.height}
-                return {"kind": file.kind, "file": about}
+                row.kind = file.kind
+                row.file = updates.Attachment(
+                    name=file.name,
+                    size=len(file.data),
+                    mime=file.mime,
+                    inline=file.kind != "file",
+                    width=file.width,
+                    height=file.height,
+                )
             case UnknownMessage(type=kind):
                 text = f"A message of a type that this version does not know: **{escape_markdown(kind)}**"
-                return {"kind": "unknown", "html": markup.render(text)}
-        return {"kind": "unknown", "text": "A message that cannot be shown."}
+                row.html = markup.render(text)
+            case _:
+                row.text = "A message that cannot be shown."
 
 
 class Feeds(Events):
     """The feeds of one node, and the room that its panels showed last.
 
-    Emits `changed` (a Feed) and `delivered` (a Feed, a Row).
+    Emits `changed` (a Feed) and `delivered` (a Feed, a Line).
     """
 
     def __init__(self, node: Node) -> None:
@@ -268,7 +279,7 @@ class Feeds(Events):
         if not feed:
             feed = self._feeds[room] = Feed(room, self.avatars, self._meter)
             feed.on("changed", lambda: self.emit("changed", feed))
-            feed.on("delivered", lambda row: self.emit("delivered", feed, row))
+            feed.on("delivered", lambda line: self.emit("delivered", feed, line))
         return feed
 
     def _prune(self) -> None:

@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import dataclass
+from typing import Literal
 
 from linkup_nb.rooms.message import AudioMessage, FileMessage
 
@@ -22,10 +23,10 @@ _RECORDINGS = ((b"\x1a\x45\xdf\xa3", "audio/webm"),)  # a film may start so too:
 
 
 @dataclass(frozen=True, slots=True)
-class Attachment:
-    """A file as the page is told of it; of the kinds "image", "audio" and "file" the first two are shown inline."""
+class Media:
+    """A file as the page gets it; of the kinds "image", "audio" and "file" the first two are shown inline."""
 
-    kind: str
+    kind: Literal["image", "audio", "file"]
     name: str
     data: bytes
     mime: str
@@ -33,20 +34,20 @@ class Attachment:
     height: int | None = None
 
 
-def attachment(message: FileMessage | AudioMessage) -> Attachment:
+def attachment(message: FileMessage | AudioMessage) -> Media:
     """What is attached to a message."""
     data = message.data
     if isinstance(message, AudioMessage):
         mime = _sound(data) or _starts(data, _RECORDINGS) or ("audio/mp4" if data[4:8] == b"ftyp" else OTHER)
-        return Attachment("audio" if mime != OTHER else "file", _clip_name(message, mime), data, mime)
+        return Media("audio" if mime != OTHER else "file", _clip_name(message, mime), data, mime)
     if mime := _image(data):
         size = _pixels(data)
         if size and size[0] * size[1] <= MAX_INLINE_PIXELS:
-            return Attachment("image", message.file_name, data, mime, *size)
-        return Attachment("file", message.file_name, data, mime)
+            return Media("image", message.file_name, data, mime, *size)
+        return Media("file", message.file_name, data, mime)
     if mime := _sound(data):
-        return Attachment("audio", message.file_name, data, mime)
-    return Attachment("file", message.file_name, data, OTHER)
+        return Media("audio", message.file_name, data, mime)
+    return Media("file", message.file_name, data, OTHER)
 
 
 def _starts(data: bytes, kinds: tuple[tuple[bytes, str], ...]) -> str:

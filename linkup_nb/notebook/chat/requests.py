@@ -1,27 +1,13 @@
-"""What the page may ask of the kernel: one message type a class, checked field by field before anything reads it."""
+"""What the chat's page may ask for, one message type a class, and what it gets for an answer."""
 
-import re
 from typing import Annotated, Literal, TypeAlias
 
-import msgspec
 from msgspec import Meta
 
-MAX_ID = 128  # characters of a request's, view's, upload's or avatar's id
+from linkup_nb.notebook.bridge import Answer, Id, Request
 
-Id: TypeAlias = Annotated[str, Meta(min_length=1, max_length=MAX_ID)]
 Topic: TypeAlias = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 Count: TypeAlias = Annotated[int, Meta(ge=0, le=2**53)]
-
-
-def _tag(class_name: str) -> str:
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", class_name).lower()
-
-
-class Request(msgspec.Struct, kw_only=True, frozen=True, tag_field="type", tag=_tag):
-    """`id` is answered exactly once; `view` is the one of several views of the widget that asks."""
-
-    id: Id
-    view: Id
 
 
 class Hello(Request, kw_only=True, frozen=True):
@@ -36,7 +22,7 @@ class Bye(Request, kw_only=True, frozen=True):
 
 
 class Profile(Request, kw_only=True, frozen=True):
-    """Call me this; `avatar` is a finished upload."""
+    """The reader's name; `avatar` is a finished upload."""
 
     name: str
     avatar: Id | None = None
@@ -67,21 +53,21 @@ class Show(Request, kw_only=True, frozen=True):
 
 
 class Send(Request, kw_only=True, frozen=True):
-    """Say something in a room, or give a command; commands need no room."""
+    """A message for a room, or a command; commands need no room."""
 
     topic: Topic | None
     text: str
 
 
 class Select(Request, kw_only=True, frozen=True):
-    """Somebody clicked a row."""
+    """A row was clicked."""
 
     topic: Topic | None = None
     seq: Count
 
 
 class Seen(Request, kw_only=True, frozen=True):
-    """Somebody has read a room up to a row."""
+    """A room was read up to a row."""
 
     topic: Topic
     seq: Count
@@ -99,10 +85,11 @@ class UploadBegin(Request, kw_only=True, frozen=True):
 
 
 class UploadChunk(Request, kw_only=True, frozen=True):
-    """Chunk `index` of an upload, in the message's one buffer."""
+    """Chunk `index` of an upload."""
 
     upload: Id
     index: Count
+    data: bytes
 
 
 class UploadEnd(Request, kw_only=True, frozen=True):
@@ -125,40 +112,27 @@ class Fetch(Request, kw_only=True, frozen=True):
     index: Count
 
 
-class Avatar(Request, kw_only=True, frozen=True):
-    """A picture that a view lacks."""
-
-    avatar: Id
-
-
 class Record(Request, kw_only=True, frozen=True):
     """Start or stop recording."""
 
     on: bool
 
 
-AnyRequest: TypeAlias = (
-    Hello
-    | Bye
-    | Profile
-    | Create
-    | Join
-    | Leave
-    | Show
-    | Send
-    | Select
-    | Seen
-    | UploadBegin
-    | UploadChunk
-    | UploadEnd
-    | UploadCancel
-    | Fetch
-    | Avatar
-    | Record
-)
+class Entered(Answer, kw_only=True):
+    """To `Create` and `Join`: the room's topic."""
+
+    topic: str
 
 
-def parse(content: object) -> AnyRequest:
-    """The request in a custom message. Raises `msgspec.ValidationError`."""
-    request: AnyRequest = msgspec.convert(content, AnyRequest)
-    return request
+class Sent(Answer, kw_only=True):
+    """To `Send`: what the page does besides."""
+
+    action: Literal["none", "clear", "pick_avatar"]
+
+
+class Chunk(Answer, kw_only=True):
+    """To `Fetch`: one of so many chunks; `size` is the bytes of all."""
+
+    chunks: int
+    size: int
+    data: bytes

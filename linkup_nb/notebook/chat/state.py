@@ -2,33 +2,41 @@
 
 from linkup_nb.node import Node
 from linkup_nb.notebook.chat.feed import Avatars, Feeds
+from linkup_nb.notebook.chat.updates import Command, Limits, Me, Peer, RoomEntry, Selection, State, StatusLine
 from linkup_nb.rooms.commands import COMMANDS
 from linkup_nb.rooms.linkup.messages import MAX_FILE
 from linkup_nb.rooms.member import Member, milliseconds
 from linkup_nb.rooms.message import Message
-from linkup_nb.rooms.names import MAX_NAME
 from linkup_nb.rooms.room import Room
 from linkup_nb.rooms.status import Level
 from linkup_nb.wire.keys import short_key
 
-_COMMANDS = [{"name": command.name, "usage": command.usage, "help": command.help} for command in COMMANDS.values()]
-_LIMITS = {"file": MAX_FILE, "name": MAX_NAME}
+_COMMANDS = [Command(name=command.name, usage=command.usage, help=command.help) for command in COMMANDS.values()]
 
 
-def describe(node: Node, feeds: Feeds, room: Room | None, finding: str = "") -> dict[str, object]:
-    """The page's `state`, but for what belongs to one panel: the selection, and whether it records."""
+def describe(
+    node: Node,
+    feeds: Feeds,
+    room: Room | None,
+    *,
+    finding: str = "",
+    selection: Selection | None = None,
+    recording: bool = False,
+) -> State:
+    """What stands around the rows of a room; the doctor's `finding`, `selection` and `recording` are one panel's."""
     status = node.status_of(room, finding)
-    return {
-        "type": "state",
-        "me": _me(node, feeds.avatars),
-        "needs_profile": status.level is not Level.OFF and node.profile.name is None,
-        "rooms": [_room(each, feeds) for each in node.rooms],
-        "room": room.topic.hex() if room else None,
-        "peers": [_peer(member, feeds.avatars) for member in (room.peers if room else ())],
-        "status": {"level": status.level.value, "text": status.text},
-        "commands": _COMMANDS,
-        "limits": _LIMITS,
-    }
+    return State(
+        me=_me(node, feeds.avatars),
+        needs_profile=status.level is not Level.OFF and node.profile.name is None,
+        rooms=[_room(each, feeds) for each in node.rooms],
+        room=room.topic.hex() if room else None,
+        peers=[_peer(member, feeds.avatars) for member in (room.peers if room else ())],
+        status=StatusLine(level=status.level, text=status.text),
+        commands=_COMMANDS,
+        limits=Limits(file=MAX_FILE),
+        selection=selection,
+        recording=recording,
+    )
 
 
 def pictures(node: Node, room: Room | None) -> dict[bytes, bytes | None]:
@@ -45,26 +53,25 @@ def expression(node_expression: str, node: Node, message: Message) -> str:
     return "panel.selection"
 
 
-def _me(node: Node, avatars: Avatars) -> dict[str, object]:
+def _me(node: Node, avatars: Avatars) -> Me:
     if node.status.level is Level.OFF:
         name, avatar = node.profile.name, None
     else:
         name, avatar = node.name, avatars.name(node.avatar)
-    return {"name": name, "key": node.public_key.hex(), "short": short_key(node.public_key), "avatar": avatar}
+    return Me(name=name, key=node.public_key.hex(), short=short_key(node.public_key), avatar=avatar)
 
 
-def _room(room: Room, feeds: Feeds) -> dict[str, object]:
-    here = sum(member.status.value == "here" for member in room.peers)
-    return {"topic": room.topic.hex(), "name": room.name, "unread": feeds.of(room).unread, "here": here}
+def _room(room: Room, feeds: Feeds) -> RoomEntry:
+    return RoomEntry(topic=room.topic.hex(), name=room.name, unread=feeds.of(room).unread)
 
 
-def _peer(member: Member, avatars: Avatars) -> dict[str, object]:
-    return {
-        "key": member.key.hex(),
-        "short": member.short_key,
-        "name": member.name,
-        "shared_name": member.shared_name,
-        "status": member.status.value,
-        "detail": milliseconds(member.rtt),
-        "avatar": avatars.name(member.avatar),
-    }
+def _peer(member: Member, avatars: Avatars) -> Peer:
+    return Peer(
+        key=member.key.hex(),
+        short=member.short_key,
+        name=member.name,
+        shared_name=member.shared_name,
+        status=member.status,
+        detail=milliseconds(member.rtt),
+        avatar=avatars.name(member.avatar),
+    )

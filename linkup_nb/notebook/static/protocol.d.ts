@@ -47,15 +47,29 @@ export interface State {
   rooms: RoomEntry[];
   room: string | null;
   peers: Peer[];
-  status: { level: "ok" | "waiting" | "alone" | "off"; text: string };
+  status: StatusLine;
   commands: Command[];
-  limits: { file: number };
-  selection: { seq: number; expression: string } | null;
+  limits: Limits;
+  selection: Selection | null;
   recording: boolean;
 }
 
+export interface StatusLine {
+  level: "ok" | "waiting" | "alone" | "off";
+  text: string;
+}
+
+export interface Limits {
+  file: number;
+}
+
+export interface Selection {
+  seq: number;
+  expression: string;
+}
+
 export interface Me {
-  name?: string | null;
+  name: string | null;
   key: string;
   short: string;
   avatar: string | null;
@@ -121,7 +135,12 @@ export interface Attachment {
 export interface RowUpdate {
   type: "row_update";
   room: string | null;
-  rows: { seq: number; recipients: number }[];
+  rows: Delivery[];
+}
+
+export interface Delivery {
+  seq: number;
+  recipients: number;
 }
 
 export interface AvatarPicture {

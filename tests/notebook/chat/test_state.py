@@ -1,12 +1,15 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from linkup_nb import Node
 from linkup_nb.discovery.protocol import PeerInfo, PeerStatus
 from linkup_nb.notebook.chat.feed import feeds_of
 from linkup_nb.notebook.chat.state import describe, expression, pictures
+from linkup_nb.notebook.chat.updates import StatusLine
+from linkup_nb.rooms.status import Level
 from tests.rooms.nodes import add_member
 
 OTTER = bytes(range(32))
@@ -45,7 +48,7 @@ RTTS = [(0.00002, "0.02 ms"), (0.0004, "0.4 ms"), (0.038, "38.0 ms"), (0.25, "25
 async def test_people_are_described_for_the_page(node: Node, rtt: float, detail: str) -> None:
     room = await node.create_room("lobby", linkup=True)
     add_member(room, OTTER, "otter", b"\x89PNG a picture", connected(OTTER, rtt))
-    state = describe(node, feeds_of(node), room)
+    state = msgspec.to_builtins(describe(node, feeds_of(node), room))
     picture = feeds_of(node).avatars.name(b"\x89PNG a picture")
     assert state["peers"] == [
         {
@@ -58,7 +61,7 @@ async def test_people_are_described_for_the_page(node: Node, rtt: float, detail:
             "avatar": picture,
         }
     ]
-    assert state["rooms"] == [{"topic": room.topic.hex(), "name": "lobby", "unread": 0, "here": 1}]
+    assert state["rooms"] == [{"topic": room.topic.hex(), "name": "lobby", "unread": 0}]
     assert state["status"] == {"level": "ok", "text": "Connected to otter"}
     assert pictures(node, room) == {OTTER: b"\x89PNG a picture", node.public_key: node.avatar}
 
@@ -68,8 +71,8 @@ async def test_a_closed_node_can_still_be_described(node: Node) -> None:
     feeds = feeds_of(node)
     await node.close()
     state = describe(node, feeds, room)
-    assert state["status"] == {"level": "off", "text": "Not connected: this node is closed."}
-    assert not state["needs_profile"]
+    assert state.status == StatusLine(level=Level.OFF, text="Not connected: this node is closed.")
+    assert not state.needs_profile
 
 
 async def test_the_python_that_gives_a_message(node: Node) -> None:

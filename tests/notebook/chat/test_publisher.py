@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from linkup_nb import Node, Room
-from linkup_nb.notebook.chat import teller as tellers
+from linkup_nb.notebook.bridge import Bridge
+from linkup_nb.notebook.chat import publisher as publishers
 from linkup_nb.notebook.chat.feed import feeds_of
-from linkup_nb.notebook.chat.teller import BATCH, Cursor, Shown, Teller
+from linkup_nb.notebook.chat.publisher import BATCH, Cursor, Publisher, Shown
 from linkup_nb.rooms.message import TextMessage
 from tests.rooms.nodes import add_member, receive
 
@@ -19,25 +20,25 @@ NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
 
 class Listener:
-    """A page that keeps what it is told."""
+    """A page that keeps what it receives."""
 
     def __init__(self) -> None:
-        self.told: list[dict[str, Any]] = []
-        self._news = asyncio.Event()
+        self.received: list[dict[str, Any]] = []
+        self._changed = asyncio.Event()
 
-    def hear(self, content: dict[str, Any], buffers: object) -> None:
-        self.told.append(content)
-        self._news.set()
+    def receive(self, content: dict[str, Any], buffers: object) -> None:
+        self.received.append(content)
+        self._changed.set()
 
     def batches(self) -> list[dict[str, Any]]:
-        return [content for content in self.told if content["type"] == "rows"]
+        return [content for content in self.received if content["type"] == "rows"]
 
     async def until(self, matches: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         async with asyncio.timeout(PATIENCE):
-            while not any(map(matches, self.told)):
-                self._news.clear()
-                await self._news.wait()
-        return next(filter(matches, self.told))
+            while not any(map(matches, self.received)):
+                self._changed.clear()
+                await self._changed.wait()
+        return next(filter(matches, self.received))
 
     async def until_row(self, seq: int) -> None:
         await self.until(
@@ -46,17 +47,17 @@ class Listener:
 
 
 class Scene:
-    """A room, and a teller that tells of it."""
+    """A room, and a publisher that follows it."""
 
     def __init__(self, node: Node, room: Room) -> None:
         self.room = room
         self.feeds = feeds_of(node)
         self.shown = Shown(room)
         self.page = Listener()
-        self.teller = Teller(node, self.feeds, self.shown, self.page.hear, "lu.start()")
-        self.feeds.on("changed", self.teller.wake)
+        self.publisher = Publisher(node, self.feeds, self.shown, Bridge(self.page.receive), "lu.start()")
+        self.feeds.on("changed", self.publisher.wake)
 
-    def hear(self, count: int, text: str = "hello") -> None:
+    def receive(self, count: int, text: str = "hello") -> None:
         about: dict[str, Any] = {"name": "otter", "key": bytes(32), "topic": self.room.topic}
         for _ in range(count):
             receive(self.room, TextMessage(**about, timestamp=NOON, received=NOON, text=text))
@@ -66,14 +67,14 @@ class Scene:
 async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
     async with Node(tmp_path / "kestrel", name="kestrel", discovery=[]) as node:
         scene = Scene(node, await node.create_room("lobby", linkup=True))
-        telling = asyncio.ensure_future(scene.teller.run())
+        publishing = asyncio.ensure_future(scene.publisher.run())
         yield scene
-        telling.cancel()
+        publishing.cancel()
 
 
-async def test_a_long_room_is_told_in_batches_without_gaps(scene: Scene) -> None:
-    scene.hear(3 * BATCH + 1)
-    scene.teller.welcome("one", NOTHING)
+async def test_a_long_room_is_sent_in_batches_without_gaps(scene: Scene) -> None:
+    scene.receive(3 * BATCH + 1)
+    scene.publisher.subscribe("one", NOTHING)
     await scene.page.until_row(3 * BATCH)
     batches = scene.page.batches()
     assert [row["seq"] for batch in batches for row in batch["rows"]] == list(range(3 * BATCH + 1))
@@ -83,129 +84,129 @@ async def test_a_long_room_is_told_in_batches_without_gaps(scene: Scene) -> None
 
 
 async def test_a_batch_of_large_rows_is_a_small_one(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tellers, "BATCH_SIZE", 1_000)
-    scene.hear(10, "x" * 400)
-    scene.teller.welcome("one", NOTHING)
+    monkeypatch.setattr(publishers, "BATCH_SIZE", 1_000)
+    scene.receive(10, "x" * 400)
+    scene.publisher.subscribe("one", NOTHING)
     await scene.page.until_row(9)
     assert [len(batch["rows"]) for batch in scene.page.batches()] == [3, 3, 3, 1]
 
 
 async def test_slow_rows_let_the_node_breathe(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tellers, "BATCH_TIME", 0.0)
-    scene.hear(5)
-    scene.teller.welcome("one", NOTHING)
+    monkeypatch.setattr(publishers, "BATCH_TIME", 0.0)
+    scene.receive(5)
+    scene.publisher.subscribe("one", NOTHING)
     await scene.page.until_row(4)
     assert [len(batch["rows"]) for batch in scene.page.batches()] == [1, 1, 1, 1, 1]
 
 
 async def test_a_burst_of_messages_is_a_few_messages_to_the_page(scene: Scene) -> None:
-    scene.teller.welcome("one", NOTHING)
+    scene.publisher.subscribe("one", NOTHING)
     await scene.page.until(lambda content: content["type"] == "rows")
     for _ in range(100):
-        scene.hear(10)
+        scene.receive(10)
         await asyncio.sleep(0)
     await scene.page.until_row(999)
     # JupyterLab's server passes on 1,000 messages a second of all kinds, and drops what is over that.
-    assert len(scene.page.told) < 30
+    assert len(scene.page.received) < 30
 
 
 async def test_many_deliveries_are_one_message_to_the_page(scene: Scene) -> None:
-    scene.feeds.on("delivered", scene.teller.delivered)
-    scene.teller.welcome("one", NOTHING)
+    scene.feeds.on("delivered", scene.publisher.delivered)
+    scene.publisher.subscribe("one", NOTHING)
     await scene.page.until(lambda content: content["type"] == "rows")
     sending = [asyncio.ensure_future(scene.room.send(f"number {number}")) for number in range(1000)]
     await asyncio.gather(*sending)
     await scene.page.until_row(999)
-    scene.teller.wake()
+    scene.publisher.wake()
     await scene.room.send("the last one")
     await scene.page.until_row(1000)
-    assert len(scene.page.told) < 30
-    kept = {row["seq"]: row["recipients"] for batch in scene.page.batches() for row in batch["rows"]}
-    for content in scene.page.told:
+    assert len(scene.page.received) < 30
+    kept = {row["seq"]: row.get("recipients") for batch in scene.page.batches() for row in batch["rows"]}
+    for content in scene.page.received:
         if content["type"] == "row_update":
             kept |= {row["seq"]: row["recipients"] for row in content["rows"]}
     assert [kept[seq] for seq in range(1000)] == [0] * 1000
 
 
 async def test_views_at_one_place_share_a_message(scene: Scene) -> None:
-    scene.teller.welcome("one", NOTHING)
-    scene.teller.welcome("two", NOTHING)
-    scene.hear(1)
+    scene.publisher.subscribe("one", NOTHING)
+    scene.publisher.subscribe("two", NOTHING)
+    scene.receive(1)
     await scene.page.until_row(0)
     assert [batch.get("view") for batch in scene.page.batches()] == [None]
 
 
-async def test_a_view_that_is_behind_is_told_alone(scene: Scene) -> None:
-    scene.hear(2)
+async def test_a_view_that_is_behind_is_served_alone(scene: Scene) -> None:
+    scene.receive(2)
     feed = scene.feeds.of(scene.room)
-    scene.teller.welcome("one", Cursor(feed.epoch, 2))
-    scene.teller.welcome("two", Cursor(feed.epoch, 1))
-    scene.teller.welcome("three", Cursor("another epoch", 1))
+    scene.publisher.subscribe("one", Cursor(feed.epoch, 2))
+    scene.publisher.subscribe("two", Cursor(feed.epoch, 1))
+    scene.publisher.subscribe("three", Cursor("another epoch", 1))
     await scene.page.until_row(0)
-    told = [(batch["view"], batch["reset"], [row["seq"] for row in batch["rows"]]) for batch in scene.page.batches()]
-    assert told == [("two", False, [1]), ("three", True, [0, 1])]
+    sent = [(batch["view"], batch["reset"], [row["seq"] for row in batch["rows"]]) for batch in scene.page.batches()]
+    assert sent == [("two", False, [1]), ("three", True, [0, 1])]
 
 
 @pytest.mark.parametrize("end", [-5, 3, 2**40])
 async def test_a_cursor_from_nowhere_is_a_reset(scene: Scene, end: int) -> None:
-    scene.hear(2)
-    scene.teller.welcome("one", Cursor(scene.feeds.of(scene.room).epoch, end))
+    scene.receive(2)
+    scene.publisher.subscribe("one", Cursor(scene.feeds.of(scene.room).epoch, end))
     await scene.page.until_row(0)
     assert [batch["reset"] for batch in scene.page.batches()] == [True]
 
 
-async def test_pictures_are_told_once_and_only_so_many_are_remembered(
+async def test_pictures_are_sent_once_and_only_so_many_are_remembered(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def pictures() -> int:
-        return sum(content["type"] == "avatar" for content in scene.page.told)
+        return sum(content["type"] == "avatar" for content in scene.page.received)
 
-    scene.teller.welcome("one", NOTHING)
-    scene.hear(1)
+    scene.publisher.subscribe("one", NOTHING)
+    scene.receive(1)
     await scene.page.until_row(0)
     add_member(scene.room, bytes(32), "otter", b"\x89PNG a picture")
-    scene.hear(1)
+    scene.receive(1)
     await scene.page.until_row(1)
     assert pictures() == 2
     add_member(scene.room, bytes(32), "heron")
-    scene.hear(1)
+    scene.receive(1)
     await scene.page.until_row(2)
     assert pictures() == 2
-    monkeypatch.setattr(tellers, "MAX_AVATARS", 1)
+    monkeypatch.setattr(publishers, "MAX_AVATARS", 1)
     add_member(scene.room, bytes(32), "heron", b"\x89PNG another")
-    scene.hear(1)
+    scene.receive(1)
     await scene.page.until_row(3)
     assert pictures() == 3
-    assert len(scene.teller._avatars) == 1
+    assert len(scene.publisher._avatars) == 1
 
 
-async def test_only_so_many_views_are_told(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tellers, "MAX_VIEWS", 2)
-    scene.hear(1)
+async def test_only_so_many_views_are_served(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publishers, "MAX_VIEWS", 2)
+    scene.receive(1)
     epoch = scene.feeds.of(scene.room).epoch
     for view in ("one", "two", "three"):
-        scene.teller.welcome(view, NOTHING if view != "three" else Cursor(epoch, 1))
+        scene.publisher.subscribe(view, NOTHING if view != "three" else Cursor(epoch, 1))
     await scene.page.until_row(0)
     assert [batch["view"] for batch in scene.page.batches()] == ["two"]
 
 
 async def test_a_failure_is_shown_and_ends_nothing(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    scene.teller.welcome("one", NOTHING)
+    scene.publisher.subscribe("one", NOTHING)
     await scene.page.until(lambda content: content["type"] == "rows")
     with monkeypatch.context() as broken:
         broken.setattr(type(scene.room), "peers", None)
-        scene.hear(1)
+        scene.receive(1)
         failure = await scene.page.until(lambda content: content["type"] == "error")
-    assert failure["text"].startswith("This went wrong in the kernel: TypeError(")
-    scene.hear(1)
+    assert failure["text"].startswith("This went wrong in the kernel: TypeError: ")
+    scene.receive(1)
     await scene.page.until_row(1)
 
 
-async def test_the_state_is_told_when_it_has_changed_and_only_then(scene: Scene) -> None:
-    scene.teller.welcome("one", NOTHING)
+async def test_the_state_is_sent_when_it_has_changed_and_only_then(scene: Scene) -> None:
+    scene.publisher.subscribe("one", NOTHING)
     await scene.page.until(lambda content: content["type"] == "rows")
-    scene.teller.wake()
+    scene.publisher.wake()
     scene.shown.recording = True
-    scene.teller.wake()
+    scene.publisher.wake()
     await scene.page.until(lambda content: content["type"] == "state" and content["recording"])
-    assert [content["recording"] for content in scene.page.told if content["type"] == "state"] == [False, True]
+    assert [content["recording"] for content in scene.page.received if content["type"] == "state"] == [False, True]
