@@ -1,4 +1,4 @@
-"""What callers pass in, looked at where it comes in: what is of the wrong kind is told in one sentence."""
+"""What callers pass in, checked where it comes in: what is of the wrong type is refused in one sentence."""
 
 import operator
 from typing import Any
@@ -12,13 +12,13 @@ def number(value: Any, what: str) -> int:
     try:
         return operator.index(value)
     except TypeError:
-        raise UsageError(f"{what} is a whole number, not {_kind(value)}") from None
+        raise _wrong(what, f"is a whole number, not {_kind(value)}") from None
 
 
 def text(value: Any, what: str) -> str:
     """A string. Raises `UsageError`."""
     if not isinstance(value, str):
-        raise UsageError(f"{what} is text, not {_kind(value)}")
+        raise _wrong(what, f"is text, not {_kind(value)}")
     return value
 
 
@@ -26,15 +26,19 @@ def content(value: Any, what: str) -> bytes:
     """Bytes, or a copy of what a buffer holds. Raises `UsageError`."""
     if isinstance(value, bytes | bytearray | memoryview):
         return bytes(value)
-    raise UsageError(f"{what} is bytes, not {_kind(value)}{'; encode text first' if isinstance(value, str) else ''}")
+    raise _wrong(what, f"is bytes, not {_kind(value)}{'; encode text first' if isinstance(value, str) else ''}")
 
 
 def secret(value: Any, what: str) -> bytes:
     """A key of 32 bytes. Raises `UsageError`, which does not repeat it."""
     if not isinstance(value, bytes) or len(value) != KEY_SIZE:
         size = f"{len(value)} bytes" if isinstance(value, bytes) else _kind(value)
-        raise UsageError(f"{what} is {KEY_SIZE} bytes, not {size}")
+        raise _wrong(what, f"is {KEY_SIZE} bytes, not {size}")
     return value
+
+
+def _wrong(what: str, why: str) -> UsageError:
+    return UsageError(f"{what[0].upper()}{what[1:]} {why}.")
 
 
 def _kind(value: Any) -> str:

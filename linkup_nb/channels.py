@@ -17,7 +17,7 @@ MAX_UNSENT_FRAMES = 2**18  # on one connection, likewise
 log = logging.getLogger("linkup_nb")
 
 
-class Connection(Protocol):
+class MessageStream(Protocol):
     """What channels need of a connection: messages in both directions, and an end."""
 
     initiator: bool
@@ -57,10 +57,10 @@ class Handler(Protocol):
 Acceptor = Callable[[bytes], bool]
 """Called with the id of a channel that the peer opened: opens the same one and returns `True`, or `False` to reject."""
 
-_channels: "weakref.WeakKeyDictionary[Connection, Channels]" = weakref.WeakKeyDictionary()
+_channels: "weakref.WeakKeyDictionary[MessageStream, Channels]" = weakref.WeakKeyDictionary()
 
 
-def protocols_on(connection: Connection) -> tuple[dict[int, str], dict[int, str]] | None:
+def protocols_on(connection: MessageStream) -> tuple[dict[int, str], dict[int, str]] | None:
     """The protocols of its channels, by our numbers and by the peer's; `None` if it has not been divided into any."""
     channels = _channels.get(connection)
     return channels._mux.protocols if channels else None
@@ -69,7 +69,7 @@ def protocols_on(connection: Connection) -> tuple[dict[int, str], dict[int, str]
 class Channels:
     """The channels of one connection; get them with `Channels.of`. All methods are for the loop that did so first."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: MessageStream) -> None:
         self.connection = connection
         self._mux = Protomux()
         self._handlers: dict[Channel, Handler] = {}
@@ -84,7 +84,7 @@ class Channels:
         self._tasks.start(self._write(), "writing channels")
 
     @classmethod
-    def of(cls, connection: Connection) -> "Channels":
+    def of(cls, connection: MessageStream) -> "Channels":
         """The channels of this connection, made at the first call; from then on nobody else may read it."""
         if connection not in _channels:
             _channels[connection] = cls(connection)

@@ -151,7 +151,7 @@ class ConnectionClosed(LinkupError):
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"the connection is closed: {self.reason}" if self.reason else "the connection is closed"
+        return f"The connection is closed: {self.reason}" if self.reason else "The connection is closed."
 
 
 class NodeClosed(LinkupError):

@@ -1,11 +1,12 @@
 """Objects that live on one event loop, used from any other, or from any thread."""
 
 import asyncio
+import contextlib
 import functools
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import copy_context
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
 
 from pyee.asyncio import AsyncIOEventEmitter
 
@@ -15,6 +16,9 @@ log = logging.getLogger("linkup_nb")
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
+
+CLOSED = "This node has been closed; lu.start() makes a new one."
 
 
 class OnLoop(Protocol):
@@ -43,7 +47,7 @@ def from_any_loop(
             future = asyncio.run_coroutine_threadsafe(work, self._loop)
         except RuntimeError:
             work.close()
-            raise NodeClosed("this node has been closed; lu.start() makes a new one") from None
+            raise NodeClosed(CLOSED) from None
         return await asyncio.wrap_future(future)
 
     @functools.wraps(method)
@@ -53,6 +57,45 @@ def from_any_loop(
         return call_from_elsewhere(self, *args, **kwargs)
 
     return call
+
+
+def on_own_loop(method: Callable[Concatenate[S, P], None]) -> Callable[Concatenate[S, P], None]:
+    """Let any thread call a method that returns nothing and whose object lives on a loop.
+
+    On that loop it runs at once, from elsewhere at the loop's next turn. Raises `NodeClosed` if the loop has ended.
+    """
+
+    @functools.wraps(method)
+    def call(self: S, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        if asyncio._get_running_loop() is self._loop:
+            method(self, *args, **kwargs)
+            return
+        try:
+            self._loop.call_soon_threadsafe(functools.partial(method, self, *args, **kwargs))
+        except RuntimeError:
+            raise NodeClosed(CLOSED) from None
+
+    return call
+
+
+class Inbox(Generic[T]):
+    """A queue that any thread puts into; `get` is for the loop on which it was made."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._items: asyncio.Queue[T] = asyncio.Queue()
+
+    def put(self, item: T) -> None:
+        """Add an item; it is dropped if the loop of the reader has ended."""
+        if asyncio._get_running_loop() is self._loop:
+            self._items.put_nowait(item)
+        else:
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._items.put_nowait, item)
+
+    async def get(self) -> T:
+        """The oldest item, taken out; waits for one."""
+        return await self._items.get()
 
 
 class Events(AsyncIOEventEmitter):
@@ -117,6 +160,34 @@ class Tasks:
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
+
+
+class Timers:
+    """Delayed calls by name; one that waits is not started a second time."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, asyncio.TimerHandle] = {}
+        self._closed = False
+
+    def start(self, name: str, delay: float, action: Callable[[], object]) -> None:
+        """Call `action()` in `delay` seconds, unless a call of this name waits already."""
+        if name not in self._waiting and not self._closed:
+            self._waiting[name] = asyncio.get_running_loop().call_later(delay, self._run, name, action)
+
+    def cancel(self, name: str) -> None:
+        """Do not make this call, if it waits."""
+        if timer := self._waiting.pop(name, None):
+            timer.cancel()
+
+    def close(self) -> None:
+        """Make no more calls."""
+        self._closed = True
+        for name in tuple(self._waiting):
+            self.cancel(name)
+
+    def _run(self, name: str, action: Callable[[], object]) -> None:
+        del self._waiting[name]
+        action()
 
 
 async def end(task: asyncio.Task[Any]) -> None:

@@ -51,30 +51,30 @@ async def drive(store: Corestore) -> Drive:
 
 
 WRONG_OF_CORE: dict[str, tuple[Callable[[Core], Any], str]] = {
-    "text": (lambda core: core.append("text"), "a block is bytes, not str; encode"),  # type: ignore[arg-type]
-    "texts": (lambda core: core.append(["text"]), "a block is bytes, not str"),  # type: ignore[list-item]
-    "nothing": (lambda core: core.append(None), "a block is bytes, not None"),  # type: ignore[arg-type]
+    "text": (lambda core: core.append("text"), "A block is bytes, not str; encode"),  # type: ignore[arg-type]
+    "texts": (lambda core: core.append(["text"]), "A block is bytes, not str"),  # type: ignore[list-item]
+    "nothing": (lambda core: core.append(None), "A block is bytes, not None"),  # type: ignore[arg-type]
     "half": (lambda core: core.get(0.5), "a whole number, not float"),  # type: ignore[arg-type]
-    "far": (lambda core: core.get(2**70), "of a core of 2 blocks"),
+    "far": (lambda core: core.get(2**70), "This core has 2 blocks"),
     "has": (lambda core: core.has("1"), "a whole number, not str"),  # type: ignore[arg-type]
     "seek": (lambda core: core.seek(None), "a whole number, not None"),  # type: ignore[arg-type]
-    "clear": (lambda core: core.clear(1, 9), "blocks 1 to 9 of a core of 2"),
-    "checkout": (lambda core: core.checkout("1"), "a length is a whole number"),  # type: ignore[arg-type]
+    "clear": (lambda core: core.clear(1, 9), "2 blocks, not blocks 1 to 9"),
+    "checkout": (lambda core: core.checkout("1"), "A length is a whole number"),  # type: ignore[arg-type]
     "stream": (lambda core: core.read_stream("1"), "a whole number"),  # type: ignore[arg-type]
-    "backwards": (lambda core: core.download(2, 1), "blocks 2 to 1 of a core of 2"),
-    "endless": (lambda core: core.download(0, 2**70), "of a core of 2 blocks"),
+    "backwards": (lambda core: core.download(2, 1), "not blocks 2 to 1"),
+    "endless": (lambda core: core.download(0, 2**70), "This core has 2 blocks"),
     "proof": (lambda core: core.proof(2**70), "is not here"),
-    "verify": (lambda core: core.verify(3), "a proof is bytes, not int"),  # type: ignore[arg-type]
-    "truncate": (lambda core: core.truncate(1, 2**80), "a new fork"),
+    "verify": (lambda core: core.verify(3), "A proof is bytes, not int"),  # type: ignore[arg-type]
+    "truncate": (lambda core: core.truncate(1, 2**80), "A new fork"),
 }
 WRONG_OF_DRIVE: dict[str, tuple[Callable[[Drive], Any], str]] = {
-    "path": (lambda drive: drive.get(Path("/a")), "a path in a drive is text"),  # type: ignore[arg-type]
-    "folder": (lambda drive: drive.list(None), "a folder of a drive is text"),  # type: ignore[arg-type]
+    "path": (lambda drive: drive.get(Path("/a")), "A path in a drive is text"),  # type: ignore[arg-type]
+    "folder": (lambda drive: drive.list(None), "A folder of a drive is text"),  # type: ignore[arg-type]
     "surrogate": (lambda drive: drive.put("\ud800", b""), "UTF-8"),
     "text": (lambda drive: drive.put("/b", "text"), "is bytes, not str; encode"),  # type: ignore[arg-type]
     "stream of bytes": (lambda drive: drive.put_stream("/b", b"text"), "put takes bytes"),  # type: ignore[arg-type]
     "link": (lambda drive: drive.symlink("/b", 3), "points at is text"),  # type: ignore[arg-type]
-    "version": (lambda drive: drive["2"], "a version is a whole number"),  # type: ignore[index]
+    "version": (lambda drive: drive["2"], "A version is a whole number"),  # type: ignore[index]
     "diff of the future": (lambda drive: drive.diff(99), "a version 99"),
     "bytes": (lambda drive: drive.stream("/a", -1), "bytes -1"),
     "bisect": (lambda drive: drive.bisect(None), "takes a function"),  # type: ignore[arg-type]
@@ -100,14 +100,14 @@ async def test_of_a_drive(drive: Drive, name: str) -> None:
 
 async def test_of_a_store(store: Corestore, tmp_path: Path) -> None:
     await refused(lambda: Corestore(None), "named by a path")  # type: ignore[arg-type]
-    await refused(lambda: Corestore(tmp_path, b"short"), "a primary key is 32 bytes, not 5 bytes")
+    await refused(lambda: Corestore(tmp_path, b"short"), "A primary key is 32 bytes, not 5 bytes")
     with pytest.raises(NodeClosed, match="open"):
         Corestore(tmp_path).key_pair("a")
-    await refused(lambda: store.core(name=3), "the name of a core is text")  # type: ignore[arg-type]
-    await refused(lambda: store.core(key=3), "a key is 32 bytes")  # type: ignore[arg-type]
-    await refused(lambda: store.core(key_pair=b"pair"), "key_pair is a KeyPair")  # type: ignore[arg-type]
-    await refused(lambda: store.core(name="a", encryption_key=b"x"), "an encryption key is 32 bytes")
-    await refused(lambda: store.namespace(3), "a namespace is text")  # type: ignore[arg-type]
+    await refused(lambda: store.core(name=3), "The name of a core is text")  # type: ignore[arg-type]
+    await refused(lambda: store.core(key=3), "A key is 32 bytes")  # type: ignore[arg-type]
+    await refused(lambda: store.core(key_pair=b"pair"), "A key_pair is a KeyPair")  # type: ignore[arg-type]
+    await refused(lambda: store.core(name="a", encryption_key=b"x"), "An encryption key is 32 bytes")
+    await refused(lambda: store.namespace(3), "A namespace is text")  # type: ignore[arg-type]
     await refused(lambda: store.replicate(None), "over a connection")  # type: ignore[arg-type]
     await refused(lambda: Drive.open(None), "opened in a store")  # type: ignore[arg-type]
 
@@ -115,10 +115,10 @@ async def test_of_a_store(store: Corestore, tmp_path: Path) -> None:
 async def test_of_a_bee(store: Corestore) -> None:
     bee = Bee(await store.core(name="bee"))
     await bee.put(b"a", b"1")
-    await refused(lambda: bee.put("a", b""), "a key is bytes, not str")  # type: ignore[arg-type]
-    await refused(lambda: bee.put(b"a", 1), "a value is bytes, not int")  # type: ignore[arg-type]
-    await refused(lambda: bee.range(gt="a"), "a key is bytes")  # type: ignore[arg-type]
-    await refused(lambda: bee.range(limit="a"), "a limit is a whole number")  # type: ignore[arg-type]
+    await refused(lambda: bee.put("a", b""), "A key is bytes, not str")  # type: ignore[arg-type]
+    await refused(lambda: bee.put(b"a", 1), "A value is bytes, not int")  # type: ignore[arg-type]
+    await refused(lambda: bee.range(gt="a"), "A key is bytes")  # type: ignore[arg-type]
+    await refused(lambda: bee.range(limit="a"), "A limit is a whole number")  # type: ignore[arg-type]
     await refused(lambda: bee.history("a"), "a whole number")  # type: ignore[arg-type]
     await refused(lambda: bee.diff(-1), "a version -1")
     async with bee.batch() as batch:

@@ -47,7 +47,6 @@ JUPYTER_TEXT = re.compile(r"IPython|ipykernel|ipywidgets|JUPYTER\w*|jupyter_serv
 INPUT_AND_OUTPUT = {"asyncio", "os", "random", "secrets", "selectors", "socket", "ssl", "threading", "time"}
 
 # To be mended in this issue; the list goes when it is empty.
-KNOWN_CIRCLES: tuple[frozenset[str], ...] = (frozenset({"hypercore.peer", "hypercore.replicator"}),)
 KNOWN_LONG = {"linkup_nb/notebook/static/transcript.js", "linkup_nb/notebook/static/transcript.css"}
 
 
@@ -97,7 +96,7 @@ def test_a_floor_imports_only_from_floors_below_it(module: str) -> None:
 
 
 def test_no_files_import_each_other_in_a_circle() -> None:
-    assert [circle for circle in circles() if not any(circle <= known for known in KNOWN_CIRCLES)] == []
+    assert circles() == []
 
 
 def circles() -> list[frozenset[str]]:

@@ -13,7 +13,7 @@ from linkup_nb.connection import tcp
 from linkup_nb.connection.tap import Tap
 from linkup_nb.connection.udx_transport import UdxTransport
 from linkup_nb.errors import ConnectionClosed, DecodeError, HandshakeError, LinkupError, PeerError, PeerTimeout
-from linkup_nb.loops import Events, from_any_loop
+from linkup_nb.loops import Events, from_any_loop, on_own_loop
 from linkup_nb.wire.keys import KeyPair, short_key
 from linkup_nb.wire.noise import NoiseHandshake
 from linkup_nb.wire.seal import HEADER_SIZE
@@ -170,8 +170,9 @@ class Connection(Events):
         await self._established.wait()
         self._raise_if_closed()
 
+    @on_own_loop
     def confirm(self) -> None:
-        """Agree to this connection; it opens when the peer has agreed too. Call it on the connection's own loop."""
+        """Agree to this connection; it opens when the peer has agreed too, see `opened`."""
         self._raise_if_closed()
         self._stream.confirm()
         self._send_handshake()

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
-from linkup_nb.channels import Connection as Readable
-from linkup_nb.channels import protocols_on
+from linkup_nb.channels import MessageStream, protocols_on
 from linkup_nb.connection.frames import Interpreter, Part
 from linkup_nb.errors import NodeClosed, UsageError
 from linkup_nb.loops import from_any_loop
@@ -48,7 +47,7 @@ class Frame:
         return f"<Frame {self.number}: {self.kind.value} {self.direction.value}, {self.size} bytes>"
 
 
-class Watchable(Readable, Protocol):
+class Watchable(MessageStream, Protocol):
     """What a tap needs of a connection."""
 
     _loop: asyncio.AbstractEventLoop

@@ -4,22 +4,21 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 from linkup_nb.arguments import content, number
 from linkup_nb.errors import InvalidProof, NodeClosed, NotAvailable, UsageError
-from linkup_nb.hypercore import flat
+from linkup_nb.hypercore import events as ev
+from linkup_nb.hypercore.audit import Audit, audit
+from linkup_nb.hypercore.download import Download
 from linkup_nb.hypercore.encryption import PADDING, BlockCipher
 from linkup_nb.hypercore.evidence import Evidence
-from linkup_nb.hypercore.log import Audit, Log
+from linkup_nb.hypercore.log import Log
 from linkup_nb.hypercore.manifest import Manifest
+from linkup_nb.hypercore.offsets import count_bytes, find_byte
+from linkup_nb.hypercore.replicator import Replicator
 from linkup_nb.hypercore.storage import MAX_LENGTH
 from linkup_nb.loops import Events, from_any_loop
 from linkup_nb.wire.keys import KeyPair, short_key, z32encode
-
-if TYPE_CHECKING:
-    from linkup_nb.hypercore.download import Download
-    from linkup_nb.hypercore.replicator import Replicator
 
 GET_TIMEOUT = 30.0  # seconds to wait for a peer that has a block
 READ_AHEAD = 64  # blocks that a stream reads or asks for at a time
@@ -53,7 +52,7 @@ class Core(Events):
     def __init__(
         self,
         log: Log,
-        replicator: "Replicator",
+        replicator: Replicator,
         encryption_key: bytes | None = None,
         *,
         at: tuple[int, int] | None = None,
@@ -66,8 +65,9 @@ class Core(Events):
         self._cipher = self._make_cipher()
         self._at = at
         # Counted once, here: only this loop's thread may ask the store, and any thread may ask how long a view is.
-        self._bytes_at = self._count_bytes(at[0]) if at else 0
-        log.listeners.add(self)
+        self._bytes_at = count_bytes(log, at[0]) if at else 0
+        log.views.add(self)
+        log.listeners.add(self._on_event)
 
     def __repr__(self) -> str:
         kind = f"snapshot at {self.length}" if self._at else "writable" if self.writable else "read-only"
@@ -109,7 +109,7 @@ class Core(Events):
         """
         total = self._total()
         if total is None:
-            raise NotAvailable(f"not enough of the tree of {self!r} is here to tell its size")
+            raise NotAvailable(f"Not enough of the tree of {self!r} is here to compute its size; `seek` fetches it.")
         return total
 
     def _total(self) -> int | None:
@@ -117,12 +117,8 @@ class Core(Events):
         if not self._at:
             return self._log.byte_length - self._padding * self.length
         if self._bytes_at is None and not self._cut:
-            self._bytes_at = self._count_bytes(self.length)
+            self._bytes_at = count_bytes(self._log, self.length)
         return None if self._bytes_at is None else self._bytes_at - self._padding * self.length
-
-    def _count_bytes(self, length: int) -> int | None:
-        nodes = [self._log.find(index) for index in flat.roots(length)]
-        return None if None in nodes else sum(node.size for node in nodes if node)
 
     @property
     def _cut(self) -> bool:
@@ -198,7 +194,7 @@ class Core(Events):
         """
         self.check_open()
         if self._at:
-            raise UsageError("a snapshot is the past, which cannot be appended to")
+            raise UsageError("A snapshot is the past, which cannot be appended to; append to the core itself.")
         if isinstance(blocks, Iterable) and not isinstance(blocks, bytes | bytearray | memoryview | str):
             stored = [block if type(block) is bytes else content(block, "a block") for block in blocks]
         else:
@@ -211,7 +207,7 @@ class Core(Events):
         """Cut off all blocks from `length` on. This makes a new fork: peers follow, and drop those blocks too."""
         self.check_open()
         if self._at:
-            raise UsageError("a snapshot is the past, which cannot be cut")
+            raise UsageError("A snapshot is the past, which cannot be cut; truncate the core itself.")
         new_fork = None if fork is None else number(fork, "a fork")
         await self._log.truncate(number(length, "a length"), new_fork)
 
@@ -246,19 +242,19 @@ class Core(Events):
                     else:
                         await self._log.changed()
         except TimeoutError:
-            raise NotAvailable(f"no peer sent block {index} of {self!r} within {timeout} s") from None
+            raise NotAvailable(f"No peer sent block {index} of {self!r} within {timeout} s.") from None
 
     def _here(self, index: int) -> bytes | None:
         self.check_open()
         log = self._log
         if not 0 <= index < MAX_LENGTH or (self._at and index >= self._at[0]):
-            raise UsageError(f"block {index} of a core of {self.length} blocks")
+            raise UsageError(f"This core has {self.length} blocks, and no block {index}.")
         if self._at and log.fork != self._at[1] and index >= self._replicator.common_since(self._at[1]):
-            raise UsageError(f"block {index} of this snapshot was cut off since")
+            raise UsageError(f"Block {index} of this snapshot was cut off since.")
         if not log.blocks.has(index):
             return None
         stored = log.block(index)
-        return self._cipher.decrypt(index, stored) if self._cipher and stored is not None else stored
+        return self._cipher.decrypt(index, stored) if self._cipher else stored
 
     @from_any_loop
     async def has(self, start: int, end: int | None = None) -> bool:
@@ -278,7 +274,7 @@ class Core(Events):
         index = number(start, _NUMBER)
         stop = None if stop is None else number(stop, _NUMBER)
         if index < 0:
-            raise UsageError(f"block {index} of a core of {self.length} blocks")
+            raise UsageError(f"A stream starts at block 0 or later, not at block {index}.")
         while stop is None or index < stop:
             ahead = min(index + READ_AHEAD, self.length if stop is None else stop)
             for block in await self.read(index, ahead, timeout=timeout):
@@ -325,7 +321,7 @@ class Core(Events):
                 while self._log.length < length:
                     await self._log.changed()
         except TimeoutError:
-            raise NotAvailable(f"no peer sent a head of {self!r} with {length} blocks within {timeout} s") from None
+            raise NotAvailable(f"No peer sent a head of {self!r} with {length} blocks within {timeout} s.") from None
         return self._log.length
 
     @from_any_loop
@@ -335,54 +331,18 @@ class Core(Events):
         byte_offset = number(byte_offset, "the number of a byte")
         total = self._total()
         if byte_offset < 0 or (total is not None and byte_offset > total):
-            raise UsageError(f"byte {byte_offset} of a core of {total} bytes")
+            raise UsageError(f"This core has {total} bytes, and no byte {byte_offset}.")
         if byte_offset == total:
             return self.length, 0
         if self._cut:
-            raise UsageError("some of this snapshot was cut off since; no byte can be found in it")
+            raise UsageError("Some of this snapshot was cut off since; no byte can be found in it.")
         try:
             async with asyncio.timeout(timeout):
-                return await self._seek(byte_offset)
+                return await find_byte(
+                    self._log, self.length, byte_offset, self._padding, self._replicator.scheduler.seek
+                )
         except TimeoutError:
-            raise NotAvailable(f"no peer helped to find byte {byte_offset} of {self!r} within {timeout} s") from None
-
-    async def _seek(self, offset: int) -> tuple[int, int]:
-        while True:
-            start, index = self._towards(offset)
-            if index is None and offset == start:
-                return self.length, 0
-            if index is None:
-                raise UsageError(f"byte {offset} of a core of {start} bytes")
-            if not index & 1 and self._log.find(index):
-                return index // 2, offset - start
-            while self._log.find(index) is None:
-                index = flat.parent(index)
-            await self._replicator.seek(index, offset, self._padding)
-
-    def _towards(self, offset: int) -> tuple[int, int | None]:
-        """The lowest node that may hold a byte, `None` if it is past the end, and how many bytes come before it."""
-        start = 0
-        for index in flat.roots(self.length):
-            size = self._size(index)
-            if size is None:
-                return start, index
-            if offset < start + size:
-                break
-            start += size
-        else:
-            return start, None
-        while index & 1:
-            left, right = flat.children(index)
-            size = self._size(left)
-            if size is None:
-                break
-            index = left if offset < start + size else right
-            start += 0 if index == left else size
-        return start, index
-
-    def _size(self, index: int) -> int | None:
-        node = self._log.find(index)
-        return node.size - self._padding * flat.leaves(index) if node else None
+            raise NotAvailable(f"No peer helped to find byte {byte_offset} of {self!r} within {timeout} s.") from None
 
     @from_any_loop
     async def update(self, *, timeout: float | None = GET_TIMEOUT) -> bool:
@@ -393,24 +353,24 @@ class Core(Events):
             async with asyncio.timeout(timeout):
                 await self._replicator.updated()
         except TimeoutError:
-            raise NotAvailable(f"no peer sent its head of {self!r} within {timeout} s") from None
+            raise NotAvailable(f"No peer sent its head of {self!r} within {timeout} s.") from None
         return (self._log.fork, self._log.length) != before
 
     @from_any_loop
-    async def download(self, start: int = 0, end: int | None = None) -> "Download":
+    async def download(self, start: int = 0, end: int | None = None) -> Download:
         """Begin to fetch the blocks from `start` to before `end`; `await` the result's `done()`.
 
         Without `end`, all blocks there are now. The result tells `downloaded` and `total`, and can be cancelled.
         """
         self.check_open()
-        return self._replicator.download(*self._span(start, self.length if end is None else end, MAX_LENGTH))
+        return self._replicator.scheduler.download(*self._span(start, self.length if end is None else end, MAX_LENGTH))
 
     def _span(self, start: int, end: int | None, most: int) -> tuple[int, int]:
         """The blocks from `start` to before `end`, by default one of them."""
         start = number(start, _NUMBER)
         end = start + 1 if end is None else number(end, _NUMBER)
         if not 0 <= start <= end <= most:
-            raise UsageError(f"blocks {start} to {end} of a core of {self.length} blocks")
+            raise UsageError(f"This core has {self.length} blocks, not blocks {start} to {end}.")
         return start, end
 
     # The past, and proofs
@@ -425,7 +385,7 @@ class Core(Events):
         """This core as it was at a length; close it too."""
         length = number(length, "a length")
         if not 0 <= length <= self.length:
-            raise UsageError(f"this core has {self.length} blocks, and had never {length}")
+            raise UsageError(f"This core has {self.length} blocks, and never had {length}.")
         return self._view(length)
 
     def _view(self, length: int) -> "Core":
@@ -443,10 +403,10 @@ class Core(Events):
         """The block that a proof, or its `encode()`, shows. Raises `InvalidProof` if it is not one of this core."""
         evidence = proof if isinstance(proof, Evidence) else Evidence.decode(content(proof, "a proof"))
         if evidence.key != self.key:
-            raise InvalidProof("this proof is of another core")
+            raise InvalidProof("This proof is of another core.")
         evidence.check()
         if not evidence.proof.block:
-            raise InvalidProof("this proof shows no block")
+            raise InvalidProof("This proof shows no block.")
         index, value, _ = evidence.proof.block
         return self._cipher.decrypt(index, value) if self._cipher else value
 
@@ -454,16 +414,29 @@ class Core(Events):
     async def audit(self) -> Audit:
         """Check every block and hash that is here, and the signature; takes a while for a large core."""
         self.check_open()
-        return await self._log.audit()
+        return await audit(self._log)
 
     # Life
 
-    def told(self, event: str, *details: Any) -> None:
-        """What the log under this view says; passed on as an event."""
-        if event == "append" and self._cipher and self._log.manifest is None:
+    def _on_event(self, event: ev.LogEvent) -> None:
+        """Pass on what happens to the log."""
+        if isinstance(event, ev.LogClosed):
+            self.closed = True
+        if isinstance(event, ev.Appended) and self._cipher and self._log.manifest is None:
             self._cipher = self._make_cipher()
-        if not self._at and event in ("append", "truncate", "download", "peer", "conflict"):
-            self.emit(event, *details)
+        if self._at:
+            return
+        match event:
+            case ev.Appended():
+                self.emit("append")
+            case ev.Truncated(length, fork):
+                self.emit("truncate", length, fork)
+            case ev.Downloaded(index):
+                self.emit("download", index)
+            case ev.PeerOpened(connection):
+                self.emit("peer", connection)
+            case ev.ConflictFound(ours, theirs):
+                self.emit("conflict", ours, theirs)
 
     def _make_cipher(self) -> BlockCipher | None:
         log = self._log
@@ -473,15 +446,16 @@ class Core(Events):
     def check_open(self) -> None:
         """Raises `NodeClosed` unless this core is open."""
         if self.closed:
-            raise NodeClosed("this core has been closed; open it again with `store.core`")
+            raise NodeClosed("This core has been closed; open it again with `store.core`.")
 
     @from_any_loop
     async def close(self) -> None:
         """Stop using this view; the log itself stays open while others use it."""
         if not self.closed:
             self.closed = True
-            self._log.listeners.discard(self)
-            self._replicator.rest()
+            self._log.views.discard(self)
+            self._log.listeners.discard(self._on_event)
+            self._replicator.deactivate()
 
     async def __aenter__(self) -> "Core":
         return self

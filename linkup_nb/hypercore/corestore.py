@@ -1,25 +1,29 @@
 """A store of cores: keys made from one secret, one folder on disk, one replication for a whole connection."""
 
 import asyncio
+import logging
 import os
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from linkup_nb.arguments import secret, text
-from linkup_nb.channels import Channels, Connection
-from linkup_nb.errors import NodeClosed, StoreError, UsageError
+from linkup_nb.channels import Channels, MessageStream
+from linkup_nb.errors import MachineError, NodeClosed, StoreError, UsageError
 from linkup_nb.hypercore.core import Core
+from linkup_nb.hypercore.events import LogClosed
 from linkup_nb.hypercore.log import Log
 from linkup_nb.hypercore.manifest import Manifest
 from linkup_nb.hypercore.peer import PROTOCOL
 from linkup_nb.hypercore.replicator import Replicator
 from linkup_nb.hypercore.storage import CoreRow, Store
-from linkup_nb.loops import Events, Tasks, from_any_loop
-from linkup_nb.wire.keys import KEY_SIZE, KeyPair, blake2b_256, discovery_key, namespace, z32decode
+from linkup_nb.loops import Events, Inbox, Tasks, from_any_loop, on_own_loop
+from linkup_nb.wire.keys import KEY_SIZE, KeyPair, blake2b_256, discovery_key, namespace, short_key, z32decode
 
 (_NAMES,) = namespace("corestore", [0])
 _NO_NAMESPACE = bytes(32)
+
+logger = logging.getLogger("linkup_nb")
 
 
 class StoredCore(NamedTuple):
@@ -45,7 +49,7 @@ class Corestore(Events):
     def __init__(self, path: Path | str, primary_key: bytes | None = None) -> None:
         super().__init__(asyncio.get_running_loop())
         if not isinstance(path, str | os.PathLike):
-            raise UsageError(f"a store is kept in a folder, named by a path, not {type(path).__name__}")
+            raise UsageError(f"A store is kept in a folder, named by a path, not {type(path).__name__}.")
         self.path = Path(path)
         self.closed = True
         self._primary_key = b"" if primary_key is None else secret(primary_key, "a primary key")
@@ -95,16 +99,19 @@ class Corestore(Events):
         """A part of this store in which the same names give other keys."""
         return Namespace(self, blake2b_256(_NO_NAMESPACE + text(name, "a namespace").encode()))
 
-    def replicate(self, connection: Connection) -> None:
+    def replicate(self, connection: MessageStream) -> None:
         """Copy over this connection, both ways, each core that is open here, now or later, and that the peer knows.
 
         The connection may live on another loop than the store.
         """
         self._check_open()
         if not hasattr(connection, "remote_public_key"):
-            raise UsageError(f"a store is copied over a connection, not {type(connection).__name__}")
-        if asyncio.get_running_loop() is not self._loop:
-            self._loop.call_soon_threadsafe(self.replicate, connection)
+            raise UsageError(f"A store is copied over a connection, not {type(connection).__name__}.")
+        self._replicate(connection)
+
+    @on_own_loop
+    def _replicate(self, connection: MessageStream) -> None:
+        if self.closed:
             return
         channels = Channels.of(connection)
         if channels in self._channels:
@@ -146,13 +153,13 @@ class Corestore(Events):
 
     async def watch(self) -> AsyncIterator[bytes]:
         """The keys of cores that come to be known from now on."""
-        found: asyncio.Queue[bytes] = asyncio.Queue()
-        self.on("core", found.put_nowait)
+        found: Inbox[bytes] = Inbox()
+        self.on("core", found.put)
         try:
             while True:
                 yield await found.get()
         finally:
-            self.remove_listener("core", found.put_nowait)
+            self.remove_listener("core", found.put)
 
     @from_any_loop
     async def close(self) -> None:
@@ -164,9 +171,7 @@ class Corestore(Events):
         for log, replicator in self._open_logs.values():
             replicator.close()
             await log.close()
-            for view in tuple(log.listeners):
-                if isinstance(view, Core):
-                    await view.close()
+            log.notify(LogClosed())
         self._open_logs.clear()
         for leave in tuple(self._channels.values()):
             leave()
@@ -175,7 +180,7 @@ class Corestore(Events):
 
     def _check_open(self) -> None:
         if self.closed:
-            raise NodeClosed("this store is closed; `await store.open()` opens it")
+            raise NodeClosed("This store is closed; `await store.open()` opens it.")
 
     def key_pair(self, name: str, names: bytes = _NO_NAMESPACE) -> KeyPair:
         """The key pair of a name, as JavaScript's Corestore makes it from the same primary key."""
@@ -196,11 +201,11 @@ class Corestore(Events):
     ) -> Core:
         self._check_open()
         if sum(given is not None for given in (name, key, key_pair)) != 1:
-            raise UsageError("a core is opened by one of name, key and key_pair")
+            raise UsageError("A core is opened by one of name, key and key_pair.")
         if encryption_key is not None:
             secret(encryption_key, "an encryption key")
         if not isinstance(key_pair, KeyPair | None) or not isinstance(manifest, Manifest | None):
-            raise UsageError("key_pair is a KeyPair, and manifest a Manifest that it signs for")
+            raise UsageError("A key_pair is a KeyPair, and a manifest the Manifest that it signs for.")
         if name is not None:
             key_pair = self.key_pair(name, names)
         if key_pair and not manifest:
@@ -209,7 +214,7 @@ class Corestore(Events):
         async with self._opening:
             log, replicator = await self._log(core_key, manifest, key_pair, (names, name) if name is not None else None)
         core = Core(log, replicator, encryption_key)
-        replicator.use(self._channels)
+        replicator.activate(self._channels)
         return core
 
     async def _log(
@@ -259,13 +264,17 @@ class Corestore(Events):
         """A peer has opened the core with this discovery key: open it too, if the store has it."""
         if self.closed:
             return False
-        row = self._store.core(id)
-        if row is None:
+        try:
+            row = self._store.core(id)
+            if row is None:
+                return False
+            found = self._open_logs.get(row.key)
+            _, replicator = found or self._open_row(row, None)
+            if not replicator.has(channels):
+                replicator.add(channels)
+        except MachineError as error:  # no fault of the peer's, nor of the other logs on this connection
+            logger.error("The log %s is not replicated: %s", short_key(id), error)
             return False
-        found = self._open_logs.get(row.key)
-        _, replicator = found or self._open_row(row, None)
-        if not replicator.has(channels):
-            replicator.add(channels)
         return True
 
 
@@ -312,7 +321,7 @@ def parse_key(key: bytes | str) -> bytes:
     except Exception:  # noqa: BLE001  # whatever is wrong with it, it is no key
         key = b""
     if not isinstance(key, bytes) or len(key) != KEY_SIZE:
-        raise UsageError("a key is 32 bytes, 64 hexadecimal digits, or 52 letters and digits")
+        raise UsageError("A key is 32 bytes, 64 hexadecimal digits, or 52 letters and digits.")
     return key
 
 
@@ -327,7 +336,7 @@ def _own_primary_key(path: Path) -> bytes:
                 os.fsync(out.fileno())
         key = file.read_bytes()
     except OSError as error:
-        raise StoreError(f"{file} cannot be used: {error.strerror}") from None
+        raise StoreError(f"The file {file} cannot be used: {error.strerror}.") from None
     if len(key) != KEY_SIZE:
-        raise StoreError(f"{file} is damaged: it has {len(key)} bytes, not {KEY_SIZE}")
+        raise StoreError(f"The file {file} is damaged: it has {len(key)} bytes, not {KEY_SIZE}.")
     return key

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from linkup_nb.hypercore.log import Log
-from linkup_nb.loops import from_any_loop
+from linkup_nb.loops import from_any_loop, on_own_loop
 from linkup_nb.progress import shown
 
 
@@ -39,27 +39,59 @@ class Downloads(tuple["Download", ...]):
                 await one._done(None)
 
     def cancel(self) -> None:
-        """Fetch no more of any."""
+        """Fetch no more of any; `done` returns then."""
         for one in self:
             one.cancel()
+
+
+class BlockRange:
+    """The blocks of a log from `start` to before `end` while they are fetched; `cursors`: how far at each peer."""
+
+    def __init__(self, log: Log, start: int, end: int) -> None:
+        self.start = start
+        self.end = end
+        self.cursors: dict[object, int] = {}
+        self.completed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.completed.add_done_callback(lambda completed: completed.cancelled() or completed.exception())
+        self._log = log
+        self.recount()
+
+    def __contains__(self, index: int) -> bool:
+        return self.start <= index < self.end
+
+    def recount(self) -> None:
+        """Count the missing blocks again: some have gone away, or the end was cut off."""
+        end = max(self.start, min(self.end, self._log.length))
+        self.missing = self.end - self.start - self._log.blocks.count(self.start, end)
+        self.cursors.clear()
+
+    def rewind(self, peer: object, index: int) -> None:
+        """Request from a peer again from block `index` on, if it was asked for later ones already."""
+        if peer in self.cursors:
+            self.cursors[peer] = min(self.cursors[peer], max(index, self.start))
+
+    def complete(self, error: Exception | None = None) -> None:
+        """Nothing more of it is fetched: all is here, nobody wants it, or an error keeps it from coming."""
+        if self.completed.done():
+            return
+        if error:
+            self.completed.set_exception(error)
+        else:
+            self.completed.set_result(None)
 
 
 class Download:
     """The fetching of a range of blocks; `await download.done()`, or watch `downloaded` of `total`."""
 
-    def __init__(self, log: Log, start: int, end: int, stopped: Callable[["Download"], None]) -> None:
-        self.start = start
-        self.end = end
-        self.total = end - start
+    def __init__(self, log: Log, fetched: BlockRange, stop: Callable[[BlockRange], None]) -> None:
+        self.start = fetched.start
+        self.end = fetched.end
+        self.total = fetched.end - fetched.start
         self.cancelled = False
-        self.cursors: dict[object, int] = {}
-        self._stopped = stopped
         self._log = log
-        self.recount()
+        self._range = fetched
+        self._stop = stop
         self._loop = asyncio.get_running_loop()
-        self._finished = self._loop.create_future()
-        self._finished.add_done_callback(lambda finished: finished.cancelled() or finished.exception())
-        self.count()
 
     def __repr__(self) -> str:
         return f"Download(blocks {self.start} to {self.end}, {self.downloaded} of {self.total})"
@@ -67,12 +99,12 @@ class Download:
     @property
     def downloaded(self) -> int:
         """How many blocks of the range are here."""
-        return self.total - self._left
+        return self.total - self._range.missing
 
     @property
     def finished(self) -> bool:
         """Whether all blocks are here."""
-        return self._left == 0
+        return self._range.missing == 0
 
     async def done(self, *, progress: bool | None = None, timeout: float | None = None) -> None:
         """Wait until all blocks are here, on disk.
@@ -85,39 +117,12 @@ class Download:
     @from_any_loop
     async def _done(self, timeout: float | None) -> None:
         async with asyncio.timeout(timeout):
-            await asyncio.shield(self._finished)
+            await asyncio.shield(self._range.completed)
             if not self.cancelled:
                 await self._log.store.flush()
 
+    @on_own_loop
     def cancel(self) -> None:
-        """Fetch no more of it."""
+        """Fetch no more of it; `done` returns then."""
         self.cancelled = True
-        self._finish()
-
-    def fail(self, error: Exception) -> None:
-        """Fetch no more of it: the disk refuses what has come."""
-        if not self._finished.done():
-            self._finished.set_exception(error)
-        self._stopped(self)
-
-    def arrived(self, index: int) -> None:
-        """A block of the log has come."""
-        if self.start <= index < self.end:
-            self._left -= 1
-            self.count()
-
-    def recount(self) -> None:
-        """Blocks have gone away, or the end has been cut off."""
-        end = max(self.start, min(self.end, self._log.length))
-        self._left = self.total - self._log.blocks.count(self.start, end)
-        self.cursors.clear()
-
-    def count(self) -> None:
-        """End, if everything is here."""
-        if self._left == 0:
-            self._finish()
-
-    def _finish(self) -> None:
-        if not self._finished.done():
-            self._finished.set_result(None)
-        self._stopped(self)
+        self._stop(self._range)

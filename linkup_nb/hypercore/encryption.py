@@ -17,7 +17,7 @@ class BlockCipher:
 
     def __init__(self, core_key: bytes, encryption_key: bytes, *, bare: bool = False) -> None:
         if len(encryption_key) != KEY_SIZE:
-            raise UsageError(f"an encryption key is {KEY_SIZE} bytes, not {len(encryption_key)}")
+            raise UsageError(f"An encryption key is {KEY_SIZE} bytes, not {len(encryption_key)}.")
         if bare:  # the oldest logs, which have no manifest
             self._key = blake2b_256(encryption_key, key=core_key)
         else:
@@ -33,5 +33,5 @@ class BlockCipher:
     def decrypt(self, index: int, stored: bytes) -> bytes:
         """The block whose stored form this is. Raises `InvalidProof` for one that is too short to be encrypted."""
         if len(stored) < PADDING:
-            raise InvalidProof(f"block {index} has {len(stored)} bytes, fewer than encryption adds")
+            raise InvalidProof(f"Block {index} has {len(stored)} bytes, fewer than encryption adds.")
         return xsalsa20(stored[PADDING:], index.to_bytes(8, "little") + stored[:PADDING] + bytes(8), self._key)

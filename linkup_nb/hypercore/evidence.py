@@ -21,14 +21,14 @@ class Evidence(NamedTuple):
     def check(self) -> Peaks:
         """The tree that was signed. Raises `InvalidProof` if it was not, or not for this key."""
         if self.manifest.key != self.key:
-            raise InvalidProof("the manifest is not that of this key")
+            raise InvalidProof("The manifest is not that of this key.")
 
         def authenticate(peaks: Peaks, signature: bytes) -> None:
             self.manifest.verify(signature, self.key, peaks.hash(), peaks.length, self.fork, peaks.roots)
 
         shown = verify(self.proof, (), lambda _: None, authenticate)
         if shown.peaks is None:
-            raise InvalidProof("a proof without a head")
+            raise InvalidProof("A proof without a head.")
         return shown.peaks
 
     def encode(self) -> bytes:
@@ -40,7 +40,7 @@ class Evidence(NamedTuple):
         """Read the bytes of `encode`; raises `DecodeError` or `InvalidProof`."""
         message = Data.decode(data[32:])
         if message.manifest is None:
-            raise InvalidProof("evidence without a manifest")
+            raise InvalidProof("Evidence without a manifest.")
         return cls(data[:32], message.fork, message.manifest, message.proof)
 
 

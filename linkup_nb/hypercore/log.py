@@ -2,19 +2,19 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
-from linkup_nb.errors import InvalidProof, NodeClosed, NotWritable, StoreError, UsageError
+from linkup_nb.errors import InvalidProof, LinkupError, MachineError, NodeClosed, NotWritable, StoreError, UsageError
+from linkup_nb.hypercore import events as ev
 from linkup_nb.hypercore import flat
 from linkup_nb.hypercore.bitfield import Bitfield
 from linkup_nb.hypercore.evidence import Evidence, decode_conflict, encode_conflict
 from linkup_nb.hypercore.manifest import Manifest, verify_bare
-from linkup_nb.hypercore.merkle import Node, Peaks, leaf_hash, parent
+from linkup_nb.hypercore.merkle import MerkleNode, Peaks, tree_hash
 from linkup_nb.hypercore.nodes import Nodes
-from linkup_nb.hypercore.proof import Proof, Verified, Wanted, prove, verify
+from linkup_nb.hypercore.proof import MissingNode, Proof, ProofRequest, Verified, prove, verify
 from linkup_nb.hypercore.storage import MAX_LENGTH, CoreRow, Store
 from linkup_nb.hypercore.writer import Head
 from linkup_nb.wire.keys import KeyPair, short_key
@@ -22,35 +22,8 @@ from linkup_nb.wire.keys import KeyPair, short_key
 MAX_FORK = 2**53  # as far as JavaScript counts
 MAX_BLOCK = 15 * 1024 * 1024  # bytes; a block and its proof have to fit one frame of a secret stream
 
-_AUDIT_STRIDE = 256  # blocks checked before others may run
-
 log = logging.getLogger("linkup_nb")
 R = TypeVar("R")
-
-
-class Listener(Protocol):
-    """Somebody whom a log tells what happens to it."""
-
-    def told(self, event: str, *details: Any) -> None:
-        """`append`, `truncate` (length, fork), `download` (index), `clear` (start, end), `want`, `peer`, `conflict`.
-
-        Also `unwant` when nobody waits for a block any more, and `unwritten` (error): what has come was not written,
-        and is gone again.
-        """
-
-
-@dataclass(frozen=True, slots=True)
-class Audit:
-    """What checking every hash and the signature of a log has shown."""
-
-    blocks: int
-    nodes: int
-    faults: tuple[str, ...]
-
-    @property
-    def clean(self) -> bool:
-        """Whether everything was as it should be."""
-        return not self.faults
 
 
 class _Growth:
@@ -73,7 +46,8 @@ class Log:
         self.manifest = Manifest.decode(row.manifest) if row.manifest else None
         self.key_pair = key_pair
         self.conflict = decode_conflict(row.conflict) if row.conflict else None
-        self.listeners: set[Listener] = set()
+        self.listeners: set[Callable[[ev.LogEvent], None]] = set()
+        self.views: set[object] = set()  # those who use it here
         # Held by who appends what refers to places in this log, whichever view of it they use.
         self.write_lock = asyncio.Lock()
         self.wanted: dict[int, set[asyncio.Future[None]]] = {}
@@ -87,7 +61,7 @@ class Log:
         self._nodes = Nodes(self.store, self.id)
         roots = [self.find(index) for index in flat.roots(head.length)]
         if None in roots:
-            raise StoreError(f"the log {short_key(self.key)} in {self.store.path} has lost parts of its tree")
+            raise self._damaged("parts of its tree")
         self.blocks = Bitfield(head.contiguous, lambda start, end: self.store.held(self.id, start, end))
         self._set_head(Peaks([root for root in roots if root]), head.fork, head.signature)
 
@@ -108,13 +82,19 @@ class Log:
         """Whether its author is changing it: nothing that a peer says of its head is taken then."""
         return self._growth is not None or self._turn.locked()
 
-    def find(self, index: int) -> Node | None:
+    def find(self, index: int) -> MerkleNode | None:
         """The tree node `index`."""
         return self._nodes.find(index)
 
-    def block(self, index: int) -> bytes | None:
-        """The block `index`, encrypted if the log is."""
-        return self.store.block(self.id, index)
+    def block(self, index: int) -> bytes:
+        """The block `index`, which is here, encrypted if the log is. Raises `StoreError` if it is lost."""
+        block = self.store.block(self.id, index)
+        if block is None:
+            raise self._damaged(f"block {index}; `clear` it, and a `get` fetches it from a peer")
+        return block
+
+    def _damaged(self, lost: str) -> StoreError:
+        return StoreError(f"The log {short_key(self.key)} in {self.store.path} has lost {lost}.")
 
     # Changes by the author
 
@@ -133,7 +113,7 @@ class Log:
         append to another log of this store, fails.
         """
         if any(len(block) > MAX_BLOCK for block in blocks):
-            raise UsageError(f"a block has at most {MAX_BLOCK} bytes; split what is larger")
+            raise UsageError(f"A block has at most {MAX_BLOCK} bytes; split what is larger.")
         async with self._turn:
             if after and after.done():
                 after.result()
@@ -150,7 +130,7 @@ class Log:
         growth = self._growth
         start = growth.peaks.length if growth else self.length
         if start + len(blocks) > MAX_LENGTH:
-            raise UsageError(f"a log holds at most {MAX_LENGTH} blocks")
+            raise UsageError(f"A log holds at most {MAX_LENGTH} blocks.")
         stored = [encode(start + at, self.fork, block) for at, block in enumerate(blocks)] if encode else blocks
         written = self.store.commit(durable=durable, failed=self._growth_failed)
         if growth is None or growth.head:
@@ -179,7 +159,7 @@ class Log:
         self._nodes.learn(growth.peaks.added)
         self._set_head(growth.peaks, growth.head.fork, growth.head.signature)
         self.blocks.set(start, self.length - start)
-        self._tell("append")
+        self.notify(ev.Appended())
 
     def _growth_failed(self, _: Exception) -> None:
         self._growth = None
@@ -201,9 +181,9 @@ class Log:
             self._check_own()
             new_fork = self.fork + 1 if fork is None else fork
             if not 0 <= length <= self.length:
-                raise UsageError(f"a log of {self.length} blocks cannot be cut to {length}")
+                raise UsageError(f"A log of {self.length} blocks cannot be cut to {length}.")
             if not self.fork < new_fork < MAX_FORK:
-                raise UsageError(f"a new fork of this log is at least {self.fork + 1}, not {new_fork}")
+                raise UsageError(f"A new fork of this log is at least {self.fork + 1}, not {new_fork}.")
             peaks = Peaks([self._own(index) for index in flat.roots(length)])
             self._delete_from(length)
             signature = self._sign(peaks, new_fork)
@@ -212,16 +192,16 @@ class Log:
             self._nodes.forget()
             self._set_head(peaks, new_fork, signature)
             self.blocks.truncate(length)
-            self._tell("truncate", length, new_fork)
+            self.notify(ev.Truncated(length, new_fork))
 
         await self._alone(change)
 
     def _check_own(self) -> None:
         if not self.key_pair or not self.manifest or self.conflict:
             raise NotWritable(
-                "this log is frozen: its author signed two histories"
+                "This log is frozen: its author signed two histories."
                 if self.conflict
-                else "only its author can change a log"
+                else "Only its author can change a log."
             )
 
     def _sign(self, peaks: Peaks, fork: int) -> bytes:
@@ -258,7 +238,7 @@ class Log:
     def set_manifest(self, manifest: Manifest) -> None:
         """Learn who may sign. Raises `InvalidProof` if it is not the manifest of this key."""
         if manifest.key != self.key:
-            raise InvalidProof("the manifest is not that of this log's key")
+            raise InvalidProof("The manifest is not that of this log's key.")
         self.manifest = manifest
         self.store.execute("UPDATE core SET manifest = ? WHERE id = ?", (manifest.encode(), self.id))
 
@@ -266,32 +246,42 @@ class Log:
         """Keep what a peer has proved. Raises `InvalidProof`, and then nothing of it is kept."""
         end = self.length + (proof.upgrade.length if proof.upgrade else 0)
         if proof.block and proof.block.index >= end:
-            raise InvalidProof(f"block {proof.block.index} of a log of {self.length} blocks")
+            raise InvalidProof(f"Block {proof.block.index} of a log of {self.length} blocks.")
         shown = verify(proof, self.roots, self.find, self.authenticate(self.fork))
+        self._check_prologue(shown)
+        index = proof.block.index if proof.block and not self.blocks.has(proof.block.index) else None
         if shown.peaks and proof.upgrade:
             if shown.peaks.length > MAX_LENGTH:
-                raise InvalidProof(f"a log has at most {MAX_LENGTH} blocks")
+                raise InvalidProof(f"A log has at most {MAX_LENGTH} blocks.")
             self._set_head(shown.peaks, self.fork, proof.upgrade.signature)
-        self._keep(shown, proof)
+        self._keep(shown, proof, index)
         if shown.peaks:
-            self._tell("append")
+            self.notify(ev.Appended())
 
-    def _keep(self, shown: Verified, proof: Proof) -> None:
+    def _check_prologue(self, shown: Verified) -> None:
+        """Raises `InvalidProof` if the log would not begin with the tree that its manifest names."""
+        prologue = self.manifest.prologue if self.manifest else None
+        if prologue and shown.peaks and self.length < prologue.length <= shown.peaks.length:
+            nodes = {node.index: node for node in shown.nodes}
+            roots = [nodes.get(index) for index in flat.roots(prologue.length)]  # absent from an upgrade past it
+            if None not in roots and tree_hash([root for root in roots if root]) != prologue.hash:
+                raise InvalidProof(f"The first {prologue.length} blocks are not the prologue of this log.")
+
+    def _keep(self, shown: Verified, proof: Proof, index: int | None) -> None:
+        """`index` is that of a block that is new here."""
         self._nodes.put(shown.nodes)
-        index = None
-        if proof.block and not self.blocks.has(proof.block.index):
-            index = proof.block.index
+        if proof.block and index is not None:
             self.store.put_blocks(self.id, index, [proof.block.value])
             self.blocks.set(index)
         self._put_head()
         self._commit_soon()
         if index is not None:
-            self._tell("download", index)
+            self.notify(ev.Downloaded(index))
             for waiting in self.wanted.pop(index, ()):
                 if not waiting.done():
                     waiting.set_result(None)
 
-    def reorganize(self, peaks: Peaks, fork: int, signature: bytes, nodes: Sequence[Node], common: int) -> None:
+    def reorganize(self, peaks: Peaks, fork: int, signature: bytes, nodes: Sequence[MerkleNode], common: int) -> None:
         """Follow the author to a later fork, of which `common` blocks are those of this one; see `Reorganization`."""
         self._delete_from(common)
         self.blocks.truncate(common)
@@ -300,9 +290,9 @@ class Log:
         self._nodes.put(nodes)
         self._put_head()
         self._commit_soon()
-        self._tell("truncate", common, fork)
+        self.notify(ev.Truncated(common, fork))
         if peaks.length > common:
-            self._tell("append")
+            self.notify(ev.Appended())
 
     def freeze(self, first: Evidence, second: Evidence) -> None:
         """Stop at two heads that its author signed and that disagree."""
@@ -310,7 +300,7 @@ class Log:
         both = encode_conflict(first, second)
         self.store.execute("UPDATE core SET conflict = ? WHERE id = ?", (both, self.id))
         self.store.commit(durable=True)
-        self._tell("conflict", first, second)
+        self.notify(ev.ConflictFound(first, second))
 
     def _put_head(self) -> None:
         growth = self._growth
@@ -323,11 +313,15 @@ class Log:
 
     def _commit_failed(self, error: Exception) -> None:
         """Go back to what the disk has; what is missing then is fetched again."""
-        log.error("the log %s goes back to what is on disk: %s", short_key(self.key), error)
-        row = self.store.core(self.discovery_key)
-        assert row
-        self._load(row.head)
-        self._tell("unwritten", error)
+        log.error("The log %s goes back to what is on disk: %s", short_key(self.key), error)
+        try:
+            row = self.store.core(self.discovery_key)
+            assert row
+            self._load(row.head)
+        except MachineError as damage:
+            self.fail(damage)
+        else:
+            self.notify(ev.WriteFailed(error))
 
     def _delete_from(self, length: int) -> None:
         """Forget the blocks from `length` on, and every node over one of them."""
@@ -339,63 +333,39 @@ class Log:
                 if flat.right_span(index) >= 2 * length:
                     self.store.delete(self.id, nodes=(index, index + 1))
 
-    # Proofs and checks
+    # Proofs
 
-    def prove(self, wanted: Wanted) -> Proof:
-        """Answer a peer. Raises `InvalidRequest` for what cannot be shown; a block that is not here is empty."""
-        block = self.block(wanted.block[0]) if wanted.block else None
-        return prove(wanted, self.length, self.find, block=block or b"", signature=self.signature)
+    def prove(self, wanted: ProofRequest) -> Proof:
+        """Answer a request, whose block has to be here.
+
+        Raises `InvalidRequest` for what no log of this length can show, `MissingNode` for what another copy can,
+        `StoreError` for what was here and is lost.
+        """
+        block = self.block(wanted.block[0]) if wanted.block else b""
+        try:
+            return prove(wanted, self.length, self.find, block=block, signature=self.signature)
+        except MissingNode:
+            if wanted.block and not wanted.upgrade:  # a block came with its path, or was appended here
+                raise self._damaged("nodes of its tree") from None
+            raise
 
     def evidence(self, index: int | None = None) -> Evidence:
         """The head, and the block `index` under it, for anybody who knows the key. Raises `UsageError` if not here."""
         if not self.length:
-            raise UsageError("an empty log proves nothing")
+            raise UsageError("An empty log proves nothing.")
         if not self.manifest:
-            raise UsageError("a log without a manifest, as the oldest are, has no proofs to pass on")
+            raise UsageError("A log without a manifest, as the oldest are, has no proofs to pass on.")
         if index is not None and not (0 <= index < self.length and self.blocks.has(index)):
-            raise UsageError(f"block {index} is not here; get it first")
+            raise UsageError(f"Block {index} is not here; get it first.")
         block = None if index is None else (index, 0)
-        return Evidence(self.key, self.fork, self.manifest, self.prove(Wanted(block=block, upgrade=(0, self.length))))
+        return Evidence(
+            self.key, self.fork, self.manifest, self.prove(ProofRequest(block=block, upgrade=(0, self.length)))
+        )
 
-    async def audit(self) -> Audit:
-        """Hash every block and node that is here again, and check the signature; changes nothing."""
-        faults: list[str] = []
-        blocks = nodes = 0
-        length = self.length
-        for index in range(length):
-            block = self.block(index) if self.blocks.has(index) else None
-            node = self.find(2 * index)
-            if block is not None:
-                blocks += 1
-                if not node or (node.size, node.hash) != (len(block), leaf_hash(block)):
-                    faults.append(f"block {index} is not the one that was signed")
-            elif self.blocks.has(index):
-                faults.append(f"block {index} is missing")
-            odd = 2 * index + 1
-            for number, found in ((2 * index, node), (odd, self.find(odd))):
-                if found:
-                    nodes += 1
-                    faults += self._audit_parent(number, found, length)
-            if index % _AUDIT_STRIDE == 0:
-                await asyncio.sleep(0)
-        if length and self.manifest:
-            try:
-                self.authenticate(self.fork)(Peaks(self.roots), self.signature)
-            except InvalidProof as error:
-                faults.append(str(error))
-        return Audit(blocks, nodes, tuple(faults))
-
-    def _audit_parent(self, index: int, node: Node, length: int) -> Iterable[str]:
-        if not index & 1 or flat.right_span(index) >= 2 * length:
-            return
-        left, right = (self.find(child) for child in flat.children(index))
-        if left and right and parent(left, right) != node:
-            yield f"node {index} is not the parent of its children"
-
-    def _own(self, index: int) -> Node:
+    def _own(self, index: int) -> MerkleNode:
         node = self.find(index)
         if node is None:
-            raise StoreError(f"the log {short_key(self.key)} in {self.store.path} has lost node {index} of its tree")
+            raise self._damaged(f"node {index} of its tree")
         return node
 
     # Waiting
@@ -408,7 +378,7 @@ class Log:
             self.blocks.clear(start, end - start)
             self._put_head()
             await self.store.commit()
-            self._tell("clear", start, end)
+            self.notify(ev.Cleared(start, end))
 
         await self._alone(change)
 
@@ -427,27 +397,36 @@ class Log:
         all_waiting = self.wanted.setdefault(index, set())
         all_waiting.add(waiting)
         if len(all_waiting) == 1:
-            self._tell("want")
+            self.notify(ev.BlockRequested())
         try:
             await waiting
         finally:
             all_waiting.discard(waiting)
             if not all_waiting and self.wanted.get(index) is all_waiting:
                 del self.wanted[index]
-                self._tell("unwant")
+                self.notify(ev.BlockReleased())
 
-    def _tell(self, event: str, *details: Any) -> None:
-        if event in ("append", "truncate"):
+    def notify(self, event: ev.LogEvent) -> None:
+        """Report what has happened to all listeners."""
+        if isinstance(event, ev.Appended | ev.Truncated):
             for change in self._changes:
                 if not change.done():
                     change.set_result(None)
         for listener in tuple(self.listeners):
-            listener.told(event, *details)
+            listener(event)
 
-    async def close(self) -> None:
-        """Wait for changes under way; who waits for others' gets `NodeClosed`."""
+    def fail(self, error: MachineError) -> None:
+        """The store cannot be read: whoever waits for this log gets the error."""
+        self._give_up(error)
+        self.notify(ev.StorageFailed(error))
+
+    def _give_up(self, error: LinkupError) -> None:
         for waiting in (*self._changes, *(one for block in self.wanted.values() for one in block)):
             if not waiting.done():
-                waiting.set_exception(NodeClosed("the store was closed before it came"))
+                waiting.set_exception(error)
+
+    async def close(self) -> None:
+        """Wait for changes under way; who waits for blocks or a newer head gets `NodeClosed`."""
+        self._give_up(NodeClosed("The store was closed before it came."))
         await self._settled()
         await asyncio.gather(*self._running, return_exceptions=True)

@@ -10,7 +10,7 @@ from typing import Self
 
 from linkup_nb.errors import DecodeError, InvalidProof
 from linkup_nb.hypercore import multisig
-from linkup_nb.hypercore.merkle import HASH_SIZE, Node
+from linkup_nb.hypercore.merkle import HASH_SIZE, MerkleNode
 from linkup_nb.wire.compact import Decoder, Encoder
 from linkup_nb.wire.keys import KEY_SIZE, SIGNATURE_SIZE, KeyPair, blake2b_256, namespace, verify
 
@@ -103,10 +103,10 @@ class Manifest:
         """Read a manifest that stands in a longer message; raises `DecodeError`."""
         version = source.uint()
         if version not in _VERSIONS:
-            raise DecodeError(f"a manifest of version {version}; this program knows {_VERSIONS[0]} to {_VERSIONS[-1]}")
+            raise DecodeError(f"A manifest of version {version}; this program knows {_VERSIONS[0]} to {_VERSIONS[-1]}.")
         flags = source.uint() if version else 0
         if hash_type := source.uint():
-            raise DecodeError(f"a manifest that hashes by method {hash_type}; this program knows 0, BLAKE2b")
+            raise DecodeError(f"A manifest that hashes by method {hash_type}; this program knows 0, BLAKE2b.")
         if version == 0:
             return cls._read_first(source)
         quorum = source.uint()
@@ -114,7 +114,7 @@ class Manifest:
         prologue = Prologue(source.fixed(HASH_SIZE), source.uint()) if flags & _PROLOGUE else None
         linked = source.array(lambda s: s.fixed(KEY_SIZE)) if flags & _LINKED else []
         if len(linked) > MAX_LINKED:
-            raise DecodeError(f"a manifest names at most {MAX_LINKED} logs, got {len(linked)}")
+            raise DecodeError(f"A manifest names at most {MAX_LINKED} logs, got {len(linked)}.")
         user_data = source.buffer() if flags & _USER_DATA else b""
         return cls(signers, quorum, version, bool(flags & _ALLOW_PATCH), prologue, tuple(linked), user_data)
 
@@ -126,7 +126,7 @@ class Manifest:
         if kind == _SINGLE:
             return cls((_get_signer(source),), 1, 0)
         if kind != _MULTI:
-            raise DecodeError(f"a manifest of kind {kind}; this program knows {_STATIC} to {_MULTI}")
+            raise DecodeError(f"A manifest of kind {kind}; this program knows {_STATIC} to {_MULTI}.")
         flags, quorum = source.uint(), source.uint()
         return cls(_get_signers(source), quorum, 0, bool(flags & _ALLOW_PATCH))
 
@@ -142,7 +142,7 @@ class Manifest:
         return b"\x01\x00" + signature + b"\x00\x00" if self.version else signature
 
     def verify(
-        self, signature: bytes, key: bytes, tree_hash: bytes, length: int, fork: int, roots: Sequence[Node] = ()
+        self, signature: bytes, key: bytes, tree_hash: bytes, length: int, fork: int, roots: Sequence[MerkleNode] = ()
     ) -> None:
         """Raises `InvalidProof` unless enough signers signed a tree of this hash, length and fork.
 
@@ -150,36 +150,36 @@ class Manifest:
         """
         if self.prologue and length <= self.prologue.length:
             if (length, tree_hash) != (self.prologue.length, self.prologue.hash):
-                raise InvalidProof(f"a head at length {length} that is not the prologue of its log")
+                raise InvalidProof(f"A head at length {length} that is not the prologue of its log.")
             return
         if not self.signers or not self.quorum:
-            raise InvalidProof("a head of a log that nobody may sign")
-        nodes: dict[int, Node] = {}
+            raise InvalidProof("A head of a log that nobody may sign.")
+        nodes: dict[int, MerkleNode] = {}
         if self.version == 0 and len(self.signers) == 1 and not self.allow_patch:
             signatures = [multisig.Signature(0, signature, 0)]
         else:
             signatures, nodes = multisig.read(signature, self.version)
         signatures = signatures[: self.quorum]
         if len({one.signer for one in signatures}) < self.quorum:
-            raise InvalidProof(f"a head signed by {len(signatures)} where {self.quorum} must sign")
+            raise InvalidProof(f"A head signed by {len(signatures)} where {self.quorum} must sign.")
         for signer, one, patch in signatures:
             if signer >= len(self.signers):
-                raise InvalidProof(f"a signature by signer {signer} of {len(self.signers)}")
+                raise InvalidProof(f"A signature by signer {signer} of {len(self.signers)}.")
             tree, signed = tree_hash, length
             if patch:
                 if not self.allow_patch:
-                    raise InvalidProof("a patched signature, which the manifest of this log does not allow")
+                    raise InvalidProof("A patched signature, which the manifest of this log does not allow.")
                 longer = multisig.patched(roots, patch, nodes)
                 tree, signed = longer.hash(), longer.length
             if not verify(self.signable(key, tree, signed, fork, signer), one, self.signers[signer].public_key):
-                raise InvalidProof(f"the signature of the head at length {length}, fork {fork} is not its author's")
+                raise InvalidProof(f"The signature of the head at length {length}, fork {fork} is not its author's.")
 
 
 def verify_bare(signature: bytes, key: bytes, tree_hash: bytes, length: int, fork: int) -> None:
     """Raises `InvalidProof` unless the key itself, of a log without a manifest, signed a tree."""
     signed = _TREE + tree_hash + length.to_bytes(8, "little") + fork.to_bytes(8, "little")
     if len(signature) != SIGNATURE_SIZE or not verify(signed, signature, key):
-        raise InvalidProof("a head without the manifest that says who may sign it, and not signed by the key either")
+        raise InvalidProof("A head without the manifest that says who may sign it, and not signed by the key either.")
 
 
 def _put_signer(out: Encoder, signer: Signer) -> None:
@@ -188,7 +188,7 @@ def _put_signer(out: Encoder, signer: Signer) -> None:
 
 def _get_signer(source: Decoder) -> Signer:
     if kind := source.uint():
-        raise DecodeError(f"a signer of kind {kind}; this program knows 0, Ed25519")
+        raise DecodeError(f"A signer of kind {kind}; this program knows 0, Ed25519.")
     own_namespace = source.fixed(HASH_SIZE)
     return Signer(source.fixed(KEY_SIZE), own_namespace)
 
@@ -196,5 +196,5 @@ def _get_signer(source: Decoder) -> Signer:
 def _get_signers(source: Decoder) -> tuple[Signer, ...]:
     signers = source.array(_get_signer)
     if len(signers) > MAX_SIGNERS:
-        raise DecodeError(f"a manifest has at most {MAX_SIGNERS} signers, got {len(signers)}")
+        raise DecodeError(f"A manifest has at most {MAX_SIGNERS} signers, got {len(signers)}.")
     return tuple(signers)

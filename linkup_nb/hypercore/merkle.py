@@ -16,10 +16,10 @@ _LEAF, _PARENT, _ROOT = 0, 1, 2
 _ONE_CALL = 4096  # bytes; below this, joining prefix and block costs less than a second call
 _prefix = Struct("<BQ").pack
 _u64_pair = Struct("<QQ").pack
-_node = tuple.__new__  # half the price of Node(...)
+_node = tuple.__new__  # half the price of MerkleNode(...)
 
 
-class Node(NamedTuple):
+class MerkleNode(NamedTuple):
     """One node of the tree: its number, the bytes of the blocks under it, and its hash."""
 
     index: int  # type: ignore[assignment]  # hides tuple.index, for which a node has no use
@@ -27,7 +27,7 @@ class Node(NamedTuple):
     hash: bytes
 
 
-FindNode = Callable[[int], Node | None]
+FindNode = Callable[[int], MerkleNode | None]
 """Gives the node of a number from wherever the tree is kept, `None` if it is not there."""
 
 
@@ -41,19 +41,19 @@ def leaf_hash(block: bytes) -> bytes:
     return state.digest()
 
 
-def leaf(index: int, block: bytes) -> Node:
+def leaf(index: int, block: bytes) -> MerkleNode:
     """The node of the block at `index` (a block number, not a node number)."""
-    return Node(2 * index, len(block), leaf_hash(block))
+    return MerkleNode(2 * index, len(block), leaf_hash(block))
 
 
-def parent(left: Node, right: Node) -> Node:
+def parent(left: MerkleNode, right: MerkleNode) -> MerkleNode:
     """The node above two siblings."""
     size = left.size + right.size
     digest = blake2b(_prefix(_PARENT, size) + left.hash + right.hash, digest_size=HASH_SIZE).digest()
-    return Node(left.index + right.index >> 1, size, digest)
+    return MerkleNode(left.index + right.index >> 1, size, digest)
 
 
-def tree_hash(roots: Iterable[Node]) -> bytes:
+def tree_hash(roots: Iterable[MerkleNode]) -> bytes:
     """The hash of a whole tree, which its author signs."""
     parts = [bytes([_ROOT])]
     for node in roots:
@@ -66,11 +66,11 @@ class Peaks:
 
     __slots__ = ("added", "byte_length", "length", "roots")
 
-    def __init__(self, roots: Sequence[Node] = ()) -> None:
+    def __init__(self, roots: Sequence[MerkleNode] = ()) -> None:
         self.roots = list(roots)
         self.length = sum(flat.leaves(node.index) for node in roots)
         self.byte_length = sum(node.size for node in roots)
-        self.added: list[Node] = []
+        self.added: list[MerkleNode] = []
 
     def copy(self) -> "Peaks":
         """The same roots, to grow on their own."""
@@ -83,7 +83,7 @@ class Peaks:
         for block in blocks:
             index, size, digest = 2 * length, len(block), leaf_hash(block)
             self.byte_length += size
-            node = _node(Node, (index, size, digest))
+            node = _node(MerkleNode, (index, size, digest))
             add(node)
             width, joins = 1, length
             while joins & 1:
@@ -91,7 +91,7 @@ class Peaks:
                 index -= width
                 size += left_size
                 digest = blake2b(_prefix(_PARENT, size) + left_hash + digest, digest_size=HASH_SIZE).digest()
-                node = _node(Node, (index, size, digest))
+                node = _node(MerkleNode, (index, size, digest))
                 add(node)
                 width <<= 1
                 joins >>= 1
@@ -99,7 +99,7 @@ class Peaks:
             length += 1
         self.length = length
 
-    def push(self, node: Node) -> None:
+    def push(self, node: MerkleNode) -> None:
         """Grow by a subtree, which must start at the leaf where this tree ends."""
         self.added.append(node)
         width = 2 * flat.leaves(node.index)  # the distance to its sibling

@@ -9,8 +9,8 @@ from typing import NamedTuple, Self
 
 from linkup_nb.errors import DecodeError, ProtocolError
 from linkup_nb.hypercore.manifest import Manifest
-from linkup_nb.hypercore.merkle import HASH_SIZE, Node
-from linkup_nb.hypercore.proof import BlockProof, HashProof, Proof, SeekProof, UpgradeProof, Wanted
+from linkup_nb.hypercore.merkle import HASH_SIZE, MerkleNode
+from linkup_nb.hypercore.proof import BlockProof, HashProof, Proof, ProofRequest, SeekProof, UpgradeProof
 from linkup_nb.wire.compact import Decoder, Encoder
 
 MAX_PROOF_NODES = 128  # in one list; a path is as long as its tree is deep, an upgrade at most two paths
@@ -69,12 +69,12 @@ class Sync(NamedTuple):
         return cls(*head, *(bool(flags & bit) for bit in bits))
 
 
-class Request(NamedTuple):
+class DataRequest(NamedTuple):
     """A wish for proof of something."""
 
     id: int
     fork: int
-    wanted: Wanted
+    wanted: ProofRequest
     manifest: bool = False
     priority: int = 0
 
@@ -96,7 +96,7 @@ class Request(NamedTuple):
         source = Decoder(data)
         flags, request, fork = source.uint(), source.uint(), source.uint()
         bits = (_BLOCK, _HASH, _SEEK, _UPGRADE)
-        wanted = Wanted(*((source.uint(), source.uint()) if flags & bit else None for bit in bits))
+        wanted = ProofRequest(*((source.uint(), source.uint()) if flags & bit else None for bit in bits))
         priority = source.uint() if flags & _PRIORITY else 0
         return cls(request, fork, wanted, bool(flags & _MANIFEST), priority)
 
@@ -195,7 +195,7 @@ class Unwant(Want):
     """The end of a `Want`."""
 
 
-class Bitfield(NamedTuple):
+class HaveBitfield(NamedTuple):
     """Which blocks the sender has: bit i of word w is block start + 32 w + i; a word is 4 bytes of `words`."""
 
     start: int
@@ -244,26 +244,37 @@ class Extension(NamedTuple):
         return cls(source.string(), source.raw())
 
 
-Message = Sync | Request | Cancel | Data | NoData | Want | Unwant | Bitfield | Range | Extension
-TYPES: tuple[type[Message], ...] = (Sync, Request, Cancel, Data, NoData, Want, Unwant, Bitfield, Range, Extension)
+Message = Sync | DataRequest | Cancel | Data | NoData | Want | Unwant | HaveBitfield | Range | Extension
+TYPES: tuple[type[Message], ...] = (
+    Sync,
+    DataRequest,
+    Cancel,
+    Data,
+    NoData,
+    Want,
+    Unwant,
+    HaveBitfield,
+    Range,
+    Extension,
+)
 NUMBERS = {kind: number for number, kind in enumerate(TYPES)}
 
 
 def decode(number: int, payload: bytes) -> Message:
     """Read a message; raises `DecodeError`, or `ProtocolError` for a number that the protocol does not have."""
     if number >= len(TYPES):
-        raise ProtocolError(f"hypercore/alpha has no message {number}")
+        raise ProtocolError(f"The protocol hypercore/alpha has no message {number}.")
     return TYPES[number].decode(payload)
 
 
-def _put_nodes(out: Encoder, nodes: Sequence[Node]) -> None:
+def _put_nodes(out: Encoder, nodes: Sequence[MerkleNode]) -> None:
     out.uint(len(nodes))
     for node in nodes:
         out.uint(node.index).uint(node.size).raw(node.hash)
 
 
-def _get_nodes(source: Decoder) -> list[Node]:
+def _get_nodes(source: Decoder) -> list[MerkleNode]:
     count = source.uint()
     if count > MAX_PROOF_NODES:
-        raise DecodeError(f"a proof lists at most {MAX_PROOF_NODES} nodes, got {count}")
-    return [Node(source.uint(), source.uint(), source.fixed(HASH_SIZE)) for _ in range(count)]
+        raise DecodeError(f"A proof lists at most {MAX_PROOF_NODES} nodes, got {count}.")
+    return [MerkleNode(source.uint(), source.uint(), source.fixed(HASH_SIZE)) for _ in range(count)]

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from linkup_nb.errors import DecodeError, InvalidProof
 from linkup_nb.hypercore import flat
-from linkup_nb.hypercore.merkle import HASH_SIZE, Node, Peaks
+from linkup_nb.hypercore.merkle import HASH_SIZE, MerkleNode, Peaks
 from linkup_nb.wire.compact import Decoder
 from linkup_nb.wire.keys import SIGNATURE_SIZE
 
@@ -23,26 +23,26 @@ class Signature(NamedTuple):
     patch: int
 
 
-def read(data: bytes, version: int) -> tuple[list[Signature], dict[int, Node]]:
+def read(data: bytes, version: int) -> tuple[list[Signature], dict[int, MerkleNode]]:
     """The signatures beside a head, and the nodes of patches, for a manifest of a version. Raises `InvalidProof`."""
     source = Decoder(data)
     try:
         signatures = source.array(_signature if version else _first_signature)
-        nodes = source.array(lambda s: Node(s.uint(), s.uint(), s.fixed(HASH_SIZE)))
+        nodes = source.array(lambda s: MerkleNode(s.uint(), s.uint(), s.fixed(HASH_SIZE)))
     except DecodeError as error:
-        raise InvalidProof(f"a signature that cannot be read: {error}") from None
+        raise InvalidProof(f"A signature cannot be read: {error}") from None
     if len(nodes) > MAX_PATCH_NODES:
-        raise InvalidProof(f"a patch has at most {MAX_PATCH_NODES} nodes, got {len(nodes)}")
+        raise InvalidProof(f"A patch has at most {MAX_PATCH_NODES} nodes, got {len(nodes)}.")
     return signatures, {node.index: node for node in nodes}
 
 
-def patched(roots: Sequence[Node], patch: int, nodes: dict[int, Node]) -> Peaks:
+def patched(roots: Sequence[MerkleNode], patch: int, nodes: dict[int, MerkleNode]) -> Peaks:
     """The tree that is `patch` blocks longer. Raises `InvalidProof` if the nodes do not lead there."""
     peaks = Peaks(roots)
     for index in flat.extension(peaks.length, peaks.length + patch):
         node = nodes.get(index)
         if node is None:
-            raise InvalidProof(f"a patch by {patch} blocks without node {index}")
+            raise InvalidProof(f"A patch by {patch} blocks without node {index}.")
         peaks.push(node)
     return peaks
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from linkup_nb.hypercore.merkle import Node
+from linkup_nb.hypercore.merkle import MerkleNode
 from linkup_nb.hypercore.storage import Store
 
 MAX_WINDOWS = 64  # subtrees in memory; about 100 KiB each
@@ -18,10 +18,10 @@ class Nodes:
     def __init__(self, store: Store, core: int) -> None:
         self._store = store
         self._core = core
-        self._windows: dict[int, dict[int, Node]] = {}
-        self._high: dict[int, Node] = {}
+        self._windows: dict[int, dict[int, MerkleNode]] = {}
+        self._high: dict[int, MerkleNode] = {}
 
-    def find(self, index: int) -> Node | None:
+    def find(self, index: int) -> MerkleNode | None:
         """The node `index`, `None` if it is not here."""
         if index & _HIGH == _HIGH:
             node = self._high.get(index) or self._store.node(self._core, index)
@@ -37,12 +37,12 @@ class Nodes:
             window = self._windows[number] = {node.index: node for node in nodes}
         return window.get(index)
 
-    def put(self, nodes: Sequence[Node]) -> None:
+    def put(self, nodes: Sequence[MerkleNode]) -> None:
         """Keep these nodes."""
         self._store.put_nodes(self._core, nodes)
         self.learn(nodes)
 
-    def learn(self, nodes: Sequence[Node]) -> None:
+    def learn(self, nodes: Sequence[MerkleNode]) -> None:
         """These nodes are kept now."""
         windows = self._windows
         for node in nodes:
@@ -57,7 +57,7 @@ class Nodes:
         self._windows.clear()
         self._high.clear()
 
-    def _keep_high(self, node: Node) -> None:
+    def _keep_high(self, node: MerkleNode) -> None:
         if len(self._high) >= MAX_HIGH:
             self._high.clear()
         self._high[node.index] = node

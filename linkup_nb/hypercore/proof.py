@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from linkup_nb.errors import InvalidProof, InvalidRequest
 from linkup_nb.hypercore import flat
-from linkup_nb.hypercore.merkle import FindNode, Node, Peaks, leaf, parent
+from linkup_nb.hypercore.merkle import FindNode, MerkleNode, Peaks, leaf, parent
 
 MAX_BYTES = 2**53 - 1  # in one log; JavaScript can count no further
 
@@ -18,8 +18,12 @@ class Unrooted(InvalidProof):
     """A proof that ends at a node that is not known here: it may be true."""
 
 
-class Wanted(NamedTuple):
-    """What somebody asks proof of.
+class MissingNode(InvalidRequest):
+    """A request for proof with a node that the log has, but that is not here."""
+
+
+class ProofRequest(NamedTuple):
+    """What is to be proved.
 
     `block` and `hash` are (index, nodes): `nodes` is the steps up from there to a node that the asker has, `index` a
     block number for `block`, a node number for `hash`. `seek` is (byte offset, bytes of padding in each block),
@@ -37,21 +41,21 @@ class BlockProof(NamedTuple):
 
     index: int  # type: ignore[assignment]  # hides tuple.index
     value: bytes
-    nodes: Sequence[Node]
+    nodes: Sequence[MerkleNode]
 
 
 class HashProof(NamedTuple):
     """A node, then the siblings on its way up."""
 
     index: int  # type: ignore[assignment]  # hides tuple.index
-    nodes: Sequence[Node]
+    nodes: Sequence[MerkleNode]
 
 
 class SeekProof(NamedTuple):
     """The node in which a byte offset lies, then the siblings on its way up."""
 
     bytes: int
-    nodes: Sequence[Node]
+    nodes: Sequence[MerkleNode]
 
 
 class UpgradeProof(NamedTuple):
@@ -59,13 +63,13 @@ class UpgradeProof(NamedTuple):
 
     start: int
     length: int
-    nodes: Sequence[Node]
-    additional: Sequence[Node]
+    nodes: Sequence[MerkleNode]
+    additional: Sequence[MerkleNode]
     signature: bytes
 
 
 class Proof(NamedTuple):
-    """What answers a `Wanted`, part by part."""
+    """The answer to a `ProofRequest`, part by part."""
 
     block: BlockProof | None = None
     hash: HashProof | None = None
@@ -76,11 +80,11 @@ class Proof(NamedTuple):
 class Verified(NamedTuple):
     """What a proof has shown: the nodes to keep, and the signed tree if it held a longer one."""
 
-    nodes: list[Node]
+    nodes: list[MerkleNode]
     peaks: Peaks | None
 
 
-def prove(wanted: Wanted, length: int, find: FindNode, *, block: bytes = b"", signature: bytes = b"") -> Proof:
+def prove(wanted: ProofRequest, length: int, find: FindNode, *, block: bytes = b"", signature: bytes = b"") -> Proof:
     """Answer `wanted` out of a tree of `length` blocks.
 
     `block` is the wanted block's value, `signature` the tree's. Raises `InvalidRequest` for what this tree cannot show.
@@ -91,14 +95,14 @@ def prove(wanted: Wanted, length: int, find: FindNode, *, block: bytes = b"", si
 class _Prover:
     """One walk over the tree; holds the lists that the walk fills."""
 
-    def __init__(self, wanted: Wanted, length: int, find: FindNode) -> None:
+    def __init__(self, wanted: ProofRequest, length: int, find: FindNode) -> None:
         self._find = find
         self._wanted = wanted
         self._head = 2 * length
         self._target: int | None = None
         self._seek: int | None = None
-        self._path: list[Node] | None = None
-        self._seek_path: list[Node] | None = None
+        self._path: list[MerkleNode] | None = None
+        self._seek_path: list[MerkleNode] | None = None
 
     def prove(self, block: bytes, signature: bytes) -> Proof:
         wanted = self._wanted
@@ -107,7 +111,7 @@ class _Prover:
             start, to = 2 * wanted.upgrade[0], 2 * sum(wanted.upgrade)
             empty = bool(signature) and start == to == self._head == 0  # an author may sign that nothing is left
             if not (start < to <= self._head or empty):
-                raise InvalidRequest(f"an upgrade from {start // 2} to {to // 2} of a log of {self._head // 2} blocks")
+                raise InvalidRequest(f"An upgrade from {start // 2} to {to // 2} of a log of {self._head // 2} blocks.")
         self._aim(start, to)
         upgrade = None
         if wanted.upgrade:
@@ -128,15 +132,15 @@ class _Prover:
         elif wanted.hash:
             self._target, steps = wanted.hash
         elif wanted.seek and not wanted.upgrade:
-            raise InvalidRequest("a seek with nothing to hang it on")
+            raise InvalidRequest("A seek with nothing to hang it on.")
         if self._target is not None and flat.right_span(self._target) >= to:
-            raise InvalidRequest(f"node {self._target} of a log of {to // 2} blocks")
+            raise InvalidRequest(f"Node {self._target} of a log of {to // 2} blocks.")
         if self._target is not None and not (wanted.upgrade and flat.left_span(self._target) >= start):
             top = self._target
             for _ in range(min(steps, to.bit_length() + 1)):
                 top = flat.parent(top)
             if flat.right_span(top) >= to:
-                raise InvalidRequest(f"node {top} of a log of {to // 2} blocks")
+                raise InvalidRequest(f"Node {top} of a log of {to // 2} blocks.")
             if wanted.seek:
                 self._seek = self._seek_under(top, *wanted.seek)
             self._climb(top)
@@ -149,13 +153,13 @@ class _Prover:
             if offset <= size:
                 return root if offset == size else self._descend(root, offset, padding)
             offset -= size
-        raise InvalidRequest("a seek past the end")
+        raise InvalidRequest("A seek past the end.")
 
     def _seek_under(self, top: int, offset: int, padding: int) -> int:
         offset -= sum(self._size(root, padding) for root in flat.roots(flat.left_span(top) // 2))
         size = self._size(top, padding)
         if not 0 <= offset <= size:
-            raise InvalidRequest("a seek outside of the node that it came with")
+            raise InvalidRequest("A seek outside of the node that it came with.")
         return top if offset == size else self._descend(top, offset, padding)
 
     def _descend(self, index: int, offset: int, padding: int) -> int:
@@ -175,12 +179,12 @@ class _Prover:
                 index = right
         return index
 
-    def _extend(self, start: int, to: int) -> Iterator[Node]:
+    def _extend(self, start: int, to: int) -> Iterator[MerkleNode]:
         """The nodes that lead from a tree that ends before node `start` to one that ends before `to`."""
         for index in flat.extension(start // 2, to // 2):
             yield from self._list(index)
 
-    def _list(self, index: int) -> Iterator[Node]:
+    def _list(self, index: int) -> Iterator[MerkleNode]:
         """The node at `index`, unless the block or the seek asked for proves it."""
         if self._path is None and self._target is not None and _contains(index, self._target):
             self._climb(index)
@@ -201,17 +205,17 @@ class _Prover:
                 self._path.append(self._node(beside))
             index = flat.parent(index)
 
-    def _siblings(self, index: int, top: int) -> list[Node]:
+    def _siblings(self, index: int, top: int) -> list[MerkleNode]:
         nodes = [self._node(index)]
         while index != top:
             nodes.append(self._node(flat.sibling(index)))
             index = flat.parent(index)
         return nodes
 
-    def _node(self, index: int) -> Node:
+    def _node(self, index: int) -> MerkleNode:
         node = self._find(index)
         if node is None:
-            raise InvalidRequest(f"node {index} is not here")
+            raise MissingNode(f"Node {index}, which is not here.")
         return node
 
     def _size(self, index: int, padding: int) -> int:
@@ -223,15 +227,15 @@ def _contains(index: int, other: int) -> bool:
 
 
 def verify(
-    proof: Proof, roots: Sequence[Node], find: FindNode, authenticate: Callable[[Peaks, bytes], None]
+    proof: Proof, roots: Sequence[MerkleNode], find: FindNode, authenticate: Callable[[Peaks, bytes], None]
 ) -> Verified:
     """Check all that `proof` claims against the tree with `roots`, whose nodes `find` gives.
 
     `authenticate(tree, signature)` must raise unless the log's author signed that tree. Raises `InvalidProof`; nothing
     of the proof may be used then.
     """
-    verified: list[Node] = []
-    subtrees: list[Node] = []
+    verified: list[MerkleNode] = []
+    subtrees: list[MerkleNode] = []
     if proof.seek:
         if not proof.seek.nodes:
             raise InvalidProof("A seek proof without a node")
@@ -255,7 +259,9 @@ def verify(
     return Verified(verified, peaks)
 
 
-def _climb(node: Node, siblings: Sequence[Node], subtrees: list[Node], verified: list[Node]) -> Node:
+def _climb(
+    node: MerkleNode, siblings: Sequence[MerkleNode], subtrees: list[MerkleNode], verified: list[MerkleNode]
+) -> MerkleNode:
     """Hash from `node` up along `siblings`; one of `subtrees` may stand in for a sibling, and is used up."""
     verified.append(node)
     rest = iter(siblings)
@@ -276,7 +282,9 @@ def _climb(node: Node, siblings: Sequence[Node], subtrees: list[Node], verified:
         verified.append(node)
 
 
-def _grow(upgrade: UpgradeProof, roots: Sequence[Node], subtrees: list[Node], verified: list[Node]) -> Peaks:
+def _grow(
+    upgrade: UpgradeProof, roots: Sequence[MerkleNode], subtrees: list[MerkleNode], verified: list[MerkleNode]
+) -> Peaks:
     """The tree that the author should have signed; each subtree that it takes up is proved with it, and is used up."""
     peaks = Peaks(roots)
     if peaks.length != upgrade.start:
@@ -300,9 +308,9 @@ def _grow(upgrade: UpgradeProof, roots: Sequence[Node], subtrees: list[Node], ve
     return peaks
 
 
-def _push(peaks: Peaks, node: Node) -> None:
+def _push(peaks: Peaks, node: MerkleNode) -> None:
     if peaks.byte_length + node.size > MAX_BYTES:
-        raise InvalidProof(f"a log holds at most {MAX_BYTES} bytes")
+        raise InvalidProof(f"A log holds at most {MAX_BYTES} bytes.")
     if flat.left_span(node.index) != 2 * peaks.length:
         raise InvalidProof(f"Expected a node that starts at block {peaks.length}, got node {node.index}")
     peaks.push(node)

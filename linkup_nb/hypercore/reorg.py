@@ -3,8 +3,8 @@
 from linkup_nb.errors import InvalidProof
 from linkup_nb.hypercore import flat
 from linkup_nb.hypercore.log import Log
-from linkup_nb.hypercore.merkle import Node
-from linkup_nb.hypercore.proof import Proof, UpgradeProof, Wanted, verify
+from linkup_nb.hypercore.merkle import MerkleNode
+from linkup_nb.hypercore.proof import Proof, ProofRequest, UpgradeProof, verify
 from linkup_nb.hypercore.storage import MAX_LENGTH
 
 
@@ -17,7 +17,7 @@ class Reorganization:
     def __init__(self, log: Log, fork: int, upgrade: UpgradeProof | None) -> None:
         shown = verify(Proof(upgrade=upgrade), (), lambda _: None, log.authenticate(fork))
         if not upgrade or not shown.peaks or shown.peaks.length > MAX_LENGTH:
-            raise InvalidProof("a later fork without its head")
+            raise InvalidProof("A later fork without its head.")
         self.fork = fork
         self._log = log
         self._length = log.length
@@ -29,16 +29,16 @@ class Reorganization:
         self._compare()
 
     @property
-    def question(self) -> Wanted | None:
+    def question(self) -> ProofRequest | None:
         """What decides how far the trees are the same, `None` once that is known."""
-        return Wanted(hash=(flat.children(self._compared[-1].index)[0], 1)) if self._compared else None
+        return ProofRequest(hash=(flat.children(self._compared[-1].index)[0], 1)) if self._compared else None
 
     def learn(self, proof: Proof) -> None:
         """Take the answer to the question. Raises `InvalidProof`."""
         nodes = verify(Proof(hash=proof.hash), (), self._nodes.get, self._log.authenticate(self.fork)).nodes
         self._nodes.update((node.index, node) for node in nodes)
         if not proof.hash or flat.children(self._compared[-1].index)[0] not in self._nodes:
-            raise InvalidProof("an answer without the node that was asked for")
+            raise InvalidProof("An answer lacks the node that was requested")
         self._compare()
 
     def _compare(self) -> None:
@@ -60,5 +60,5 @@ class Reorganization:
 
     def finish(self) -> None:
         """Take the later fork over; what both have in common, as far as that is known, stays."""
-        kept: list[Node] = list(self._nodes.values())
+        kept: list[MerkleNode] = list(self._nodes.values())
         self._log.reorganize(self._peaks, self.fork, self._signature, kept, self._common)

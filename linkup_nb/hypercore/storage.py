@@ -17,8 +17,8 @@ from filelock import FileLock, Timeout
 
 from linkup_nb.errors import StoreError, StoreInUse, StoreVersion
 from linkup_nb.hypercore import flat
-from linkup_nb.hypercore.merkle import Node
-from linkup_nb.hypercore.writer import Batch, Head, Writer, explained, explanation
+from linkup_nb.hypercore.merkle import MerkleNode
+from linkup_nb.hypercore.writer import Head, WriteBatch, Writer, explained, explanation
 
 VERSION = 1  # of the tables below
 MAX_LENGTH = 2**31  # blocks in one log
@@ -66,8 +66,8 @@ class Store:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = FileLock(path / "store.lock")
-        self._writing: Batch | None = None
-        self._queued: Batch
+        self._writing: WriteBatch | None = None
+        self._queued: WriteBatch
         self._reader: sqlite3.Connection
         self._writer: Writer
         self._sending = False
@@ -85,7 +85,7 @@ class Store:
             store = cls(path)
             store._take()
         except OSError as error:
-            raise StoreError(f"the store in {path} cannot be opened: {error.strerror or error}") from None
+            raise StoreError(f"The store in {path} cannot be opened: {error.strerror or error}.") from None
         try:
             with explained(path):
                 store._connect()
@@ -100,7 +100,7 @@ class Store:
             self._lock.acquire(timeout=0)
         except Timeout:
             pid = holder.read_text() if holder.exists() else "unknown"
-            raise StoreInUse(f"the store in {self.path} is in use by process {pid}; close it there first") from None
+            raise StoreInUse(f"The store in {self.path} is in use by process {pid}; close it there first.") from None
         holder.write_text(str(os.getpid()))
 
     def _connect(self) -> None:
@@ -112,7 +112,7 @@ class Store:
             connection.close()
             raise
         self._writer = Writer(connection, file)
-        self._queued = Batch()
+        self._queued = WriteBatch()
         self._reader = sqlite3.connect(file, isolation_level=None)
         self._reader.execute("PRAGMA query_only = ON")
 
@@ -125,11 +125,11 @@ class Store:
         if (application, version) == (0, 0) and not connection.execute("SELECT 1 FROM sqlite_schema").fetchone():
             connection.executescript(f"BEGIN; {_TABLES} COMMIT;")
         elif application != _APPLICATION:
-            raise StoreVersion(f"{self.path / _FILE} is a database, but not one of linkup_nb's")
+            raise StoreVersion(f"The file {self.path / _FILE} is a database, but not one of linkup_nb's.")
         elif version != VERSION:
             raise StoreVersion(
-                f"the store in {self.path} has version {version}, and this linkup_nb reads version {VERSION}; "
-                f"open it with the linkup_nb that wrote it"
+                f"The store in {self.path} has version {version}, and this linkup_nb reads version {VERSION}; "
+                "open it with the linkup_nb that wrote it."
             )
 
     async def close(self) -> None:
@@ -160,19 +160,19 @@ class Store:
         rows = self._read(f"{_SELECT_CORE} WHERE discovery_key = ?", (discovery_key,))
         return _row(rows[0]) if rows else None
 
-    def node(self, core: int, index: int) -> Node | None:
+    def node(self, core: int, index: int) -> MerkleNode | None:
         """The tree node `index` of a log."""
         place = core << _CORE_SHIFT | index
         for batch in (self._queued, self._writing):
             if batch and (batch.nodes or batch.deleted):
                 if row := batch.nodes.get(place):
-                    return Node(index, row[1], row[2])
+                    return MerkleNode(index, row[1], row[2])
                 if batch.hides("node", place):
                     return None
         found = self._read("SELECT size, hash FROM node WHERE place = ?", (place,))
-        return Node(index, *found[0]) if found else None
+        return MerkleNode(index, *found[0]) if found else None
 
-    def nodes(self, core: int, start: int, end: int) -> list[Node]:
+    def nodes(self, core: int, start: int, end: int) -> list[MerkleNode]:
         """The tree nodes from number `start` to before `end` that are here."""
         base = core << _CORE_SHIFT
         first, last = base | start, base | end
@@ -183,7 +183,7 @@ class Store:
                 found = {place: row for place, row in found.items() if not batch.hides("node", place)}
             if batch and batch.nodes:
                 found.update((place, row) for place, row in batch.nodes.items() if first <= place < last)
-        return [Node(place - base, size, digest) for place, size, digest in found.values()]
+        return [MerkleNode(place - base, size, digest) for place, size, digest in found.values()]
 
     def block(self, core: int, index: int) -> bytes | None:
         """The block `index` of a log, as it was put."""
@@ -237,14 +237,14 @@ class Store:
     async def add_core(self, discovery_key: bytes, key: bytes) -> CoreRow:
         """Begin to keep a log."""
         if len(self.cores()) >= MAX_CORES:
-            raise StoreError(f"a store holds at most {MAX_CORES} logs")
+            raise StoreError(f"A store holds at most {MAX_CORES} logs.")
         self.execute("INSERT OR IGNORE INTO core (discovery_key, key) VALUES (?, ?)", (discovery_key, key))
         await self.flush()
         row = self.core(discovery_key)
         assert row
         return row
 
-    def put_nodes(self, core: int, nodes: Sequence[Node]) -> None:
+    def put_nodes(self, core: int, nodes: Sequence[MerkleNode]) -> None:
         """Keep these tree nodes."""
         base, into = core << _CORE_SHIFT, self._queued.nodes
         for index, size, digest in nodes:
@@ -323,10 +323,10 @@ class Store:
         batch = self._queued
         for put in batch.sealing:
             put()
-        self._writing, self._queued = batch, Batch()
+        self._writing, self._queued = batch, WriteBatch()
         self._writer.send(batch, self._sent)
 
-    def _sent(self, batch: Batch, error: Exception | None) -> None:
+    def _sent(self, batch: WriteBatch, error: Exception | None) -> None:
         self._writing = None
         if error is None:
             batch.written.set_result(None)
@@ -334,7 +334,7 @@ class Store:
                 self._send()
             return
         # What was put meanwhile may build on what was not written.
-        later, self._queued = self._queued, Batch()
+        later, self._queued = self._queued, WriteBatch()
         self._stop_timer()
         for lost in (batch, later):
             lost.written.set_exception(error)

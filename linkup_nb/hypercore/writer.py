@@ -47,7 +47,7 @@ class Head(NamedTuple):
     contiguous: int
 
 
-class Batch:
+class WriteBatch:
     """What one transaction will write; deletions come before insertions."""
 
     def __init__(self) -> None:
@@ -86,7 +86,7 @@ class Writer:
         self.connection = connection
         self._file = file
         self._folder = file.parent
-        self._work: queue.SimpleQueue[tuple[Batch, asyncio.AbstractEventLoop, _Done] | None] = queue.SimpleQueue()
+        self._work: queue.SimpleQueue[tuple[WriteBatch, asyncio.AbstractEventLoop, _Done] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name=f"linkup store {self._folder.name}", daemon=True)
         self._synchronous = ""
         self._quick = False
@@ -100,7 +100,7 @@ class Writer:
         connection.execute(f"PRAGMA journal_size_limit = {2 * CHECKPOINT}")
         self._thread.start()
 
-    def send(self, batch: Batch, done: "_Done") -> None:
+    def send(self, batch: WriteBatch, done: "_Done") -> None:
         """Write a batch; `done(batch, error)` is called on this loop, now or later."""
         if batch.small and self._quick and not self._checkpointing and self._log_size < CHECKPOINT:
             done(batch, self._write(batch))
@@ -140,7 +140,7 @@ class Writer:
         with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(self._file)) as connection:
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
-    def _write(self, batch: Batch) -> Exception | None:
+    def _write(self, batch: WriteBatch) -> Exception | None:
         """Write a batch; its failure is returned, for who waits for it."""
         try:
             with explained(self._folder):
@@ -149,7 +149,7 @@ class Writer:
             return error
         return None
 
-    def _transact(self, batch: Batch) -> None:
+    def _transact(self, batch: WriteBatch) -> None:
         # Few statements of many rows: sqlite3 gives up the interpreter's lock for each, and may wait for it after each.
         run = self.connection.execute
         synchronous = "FULL" if batch.durable else "NORMAL"
@@ -205,4 +205,4 @@ def explanation(error: sqlite3.Error, path: Path) -> StoreError:
     return StoreError(f"The store in {path} cannot be used: {text}.")
 
 
-_Done = Callable[[Batch, Exception | None], None]
+_Done = Callable[[WriteBatch, Exception | None], None]

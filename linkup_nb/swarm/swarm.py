@@ -16,7 +16,7 @@ from linkup_nb.discovery.local import Local
 from linkup_nb.discovery.protocol import Announcer, Dials, Discovery, FoundPeer, PeerInfo
 from linkup_nb.errors import InvalidTopic, NodeClosed, PeerRefused, PeerTimeout, UsageError
 from linkup_nb.hyperdht.view import DhtView, OnDht
-from linkup_nb.loops import Events, Tasks, every, from_any_loop
+from linkup_nb.loops import Events, Tasks, every, from_any_loop, on_own_loop
 from linkup_nb.swarm.choice import Choice
 from linkup_nb.swarm.dialer import Dialer
 from linkup_nb.swarm.peer import SwarmPeer
@@ -180,12 +180,14 @@ class Swarm(Events):
             self._start_search(joined)
         self._seek_everybody()
 
+    @on_own_loop
     def learn_topic(self, public_key: bytes, topic: bytes) -> None:
         """Take note that a connected peer has shown to be on a topic; nothing happens if we have not joined it."""
         peer = self._peers.get(public_key)
         if peer and peer.open and topic in self._topics:
             self._add_topic(peer, topic)
 
+    @on_own_loop
     def count(self, reason: str, public_key: bytes | None = None) -> None:
         """Count something that was dropped, for `counters`, and for the peer that sent it."""
         self._counters[reason] += 1

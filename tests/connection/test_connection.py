@@ -135,7 +135,7 @@ async def test_reading_ends_with_the_connection() -> None:
         assert [message async for message in other] == [b"first", b"last"]
         await other.wait_closed()
         assert (one.closed, other.closed, one.close_reason, other.close_reason) == (True, True, None, None)
-        with pytest.raises(ConnectionClosed, match="the connection is closed"):
+        with pytest.raises(ConnectionClosed, match="The connection is closed"):
             await other.read()
         with pytest.raises(ConnectionClosed):
             await other.write(b"too late")

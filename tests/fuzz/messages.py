@@ -13,8 +13,8 @@ from linkup_nb.connection.frames import Interpreter
 from linkup_nb.errors import PeerError, UsageError
 from linkup_nb.hypercore import messages as hypercore
 from linkup_nb.hypercore.manifest import Manifest
-from linkup_nb.hypercore.merkle import Node
-from linkup_nb.hypercore.proof import BlockProof, HashProof, Proof, SeekProof, UpgradeProof, Wanted
+from linkup_nb.hypercore.merkle import MerkleNode
+from linkup_nb.hypercore.proof import BlockProof, HashProof, Proof, ProofRequest, SeekProof, UpgradeProof
 from linkup_nb.hyperdht.state import load_nodes
 from linkup_nb.hyperdrive import bee as bees
 from linkup_nb.hyperdrive.entry import Entry
@@ -124,7 +124,7 @@ def _interpret(interpreter: Interpreter, data: bytes) -> None:
         interpreter.read(message)
 
 
-NODE = Node(0, 5, b"h" * 32)
+NODE = MerkleNode(0, 5, b"h" * 32)
 DATA = hypercore.Data(
     1,
     0,
@@ -140,13 +140,13 @@ DATA = hypercore.Data(
 
 _LOG_MESSAGES: list[hypercore.Message] = [
     hypercore.Sync(0, 4, 4),
-    hypercore.Request(1, 0, Wanted((1, 1), None, None, (0, 4)), True, 2),
+    hypercore.DataRequest(1, 0, ProofRequest((1, 1), None, None, (0, 4)), True, 2),
     hypercore.Cancel(1),
     DATA,
     hypercore.NoData(1),
     hypercore.Want(0, 64, True),
     hypercore.Unwant(0, 64),
-    hypercore.Bitfield(0, b"\xff" * 8),
+    hypercore.HaveBitfield(0, b"\xff" * 8),
     hypercore.Range(4, 2),
     hypercore.Extension("name", b"payload"),
 ]

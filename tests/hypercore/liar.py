@@ -1,7 +1,9 @@
 """A peer made of nothing but messages, which can lie in any field of any of them."""
 
 import asyncio
-from collections.abc import Callable
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from linkup_nb.channels import Channels
@@ -14,9 +16,10 @@ from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.hypercore.peer import PROTOCOL, capability
 from linkup_nb.hypercore.proof import prove
 from linkup_nb.wire.keys import discovery_key
-from tests.hypercore.vectors import KEY, MANIFEST, Log
+from tests.hypercore.vectors import KEY, KEY_PAIR, MANIFEST, Log
 
 HONEST = Log([b"block %d" % index for index in range(40)])
+MAX_HARM = 16 * 1024 * 1024  # bytes of memory that a liar may cost
 Lie = Callable[[msg.Data], msg.Message | None]
 
 
@@ -53,7 +56,7 @@ class Liar:
         self.news.set()
         if isinstance(message, msg.Sync) and message.length and self.answering:
             self.send(msg.Sync(0, len(self.log.blocks), message.length, has_manifest=True))
-        if isinstance(message, msg.Request) and self.answering:
+        if isinstance(message, msg.DataRequest) and self.answering:
             block = self.log.blocks[message.wanted.block[0]] if message.wanted.block else b""
             length = len(self.log.blocks)
             proof = prove(message.wanted, length, self.log.find, block=block, signature=self.log.signature)
@@ -99,3 +102,27 @@ async def cut_off(connection: Connection, kind: type[PeerError], text: str) -> N
     await asyncio.wait_for(connection.wait_closed(), 5)
     assert isinstance(connection.close_reason, kind), connection.close_reason
     assert text in str(connection.close_reason)
+
+
+async def author(victim: Victim) -> None:
+    """The victim is the author, and has large blocks."""
+    core = await victim.store.core(key_pair=KEY_PAIR)
+    await core.append([bytes(100_000)] * 10)
+
+
+@contextmanager
+def little_harm() -> Iterator[None]:
+    """What is done in here costs less than `MAX_HARM`."""
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        yield
+        _, peak = tracemalloc.get_traced_memory()
+        assert peak - before < MAX_HARM
+    finally:
+        tracemalloc.stop()
+
+
+def stop_reading(liar: Liar) -> None:
+    """It takes nothing of what it is sent."""
+    liar._channels.connection._transport.pause_reading()  # type: ignore[attr-defined]

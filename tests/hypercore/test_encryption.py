@@ -32,7 +32,7 @@ def test_the_same_block_is_stored_differently_at_each_place_and_fork() -> None:
 
 
 def test_a_block_too_short_to_be_encrypted_is_the_peers_fault() -> None:
-    with pytest.raises(InvalidProof, match="block 4 has 7 bytes"):
+    with pytest.raises(InvalidProof, match="Block 4 has 7 bytes"):
         CIPHER.decrypt(4, b"1234567")
 
 

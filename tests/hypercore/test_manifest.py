@@ -8,7 +8,7 @@ import pytest
 from linkup_nb.errors import DecodeError, InvalidProof
 from linkup_nb.hypercore import flat
 from linkup_nb.hypercore.manifest import MAX_LINKED, MAX_SIGNERS, Manifest, Prologue, Signer, verify_bare
-from linkup_nb.hypercore.merkle import Node
+from linkup_nb.hypercore.merkle import MerkleNode
 from linkup_nb.hypercore.multisig import MAX_PATCH_NODES
 from linkup_nb.wire.compact import Encoder
 from linkup_nb.wire.keys import KeyPair, discovery_key, namespace
@@ -97,7 +97,7 @@ def test_nonsense_is_not_a_signature(signature: bytes) -> None:
         MANIFEST.verify(signature, KEY, bytes(32), 1, 0)
 
 
-def _patched(manifest: Manifest, signed: list[tuple[int, int, list[Node]]], first: bool = False) -> bytes:
+def _patched(manifest: Manifest, signed: list[tuple[int, int, list[MerkleNode]]], first: bool = False) -> bytes:
     """Signatures of signers over the first so many of `BLOCKS`, with the nodes of their patches over the first 5."""
     out = Encoder().uint(len(signed))
     for signer, length, patch in signed:
@@ -141,7 +141,7 @@ def test_a_signer_of_a_longer_tree_signs_what_it_grew_out_of(version: int) -> No
 
 def test_patches_are_bounded() -> None:
     manifest = Manifest(tuple(Signer(pair.public_key) for pair in KEYS), quorum=1, allow_patch=True)
-    signature = _patched(manifest, [(0, 8, [Node(index, 1, bytes(32)) for index in range(MAX_PATCH_NODES + 1)])])
+    signature = _patched(manifest, [(0, 8, [MerkleNode(index, 1, bytes(32)) for index in range(MAX_PATCH_NODES + 1)])])
 
     with pytest.raises(InvalidProof, match=f"at most {MAX_PATCH_NODES} nodes"):
         manifest.verify(signature, manifest.key, bytes(32), 5, 0)

@@ -4,12 +4,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linkup_nb.hypercore import flat
-from linkup_nb.hypercore.merkle import Node, Peaks, leaf, parent, tree_hash
+from linkup_nb.hypercore.merkle import MerkleNode, Peaks, leaf, parent, tree_hash
 from tests.hypercore.vectors import BLOCKS, HYPERCORE, load
 
 
-def _node(known: dict[str, str | int]) -> Node:
-    return Node(int(known["index"]), int(known["size"]), bytes.fromhex(str(known["hash"])))
+def _node(known: dict[str, str | int]) -> MerkleNode:
+    return MerkleNode(int(known["index"]), int(known["size"]), bytes.fromhex(str(known["hash"])))
 
 
 def test_leaf_parent_and_tree_hashes_are_javascripts() -> None:

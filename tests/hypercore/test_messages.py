@@ -6,42 +6,42 @@ from hypothesis import strategies as st
 
 from linkup_nb.errors import DecodeError, PeerError, ProtocolError
 from linkup_nb.hypercore.manifest import Manifest
-from linkup_nb.hypercore.merkle import Node
+from linkup_nb.hypercore.merkle import MerkleNode
 from linkup_nb.hypercore.messages import (
     MAX_PROOF_NODES,
     NUMBERS,
     TYPES,
-    Bitfield,
     Cancel,
     Data,
+    DataRequest,
     Extension,
     Handshake,
+    HaveBitfield,
     Message,
     NoData,
     Range,
     Refusal,
-    Request,
     Sync,
     Unwant,
     Want,
     decode,
 )
-from linkup_nb.hypercore.proof import BlockProof, HashProof, Proof, UpgradeProof, Wanted
+from linkup_nb.hypercore.proof import BlockProof, HashProof, Proof, ProofRequest, UpgradeProof
 from linkup_nb.wire.keys import KeyPair
 from tests.hypercore.vectors import load
 
 KNOWN = {name: bytes.fromhex(text) for name, text in load("wire").items()}
-NODE = Node(1, 300, b"\x01" * 32)
+NODE = MerkleNode(1, 300, b"\x01" * 32)
 EXPECTED: dict[str, Message] = {
     "sync": Sync(0, 100, 300, has_manifest=True),
-    "request_block": Request(5, 0, Wanted(block=(300, 3))),
-    "request_all": Request(300, 1, Wanted((1, 2), (4, 5), (6, 0), (7, 8)), True, 2),
+    "request_block": DataRequest(5, 0, ProofRequest(block=(300, 3))),
+    "request_all": DataRequest(300, 1, ProofRequest((1, 2), (4, 5), (6, 0), (7, 8)), True, 2),
     "cancel": Cancel(9),
     "noData_reason2": NoData(9, Refusal.INVALID_REQUEST),
     "want": Want(0, 2097152),
     "want_any": Want(0, 64, True),
     "unwant": Unwant(0, 2097152),
-    "bitfield": Bitfield(32, bytes.fromhex("0300000000000080")),
+    "bitfield": HaveBitfield(32, bytes.fromhex("0300000000000080")),
     "range_one": Range(7, 1),
     "range_many": Range(0, 100),
     "range_drop": Range(3, 4, True),

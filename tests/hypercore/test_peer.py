@@ -1,9 +1,7 @@
 """Peers that lie in any field of any message: cut off, named, within bounds, and to nobody else's harm."""
 
 import asyncio
-import tracemalloc
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -21,17 +19,17 @@ from linkup_nb.errors import (
 from linkup_nb.hypercore import messages as msg
 from linkup_nb.hypercore.bitfield import PAGE
 from linkup_nb.hypercore.manifest import MAX_SIGNERS, Manifest
-from linkup_nb.hypercore.merkle import Node
+from linkup_nb.hypercore.merkle import MerkleNode
 from linkup_nb.hypercore.messages import MAX_PROOF_NODES
-from linkup_nb.hypercore.peer import MAX_BACKLOG, MAX_INVALID, MAX_PAGES, MAX_REFUSALS, SEGMENT
-from linkup_nb.hypercore.proof import BlockProof, HashProof, Proof, SeekProof, UpgradeProof, Wanted
+from linkup_nb.hypercore.peer import MAX_PAGES, MAX_REFUSALS
+from linkup_nb.hypercore.proof import BlockProof, HashProof, Proof, ProofRequest, SeekProof, UpgradeProof
 from linkup_nb.hypercore.storage import MAX_LENGTH
+from linkup_nb.hypercore.upload import SEGMENT
 from linkup_nb.wire.compact import Encoder
-from tests.hypercore.liar import HONEST, Liar, Lie, Victim, cut_off
-from tests.hypercore.vectors import KEY_PAIR, Log
+from tests.hypercore.liar import HONEST, Liar, Lie, Victim, author, cut_off, little_harm, stop_reading
+from tests.hypercore.vectors import Log
 
 LAST = 2**53 - 1  # what JavaScript can count to
-MAX_HARM = 16 * 1024 * 1024  # bytes of memory that any of the liars below may cost
 NOTHING = bytes(32)
 
 
@@ -45,7 +43,7 @@ def _block(**changes: Any) -> Lie:
     return lie
 
 
-def _path(change: Callable[[list[Node]], list[Node]]) -> Lie:
+def _path(change: Callable[[list[MerkleNode]], list[MerkleNode]]) -> Lie:
     """Change the path of an answer that has a block."""
 
     def lie(data: msg.Data) -> msg.Data:
@@ -79,31 +77,37 @@ FALSE_ANSWERS: dict[str, tuple[Lie, str]] = {
     "request, the last": (lambda data: data._replace(request=LAST), "which was not made"),
     "fork": (lambda data: data._replace(fork=5), "fork 5"),
     "fork, the last": (lambda data: data._replace(fork=LAST), f"fork {LAST}"),
-    "block.index": (_block(index=3), "asked for 7, got 3"),
-    "block.index, the last": (_block(index=LAST), f"asked for 7, got {LAST}"),
+    "block.index": (_block(index=3), "Requested 7, got 3"),
+    "block.index, the last": (_block(index=LAST), f"Requested 7, got {LAST}"),
     "block.value": (_block(value=b"forged"), "does not have the hash"),
     "block.value, empty": (_block(value=b""), "does not have the hash"),
-    "block.nodes, one more": (_path(lambda nodes: [*nodes, Node(1, 1, NOTHING)]), "path"),
+    "block.nodes, one more": (_path(lambda nodes: [*nodes, MerkleNode(1, 1, NOTHING)]), "path"),
     "block.nodes, one less": (_path(lambda nodes: nodes[:-1]), "path"),
     "block.nodes, order": (_path(lambda nodes: nodes[::-1]), "Expected node"),
     "block.nodes, index": (_path(lambda nodes: [n._replace(index=LAST) for n in nodes]), "Expected node"),
     "block.nodes, size": (_path(lambda nodes: [n._replace(size=LAST) for n in nodes]), "does not have the hash"),
     "block.nodes, hash": (_path(lambda nodes: [n._replace(hash=NOTHING) for n in nodes]), "does not have the hash"),
-    "no block": (_part(block=None, hash=HashProof(14, [Node(14, 7, NOTHING)])), "got None"),
-    "a hash too": (_part(hash=HashProof(4, [Node(4, 7, NOTHING)])), "asked for nothing, got 4"),
-    "a seek too": (_part(seek=SeekProof(5, [Node(4, 7, NOTHING)])), "asked for nothing, got 5"),
-    "an upgrade too": (_part(upgrade=UpgradeProof(0, 40, [], [], b"")), "asked for an upgrade by None"),
-    "upgrade.start": (_upgrade(start=LAST), "asked for an upgrade"),
-    "upgrade.length, longer than promised": (_upgrade(length=41), "asked for an upgrade"),
-    "upgrade.length, the last": (_upgrade(length=LAST), "asked for an upgrade"),
+    "no block": (_part(block=None, hash=HashProof(14, [MerkleNode(14, 7, NOTHING)])), "got None"),
+    "a hash too": (_part(hash=HashProof(4, [MerkleNode(4, 7, NOTHING)])), "Requested nothing, got 4"),
+    "a seek too": (_part(seek=SeekProof(5, [MerkleNode(4, 7, NOTHING)])), "Requested nothing, got 5"),
+    "an upgrade too": (_part(upgrade=UpgradeProof(0, 40, [], [], b"")), "Requested an upgrade by None"),
+    "upgrade.start": (_upgrade(start=LAST), "Requested an upgrade"),
+    "upgrade.length, longer than promised": (_upgrade(length=41), "Requested an upgrade"),
+    "upgrade.length, the last": (_upgrade(length=LAST), "Requested an upgrade"),
     "upgrade.nodes, none": (_upgrade(nodes=[]), "ends at length 0"),
     "upgrade.nodes, order": (_upgrade(nodes=[HONEST.nodes[71], HONEST.nodes[31]]), "got node 71"),
-    "upgrade.nodes, size": (_upgrade(nodes=[Node(31, LAST, NOTHING), Node(71, 1, NOTHING)]), f"at most {LAST} bytes"),
-    "upgrade.nodes, hash": (_upgrade(nodes=[Node(31, 9, NOTHING), Node(71, 1, NOTHING)]), "not its author's"),
-    "upgrade.additional": (_upgrade(additional=[Node(80, 1, NOTHING)]), "not its author's"),
-    "upgrade.additional, a huge subtree": (_upgrade(additional=[Node(2**52, 1, NOTHING)]), "starts at block 40"),
+    "upgrade.nodes, size": (
+        _upgrade(nodes=[MerkleNode(31, LAST, NOTHING), MerkleNode(71, 1, NOTHING)]),
+        f"at most {LAST} bytes",
+    ),
+    "upgrade.nodes, hash": (
+        _upgrade(nodes=[MerkleNode(31, 9, NOTHING), MerkleNode(71, 1, NOTHING)]),
+        "not its author's",
+    ),
+    "upgrade.additional": (_upgrade(additional=[MerkleNode(80, 1, NOTHING)]), "not its author's"),
+    "upgrade.additional, a huge subtree": (_upgrade(additional=[MerkleNode(2**52, 1, NOTHING)]), "starts at block 40"),
     "upgrade.additional, too many": (
-        _upgrade(additional=[Node(80, 1, NOTHING)] * (MAX_PROOF_NODES + 1)),
+        _upgrade(additional=[MerkleNode(80, 1, NOTHING)] * (MAX_PROOF_NODES + 1)),
         "at most 128",
     ),
     "upgrade.signature, none": (_upgrade(signature=b""), "cannot be read"),
@@ -131,9 +135,9 @@ async def test_a_false_answer_is_not_kept_and_its_peer_is_cut_off(victim: Victim
 
 
 FALSE_SEEKS: dict[str, tuple[Lie, str]] = {
-    "bytes": (lambda data: _seek(data, bytes=4), "asked for 133, got 4"),
+    "bytes": (lambda data: _seek(data, bytes=4), "Requested 133, got 4"),
     "no nodes": (lambda data: _seek(data, nodes=[]), "without a node"),
-    "hash": (lambda data: _seek(data, nodes=[Node(36, 8, NOTHING)]), "ends at node 36"),
+    "hash": (lambda data: _seek(data, nodes=[MerkleNode(36, 8, NOTHING)]), "ends at node 36"),
     "no hash": (lambda data: data._replace(proof=data.proof._replace(hash=None)), "got None"),
     "another hash": (
         lambda data: (
@@ -165,12 +169,12 @@ async def test_a_false_seek_leads_nowhere_and_its_peer_is_cut_off(victim: Victim
 
 IMPOSSIBLE: dict[str, tuple[msg.Message, type[PeerError], str]] = {
     "sync.length": (msg.Sync(0, LAST, 0), PeerRefused, f"at most {MAX_LENGTH} blocks, not {LAST}"),
-    "range.length": (msg.Range(0, LAST), PeerRefused, "blocks up to"),
-    "range.start": (msg.Range(MAX_LENGTH, 1), PeerRefused, "blocks up to"),
-    "range, dropped": (msg.Range(LAST, 1, drop=True), PeerRefused, "blocks up to"),
-    "bitfield, long": (msg.Bitfield(0, bytes(SEGMENT // 8 + 4)), PeerRefused, "at most 2097152 blocks"),
-    "bitfield, far": (msg.Bitfield(MAX_LENGTH, bytes(4)), PeerRefused, "beyond"),
-    "bitfield, odd": (msg.Bitfield(7, bytes(4)), ProtocolError, "no multiple of 32"),
+    "range.length": (msg.Range(0, LAST), PeerRefused, f"at most {MAX_LENGTH} blocks"),
+    "range.start": (msg.Range(MAX_LENGTH, 1), PeerRefused, f"at most {MAX_LENGTH} blocks"),
+    "range, dropped": (msg.Range(LAST, 1, drop=True), PeerRefused, f"at most {MAX_LENGTH} blocks"),
+    "bitfield, long": (msg.HaveBitfield(0, bytes(SEGMENT // 8 + 4)), PeerRefused, "at most 2097152 blocks"),
+    "bitfield, far": (msg.HaveBitfield(MAX_LENGTH, bytes(4)), PeerRefused, "beyond"),
+    "bitfield, odd": (msg.HaveBitfield(7, bytes(4)), ProtocolError, "multiple of 32"),
     "want, long": (msg.Want(0, 2**22), ProtocolError, "power of two"),
     "want, all": (msg.Want(0, LAST), ProtocolError, "power of two"),
     "want, none": (msg.Want(0, 0), ProtocolError, "power of two"),
@@ -239,106 +243,16 @@ async def test_who_does_not_know_the_key_learns_nothing(victim: Victim) -> None:
     assert liar.heard == []
 
 
-REFUSED: dict[str, tuple[msg.Request, msg.Refusal]] = {
-    "a block that is not here": (msg.Request(1, 0, Wanted(block=(4, 0))), msg.Refusal.NOT_AVAILABLE),
-    "a block that never was": (msg.Request(1, 0, Wanted(block=(LAST, 0))), msg.Refusal.NOT_AVAILABLE),
-    "another fork": (msg.Request(1, 9, Wanted(upgrade=(0, 3))), msg.Refusal.NOT_AVAILABLE),
-    "too long a path": (msg.Request(1, 0, Wanted(block=(3, LAST))), msg.Refusal.INVALID_REQUEST),
-    "an upgrade too far": (msg.Request(1, 0, Wanted(upgrade=(0, LAST))), msg.Refusal.INVALID_REQUEST),
-    "an upgrade from nowhere": (msg.Request(1, 0, Wanted(upgrade=(LAST, 1))), msg.Refusal.INVALID_REQUEST),
-    "an upgrade by nothing": (msg.Request(1, 0, Wanted(upgrade=(3, 0))), msg.Refusal.INVALID_REQUEST),
-    "a node too far": (msg.Request(1, 0, Wanted(hash=(LAST, 0))), msg.Refusal.INVALID_REQUEST),
-    "a node that is not here": (msg.Request(1, 0, Wanted(hash=(40, 0))), msg.Refusal.INVALID_REQUEST),
-    "a byte too far": (msg.Request(1, 0, Wanted(hash=(6, 2), seek=(LAST, 0))), msg.Refusal.INVALID_REQUEST),
-    "too much padding": (msg.Request(1, 0, Wanted(hash=(6, 2), seek=(25, LAST))), msg.Refusal.INVALID_REQUEST),
-    "a byte without a node": (msg.Request(1, 0, Wanted(seek=(1, 0))), msg.Refusal.INVALID_REQUEST),
-    "the id 2^53 - 1": (msg.Request(LAST, 0, Wanted(block=(4, 0))), msg.Refusal.NOT_AVAILABLE),
-}
-
-
-@pytest.mark.parametrize(("request_", "reason"), REFUSED.values(), ids=REFUSED)
-async def test_requests_for_what_cannot_be_had_are_refused(
-    victim: Victim, request_: msg.Request, reason: msg.Refusal
-) -> None:
-    liar, connection = await victim.meets(HONEST)
-    await victim.core.get(3, timeout=5)
-
-    liar.send(request_)
-
-    assert await liar.hears(msg.NoData) == msg.NoData(request_.id, reason)
-    assert not connection.closed
-
-
-async def test_who_only_asks_the_impossible_is_cut_off(victim: Victim) -> None:
-    liar, connection = await victim.meets(HONEST)
-    await victim.core.get(3, timeout=5)
-
-    for number in range(1, MAX_INVALID + 2):
-        liar.send(msg.Request(number, 0, Wanted(upgrade=(0, 2**40))))
-
-    await cut_off(connection, PeerRefused, "over 64 requests that no log can answer")
-
-
-async def _author(victim: Victim) -> None:
-    author = await victim.store.core(key_pair=KEY_PAIR)
-    await author.append([bytes(100_000)] * 10)
-
-
-@contextmanager
-def _little_harm() -> Iterator[None]:
-    """What is done in here costs less than `MAX_HARM`."""
-    tracemalloc.start()
-    try:
-        before, _ = tracemalloc.get_traced_memory()
-        yield
-        _, peak = tracemalloc.get_traced_memory()
-        assert peak - before < MAX_HARM
-    finally:
-        tracemalloc.stop()
-
-
-def _stop_reading(liar: Liar) -> None:
-    liar._channels.connection._transport.pause_reading()  # type: ignore[attr-defined]
-
-
-async def test_who_asks_without_end_and_reads_nothing_is_cut_off(victim: Victim) -> None:
-    await _author(victim)
-    liar, connection = await victim.meets(Log([]))
-    await liar.hears(msg.Sync)
-    _stop_reading(liar)
-
-    with _little_harm():
-        for number in range(1, 2 * MAX_BACKLOG):
-            liar.send(msg.Request(number, 0, Wanted(block=(number % 10, 0))))
-        await cut_off(connection, PeerRefused, "over 4096 requests")
-
-
-async def test_who_wants_to_be_told_without_end_and_reads_nothing_is_cut_off(victim: Victim) -> None:
-    await _author(victim)
-    await victim.core._log.clear(3, 4)
-    liar, connection = await victim.meets(Log([]))
-    await liar.hears(msg.Sync)
-    _stop_reading(liar)
-
-    with _little_harm():
-        for number in range(20):
-            liar.send(msg.Request(number, 0, Wanted(block=(0, 0))))
-        for number in range(2 * MAX_BACKLOG):
-            liar.send(msg.Want(0, 2 ** (5 + number % 17)))
-            liar.send(msg.Request(number + 100, 0, Wanted(block=(number % 10, 0))))
-        await cut_off(connection, PeerRefused, "over 4096 requests")
-
-
 async def test_who_makes_us_talk_and_reads_nothing_is_cut_off(victim: Victim, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(channels, "MAX_UNSENT_FRAMES", 1000)
-    await _author(victim)
+    await author(victim)
     liar, connection = await victim.meets(Log([]))
     liar._channels._given_up = True  # it has no bounds itself
     await liar.hears(msg.Sync)
-    _stop_reading(liar)
+    stop_reading(liar)
 
     for number in range(50):
-        liar.send(msg.Request(number, 0, Wanted(block=(0, 0))))
+        liar.send(msg.DataRequest(number, 0, ProofRequest(block=(0, 0))))
     for number in range(5000):
         liar.send(msg.Sync(0, number % 2, 0))  # each is acknowledged
 
@@ -352,14 +266,14 @@ async def _beyond_bounds(liar: Liar) -> None:
 
 async def _all_alternate(liar: Liar) -> None:
     for segment in range((MAX_PAGES + 64) * PAGE // SEGMENT):
-        liar.send(msg.Bitfield(segment * SEGMENT, b"\x55" * (SEGMENT // 8)))
+        liar.send(msg.HaveBitfield(segment * SEGMENT, b"\x55" * (SEGMENT // 8)))
 
 
 async def _holes_at_the_beginning(liar: Liar) -> None:
     for _ in range(100):
         liar.send(msg.Range(0, MAX_LENGTH))
         liar.send(msg.Range(0, 1, drop=True))
-        liar.send(msg.Bitfield(0, bytes(4)))
+        liar.send(msg.HaveBitfield(0, bytes(4)))
 
 
 async def _everything_but_the_first(liar: Liar) -> None:
@@ -384,7 +298,7 @@ async def test_what_a_peer_says_it_has_takes_little_memory(
     [peer] = victim.core._replicator.peers
 
     await floods(liar)
-    liar.send(msg.Request(7, 7, Wanted(block=(0, 0))))
+    liar.send(msg.DataRequest(7, 7, ProofRequest(block=(0, 0))))
     if cut:
         await cut_off(connection, PeerRefused, "of a log")
     else:
@@ -399,7 +313,7 @@ FLOODS: dict[str, Callable[[int], msg.Message]] = {
     "unwants": lambda number: msg.Unwant(number, LAST),
     "syncs": lambda number: msg.Sync(number % 2, number, number),
     "ranges far beyond the head": lambda number: msg.Range(SEGMENT + 100 + 3 * number * PAGE % MAX_LENGTH, 1),
-    "requests for what is not here": lambda number: msg.Request(number, 0, Wanted(block=(number, 0))),
+    "requests for what is not here": lambda number: msg.DataRequest(number, 0, ProofRequest(block=(number, 0))),
     "drops": lambda number: msg.Range(number, LAST // 2**23, drop=True),
 }
 
@@ -412,11 +326,11 @@ async def test_floods_cost_little_and_others_go_on(victim: Victim, flood: Callab
     await liar.hears(msg.Sync)
     liar.answering = False
 
-    with _little_harm():
+    with little_harm():
         for start in range(0, 20_000, 2000):
             for number in range(start, start + 2000):
                 liar.send(flood(number))
-            liar.send(msg.Request(start + 50_000, LAST, Wanted(block=(0, 0))))
+            liar.send(msg.DataRequest(start + 50_000, LAST, ProofRequest(block=(0, 0))))
             heard = await liar.hears(msg.NoData)
             while heard != msg.NoData(start + 50_000):
                 heard = await liar.hears(msg.NoData)
@@ -436,14 +350,14 @@ async def test_who_refuses_all_it_promised_is_asked_no_more(victim: Victim) -> N
     [peer] = victim.core._replicator.peers
 
     for _ in range(MAX_REFUSALS):
-        request = await liar.hears(msg.Request)
-        while not (isinstance(request, msg.Request) and request.wanted.block):
-            request = await liar.hears(msg.Request)
+        request = await liar.hears(msg.DataRequest)
+        while not (isinstance(request, msg.DataRequest) and request.wanted.block):
+            request = await liar.hears(msg.DataRequest)
         liar.send(msg.Range(7, 1))
-    liar.send(msg.Request(900, 9, Wanted(block=(7, 0))))
+    liar.send(msg.DataRequest(900, 9, ProofRequest(block=(7, 0))))
     await liar.hears(msg.NoData)
 
-    assert (peer.asked, peer.refusals) == ({}, MAX_REFUSALS)
+    assert (peer.pending, peer.refusals) == ({}, MAX_REFUSALS)
     assert not connection.closed
     await victim.meets(HONEST)
     assert await asked == b"block 7"
@@ -455,14 +369,14 @@ async def test_a_head_that_is_signed_and_huge_costs_nothing(victim: Victim) -> N
 
         def __init__(self) -> None:
             super().__init__([b"x"])
-            self.peaks = type(self.peaks)([Node(MAX_LENGTH - 1, LAST, NOTHING)])
+            self.peaks = type(self.peaks)([MerkleNode(MAX_LENGTH - 1, LAST, NOTHING)])
             self.nodes = {MAX_LENGTH - 1: self.peaks.roots[0]}
             self.signature = Log.sign(self.peaks)
             self.blocks = _Many()
 
     liar, connection = await victim.meets(Huge())
 
-    with _little_harm():
+    with little_harm():
         await victim.core.update(timeout=5)
         assert (victim.core.length, victim.core.byte_length) == (MAX_LENGTH, LAST)
         download = await victim.core.download()
@@ -488,4 +402,4 @@ async def test_what_was_not_asked_for_is_not_taken(victim: Victim) -> None:
 
     _, connection = await victim.meets(HONEST, more)
 
-    await cut_off(connection, InvalidProof, "asked for nothing, got 0")
+    await cut_off(connection, InvalidProof, "Requested nothing, got 0")

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from linkup_nb.errors import InvalidProof, InvalidRequest
 from linkup_nb.hypercore import flat
-from linkup_nb.hypercore.merkle import Node, Peaks
-from linkup_nb.hypercore.messages import Data, Request
-from linkup_nb.hypercore.proof import BlockProof, HashProof, Proof, Wanted, prove, verify
+from linkup_nb.hypercore.merkle import MerkleNode, Peaks
+from linkup_nb.hypercore.messages import Data, DataRequest
+from linkup_nb.hypercore.proof import BlockProof, HashProof, Proof, ProofRequest, prove, verify
 from tests.hypercore.vectors import BLOCKS, HYPERCORE, Log, authenticate
 
 LOG = Log(BLOCKS)
@@ -19,7 +19,7 @@ LOG = Log(BLOCKS)
 
 @pytest.mark.parametrize("known", HYPERCORE["proofs"], ids=lambda known: known["requestHex"])
 def test_the_answer_to_each_request_is_javascripts(known: dict[str, Any]) -> None:
-    request = Request.decode(bytes.fromhex(known["requestHex"]))
+    request = DataRequest.decode(bytes.fromhex(known["requestHex"]))
     block = LOG.blocks[request.wanted.block[0]] if request.wanted.block else b""
 
     proof = prove(request.wanted, 8, LOG.find, block=block, signature=LOG.signature)
@@ -30,7 +30,7 @@ def test_the_answer_to_each_request_is_javascripts(known: dict[str, Any]) -> Non
 def test_the_proof_of_block_4_of_10_lists_the_siblings_up_to_its_root() -> None:
     log = Log([bytes([i]) for i in range(10)])
 
-    proof = prove(Wanted(block=(4, 3)), 10, log.find, block=log.blocks[4])
+    proof = prove(ProofRequest(block=(4, 3)), 10, log.find, block=log.blocks[4])
 
     assert proof.block
     assert [node.index for node in proof.block.nodes] == [10, 13, 3]
@@ -41,9 +41,9 @@ class Reader:
     """Somebody with the head of a log at some length, and the nodes that its proof showed."""
 
     peaks: Peaks
-    nodes: dict[int, Node]
+    nodes: dict[int, MerkleNode]
 
-    def find(self, index: int) -> Node | None:
+    def find(self, index: int) -> MerkleNode | None:
         return self.nodes.get(index)
 
     def steps(self, index: int) -> int:
@@ -57,7 +57,7 @@ class Reader:
 def reader_at(log: Log, length: int) -> Reader:
     reader = Reader(Peaks(), {})
     if length:
-        proof = prove(Wanted(upgrade=(0, length)), len(log.blocks), log.find, signature=log.signature)
+        proof = prove(ProofRequest(upgrade=(0, length)), len(log.blocks), log.find, signature=log.signature)
         shown = verify(proof, [], reader.find, authenticate)
         assert shown.peaks
         assert shown.peaks.roots == log.peaks.roots
@@ -82,7 +82,7 @@ def test_a_true_proof_of_anything_holds(log: Log, data: st.DataObject) -> None:
         data.draw(st.none() | st.integers(0, sum(map(len, log.blocks[:end])))) if upgrade and index >= start else None
     )
 
-    wanted = Wanted(block=block, upgrade=upgrade, seek=None if seek is None else (seek, 0))
+    wanted = ProofRequest(block=block, upgrade=upgrade, seek=None if seek is None else (seek, 0))
     proof = prove(wanted, length, log.find, block=log.blocks[index], signature=log.signature)
     shown = verify(proof, reader.peaks.roots, reader.find, authenticate)
 
@@ -95,7 +95,7 @@ def test_a_proof_with_any_node_changed_does_not_hold(log: Log, data: st.DataObje
     length = len(log.blocks)
     index = data.draw(st.integers(0, length - 1))
     proof = prove(
-        Wanted(block=(index, 0), upgrade=(0, length)),
+        ProofRequest(block=(index, 0), upgrade=(0, length)),
         length,
         log.find,
         block=log.blocks[index],
@@ -137,7 +137,7 @@ def test_a_seek_under_a_known_node_shows_where_the_byte_lies(log: Log, data: st.
     offset = before + data.draw(st.integers(0, root.size))
     reader = reader_at(log, len(log.blocks))
 
-    wanted = Wanted(hash=(2 * index, reader.steps(2 * index)), seek=(offset, 0))
+    wanted = ProofRequest(hash=(2 * index, reader.steps(2 * index)), seek=(offset, 0))
     proof = prove(wanted, len(log.blocks), log.find)
     shown = verify(proof, reader.peaks.roots, reader.find, authenticate)
 
@@ -149,35 +149,35 @@ def test_a_seek_under_a_known_node_shows_where_the_byte_lies(log: Log, data: st.
 @pytest.mark.parametrize(
     "wanted",
     [
-        Wanted(block=(8, 0)),
-        Wanted(block=(2**52, 0)),
-        Wanted(block=(0, 4)),
-        Wanted(block=(0, 2**52)),
-        Wanted(hash=(15, 0)),
-        Wanted(hash=(2**53 - 1, 3)),
-        Wanted(upgrade=(0, 9)),
-        Wanted(upgrade=(8, 0)),
-        Wanted(upgrade=(2**52, 2**52)),
-        Wanted(seek=(3, 0)),
-        Wanted(hash=(1, 0), seek=(4, 0)),
-        Wanted(seek=(2**52, 0), upgrade=(0, 8)),
-        Wanted(block=(6, 0), upgrade=(0, 5)),
+        ProofRequest(block=(8, 0)),
+        ProofRequest(block=(2**52, 0)),
+        ProofRequest(block=(0, 4)),
+        ProofRequest(block=(0, 2**52)),
+        ProofRequest(hash=(15, 0)),
+        ProofRequest(hash=(2**53 - 1, 3)),
+        ProofRequest(upgrade=(0, 9)),
+        ProofRequest(upgrade=(8, 0)),
+        ProofRequest(upgrade=(2**52, 2**52)),
+        ProofRequest(seek=(3, 0)),
+        ProofRequest(hash=(1, 0), seek=(4, 0)),
+        ProofRequest(seek=(2**52, 0), upgrade=(0, 8)),
+        ProofRequest(block=(6, 0), upgrade=(0, 5)),
     ],
 )
-def test_what_a_log_of_8_blocks_cannot_show_is_refused(wanted: Wanted) -> None:
+def test_what_a_log_of_8_blocks_cannot_show_is_refused(wanted: ProofRequest) -> None:
     with pytest.raises(InvalidRequest):
         prove(wanted, 8, LOG.find)
 
 
 def test_a_path_that_ends_at_an_unknown_node_does_not_hold() -> None:
-    proof = prove(Wanted(block=(4, 1)), 8, LOG.find, block=LOG.blocks[4])
+    proof = prove(ProofRequest(block=(4, 1)), 8, LOG.find, block=LOG.blocks[4])
 
     with pytest.raises(InvalidProof, match="ends at node 9"):
         verify(proof, LOG.peaks.roots, {7: LOG.nodes[7]}.get, authenticate)
 
 
 def test_a_path_in_the_wrong_order_names_the_node_expected() -> None:
-    proof = prove(Wanted(block=(4, 3)), 8, LOG.find, block=LOG.blocks[4])
+    proof = prove(ProofRequest(block=(4, 3)), 8, LOG.find, block=LOG.blocks[4])
     assert proof.block
     false = Proof(block=proof.block._replace(nodes=proof.block.nodes[::-1]))
 
@@ -186,7 +186,7 @@ def test_a_path_in_the_wrong_order_names_the_node_expected() -> None:
 
 
 def test_an_upgrade_with_nodes_beyond_its_end_does_not_hold() -> None:
-    proof = prove(Wanted(upgrade=(0, 5)), 8, LOG.find, signature=LOG.signature)
+    proof = prove(ProofRequest(upgrade=(0, 5)), 8, LOG.find, signature=LOG.signature)
     assert proof.upgrade
     false = Proof(upgrade=proof.upgrade._replace(length=4))
 

@@ -19,10 +19,10 @@ from linkup_nb.errors import (
     UsageError,
 )
 from linkup_nb.hypercore import messages as msg
-from linkup_nb.hypercore import peer, replicator
+from linkup_nb.hypercore import peer, scheduler
 from linkup_nb.hypercore.core import Core
 from linkup_nb.hypercore.corestore import Corestore
-from linkup_nb.hypercore.proof import Proof, UpgradeProof, Wanted, prove
+from linkup_nb.hypercore.proof import Proof, ProofRequest, UpgradeProof, prove
 from tests.hypercore.javascript import at_rest
 from tests.hypercore.liar import HONEST, Victim, cut_off
 from tests.hypercore.vectors import KEY, KEY_PAIR, Log
@@ -41,7 +41,7 @@ async def test_an_honest_peer_is_copied_from(victim: Victim) -> None:
 async def test_a_peer_that_promises_and_does_not_send_is_replaced(
     victim: Victim, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(replicator, "ANSWER_TIMEOUT", 0.1)
+    monkeypatch.setattr(scheduler, "ANSWER_TIMEOUT", 0.1)
     _, silent = await victim.meets(HONEST, lambda data: None if data.proof.block else data)
     asked = asyncio.create_task(victim.core.get(5, timeout=10))
     while not victim.core.length:
@@ -60,7 +60,7 @@ async def test_a_get_that_is_given_up_is_cancelled(victim: Victim) -> None:
         await victim.core.get(7, timeout=0.2)
 
     cancelled = await liar.hears(msg.Cancel)
-    asked = [heard for heard in liar.heard if isinstance(heard, msg.Request) and heard.wanted.block]
+    asked = [heard for heard in liar.heard if isinstance(heard, msg.DataRequest) and heard.wanted.block]
     assert [msg.Cancel(request.id) for request in asked] == [cancelled]
     liar.lie = lambda data: data
     liar.send(msg.NoData(asked[0].id))  # it was on its way
@@ -77,7 +77,7 @@ async def test_a_download_that_is_given_up_is_cancelled_and_what_others_want_is_
     download.cancel()
 
     cancelled = {(await liar.hears(msg.Cancel)), (await liar.hears(msg.Cancel))}
-    blocks = {r.id: r.wanted.block[0] for r in liar.heard if isinstance(r, msg.Request) and r.wanted.block}
+    blocks = {r.id: r.wanted.block[0] for r in liar.heard if isinstance(r, msg.DataRequest) and r.wanted.block}
     assert {blocks[cancel.request] for cancel in cancelled if isinstance(cancel, msg.Cancel)} == {0, 1}
     other.cancel()
 
@@ -110,10 +110,10 @@ async def test_what_a_peer_cancels_is_not_sent(victim: Victim) -> None:
     transport.pause_reading()
 
     for number in range(1, 400):
-        liar.send(msg.Request(number, 0, Wanted(block=(number % 10, 0))))
+        liar.send(msg.DataRequest(number, 0, ProofRequest(block=(number % 10, 0))))
     for number in range(1, 400):
         liar.send(msg.Cancel(number))
-    liar.send(msg.Request(500, 0, Wanted(block=(0, 0))))
+    liar.send(msg.DataRequest(500, 0, ProofRequest(block=(0, 0))))
     await asyncio.sleep(0)
     transport.resume_reading()
 
@@ -134,9 +134,9 @@ async def test_a_byte_is_found_by_one_request(victim: Victim) -> None:
     for index in (0, 1, 2047, 2048, 2500, 2999):
         assert await victim.core.seek(sum(sizes[:index]) + 3, timeout=5) == (index, 3)
 
-    seeks = [heard for heard in liar.heard if isinstance(heard, msg.Request) and heard.wanted.seek]
+    seeks = [heard for heard in liar.heard if isinstance(heard, msg.DataRequest) and heard.wanted.seek]
     assert len(seeks) <= 6
-    assert sum(isinstance(heard, msg.Request) and bool(heard.wanted.hash) for heard in liar.heard) == len(seeks)
+    assert sum(isinstance(heard, msg.DataRequest) and bool(heard.wanted.hash) for heard in liar.heard) == len(seeks)
 
 
 async def test_a_byte_of_the_past_is_found_though_its_tree_is_not_here(victim: Victim) -> None:
@@ -185,7 +185,7 @@ async def test_requests_are_spread_over_peers(victim: Victim) -> None:
     await victim.core.get(1999, timeout=5)
     await (await victim.core.download()).done(timeout=20)
 
-    answers = [sum(isinstance(heard, msg.Request) for heard in liar.heard) for liar in liars]
+    answers = [sum(isinstance(heard, msg.DataRequest) for heard in liar.heard) for liar in liars]
     assert min(answers) > 200
 
 
@@ -254,7 +254,7 @@ async def test_an_author_whose_core_is_frozen_appends_no_more(victim: Victim) ->
     liar, _ = await victim.meets(Log([b"eins", b"zwei", b"drei"]))
     await liar.hears(msg.Sync)
     log = liar.log
-    whole = prove(Wanted(upgrade=(0, 3)), 3, log.find, signature=log.signature)
+    whole = prove(ProofRequest(upgrade=(0, 3)), 3, log.find, signature=log.signature)
     liar.send(msg.Data(0, 0, whole))
     await liar.hears(msg.Data)
 
@@ -324,9 +324,9 @@ async def test_who_only_says_that_a_core_was_emptied_is_not_believed(victim: Vic
 
     liar.answering = False
     liar.send(msg.Sync(7, 0, 40))
-    request = await liar.hears(msg.Request)
-    while not (isinstance(request, msg.Request) and request.fork == 7):
-        request = await liar.hears(msg.Request)
+    request = await liar.hears(msg.DataRequest)
+    while not (isinstance(request, msg.DataRequest) and request.fork == 7):
+        request = await liar.hears(msg.DataRequest)
     liar.send(msg.Data(request.id, 7, Proof(upgrade=UpgradeProof(0, 0, [], [], HONEST.signature))))
 
     await cut_off(connection, InvalidProof, "not its author's")

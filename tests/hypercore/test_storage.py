@@ -11,7 +11,7 @@ import pytest
 
 from linkup_nb.errors import MachineError, StoreError, StoreInUse, StoreVersion
 from linkup_nb.hypercore import storage, writer
-from linkup_nb.hypercore.merkle import Node
+from linkup_nb.hypercore.merkle import MerkleNode
 from linkup_nb.hypercore.storage import PENDING_HIGH_WATER, VERSION, Store
 from linkup_nb.hypercore.writer import Head
 
@@ -21,7 +21,7 @@ from linkup_nb.hypercore.storage import Store
 async def main(): Store.open(pathlib.Path(sys.argv[1]))
 asyncio.run(main())
 """
-NODE = Node(4, 10, b"h" * 32)
+NODE = MerkleNode(4, 10, b"h" * 32)
 HEAD = Head(1, 3, b"signed", 2)
 
 
@@ -209,7 +209,7 @@ async def test_a_damaged_database_is_the_machines_fault_whatever_is_read(folder:
     store = Store.open(folder)
     core = (await store.add_core(b"d", b"k")).id
     store.put_blocks(core, 0, [bytes(4000)] * 8)
-    store.put_nodes(core, [Node(0, 4000, bytes(32))])
+    store.put_nodes(core, [MerkleNode(0, 4000, bytes(32))])
     await store.close()
     file = folder / "logs.sqlite3"
     whole = file.read_bytes()

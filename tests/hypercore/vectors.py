@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from linkup_nb.hypercore.manifest import Manifest
-from linkup_nb.hypercore.merkle import Node, Peaks
+from linkup_nb.hypercore.merkle import MerkleNode, Peaks
 from linkup_nb.wire.keys import KeyPair
 
 FOLDER = Path(__file__).parent.parent / "vectors"
@@ -38,7 +38,7 @@ class Log:
         """The author's signature of a tree."""
         return MANIFEST.sign(KEY_PAIR, KEY, peaks.hash(), peaks.length, fork)
 
-    def find(self, index: int) -> Node | None:
+    def find(self, index: int) -> MerkleNode | None:
         return self.nodes.get(index)
 
 

@@ -18,6 +18,7 @@ import pytest
 
 from linkup_nb.errors import DriveUnreachable, NodeClosed, NotWritable, UsageError
 from linkup_nb.hypercore.corestore import Corestore
+from linkup_nb.hypercore.events import BlockRequested, LogEvent
 from linkup_nb.hyperdrive import place
 from linkup_nb.hyperdrive.drive import Drive
 from linkup_nb.hyperdrive.entry import FILES
@@ -69,7 +70,7 @@ def test_a_key_may_be_hexadecimal(url: str, drive: Drive, fs: DriveFileSystem) -
 
 @pytest.mark.parametrize("address", ["", "nokey/a", NOBODY + "+/a", NOBODY + "+x/a", NOBODY + "+-1/a", NOBODY + "+²/a"])
 def test_what_names_no_drive_gets_a_sentence(fs: DriveFileSystem, address: str) -> None:
-    with pytest.raises(UsageError, match=r"linkup://KEY|a key is 32 bytes"):
+    with pytest.raises(UsageError, match=r"linkup://KEY|A key is 32 bytes"):
         fs.cat(f"linkup://{address}")
 
 
@@ -188,21 +189,20 @@ def test_a_read_ends_when_its_store_is_closed_meanwhile(drive: Drive, far: Cores
 
     asked = threading.Event()
 
-    class Listener:
-        def told(self, event: str, *_: object) -> None:
-            if event == "want":
-                asked.set()
+    def listener(event: LogEvent) -> None:
+        if isinstance(event, BlockRequested):
+            asked.set()
 
     async def listen() -> None:
         core = (await (await Drive.open(far, drive.key))._contents()).core
-        core._log.listeners.add(Listener())
+        core._log.listeners.add(listener)
 
     thread.call(listen())
     with ThreadPoolExecutor(1) as pool:
         reading = pool.submit(fs.cat, f"{drive.id}/big")
         assert asked.wait(5)
         thread.call(far.close())
-        with pytest.raises(NodeClosed, match="the store was closed"):
+        with pytest.raises(NodeClosed, match="The store was closed"):
             reading.result(5)
 
 

@@ -15,7 +15,7 @@ from linkup_nb.hypercore import flat
 from linkup_nb.hypercore.core import Core
 from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.hypercore.messages import Data
-from linkup_nb.hypercore.proof import Wanted
+from linkup_nb.hypercore.proof import ProofRequest
 from linkup_nb.hyperdrive.bee import Bee
 from linkup_nb.hyperdrive.drive import Drive
 from linkup_nb.hyperdrive.view import DriveView
@@ -80,10 +80,12 @@ async def _describe(core: Core) -> dict[str, Any]:
     log = core._log
     assert log.manifest
     length = core.length
-    answers = [Wanted(upgrade=(0, length), seek=(log.byte_length // 2, 0) if length > 2 else None)] if length else []
+    answers = (
+        [ProofRequest(upgrade=(0, length), seek=(log.byte_length // 2, 0) if length > 2 else None)] if length else []
+    )
     if length > 2:
-        answers += [Wanted(hash=(1, _steps(1, length)))]
-    answers += [Wanted(block=(index, _steps(2 * index, length))) for index in range(length)]
+        answers += [ProofRequest(hash=(1, _steps(1, length)))]
+    answers += [ProofRequest(block=(index, _steps(2 * index, length))) for index in range(length)]
     messages = [
         Data(number + 1, core.fork, log.prove(wanted), None if number else log.manifest).encode()
         for number, wanted in enumerate(answers)

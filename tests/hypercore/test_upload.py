@@ -1,0 +1,82 @@
+"""Peers that request what they cannot have, or more than they read: refused, within bounds."""
+
+import pytest
+
+from linkup_nb.errors import PeerRefused
+from linkup_nb.hypercore import messages as msg
+from linkup_nb.hypercore.proof import ProofRequest
+from linkup_nb.hypercore.upload import MAX_BACKLOG, MAX_INVALID
+from tests.hypercore.liar import HONEST, Victim, author, cut_off, little_harm, stop_reading
+from tests.hypercore.vectors import Log
+
+LAST = 2**53 - 1  # what JavaScript can count to
+
+REFUSED: dict[str, tuple[msg.DataRequest, msg.Refusal]] = {
+    "a block that is not here": (msg.DataRequest(1, 0, ProofRequest(block=(4, 0))), msg.Refusal.NOT_AVAILABLE),
+    "a block that never was": (msg.DataRequest(1, 0, ProofRequest(block=(LAST, 0))), msg.Refusal.NOT_AVAILABLE),
+    "another fork": (msg.DataRequest(1, 9, ProofRequest(upgrade=(0, 3))), msg.Refusal.NOT_AVAILABLE),
+    "too long a path": (msg.DataRequest(1, 0, ProofRequest(block=(3, LAST))), msg.Refusal.INVALID_REQUEST),
+    "an upgrade too far": (msg.DataRequest(1, 0, ProofRequest(upgrade=(0, LAST))), msg.Refusal.INVALID_REQUEST),
+    "an upgrade from nowhere": (msg.DataRequest(1, 0, ProofRequest(upgrade=(LAST, 1))), msg.Refusal.INVALID_REQUEST),
+    "an upgrade by nothing": (msg.DataRequest(1, 0, ProofRequest(upgrade=(3, 0))), msg.Refusal.INVALID_REQUEST),
+    "a node too far": (msg.DataRequest(1, 0, ProofRequest(hash=(LAST, 0))), msg.Refusal.INVALID_REQUEST),
+    "a node that is not here": (msg.DataRequest(1, 0, ProofRequest(hash=(40, 0))), msg.Refusal.NOT_AVAILABLE),
+    "a byte too far": (msg.DataRequest(1, 0, ProofRequest(hash=(6, 2), seek=(LAST, 0))), msg.Refusal.INVALID_REQUEST),
+    "too much padding": (
+        msg.DataRequest(1, 0, ProofRequest(hash=(6, 2), seek=(25, LAST))),
+        msg.Refusal.INVALID_REQUEST,
+    ),
+    "a byte without a node": (msg.DataRequest(1, 0, ProofRequest(seek=(1, 0))), msg.Refusal.INVALID_REQUEST),
+    "the id 2^53 - 1": (msg.DataRequest(LAST, 0, ProofRequest(block=(4, 0))), msg.Refusal.NOT_AVAILABLE),
+}
+
+
+@pytest.mark.parametrize(("request_", "reason"), REFUSED.values(), ids=REFUSED)
+async def test_requests_for_what_cannot_be_had_are_refused(
+    victim: Victim, request_: msg.DataRequest, reason: msg.Refusal
+) -> None:
+    liar, connection = await victim.meets(HONEST)
+    await victim.core.get(3, timeout=5)
+
+    liar.send(request_)
+
+    assert await liar.hears(msg.NoData) == msg.NoData(request_.id, reason)
+    assert not connection.closed
+
+
+async def test_who_only_asks_the_impossible_is_cut_off(victim: Victim) -> None:
+    liar, connection = await victim.meets(HONEST)
+    await victim.core.get(3, timeout=5)
+
+    for number in range(1, MAX_INVALID + 2):
+        liar.send(msg.DataRequest(number, 0, ProofRequest(upgrade=(0, 2**40))))
+
+    await cut_off(connection, PeerRefused, "over 64 requests that no log can answer")
+
+
+async def test_who_asks_without_end_and_reads_nothing_is_cut_off(victim: Victim) -> None:
+    await author(victim)
+    liar, connection = await victim.meets(Log([]))
+    await liar.hears(msg.Sync)
+    stop_reading(liar)
+
+    with little_harm():
+        for number in range(1, 2 * MAX_BACKLOG):
+            liar.send(msg.DataRequest(number, 0, ProofRequest(block=(number % 10, 0))))
+        await cut_off(connection, PeerRefused, "over 4096 requests")
+
+
+async def test_who_wants_to_be_told_without_end_and_reads_nothing_is_cut_off(victim: Victim) -> None:
+    await author(victim)
+    await victim.core._log.clear(3, 4)
+    liar, connection = await victim.meets(Log([]))
+    await liar.hears(msg.Sync)
+    stop_reading(liar)
+
+    with little_harm():
+        for number in range(20):
+            liar.send(msg.DataRequest(number, 0, ProofRequest(block=(0, 0))))
+        for number in range(2 * MAX_BACKLOG):
+            liar.send(msg.Want(0, 2 ** (5 + number % 17)))
+            liar.send(msg.DataRequest(number + 100, 0, ProofRequest(block=(number % 10, 0))))
+        await cut_off(connection, PeerRefused, "over 4096 requests")
