@@ -146,7 +146,7 @@ async def test_a_byte_of_the_past_is_found_though_its_tree_is_not_here(victim: V
     sizes = [len(block) for block in large.blocks]
 
     async with await victim.core.checkout(1001) as past:
-        with pytest.raises(NotAvailable, match="to tell its size"):
+        with pytest.raises(NotAvailable, match="to compute its size"):
             _ = past.byte_length
         assert await past.seek(sum(sizes[:1000]) + 1, timeout=5) == (1000, 1)
         assert past.byte_length == sum(sizes[:1001])
