@@ -14,6 +14,12 @@ def shell() -> Any:
     return ipython.get_ipython() if ipython else None
 
 
+def number() -> int | None:
+    """The number that the cell which runs will have; `None` outside of IPython."""
+    here = shell()
+    return here.execution_count if here else None
+
+
 def bar() -> Any | None:
     """The class of progress bars for the cell that calls this; `None` in a terminal, and on threads of our own."""
     if getattr(shell(), "kernel", None) is None or threading.current_thread() is not threading.main_thread():

@@ -3,13 +3,17 @@
 from typing import Any
 
 import ipywidgets
+from IPython.display import display
 
 from linkup_nb.errors import UsageError
 from linkup_nb.node import Node
+from linkup_nb.notebook import cells
 from linkup_nb.notebook.chat.transcript import Transcript
 from linkup_nb.notebook.comms import free_comm
 from linkup_nb.rooms.message import Message
 from linkup_nb.rooms.room import Room
+
+SAVED = "The chat: run this cell to open it."
 
 
 class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
@@ -22,6 +26,7 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self._node = node
         self._transcript = Transcript(node, node_expression)
         self._sidecar: Any = None
+        self._shown_in: int | None = None
         super().__init__([self._transcript])
         free_comm(self)
 
@@ -40,6 +45,12 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         """The message that was clicked last."""
         return self._transcript.shown.selection
 
+    def show(self) -> None:
+        """Show it in the output of the cell that runs; does nothing outside of IPython."""
+        if cells.shell():
+            display(self._repr_mimebundle_(), raw=True)
+            self._shown_in = cells.number()
+
     def dock(self, title: str) -> None:
         """Show it beside the notebook. Raises `UsageError` where the package `sidecar` is missing."""
         try:
@@ -48,12 +59,10 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
             raise UsageError(
                 "This needs the package sidecar: run %pip install sidecar, then reload the page."
             ) from None
-        from IPython.display import display
-
         sidecar = Sidecar(title=title)
         free_comm(sidecar)
         with sidecar:
-            display(self)  # type: ignore[no-untyped-call]
+            self.show()
         self._sidecar = sidecar
 
     def close(self) -> None:
@@ -64,8 +73,13 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         super().close()
 
     def __repr__(self) -> str:
-        return f"<Panel of {self._node!r}>"
+        return "<Panel>"
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        # A docked panel that is also a cell's value is not drawn a second time.
-        return {"text/plain": repr(self)} if self._sidecar else super()._repr_mimebundle_(**kwargs)
+    def _ipython_display_(self) -> None:
+        # As the value of the cell in which it was shown already it is not shown once more.
+        if self._shown_in != cells.number():
+            display(self._repr_mimebundle_(), raw=True)
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
+        # The text is saved into the notebook, so it names nobody.
+        return super()._repr_mimebundle_(**kwargs) | {"text/plain": SAVED}

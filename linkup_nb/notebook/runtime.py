@@ -107,8 +107,9 @@ def start(profile: str = "default", *, bootstrap: Sequence[str] | None = None) -
 def chat(profile: str = "default", *, sidecar: bool = False) -> "Panel":
     """Start the node of a profile, and show its chat; a fresh view of the same node when called again.
 
-    With `sidecar`, which needs the package of that name, the panel is docked beside the notebook, in place of one that
-    was docked before. Raises `UsageError` if the package is missing, and what `start` raises.
+    It is shown in the output of the cell that calls this. With `sidecar`, which needs the package of that name, it is
+    docked beside the notebook instead, in place of one that was docked before. Raises `UsageError` if the package is
+    missing, and what `start` raises.
     """
     from linkup_nb.notebook.panel import Panel
 
@@ -120,6 +121,8 @@ def chat(profile: str = "default", *, sidecar: bool = False) -> "Panel":
         if profile in _docked:
             _docked[profile].close()
         _docked[profile] = panel
+    else:
+        panel.show()
     return panel
 
 

@@ -156,9 +156,14 @@ class Page:
 
     def picture(self, cell: str) -> str:
         """The one picture in the output of a cell that has ended, in base64."""
-        self._sees_idle(cell)
-        [picture] = [said["content"]["data"]["image/png"] for said in self._outputs(cell, "display_data")]
+        [picture] = [data["image/png"] for data in self.shows(cell)]
         return str(picture)
+
+    def shows(self, cell: str) -> list[dict[str, Any]]:
+        """What stands in the output of a cell that has ended, by media type: what it displayed, then its value."""
+        self._sees_idle(cell)
+        outputs = self._outputs(cell, "display_data") + self._outputs(cell, "execute_result")
+        return [said["content"]["data"] for said in outputs]
 
     def _sees_idle(self, cell: str) -> None:
         self.sees(lambda message: message["content"].get("execution_state") == "idle" and of_cell(message, cell))

@@ -155,11 +155,24 @@ def test_clicks_are_handled_while_run_waits(open_kernel: OpenKernel) -> None:
     page.sees(lambda message: message["content"].get("text") == "the one it waits for\n")
 
 
+@pytest.mark.parametrize("code", ["lu.chat()", "panel = lu.chat()\npanel", "panel = lu.chat()\nprint()"])
+def test_a_chat_is_shown_once_by_its_cell_and_again_by_the_next(open_kernel: OpenKernel, code: str) -> None:
+    page = open_kernel()
+    first = page.execute(f"import linkup_nb as lu\n{code}")
+    page.ends(first)
+    again = page.execute("panel" if "panel" in code else "_1 if '_1' in globals() else lu.chat()")
+    page.ends(again)
+    for cell in (first, again):
+        [shown] = page.shows(cell)
+        assert "application/vnd.jupyter.widget-view+json" in shown
+        assert shown["text/plain"] == "The chat: run this cell to open it."
+
+
 def test_a_panel_is_docked_with_sidecar_in_place_of_the_last_one(open_kernel: OpenKernel) -> None:
     page = open_kernel()
-    page.ends(page.execute("import linkup_nb as lu\nlu.chat(sidecar=True)"))
-    result = page.sees(lambda message: message["msg_type"] == "execute_result")
-    assert list(result["content"]["data"]) == ["text/plain"]
+    cell = page.execute("import linkup_nb as lu\nlu.chat(sidecar=True)")
+    page.ends(cell)
+    assert len(page.shows(cell)) == 1  # which the dock takes
     opened = [message["content"] for message in page.said if message["msg_type"] == "comm_open"]
     docks = [content for content in opened if content["data"]["state"]["_model_name"] == "SidecarModel"]
     assert [content["data"]["state"]["title"] for content in docks] == ["LinkUp"]
