@@ -48,7 +48,7 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     def show(self) -> None:
         """Show it in the output of the cell that runs; does nothing outside of IPython."""
         if cells.shell():
-            display(self._repr_mimebundle_(), raw=True)
+            self._draw()
             self._shown_in = cells.number()
 
     def dock(self, title: str) -> None:
@@ -78,8 +78,12 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     def _ipython_display_(self) -> None:
         # As the value of the cell in which it was shown already it is not shown once more.
         if self._shown_in != cells.number():
-            display(self._repr_mimebundle_(), raw=True)
+            self._draw()
+
+    def _draw(self) -> None:
+        display(self._repr_mimebundle_(), raw=True)  # type: ignore[no-untyped-call]
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         # The text is saved into the notebook, so it names nobody.
-        return super()._repr_mimebundle_(**kwargs) | {"text/plain": SAVED}
+        bundle: dict[str, Any] = super()._repr_mimebundle_(**kwargs)
+        return bundle | {"text/plain": SAVED}
