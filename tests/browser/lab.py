@@ -18,7 +18,10 @@ from playwright.sync_api import Browser, BrowserContext, Dialog, FilePayload, Lo
 PATIENCE = 60.0  # seconds until something that does not show has failed the test
 TOKEN = "a-token-for-tests"
 CHAT_CELL = "import linkup_nb as lu\n\npanel = lu.chat({profile!r})\npanel"
-SETTINGS = {"@jupyterlab/apputils-extension/notification.jupyterlab-settings": {"fetchNews": "false"}}
+SETTINGS: dict[str, dict[str, object]] = {
+    "@jupyterlab/apputils-extension/notification.jupyterlab-settings": {"fetchNews": "false"},
+    "@jupyter-widgets/jupyterlab-manager/plugin.jupyterlab-settings": {"saveState": True},
+}
 
 
 # A cell that is run before its kernel has been connected is not run at all.
