@@ -53,7 +53,7 @@ def main(context: click.Context) -> None:
     notebook = chat_notebook(Path.cwd())
     arguments = [f"--ServerApp.root_dir={notebook.parent}", f"--LabApp.default_url=/lab/tree/{notebook.name}"]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
-        arguments.append("--allow-root")  # the user is root already; without it Jupyter only says to add this
+        arguments.append("--allow-root")  # the user is root already; without it Jupyter refuses to start
     LabApp.launch_instance(arguments)
 
 

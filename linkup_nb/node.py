@@ -1,4 +1,4 @@
-"""One peer: who you are, your swarm, and the rooms you are in."""
+"""One peer: your identity, store, swarm and rooms."""
 
 import asyncio
 import os
@@ -81,7 +81,7 @@ class Node(Events):
             await store.open()
             self._store, self._store_fault = store, None
         except StoreError as error:
-            self._store_fault = error  # who chats does not need it; who asks for it is told
+            self._store_fault = error  # the chat does without it; `store` raises it
         self._swarm = Swarm(self.profile.key_pair, discovery=self._discoveries())
         self._swarm.on("update", partial(self.emit, "update"))
         self._lobby = Lobby(self.profile, self._swarm)
@@ -91,7 +91,7 @@ class Node(Events):
 
     @from_any_loop
     async def close(self) -> None:
-        """Send what was said, withdraw from discovery, close all connections, and free the profile for others."""
+        """Send the messages under way, withdraw from discovery, close all connections, and release the profile."""
         async with self._changing:
             await self._end()
 
@@ -120,7 +120,7 @@ class Node(Events):
 
     @property
     def name(self) -> str:
-        """What you call yourself; your short key while you have not said (`node.profile.name` is `None` then)."""
+        """Your name; your short key while you have chosen none (`node.profile.name` is `None` then)."""
         return self._opened.name
 
     @property
@@ -130,7 +130,7 @@ class Node(Events):
 
     @property
     def public_key(self) -> bytes:
-        """Who you are to others: 32 bytes."""
+        """Your public key, by which others know you: 32 bytes."""
         return self.profile.key_pair.public_key
 
     @property
@@ -160,7 +160,7 @@ class Node(Events):
 
     @property
     def status(self) -> Status:
-        """Whether you are connected, and to whom, over all rooms."""
+        """Whether you are connected, and to which people, over all rooms."""
         if not self._lobby:
             return status.CLOSED
         if not self.rooms:
@@ -206,12 +206,12 @@ class Node(Events):
 
     @from_any_loop
     async def set_name(self, name: str) -> None:
-        """Call yourself by another name, here and for everybody in your rooms. Raises `InvalidName`."""
+        """Change your name, here and for everybody in your rooms. Raises `InvalidName`."""
         await self._opened.introduce(name=name)
 
     @from_any_loop
     async def set_avatar(self, image: bytes | str | os.PathLike[str] | None) -> None:
-        """Show another picture, given by its bytes or path and scaled down; a generated one for `None`.
+        """Change your avatar to a picture, given by its bytes or path and scaled down; `None` for a generated one.
 
         Raises `InvalidImage`.
         """
@@ -234,7 +234,7 @@ class Node(Events):
 
 
 def _closed() -> NodeClosed:
-    return NodeClosed("this node is not open: lu.start() makes one, and so does `async with lu.Node(path)`")
+    return NodeClosed("This node is not open: lu.start() opens one, and so does `async with lu.Node(path)`.")
 
 
 def _read_avatar(image: bytes | str | os.PathLike[str]) -> bytes:

@@ -16,6 +16,7 @@ from linkup_nb.discovery.protocol import Announcer, FoundPeer
 from linkup_nb.errors import InvalidImage, InvalidName, InvalidTopic, NodeClosed, ProfileInUse, StoreError, UnknownRoom
 from linkup_nb.kademlia.discovery import Kademlia
 from linkup_nb.rooms.status import Level
+from linkup_nb.wire.keys import short_key
 from tests.rooms.nodes import until
 
 TOPIC = bytes(range(32))
@@ -142,7 +143,7 @@ async def test_a_wrong_name_changes_nothing(tmp_path: Path, name: str) -> None:
 async def test_without_a_name_the_short_key_serves(tmp_path: Path) -> None:
     async with node_at(tmp_path, None) as node:
         assert node.profile.name is None
-        assert len(node.name) == 6
+        assert node.name == short_key(node.public_key)
         assert node.avatar.startswith(b"\x89PNG")
 
 

@@ -1,4 +1,4 @@
-"""What may be typed instead of a message: a line that starts with `~` and a word."""
+"""Commands, typed instead of a message: a line that starts with `~` and a word."""
 
 import difflib
 import re
@@ -22,8 +22,8 @@ MAX_QUOTED = 32  # characters of a line that an answer repeats
 _COMMAND = re.compile(r"~([^\W\d_]\w*)(?:\s+(.*?))?\s*", re.DOTALL)
 
 
-class Action(StrEnum):
-    """What the panel does besides showing the answer."""
+class ReplyAction(StrEnum):
+    """What the panel does besides showing the reply."""
 
     NONE = "none"
     CLEAR = "clear"
@@ -33,10 +33,10 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The answer to a command: Markdown for the one who typed it, and what to do. `room` is the one to show."""
+    """The reply to a command: Markdown for the one who typed it, and an action; `room` is the one to show."""
 
     text: str
-    action: Action = Action.NONE
+    action: ReplyAction = ReplyAction.NONE
     room: Room | None = None
 
 
@@ -73,7 +73,7 @@ def is_command(line: str) -> bool:
 
 
 async def run(line: str, node: Host, room: Room | None) -> Reply:
-    """Do what a line says; `room` is the one shown. Raises `UsageError`: its sentence is the answer to show.
+    """Run the command in a line; `room` is the one shown. Raises `UsageError`: its sentence is the answer to show.
 
     `UnknownCommand` names the command that was probably meant.
     """
@@ -101,18 +101,18 @@ async def _help(node: Host, room: Room | None, argument: str) -> Reply:
 async def _create(node: Host, room: Room | None, argument: str) -> Reply:
     made = await node.create_room(argument, linkup=True)
     text = f"You made {_named(made)}. Others join by its topic:\n\n`{made.topic.hex()}`"
-    return Reply(text, Action.SHOW_ROOM, made)
+    return Reply(text, ReplyAction.SHOW_ROOM, made)
 
 
 async def _join(node: Host, room: Room | None, argument: str) -> Reply:
     joined = await node.join(argument)
-    return Reply(f"You are in {_named(joined)}.", Action.SHOW_ROOM, joined)
+    return Reply(f"You are in {_named(joined)}.", ReplyAction.SHOW_ROOM, joined)
 
 
 async def _leave(node: Host, room: Room | None, argument: str) -> Reply:
     left = _shown(room)
     await left.leave()
-    return Reply(f"You left {_named(left)}.", Action.SHOW_ROOM, next(iter(node.rooms), None))
+    return Reply(f"You left {_named(left)}.", ReplyAction.SHOW_ROOM, next(iter(node.rooms), None))
 
 
 async def _list(node: Host, room: Room | None, argument: str) -> Reply:
@@ -124,7 +124,7 @@ async def _list(node: Host, room: Room | None, argument: str) -> Reply:
 
 async def _clear(node: Host, room: Room | None, argument: str) -> Reply:
     await _shown(room).clear()
-    return Reply("", Action.CLEAR)
+    return Reply("", ReplyAction.CLEAR)
 
 
 async def _ping(node: Host, room: Room | None, argument: str) -> Reply:
@@ -157,7 +157,7 @@ async def _name(node: Host, room: Room | None, argument: str) -> Reply:
 
 async def _avatar(node: Host, room: Room | None, argument: str) -> Reply:
     if not argument:
-        return Reply("", Action.PICK_AVATAR)
+        return Reply("", ReplyAction.PICK_AVATAR)
     await node.set_avatar(argument)
     return Reply("This is your new avatar.")
 

@@ -1,4 +1,4 @@
-"""Who is in a room, as far as this node can tell."""
+"""The people in a room, as far as this node knows them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class MemberStatus(StrEnum):
 class Member:
     """Somebody else in a room.
 
-    `name` is what they call themselves, or their short key while they have not said; `shared_name` is true when two
+    `name` is the one they have chosen, or their short key while that is not known; `shared_name` is true when two
     people of the room have used it. `avatar` is a PNG or JPEG made here, or `None`. `rtt` is in seconds.
     """
 

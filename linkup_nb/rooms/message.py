@@ -1,4 +1,4 @@
-"""What is said in a room, one frozen object a message."""
+"""The messages of a room, one frozen object each."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ class Message:
     """One message of a room.
 
     `index` counts the room's messages from 0 since this node joined it, and is never used twice. `key` is the sender's
-    32-byte public key: the name is what they call themselves, the key is who they are. `timestamp` is when they say
-    they sent it, `received` when it came, both in UTC. For our `own` messages, `recipients` is to how many peers it was
-    written: 0 while that is not known yet.
+    32-byte public key: the name is the one they have chosen, the key is who they are. `timestamp` is the time of
+    sending by the sender's clock, `received` that of arrival by ours, both in UTC. For our `own` messages, `recipients`
+    counts the peers to which it was written: 0 while that is not known yet.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Message:
 
     @property
     def size(self) -> int:
-        """The bytes of what was said or sent, without its envelope."""
+        """The bytes of the content, without the envelope."""
         return 0
 
     def _summary(self) -> str:
@@ -48,7 +48,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class TextMessage(Message):
-    """Markdown that somebody wrote."""
+    """A text, in Markdown."""
 
     text: str
 
@@ -91,7 +91,7 @@ class AudioMessage(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class IconMessage(Message):
-    """What somebody calls themselves and looks like; it changes the room's members and is not kept as a message."""
+    """A member's name and avatar; it changes the room's members and is not kept as a message."""
 
     avatar: bytes
 

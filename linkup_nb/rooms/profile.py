@@ -1,4 +1,4 @@
-"""Who you are and which rooms you are in, kept in a directory that one process holds at a time."""
+"""Your identity and your rooms, kept in a directory that one process holds at a time."""
 
 import contextlib
 import os
@@ -83,7 +83,7 @@ class Profile:
 
     @property
     def key_pair(self) -> KeyPair:
-        """Who you are to others, and the secret that proves it."""
+        """Your public key, by which others know you, and its secret key."""
         if not self._key_pair:
             raise UsageError("Open this profile before you use its key.")
         return self._key_pair
@@ -97,7 +97,7 @@ class Profile:
 
     @property
     def name(self) -> str | None:
-        """What you call yourself; `None` until you have said."""
+        """Your name; `None` until you have chosen one."""
         name = self._config.get("userName")
         return clean(name)[:MAX_NAME] or None if isinstance(name, str) else None
 

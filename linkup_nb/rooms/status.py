@@ -1,4 +1,4 @@
-"""One line that answers "am I connected, and to whom?"."""
+"""The status of a connection in one sentence."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ MAX_NAMED = 3  # people that a status names; the others are counted
 
 
 class Level(StrEnum):
-    """How things stand, for the colour beside the words."""
+    """The severity of a status, for the colour beside its text."""
 
     OK = "ok"
     WAITING = "waiting"
@@ -20,7 +20,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How many peers are here, and one plain sentence about it."""
+    """How many peers are connected, and one plain sentence about it."""
 
     connected: int
     text: str
@@ -34,7 +34,7 @@ NO_ROOM = Status(0, "No room yet. Create one, or join by its topic.", Level.ALON
 def describe(where: str, members: Sequence[Member], *, offline: bool, finding: str = "") -> Status:
     """The status of a room, or of several and all their members. `offline`: only this machine can be reached.
 
-    `finding` is what the doctor found to be wrong, said where nobody is there.
+    `finding` is what the doctor found to be wrong; it is added while nobody is there.
     """
     best = {member.key: member for status in reversed(MemberStatus) for member in members if member.status is status}
     here, connecting, away = (_with(best.values(), status) for status in MemberStatus)

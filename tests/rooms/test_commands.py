@@ -7,7 +7,7 @@ from PIL import Image
 
 import linkup_nb as lu
 from linkup_nb.errors import InvalidImage, InvalidName, InvalidTopic, UnknownCommand, UnknownRoom
-from linkup_nb.rooms.commands import COMMANDS, MAX_LISTED, Action, is_command, run
+from linkup_nb.rooms.commands import COMMANDS, MAX_LISTED, ReplyAction, is_command, run
 from tests.rooms.nodes import MakeNode, add_member, until
 
 
@@ -44,7 +44,7 @@ async def test_create_gives_the_topic_to_share(make_node: MakeNode) -> None:
     node = await make_node("kestrel")
     reply = await run("~create quiet *pond*", node, None)
     assert reply.room is node.rooms[0]
-    assert (reply.room.name, reply.action) == ("quiet *pond*", Action.SHOW_ROOM)
+    assert (reply.room.name, reply.action) == ("quiet *pond*", ReplyAction.SHOW_ROOM)
     assert reply.text == f"You made **quiet &#42;pond&#42;**. Others join by its topic:\n\n`{reply.room.topic.hex()}`"
 
 
@@ -53,7 +53,7 @@ async def test_join_and_leave(make_node: MakeNode) -> None:
     joined = await run(f"~join  {'ab' * 32} ", node, room)
     assert joined.room is node.rooms[1]
     left = await run("~leave", node, joined.room)
-    assert (left.action, left.room, node.rooms) == (Action.SHOW_ROOM, room, (room,))
+    assert (left.action, left.room, node.rooms) == (ReplyAction.SHOW_ROOM, room, (room,))
     assert (await run("~leave", node, room)).room is None
 
 
@@ -68,7 +68,7 @@ async def test_list_shows_the_rooms_without_what_others_join_by(make_node: MakeN
 async def test_clear_empties_the_room(make_node: MakeNode) -> None:
     node, room = await lobby(make_node)
     await room.send("hi")
-    assert (await run("~clear", node, room)).action is Action.CLEAR
+    assert (await run("~clear", node, room)).action is ReplyAction.CLEAR
     assert len(room) == 0
 
 
@@ -93,7 +93,7 @@ async def test_name_and_avatar_change_the_profile(make_node: MakeNode, tmp_path:
     node, room = await lobby(make_node)
     assert (await run("~name New  Name", node, room)).text == "You are now **New Name**."
     assert node.profile.name == "New Name"
-    assert (await run("~avatar", node, room)).action is Action.PICK_AVATAR
+    assert (await run("~avatar", node, room)).action is ReplyAction.PICK_AVATAR
     picture = tmp_path / "my picture.png"
     out = io.BytesIO()
     Image.new("RGB", (8, 8)).save(out, "PNG")

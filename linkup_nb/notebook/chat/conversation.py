@@ -15,7 +15,7 @@ from linkup_nb.notebook.chat.publisher import Cursor, Publisher, Shown
 from linkup_nb.notebook.chat.recorder import Recorder
 from linkup_nb.notebook.chat.uploads import CHUNK, Uploads, chunk_count
 from linkup_nb.rooms import commands
-from linkup_nb.rooms.commands import Action
+from linkup_nb.rooms.commands import ReplyAction
 from linkup_nb.rooms.message import AudioMessage, FileMessage, Message
 from linkup_nb.rooms.names import check_name
 from linkup_nb.rooms.room import Room
@@ -111,14 +111,14 @@ class Conversation:
 
     async def _command(self, line: str, room: Room | None) -> requests.Sent:
         reply = await commands.run(line, self._node, room)
-        if reply.action is Action.SHOW_ROOM:
+        if reply.action is ReplyAction.SHOW_ROOM:
             self._show(reply.room)
         if reply.text:
             self._feeds.of(self.shown.room).notice(reply.text)
         match reply.action:
-            case Action.CLEAR:
+            case ReplyAction.CLEAR:
                 return requests.Sent(action="clear")
-            case Action.PICK_AVATAR:
+            case ReplyAction.PICK_AVATAR:
                 return requests.Sent(action="pick_avatar")
         return requests.Sent(action="none")
 

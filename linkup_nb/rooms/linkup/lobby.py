@@ -55,7 +55,7 @@ class _RoomPeer:
 
 
 @dataclass(slots=True)
-class _Joined:
+class _JoinedRoom:
     room: LinkUpRoom
     state: RoomState
     topic: SwarmTopic | None = None  # once the swarm has joined it
@@ -69,7 +69,7 @@ class Lobby(Events):
         self.avatar = b""
         self._profile = profile
         self._swarm = swarm
-        self._joined: dict[bytes, _Joined] = {}  # by topic
+        self._joined: dict[bytes, _JoinedRoom] = {}  # by topic
         self._peers: dict[bytes, _RoomPeer] = {}  # by public key
         self._changing = asyncio.Lock()
         self._scaling = asyncio.Lock()  # one stranger's picture at a time: each may take 100 MB while it is decoded
@@ -177,7 +177,7 @@ class Lobby(Events):
         state = RoomState()
         state.members.add_name(self._swarm.public_key, self.name)
         room = LinkUpRoom(topic, name, state, self)
-        joined = self._joined[topic] = _Joined(room, state)
+        joined = self._joined[topic] = _JoinedRoom(room, state)
         try:
             joined.topic = await self._swarm.join(topic)
         except BaseException:
@@ -271,7 +271,7 @@ class Lobby(Events):
         except InvalidImage:
             self._swarm.count(NOT_A_PICTURE, peer.key)
 
-    def _update_member(self, peer: _RoomPeer, joined: _Joined) -> None:
+    def _update_member(self, peer: _RoomPeer, joined: _JoinedRoom) -> None:
         if peer.name and joined.state.members.update(peer.key, peer.name, peer.avatar):
             self._refresh_soon()
 
@@ -290,7 +290,7 @@ class Lobby(Events):
                 joined.room.emit("update")
 
 
-def _close(joined: _Joined, reason: LinkupError) -> None:
+def _close(joined: _JoinedRoom, reason: LinkupError) -> None:
     joined.state.close(reason)
     joined.room.emit("update")
 

@@ -26,7 +26,7 @@ MAX_TYPE = 32  # characters of a type that we do not know
 MAX_UNKNOWN = 8_192  # bytes of a message of such a type
 MAX_ENVELOPE = 65_536  # bytes around a file: names, topic, braces
 MAX_MESSAGE_BYTES = -(-MAX_FILE // 3) * 4 + MAX_ENVELOPE  # bytes of one message; a longer one is not looked into
-EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)  # LinkUp is younger than any clock that says less
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)  # LinkUp is younger than any clock that shows less
 MAX_AHEAD = timedelta(days=1)  # of our clock; a message from later than that is stamped with its arrival
 
 _CUT = f"\n\n… (cut at {MAX_TEXT // 1024} KiB)"
@@ -123,17 +123,17 @@ def check_size(size: int, noun: str) -> None:
 
 
 def decode(data: bytes, *, key: bytes, received: datetime) -> Message:
-    """What the peer with the public `key` said, in bytes that arrived at `received` (UTC).
+    """The message that the peer with the public `key` sent, in bytes that arrived at `received` (UTC).
 
     The topic of an icon that names none is empty. Names are harmless lines of bounded length; a text is as it came, cut
     at `MAX_TEXT` bytes. Raises `DecodeError` for anything that is not a LinkUp message.
     """
     if len(data) > MAX_MESSAGE_BYTES:
-        raise DecodeError(f"a message of {len(data):,} bytes, over {MAX_MESSAGE_BYTES:,}")
+        raise DecodeError(f"The message has {len(data):,} bytes, over {MAX_MESSAGE_BYTES:,}.")
     fields, data = _read_fields(data)
     kind = _text(fields.type)
     if not kind:
-        raise DecodeError("a message without a type")
+        raise DecodeError("The message has no type.")
     name = stranger_name(_text(fields.name) or _text(fields.username) or "", key)
     topic = b"" if kind == "icon" and fields.topic in (_ABSENT, _NULL) else _topic(fields.topic)
     envelope = _Envelope(name, key, topic, _time(fields.timestamp, received), received)
@@ -150,7 +150,7 @@ def _read_fields(data: bytes) -> tuple[_Incoming, bytes]:
             with contextlib.suppress(ValueError, RecursionError):
                 whole = _without_half_characters(data)
                 return _decode_message(whole), whole
-        raise DecodeError(f"not a LinkUp message: {error}") from None
+        raise DecodeError(f"The message is not LinkUp's: {_sentence(error)}") from None
 
 
 def _without_half_characters(data: bytes) -> bytes:
@@ -161,7 +161,7 @@ def _without_half_characters(data: bytes) -> bytes:
 def _read_text(fields: _Incoming, envelope: _Envelope) -> Message:
     text = _text(fields.message)
     if text is None:
-        raise DecodeError("a message without a text")
+        raise DecodeError("The message has no text.")
     raw = text.encode()
     if len(raw) > MAX_TEXT:
         text = raw[:MAX_TEXT].decode(errors="ignore") + _CUT
@@ -186,11 +186,11 @@ _READERS = {"message": _read_text, "file": _read_file, "audio": _read_audio, "ic
 
 def _read_unknown(kind: str, data: bytes, envelope: _Envelope) -> Message:
     if len(data) > MAX_UNKNOWN:
-        raise DecodeError(f"a message of an unknown type with {len(data):,} bytes, over {MAX_UNKNOWN:,}")
+        raise DecodeError(f"The message is of an unknown type and has {len(data):,} bytes, over {MAX_UNKNOWN:,}.")
     try:
         named = _decode_fields(data)
     except _MALFORMED as error:
-        raise DecodeError(f"not a LinkUp message: {error}") from None
+        raise DecodeError(f"The message is not LinkUp's: {_sentence(error)}") from None
     fields = {clean(name): _plain(raw) for name, raw in named.items() if name != "type"}
     return UnknownMessage(**envelope._asdict(), type=clean(kind[:MAX_TYPE]) or "?", fields=fields)
 
@@ -206,7 +206,7 @@ def _topic(raw: msgspec.Raw) -> bytes:
     try:
         return parse_topic(_text(raw) or "")
     except InvalidTopic:
-        raise DecodeError("a message whose topic is not 64 hexadecimal digits") from None
+        raise DecodeError("The topic of the message is not 64 hexadecimal digits.") from None
 
 
 def _time(raw: msgspec.Raw, received: datetime) -> datetime:
@@ -220,13 +220,13 @@ def _time(raw: msgspec.Raw, received: datetime) -> datetime:
 def _base64(raw: msgspec.Raw, noun: str, limit: int) -> bytes:
     text = _text(raw)
     if text is None:
-        raise DecodeError(f"a message of type {noun} without data")
+        raise DecodeError(f"The message of type {noun} has no data.")
     try:
         data = from_base64(text)
     except ValueError as error:
-        raise DecodeError(f"{noun} data that is not base64: {error}") from None
+        raise DecodeError(f"The data of the {noun} is not base64: {_sentence(error)}") from None
     if len(data) > limit:
-        raise DecodeError(f"{noun} data of {len(data):,} bytes, over {limit:,}")
+        raise DecodeError(f"The {noun} has {len(data):,} bytes, over {limit:,}.")
     return data
 
 
@@ -236,3 +236,7 @@ def _plain(raw: msgspec.Raw) -> str | int | float | bool | None:
     except ValueError:
         return bytes(raw).decode(errors="replace")
     return value
+
+
+def _sentence(error: Exception) -> str:
+    return f"{str(error).rstrip('.')}."

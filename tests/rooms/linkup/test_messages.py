@@ -253,7 +253,7 @@ def test_fields_of_the_wrong_kind_are_named_so(fields: dict[str, object]) -> Non
 
 
 def test_a_file_over_the_limit_is_refused() -> None:
-    with pytest.raises(DecodeError, match=r"file data of .* bytes, over 10,485,760"):
+    with pytest.raises(DecodeError, match=r"The file has .* bytes, over 10,485,760"):
         read(theirs(type="file", file=b64encode(bytes(MAX_FILE + 1)).decode()))
 
 
