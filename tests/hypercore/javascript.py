@@ -50,11 +50,11 @@ class JavaScript:
 
 
 @asynccontextmanager
-async def javascript(folder: Path) -> AsyncIterator[JavaScript]:
+async def javascript(folder: Path, script: Path = SCRIPT) -> AsyncIterator[JavaScript]:
     """A JavaScript peer whose store is in `folder`."""
     process = await asyncio.create_subprocess_exec(
         "node",
-        str(SCRIPT),
+        str(script),
         str(folder),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
