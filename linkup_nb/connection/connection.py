@@ -52,8 +52,6 @@ class Connection(Events):
         self.public_key = handshake.public_key
         self.remote_public_key = b""
         self.handshake_hash = b""
-        # A peer that is gone already has no address any more.
-        self.address: tuple[str, int] = (transport.get_extra_info("peername") or ("", 0))[:2]
         self.opened_at = 0.0
         self.bytes_sent = 0
         self.bytes_received = 0
@@ -98,6 +96,13 @@ class Connection(Events):
         host, port = self.address
         peer = short_key(self.remote_public_key) if self.remote_public_key else "?"
         return f"Connection(to {peer} at {host}:{port}, {state})"
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port of the peer, which may change while it is connected over UDX."""
+        # One that was gone before we accepted its connection has no address any more.
+        host, port = (self._transport.get_extra_info("peername") or ("", 0))[:2]
+        return host, port
 
     @property
     def rtt(self) -> float | None:

@@ -9,7 +9,6 @@ from time import monotonic
 from linkup_nb.connection.udx_socket import UdxSocket
 from linkup_nb.errors import UsageError
 from linkup_nb.wire.udx.events import (
-    Address,
     Closing,
     EndDelivered,
     EndReceived,
@@ -30,11 +29,10 @@ class UdxTransport(asyncio.Transport):
 
     def __init__(self, udx: UdxSocket, stream: Stream, on_lost: Callable[[], None]) -> None:
         super().__init__()
-        if stream.state is not StreamState.CONNECTED or stream.remote is None:
+        if stream.state is not StreamState.CONNECTED:
             raise UsageError("a stream carries a connection once it is connected")
         self._udx = udx
         self._stream = stream
-        self._address: Address = stream.remote
         self._on_lost = on_lost
         self._loop = asyncio.get_running_loop()
         self._protocol: asyncio.BufferedProtocol
@@ -75,8 +73,8 @@ class UdxTransport(asyncio.Transport):
         return self._stream.minimum_rtt
 
     def get_extra_info(self, name: str, default: object = None) -> object:
-        """The peer's address is all that there is to know."""
-        return self._address if name == "peername" else default
+        """The peer's address, where it has last spoken from, is all that there is to know."""
+        return self._stream.remote if name == "peername" else default
 
     def is_closing(self) -> bool:
         return self._closing

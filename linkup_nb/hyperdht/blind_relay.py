@@ -11,6 +11,7 @@ from linkup_nb.errors import LinkupError, PeerRefused, ProtocolError
 from linkup_nb.hyperdht.node import DhtNode
 from linkup_nb.loops import Tasks, every
 from linkup_nb.wire.blind_relay import PAIR, PROTOCOL, UNPAIR, Pair, Unpair
+from linkup_nb.wire.udx.events import Address
 from linkup_nb.wire.udx.joint import Joint, JointEnd
 
 MAX_SESSIONS = 512  # connections; further peers get no answer
@@ -103,7 +104,7 @@ class BlindRelay:
         token, udx = one.pair.token, self._node.socket
         del self._waiting[token]
         first, second = (
-            JointEnd(udx.unused_id(), asked.pair.stream_id, asked.session.connection.address) for asked in (one, other)
+            JointEnd(udx.unused_id(), asked.pair.stream_id, asked.session.address) for asked in (one, other)
         )
         self._joints[token] = udx.endpoint.join(first, second, monotonic())
         self.counters["pairs relayed for"] += 1
@@ -157,6 +158,10 @@ class _Session:
     def open(self) -> None:
         self._channels = Channels.of(self.connection)
         self._channel = self._channels.open(PROTOCOL, self.connection.remote_public_key, b"", self)
+
+    def address(self) -> Address:
+        """Where the peer is at present."""
+        return self.connection.address
 
     def tell(self, pair: Pair) -> None:
         self._channels.send(self._channel, PAIR, bytes(pair))

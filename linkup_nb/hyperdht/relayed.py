@@ -67,6 +67,7 @@ class Relays:
                     raise NotReachable("the relay is behind a firewall itself")
                 relay.confirm()
                 await relay.opened()
+                way = way[0], relay.address  # it may speak from its other socket
                 stream.relay = way
                 remote_id = await _ask(relay, Pair(agreed.initiator, agreed.token, stream.id))
             # A relay in JavaScript sends nothing on to a peer whose own first packet has not come.

@@ -158,7 +158,7 @@ PACKETS = [
 def _stream(data: bytes) -> None:
     """A stream that has sent something, to which the peer sends anything, in any time."""
     endpoint, now = UdxEndpoint(), 1.0
-    endpoint.join(JointEnd(3, 1, THERE), JointEnd(4, 1, HERE), now)
+    endpoint.join(JointEnd(3, 1, lambda: THERE), JointEnd(4, 1, lambda: HERE), now)
     stream = endpoint.open_stream(1, now)
     stream.connect(2, THERE, now)
     stream.write(b"x" * 5000)

@@ -1,6 +1,7 @@
 // Real Hyperswarm peers on loopback, driven by lines of JSON on stdin; what happens goes to stdout the same way.
-// One process holds as many swarms as are made, by their number. Like LinkUp, a swarm writes its greeting first of all
-// on each connection, then each message on all of them, one JSON object a write.
+// One process holds as many swarms as are made, by their number, each with the defaults of the packages, since a user's
+// has them too. Like LinkUp, a swarm writes its greeting first of all on each connection, then each message on all of
+// them, one JSON object a write.
 'use strict'
 
 const { createHash } = require('crypto')
@@ -11,7 +12,8 @@ const createTestnet = require('hyperdht/testnet')
 
 const HOST = '127.0.0.1'
 const LONG = 1000 // characters of a field above which only their hash is told
-const swarms = new Map()
+const peers = new Map() // by number, what their swarms are made with
+const swarms = new Map() // by number
 const tell = (event) => process.stdout.write(JSON.stringify(event) + '\n')
 const bytes = (hex) => Buffer.from(hex, 'hex')
 
@@ -31,22 +33,29 @@ function use (connection, number, greeting) {
   if (greeting) connection.write(JSON.stringify(greeting))
 }
 
+function swarmOf (number) {
+  if (swarms.has(number)) return swarms.get(number)
+  const { greeting, ...options } = peers.get(number)
+  const swarm = new Hyperswarm(options)
+  swarm.on('connection', (connection) => use(connection, number, greeting))
+  swarms.set(number, swarm)
+  return swarm
+}
+
 const commands = {
   async testnet ({ size }) {
     const testnet = await createTestnet(size, { host: HOST })
-    tell({ event: 'testnet', ports: testnet.nodes.map((node) => node.address().port) })
+    tell({ event: 'testnet', ports: testnet.bootstrap.map(({ port }) => port) })
   },
-  // What is not named here are options of the DHT node.
-  async swarm ({ number, bootstrap, seed, greeting, ...options }) {
-    const dht = new DHT({ bootstrap: bootstrap.map((port) => ({ host: HOST, port })), host: HOST, ...options })
-    const swarm = new Hyperswarm({ dht, seed: seed && bytes(seed) })
-    swarms.set(number, swarm)
-    swarm.on('connection', (connection) => use(connection, number, greeting))
-    await dht.fullyBootstrapped()
-    tell({ event: 'ready', number, key: swarm.keyPair.publicKey.toString('hex') })
+  // A swarm is made when it joins its first topic, as programs do it: it then announces itself from the one of its two
+  // sockets, and once it knows that its other one can be reached it speaks from that.
+  swarm ({ number, bootstrap, seed, greeting }) {
+    const keyPair = DHT.keyPair(seed && bytes(seed))
+    peers.set(number, { keyPair, bootstrap: bootstrap.map((port) => ({ host: HOST, port })), greeting })
+    tell({ event: 'ready', number, key: keyPair.publicKey.toString('hex') })
   },
   async join ({ number, topic, ...options }) {
-    await swarms.get(number).join(bytes(topic), options).flushed()
+    await swarmOf(number).join(bytes(topic), options).flushed()
     tell({ event: 'flushed', number })
   },
   async leave ({ number, topic }) {

@@ -45,7 +45,7 @@ async def network_of(kind: str) -> AsyncIterator[list[int]]:
         async with javascript() as nodes:
             nodes.order("testnet", size=4)
             ports: list[int] = (await nodes.tells("testnet"))["ports"]
-            yield ports[1:]  # the first one began alone, and does not know its own address
+            yield ports
 
 
 def member(ports: list[int], topic: bytes = b"", *, seed: bytes | None = None) -> Member:

@@ -61,10 +61,9 @@ class RoomToWrite:
 
 @dataclass(frozen=True, slots=True)
 class AddressSeen:
-    """The AddressSeen event is fired when a packet comes from an address that is not where we send to.
+    """The AddressSeen event is fired when the first packet comes for a stream that is not connected yet.
 
-    A stream that is not connected yet can be connected to it. For one that is, the peer may have moved: call
-    `stream.change_remote` if that was agreed on, but never just for this; whoever knows the stream's id can cause it.
+    Connect it there if the peer may come from anywhere; whoever knows the stream's id can cause this.
     """
 
     stream_id: int

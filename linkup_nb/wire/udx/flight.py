@@ -54,6 +54,7 @@ class Flight:
         self.srtt: float | None = None  # seconds
         self.rttvar = 0.0
         self.min_rtt: float | None = None
+        self.newest_at = -1.0  # when the newest packet that has arrived was sent
         self._probe_ended = probe_ended
         self._packets: dict[int, Sent] = {}
         self._in_flight: dict[int, Sent] = {}  # in the order they were sent last
@@ -63,7 +64,7 @@ class Flight:
         self._delivered_at = 0.0
         self._first_sent_at = 0.0
         self._app_limited_until = -1
-        self._newest_at = -1.0  # when the newest packet that has arrived was sent
+        self._path_since = 0.0  # packets sent before say nothing of the path
         self._newest_seq = -1
         self._newest_rtt = 0.0
         self._reordering = 1  # quarters of a round trip
@@ -81,10 +82,12 @@ class Flight:
         """Whether all that was sent is acknowledged."""
         return not self._packets
 
-    def reset_path(self) -> None:
-        """Forget the round trips: packets go another way from now on."""
+    def reset_path(self, now: float) -> None:
+        """Forget the round trips, and send everything again: packets go another way from now on."""
+        self.lose_all()
         self.srtt = self.min_rtt = None
         self._reordering = 1
+        self._path_since = now
 
     def add(self, kinds: int, payload: bytes | memoryview, padding: int, now: float) -> Sent:
         """Send a packet for the first time."""
@@ -175,7 +178,7 @@ class Flight:
         wait = self._newest_rtt + (self.min_rtt or 0.0) * self._reordering / 4
         lost: list[Sent] = []
         for sent in self._in_flight.values():
-            if sent.sent_at > self._newest_at or (sent.sent_at == self._newest_at and sent.seq > self._newest_seq):
+            if sent.sent_at > self.newest_at or (sent.sent_at == self.newest_at and sent.seq > self._newest_seq):
                 break
             if sent.sent_at + wait > now:
                 self.reorder_at = sent.sent_at + wait
@@ -238,9 +241,9 @@ class Flight:
             # Nothing comes back that fast: it had not been lost, only overtaken by far.
             self._reordering = min(self._reordering + 1, MAX_REORDERING)
             return None
-        if (newest.sent_at, newest.seq) > (self._newest_at, self._newest_seq):
-            self._newest_at, self._newest_seq, self._newest_rtt = newest.sent_at, newest.seq, rtt
-        if newest.transmissions > 1:
+        if (newest.sent_at, newest.seq) > (self.newest_at, self._newest_seq):
+            self.newest_at, self._newest_seq, self._newest_rtt = newest.sent_at, newest.seq, rtt
+        if newest.transmissions > 1 or newest.sent_at < self._path_since:
             return None
         if self.srtt is None:
             self.srtt, self.rttvar = rtt, rtt / 2
@@ -254,7 +257,7 @@ class Flight:
         """Bytes a second, over the longer of how long sending and how long arriving took."""
         self._first_sent_at = newest.sent_at
         took = max(newest.sent_at - newest.first_sent_at, now - newest.prior_delivered_at)
-        if took <= 0 or took < (self.min_rtt or 0.0):
+        if took <= 0 or took < (self.min_rtt or 0.0) or newest.sent_at < self._path_since:
             return None
         return (self.delivered - newest.prior_delivered) / took
 

@@ -4,6 +4,7 @@ As `relayTo` of the C library `libudx`: only the stream's id in the header chang
 acknowledged and how fast is sent, is between the two peers.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from linkup_nb.wire.rate_limit import Bucket, Rate
@@ -18,11 +19,14 @@ _KINDS = 2
 
 @dataclass(frozen=True, slots=True)
 class JointEnd:
-    """One peer: it sends from `address` to our stream `local_id`, and is sent what is for its stream `remote_id`."""
+    """One peer: it sends from `address()` to our stream `local_id`, and is sent what is for its stream `remote_id`.
+
+    The address is asked for anew with each packet, since a peer may move; it has to be a proven one.
+    """
 
     local_id: int
     remote_id: int
-    address: Address
+    address: Callable[[], Address]
 
 
 class Joint:
@@ -38,11 +42,12 @@ class Joint:
     def carry(self, local_id: int, data: bytes | memoryview, address: Address, now: float) -> tuple[Address, bytes]:
         """Where to send a packet on, and as what; empty if it is too much, or from somebody else."""
         one, other = self.ends if self.ends[0].local_id == local_id else reversed(self.ends)
-        if address != one.address or not self._bucket.take(now, len(data)):
-            return other.address, b""
+        target = other.address()
+        if address != one.address() or not self._bucket.take(now, len(data)):
+            return target, b""
         self.heard_at = now
         self.carried += len(data)
         self.over = self.over or bool(data[_KINDS] & DESTROY)
         packet = bytearray(data)
         packet[_ID] = other.remote_id.to_bytes(4, "little")
-        return other.address, bytes(packet)
+        return target, bytes(packet)

@@ -22,10 +22,10 @@ HEADER = struct.Struct("<HBBIIII")
 HEADER_SIZE = HEADER.size  # bytes
 MAGIC = 0x01FF  # 0xff, then the version
 MAX_SACKS = 50  # ranges in one packet
-MAX_OFFSET = 255  # bytes between header and data
 NUMBERS = 1 << 32  # there are this many packet numbers
 
 _RANGE = struct.Struct("<II")
+SACK_SIZE = _RANGE.size  # bytes of a range
 
 
 class Packet(NamedTuple):
@@ -79,6 +79,6 @@ def unwrap(number: int, near: int) -> int:
 
 
 def _decode_sacks(data: bytes | memoryview) -> tuple[tuple[int, int], ...]:
-    if len(data) % _RANGE.size or len(data) > MAX_SACKS * _RANGE.size:
+    if len(data) % SACK_SIZE or len(data) > MAX_SACKS * SACK_SIZE:
         raise DecodeError(f"a UDX packet names at most {MAX_SACKS} whole ranges, this has {len(data)} bytes of them")
     return tuple(_RANGE.iter_unpack(data))

@@ -36,6 +36,11 @@ class Receiver:
         return bool(self._unread)
 
     @property
+    def newest(self) -> int:
+        """The number after the last of all packets that have come."""
+        return self._ends[-1] if self._ends else self.ack
+
+    @property
     def early(self) -> bool:
         """Whether packets are held that came before their turn."""
         return bool(self._starts)

@@ -11,6 +11,7 @@ from linkup_nb.wire.udx.bbr import INITIAL_WINDOW, Bbr
 from linkup_nb.wire.udx.flight import Flight, Ranges, Sent
 from linkup_nb.wire.udx.mtu import MtuSearch
 from linkup_nb.wire.udx.packet import DATA, END, HEADER_SIZE, unwrap
+from linkup_nb.wire.udx.path import UNPROVEN_BYTES, Path
 
 INITIAL_TIMEOUT = 1.0  # seconds until the first packet is sent again, no round trip having been measured
 MIN_TIMEOUT = 1.0  # seconds
@@ -18,43 +19,49 @@ MAX_TIMEOUT = 30.0  # seconds
 MAX_TIMEOUTS = 6  # in a row, each twice as long as the one before; then the peer is gone
 MIN_TAIL_TIMEOUT = 0.01  # seconds; event loops are not more punctual than that
 BURST_TIME = 0.004  # seconds of sending that are made up for when a timer comes late
-UNPROVEN_BYTES = 3600  # sent at most to an address from which nothing has come yet, a third of them the first time
+FIRST_BYTES = UNPROVEN_BYTES // (MAX_TIMEOUTS + 3)  # of the first packet, so that it can be sent again each time
 
 
 class Sender:
     """Numbers data, decides when it goes out, and learns from acknowledgements.
 
     Call `handle_timer` once `timer` has passed, and send what `packets` returns after every other call.
-    `seed` tells streams apart, so that they do not probe the path in step.
+    `seed` tells streams apart, so that they do not probe the path in step; `path` says what may go out at all.
     """
 
-    def __init__(self, seed: int) -> None:
-        self.window = UNPROVEN_BYTES // 3  # bytes the peer would take, as it last said
-        self.proven = False  # whether anything has come from the address we send to
+    def __init__(self, seed: int, path: Path) -> None:
+        self.window = FIRST_BYTES  # bytes the peer would take, as it last said
         self.timed_out = False  # the peer is gone
         self.heartbeat_due = False  # the peer is to be asked whether it takes data again
         self.flight = Flight(self._probe_ended)
         self._seed = seed
+        self._path = path
         self._queue: deque[memoryview] = deque()
         self._queued = 0
         self._end_queued = False
         self._end_sent = False
-        self._unproven_bytes = UNPROVEN_BYTES
         self._last_activity = 0.0  # when we last sent, or learnt that something has arrived
-        self.reset_path()
+        self._timeouts = 0
+        self.mtu = MtuSearch()
+        self.reset_path(0.0)
 
-    def reset_path(self) -> None:
-        """Forget what was measured: packets go another way from now on."""
+    def reset_path(self, now: float) -> None:
+        """Forget what was measured, for packets go another way from now on (RFC 9000, sections 9.4 and 14.2)."""
+        self.flight.reset_path(now)
         self.mtu = MtuSearch()
         self.congestion = Bbr(HEADER_SIZE + self.mtu.payload_size, self._seed)
-        self.flight.reset_path()
-        self._timeouts = 0
         self._tail_probe: Sent | None = None
         self._tail_probed = False
         self._recovery_ends: int | None = None
         self._tokens = float(self.congestion.quantum)  # bytes that may go out now
         self._tokens_at: float | None = None
         self._resume_at: float | None = None
+
+    def probe_path(self) -> None:
+        """Send something at once, for the peer has spoken from where nothing has been sent (RFC 9000, section 9.3)."""
+        self._timeouts = 0
+        self._tail_probed = False
+        self._tail_probe = self.flight.tail() if self.flight else None
 
     @property
     def buffered(self) -> int:
@@ -97,20 +104,21 @@ class Sender:
         """Queue an END after all data."""
         self._end_queued = True
 
-    def handle_timer(self, now: float) -> None:
-        """Look for losses that only time can tell."""
+    def handle_timer(self, now: float) -> bool:
+        """Look for losses that only time can tell; true if nothing at all has come back."""
         flight = self.flight
         if flight.reorder_at is not None and now >= flight.reorder_at and flight.lose_overtaken(now):
             self._recover(0)
         if not flight.empty and now >= self._loss_at:
             if flight.srtt is None or self._tail_probed or not flight:
                 self._time_out(now)
-            else:
-                self._tail_probed = True
-                self._tail_probe = flight.tail()
+                return True
+            self._tail_probed = True
+            self._tail_probe = flight.tail()
         elif self._window_blocks and now >= self._last_activity + 2 * self.timeout:
             self.heartbeat_due = True
             self._last_activity = now
+        return False
 
     def packets(self, now: float) -> list[Sent]:
         """What is to be sent now, in this order."""
@@ -137,7 +145,7 @@ class Sender:
             self._resume_at = now + max(burst - self._tokens, 1) / congestion.rate
         if out:
             self._last_activity = now
-        if not self._queued and (lossless or flight.next_lost() is None):
+        if not self._path.proven or (not self._queued and (lossless or flight.next_lost() is None)):
             flight.nothing_more_to_send()
         return out
 
@@ -198,10 +206,14 @@ class Sender:
 
     def _send_tail_probe(self, probe: Sent, now: float, out: list[Sent]) -> None:
         self._tail_probe = None
-        if not probe.arrived and not probe.lost and self.may_prove(probe.size):
-            self.flight.send_again(probe, now)
-            out.append(probe)
+        if not probe.arrived and not probe.lost and self._path.may_send(probe.size):
+            self._send_again(probe, now, out)
             self._last_activity = now
+
+    def _send_again(self, sent: Sent, now: float, out: list[Sent]) -> None:
+        self.flight.send_again(sent, now)
+        self._path.spend(sent.size)
+        out.append(sent)
 
     def _send_lost(self, now: float, out: list[Sent]) -> bool:
         """Send lost packets again; false if the pace has to be kept before all of them are sent."""
@@ -211,16 +223,15 @@ class Sender:
                 return False
             if flight and flight.bytes + sent.size > self.congestion.window:
                 break
-            if not self.may_prove(sent.size):
+            if not self._path.may_send(sent.size):
                 break
-            flight.send_again(sent, now)
+            self._send_again(sent, now, out)
             self._tokens -= sent.size
-            out.append(sent)
         return True
 
     def _send_new(self, now: float, out: list[Sent]) -> bool:
         """Send data and END that wait; false if the pace has to be kept before all that might go is sent."""
-        flight, mtu, limit = self.flight, self.mtu, self.congestion.window
+        flight, path, mtu, limit = self.flight, self._path, self.mtu, self.congestion.window
         while self._queued or (self._end_queued and not self._end_sent):
             if self._tokens <= 0:
                 return False
@@ -232,10 +243,10 @@ class Sender:
                 size = room
             if flight and flight.bytes + HEADER_SIZE + size > limit:
                 break
-            if not (self.proven or self.may_prove(HEADER_SIZE + size)):
+            if not path.may_send(HEADER_SIZE + size):
                 break
             padding = 0
-            if size == mtu.payload_size:
+            if size == mtu.payload_size and path.proven:
                 padding = mtu.begin_probe() if flight.delivered else 0
                 if not padding and (run := self._full_packets(limit)) > 1:
                     self._send_run(run, now, out)
@@ -251,13 +262,14 @@ class Sender:
                 kinds |= END
                 self._end_sent = True
             sent = flight.add(kinds, payload, padding, now)
+            path.spend(sent.size)
             self._tokens -= sent.size
             out.append(sent)
         return True
 
     def _full_packets(self, limit: int) -> int:
         """How many full packets of the first data in the queue may go out now."""
-        if not (self.proven and self._queue):
+        if not self._queue:
             return 0
         size = self.mtu.payload_size
         room = min(self.window - self.flight.data_bytes, len(self._queue[0]), self._queued - 1) // size
@@ -273,15 +285,6 @@ class Sender:
             self._queue.popleft()
         self._queued -= end
         self._tokens -= count * (HEADER_SIZE + size)
-
-    def may_prove(self, size: int) -> bool:
-        """Whether this much may go to the peer's address, which may be that of someone who wants nothing from us."""
-        if self.proven:
-            return True
-        if size > self._unproven_bytes:
-            return False
-        self._unproven_bytes -= size
-        return True
 
     def _take(self, size: int) -> bytes | memoryview:
         """The next `size` bytes of the queue."""

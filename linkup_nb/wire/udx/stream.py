@@ -31,11 +31,13 @@ from linkup_nb.wire.udx.packet import (
     MESSAGE,
     NUMBERS,
     SACK,
+    SACK_SIZE,
     Packet,
     encode,
     unwrap,
 )
-from linkup_nb.wire.udx.receiver import RECEIVE_WINDOW, Receiver
+from linkup_nb.wire.udx.path import QUIET, Path
+from linkup_nb.wire.udx.receiver import MAX_EARLY, RECEIVE_WINDOW, Receiver
 from linkup_nb.wire.udx.sender import Sender
 
 IDLE_TIMEOUT = 30.0  # seconds of silence after which the peer is gone
@@ -78,12 +80,12 @@ class Stream:
     ) -> None:
         self.local_id = local_id
         self.remote_id = 0
-        self.remote: Address | None = None
+        self.path = Path()
         self.state = StreamState.WAITING
         self.untouched = True  # nothing was sent, and nothing has come
         self._woken = woken
         self.wake_at: float | None = None  # when `datagrams_to_send` may have something
-        self.sender = Sender(local_id)
+        self.sender = Sender(local_id, self.path)
         self.receiver = Receiver()
         self._emit = emit
         self._data_received = DataReceived(local_id)
@@ -107,6 +109,11 @@ class Stream:
         return f"Stream({self.local_id}, {self.state.value}, {self.remote})"
 
     @property
+    def remote(self) -> Address | None:
+        """Where this stream sends: where its peer has last spoken from, or before that, where it is said to be."""
+        return self.path.address
+
+    @property
     def buffered(self) -> int:
         """Bytes written that the peer has not acknowledged."""
         return self.sender.buffered
@@ -121,20 +128,12 @@ class Stream:
         if not 0 <= remote_id < NUMBERS:
             raise UsageError(f"a stream's id has 32 bits, {remote_id} has not")
         if self.state is not StreamState.WAITING:
-            raise UsageError("a stream is connected once; change_remote is for a peer that has moved")
-        self.remote_id, self.remote = remote_id, address
+            raise UsageError("a stream is connected once; where its peer goes, it follows by itself")
+        self.remote_id = remote_id
+        self.path.move(address, now)
+        self.path.heard_at = now if address == self._seen else None
         self.state = StreamState.CONNECTED
-        self.sender.proven = address == self._seen
         self.heard_at = now
-        self._wake()
-
-    def change_remote(self, address: Address) -> None:
-        """Go on with the same peer at another address, which the caller knows to be the peer's."""
-        if self.state is not StreamState.CONNECTED:
-            raise UsageError("only a connected stream has a remote to change")
-        self.remote = address
-        self.sender.reset_path()
-        self._ack_due = True
         self._wake()
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
@@ -184,7 +183,8 @@ class Stream:
 
     def receive(self, packet: Packet, address: Address, now: float) -> None:
         """Take a packet that carries the id of this stream."""
-        if packet.kinds == 0 and address == self.remote:
+        self.path.earn(HEADER_SIZE + len(packet.payload), now)
+        if packet.kinds == 0 and address == self.path.address:
             self._put_off(packet, now)
         else:
             self._take_put_off()
@@ -192,8 +192,8 @@ class Stream:
 
     def receive_run(self, batch: memoryview, size: int, address: Address, now: float) -> int:
         """See `Endpoint.receive_run`."""
-        receiver, sender = self.receiver, self.sender
-        if self.state is not StreamState.CONNECTED or address != self.remote or not receiver.takes_run(len(batch)):
+        receiver, path = self.receiver, self.path
+        if self.state is not StreamState.CONNECTED or address != path.address or not receiver.takes_run(len(batch)):
             return 0
         header = HEADER.unpack_from(batch)
         magic, kinds, offset, local_id, window, seq, ack = header
@@ -201,7 +201,7 @@ class Stream:
             return 0
         if self._put_off_ack is not None:
             self._take_put_off()
-        if not self._take_ack(ack, (), window, now):
+        if not self._take_ack(ack, (), window, address, now):
             return 0
         size = min(size, len(batch))
         payloads, start = [batch[HEADER_SIZE:size]], size
@@ -215,7 +215,8 @@ class Stream:
             self._emit(self._data_received)
         receiver.receive_run(payloads)
         self._ack_due = True
-        sender.proven = True
+        path.heard_at = now
+        path.earn(start, now)
         self._hear(now)
         self._tell_progress()
         return min(start, len(batch))
@@ -230,20 +231,17 @@ class Stream:
     def _take_put_off(self) -> None:
         if self._put_off_ack is not None:
             (packet, then), self._put_off_ack = self._put_off_ack, None
-            assert self.remote is not None
-            self._take(packet, self.remote, then)
+            assert self.path.address is not None
+            self._take(packet, self.path.address, then)
 
     def _take(self, packet: Packet, address: Address, now: float) -> None:
         kinds, _, window, seq, ack, sacks, payload = packet
         if self.state is StreamState.CLOSED:
             return
-        if not self._take_ack(ack, sacks, window, now):
+        if not self._take_ack(ack, sacks, window, address, now):
             self._count("acknowledges what was never sent")
             return
-        if address == self.remote:
-            self.sender.proven = True
-        else:
-            self._notice(address)
+        self._follow(packet, address, now)
         self._hear(now)
         if kinds & (DATA | END):
             self._ack_due = True
@@ -264,11 +262,41 @@ class Stream:
             self._linger_until = now + LINGER
             self._emit(StreamClosed(self.local_id, Closing.ENDED))
 
-    def _take_ack(self, ack: int, sacks: Ranges, window: int, now: float) -> bool:
+    def _take_ack(self, ack: int, sacks: Ranges, window: int, address: Address, now: float) -> bool:
         """Take what a packet says of ours; false if that cannot be."""
-        sender = self.sender
-        is_news = sacks or window != sender.window or ack != sender.flight.unacked % NUMBERS
-        return not is_news or sender.receive(ack, sacks, window, now)
+        sender, path = self.sender, self.path
+        if not sacks and window == sender.window and ack == sender.flight.unacked % NUMBERS:
+            return True
+        delivered = sender.flight.delivered
+        if not sender.receive(ack, sacks, window, now):
+            return False
+        if not path.proven and address == path.address and sender.flight.delivered > delivered:
+            path.acknowledged(sender.flight.newest_at)
+        return True
+
+    def _follow(self, packet: Packet, address: Address, now: float) -> None:
+        """Answer to where the peer speaks from (RFC 9000, section 9.3); `wire/udx/path.py` says how far."""
+        path = self.path
+        if path.address is None:
+            if address != self._seen and self._emit(AddressSeen(self.local_id, address)):
+                self._seen = address
+        elif address == path.address:
+            path.heard_at = now
+        elif path.heard_at is None or (not packet.kinds & DESTROY and self._is_new(packet, now - path.heard_at)):
+            if path.move(address, now):
+                self.sender.reset_path(now)
+            self.sender.probe_path()
+            path.heard_at = now
+
+    def _is_new(self, packet: Packet, quiet: float) -> bool:
+        """Whether nothing that has come was sent after it, as far as its numbers can tell.
+
+        What is sent again has an old number. If the address that we know has been quiet for long, that is no surprise.
+        """
+        ahead = unwrap(packet.seq, self.receiver.ack) - self.receiver.newest
+        if packet.ack != self.sender.flight.unacked % NUMBERS:
+            return False
+        return 0 <= ahead <= MAX_EARLY or (quiet >= QUIET and -MAX_EARLY <= ahead < 0)
 
     def _hear(self, now: float) -> None:
         self.heard_at = now
@@ -297,7 +325,7 @@ class Stream:
     def _datagrams_to_send(self, now: float) -> list[Datagrams]:
         out: list[Datagrams] = []
         self.wake_at = None
-        if self.remote is None:
+        if self.path.address is None:
             self.wake_at = self._idle_timer()
             return out
         if self._destroy_due:
@@ -319,6 +347,8 @@ class Stream:
         if self._ack_due and self.state is not StreamState.CLOSED:
             self._ack_due = False
             sacks = self.receiver.sacks()
+            if not self.path.may_send(HEADER_SIZE + SACK_SIZE * len(sacks)):
+                sacks = ()  # a bare acknowledgement is never longer than what it answers
             self._add(out, encode(self._packet(SACK if sacks else 0)._replace(sacks=sacks)))
         if out:
             self.untouched = False
@@ -334,10 +364,6 @@ class Stream:
         if self.state in (StreamState.LINGERING, StreamState.CLOSED):
             raise UsageError("this stream is closed")
 
-    def _notice(self, address: Address) -> None:
-        if address != self._seen and self._emit(AddressSeen(self.local_id, address)):
-            self._seen = address
-
     def _receive_data(self, seq: int, kinds: int, payload: bytes) -> None:
         receiver = self.receiver
         was_readable, had_ended = receiver.readable, receiver.ended
@@ -349,7 +375,7 @@ class Stream:
             self._emit(EndReceived(self.local_id))
 
     def _receive_destroy(self, address: Address) -> None:
-        if self.state is StreamState.CONNECTED and address != self.remote:
+        if self.state is StreamState.CONNECTED and address != self.path.address:
             self._count("destroyed from an address that is not the peer's")
         else:
             self._close(Closing.RESET)
@@ -365,7 +391,8 @@ class Stream:
                 self.state = StreamState.CLOSED
             return
         if self.state is StreamState.CONNECTED:
-            self.sender.handle_timer(now)
+            if self.sender.handle_timer(now) and not self.path.proven and self.path.go_back(now):
+                self.sender.reset_path(now)
             if self.sender.timed_out:
                 self._close(Closing.TIMED_OUT)
                 return
@@ -391,19 +418,21 @@ class Stream:
         seq = self.sender.flight.next_seq
         return Packet(kinds, self.remote_id, receiver.window, seq, receiver.ack, (), payload)
 
-    def _add(self, out: list[Datagrams], datagram: bytes, is_probe: bool = False) -> None:
-        assert self.remote is not None
-        out.append(Datagrams(self.remote, datagram, len(datagram), is_probe))
+    def _add(self, out: list[Datagrams], datagram: bytes) -> None:
+        assert self.path.address is not None
+        self.path.spend(len(datagram))
+        out.append(Datagrams(self.path.address, datagram, len(datagram)))
 
     def _add_messages(self, out: list[Datagrams]) -> None:
         for message in self._messages:
-            if self.sender.may_prove(len(message)):
+            if self.path.may_send(HEADER_SIZE + len(message)):
                 self._add(out, encode(self._packet(MESSAGE, message)))
         self._messages.clear()
 
     def _add_packets(self, out: list[Datagrams], packets: list[Sent]) -> None:
         """Pack data, putting into one batch what one system call can send: datagrams of one size, but for the last."""
-        assert self.remote is not None
+        assert self.path.address is not None
+        remote = self.path.address
         remote_id, window, ack = self.remote_id, self.receiver.window, self.receiver.ack % NUMBERS
         parts: list[bytes | memoryview] = []
         segment_size = total = 0
@@ -411,18 +440,20 @@ class Stream:
             size = sent.size
             header = HEADER.pack(MAGIC, sent.kinds, sent.padding, remote_id, window, sent.seq % NUMBERS, ack)
             if sent.padding:
-                self._add(out, b"".join((header, bytes(sent.padding), sent.payload)), is_probe=True)
+                out.append(
+                    Datagrams(remote, b"".join((header, bytes(sent.padding), sent.payload)), size, is_probe=True)
+                )
                 continue
             is_full = total + size > MAX_BATCH_BYTES or total + size > MAX_BATCH * segment_size
             if parts and (is_full or size > segment_size or total % segment_size):
-                out.append(Datagrams(self.remote, b"".join(parts), segment_size))
+                out.append(Datagrams(remote, b"".join(parts), segment_size))
                 parts, total = [], 0
             if not parts:
                 segment_size = size
             parts += (header, sent.payload)
             total += size
         if parts:
-            out.append(Datagrams(self.remote, b"".join(parts), segment_size))
+            out.append(Datagrams(remote, b"".join(parts), segment_size))
 
 
 def _earlier(one: float | None, other: float | None) -> float | None:

@@ -13,7 +13,7 @@ from tests.wire.udx.wire import ONE, OTHER, Conditions, Wire, transfer
 
 RELAY = ("10.0.0.3", 3)
 STRANGER = ("10.0.0.4", 4)
-ENDS = JointEnd(11, 1, ONE), JointEnd(12, 2, OTHER)
+ENDS = JointEnd(11, 1, lambda: ONE), JointEnd(12, 2, lambda: OTHER)
 
 
 def joined() -> tuple[Endpoint, Joint]:
@@ -100,3 +100,17 @@ def test_only_so_many_packets_wait_to_be_sent_on(monkeypatch: pytest.MonkeyPatch
         endpoint.receive_datagram(encode(Packet(HEARTBEAT, 11, 0, 0, 0)), ONE, 5.0)
     assert len(endpoint.datagrams_to_send(5.0)) == 3
     assert sum(endpoint.dropped.values()) == 2
+
+
+def test_a_peer_that_moves_is_sent_on_to_where_it_is() -> None:
+    wire, place = Wire(), [ONE]
+    one = wire.add(ONE).open_stream(1, wire.now)
+    other = wire.add(OTHER).open_stream(2, wire.now)
+    relay = wire.add(RELAY)
+    relay.join(JointEnd(11, 1, lambda: place[-1]), ENDS[1], wire.now)
+    one.connect(11, RELAY, wire.now)
+    other.connect(12, RELAY, wire.now)
+    assert transfer(wire, other, one, bytes(10_000)) == bytes(10_000)
+    place.append(("10.0.0.1", 77))
+    wire.move(ONE, place[-1])
+    assert transfer(wire, one, other, bytes(10_000)) == bytes(10_000)

@@ -7,8 +7,8 @@ import pytest
 from linkup_nb.errors import UsageError
 from linkup_nb.wire.udx.events import AddressSeen, Closing, DataReceived, EndReceived, RoomToWrite, StreamClosed
 from linkup_nb.wire.udx.packet import DATA, DESTROY, END, HEARTBEAT, SACK, Packet, decode, encode
+from linkup_nb.wire.udx.path import UNPROVEN_BYTES
 from linkup_nb.wire.udx.receiver import RECEIVE_WINDOW
-from linkup_nb.wire.udx.sender import UNPROVEN_BYTES
 from linkup_nb.wire.udx.stream import (
     HIGH_MARK,
     IDLE_TIMEOUT,
@@ -203,7 +203,9 @@ def test_destroying_resets_the_peer_at_once() -> None:
 
 def test_nobody_else_can_destroy_a_stream() -> None:
     wire = Wire()
-    one, _ = pair(wire)
+    one, other = pair(wire)
+    other.show()
+    wire.run(seconds=1)
     wire.inject(encode(Packet(DESTROY, 1, 0, 0, 0)), ("10.6.6.6", 6), ONE)
     assert one.state is StreamState.CONNECTED
 
@@ -327,35 +329,6 @@ def test_a_peer_that_finds_us_can_be_connected_to() -> None:
     assert other.read() == random_bytes(100_000)
 
 
-def test_a_stream_follows_a_peer_that_moves_when_told_to() -> None:
-    wire = Wire()
-    one, other = pair(wire)
-    data = random_bytes(3 * MB)
-    one.write(data)
-    wire.run(seconds=0.1)
-    moved = ("10.0.0.3", 3)
-    wire.move(OTHER, moved)
-    other.write(b"I am here now")
-    wire.run(lambda: AddressSeen(1, moved) in wire.events[ONE], seconds=1)
-    assert one.remote == OTHER
-    one.change_remote(moved)
-    wire.run(lambda: one.buffered == 0, seconds=20)
-    assert other.read() == data
-    assert one.read() == b"I am here now"
-
-
-def test_a_strange_address_is_sent_nothing() -> None:
-    wire = Wire()
-    one, _ = pair(wire)
-    one.write(bytes(MB))
-    stranger = ("10.6.6.6", 6)
-    for seq in range(10):
-        wire.inject(encode(Packet(DATA, 1, RECEIVE_WINDOW, seq, 0, (), b"x")), stranger, ONE)
-    wire.run(seconds=5)
-    assert stranger not in wire.bytes_to
-    assert wire.events[ONE].count(AddressSeen(1, stranger)) == 1
-
-
 def test_little_is_sent_to_an_address_that_may_be_a_victims() -> None:
     wire = Wire()
     stream = wire.add(ONE).open_stream(1, wire.now)
@@ -387,5 +360,3 @@ def test_a_stream_that_is_connected_is_not_connected_again() -> None:
     one, _ = pair(wire)
     with pytest.raises(UsageError, match="connected once"):
         one.connect(3, OTHER, wire.now)
-    with pytest.raises(UsageError, match="only a connected stream"):
-        wire.add(("10.0.0.9", 9)).open_stream(1, wire.now).change_remote(ONE)

@@ -34,11 +34,13 @@ class Wire:
         self.now = 1000.0
         self.sent = 0  # datagrams
         self.bytes_to: dict[Address, int] = {}
+        self.muted: set[Address] = set()  # what comes from there is lost
         self.events: dict[Address, list[Event]] = {}
         self._random = Random(seed)
         self._ends: dict[Address, Endpoint] = {}
         self._flying: list[tuple[float, int, Address, Address, bytes]] = []
         self._free_at: dict[Address, float] = {}
+        self._doors: dict[Address, Address] = {}  # where an endpoint is found besides the address it sends from
 
     def add(self, address: Address) -> Endpoint:
         """A new endpoint on the wire."""
@@ -56,8 +58,14 @@ class Wire:
         self._ends[new] = self._ends.pop(old)
         self.events[new] = self.events.pop(old)
 
+    def speak_from(self, old: Address, new: Address) -> None:
+        """Let an endpoint send from another address, and be found at both, as one with two sockets."""
+        self.move(old, new)
+        self._doors[old] = new
+
     def inject(self, data: bytes, source: Address, target: Address) -> None:
         """Let a datagram arrive now that nobody sent."""
+        self.bytes_to[target] = self.bytes_to.get(target, 0) + len(data)
         self._ends[target].receive_datagram(data, source, self.now)
 
     def run(self, until: Callable[[], bool] = lambda: False, seconds: float = 600.0) -> None:
@@ -74,6 +82,7 @@ class Wire:
             self.now = max(self.now, min(times))
             while self._flying and self._flying[0][0] <= self.now:
                 _, _, source, target, data = heappop(self._flying)
+                target = self._doors.get(target, target)
                 if target in self._ends:
                     self._ends[target].receive_datagram(data, source, self.now)
             self._exchange()
@@ -95,7 +104,7 @@ class Wire:
             if (start - self.now) * conditions.rate > conditions.queue:
                 return
             self._free_at[source] = start = start + len(data) / conditions.rate
-        if len(data) + 28 > conditions.mtu or random.random() < conditions.loss:
+        if source in self.muted or len(data) + 28 > conditions.mtu or random.random() < conditions.loss:
             return
         for _ in range(1 + (random.random() < conditions.duplicates)):
             at = start + conditions.delay + random.random() * conditions.jitter
