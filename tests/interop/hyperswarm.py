@@ -85,6 +85,13 @@ async def javascript() -> AsyncIterator[JavaScript]:
         await ours.end()
 
 
+async def make_testnet(javascript: JavaScript, size: int = 4) -> list[int]:
+    """The port of the bootstrap node of a new network in the process of its peers, where a join meets it at once."""
+    javascript.order("testnet", size=size)
+    ports: list[int] = (await javascript.tells("testnet"))["ports"]
+    return ports
+
+
 async def make_peer(javascript: JavaScript, ports: list[int], **options: object) -> Peer:
     """A swarm on the network of the nodes at these ports."""
     number = 1 + max((told["number"] for told in javascript.events if told["event"] == "ready"), default=-1)

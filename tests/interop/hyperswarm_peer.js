@@ -26,7 +26,8 @@ function shorten (message) {
 function use (connection, number, greeting) {
   const key = connection.remotePublicKey.toString('hex')
   const hash = connection.handshakeHash.toString('hex')
-  tell({ event: 'connection', number, key, hash, initiator: connection.isInitiator })
+  const reachable = connection.rawStream.socket === swarms.get(number).dht.io.serverSocket
+  tell({ event: 'connection', number, key, hash, initiator: connection.isInitiator, reachable })
   connection.on('error', () => {})
   connection.on('data', (data) => tell({ event: 'heard', number, key, message: shorten(JSON.parse(data)) }))
   connection.on('close', () => tell({ event: 'close', number, key, hash }))

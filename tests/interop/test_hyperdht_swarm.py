@@ -15,7 +15,7 @@ from linkup_nb.hyperdht.discovery import HyperDHT
 from linkup_nb.wire.keys import KeyPair
 from tests.connection.links import Member, seeds_in_order
 from tests.hyperdht.network import network
-from tests.interop.hyperswarm import HOST, Event, Peer, javascript, make_peer
+from tests.interop.hyperswarm import HOST, Event, Peer, javascript, make_peer, make_testnet
 
 GREETING = {"from": "JavaScript"}
 ROLES = {"server": {"client": False}, "client": {"server": False}, "both": {}}
@@ -43,9 +43,7 @@ async def network_of(kind: str) -> AsyncIterator[list[int]]:
             yield [node.address[1] for node in nodes]
     else:
         async with javascript() as nodes:
-            nodes.order("testnet", size=4)
-            ports: list[int] = (await nodes.tells("testnet"))["ports"]
-            yield ports
+            yield await make_testnet(nodes)
 
 
 def member(ports: list[int], topic: bytes = b"", *, seed: bytes | None = None) -> Member:
