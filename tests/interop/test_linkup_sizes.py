@@ -33,7 +33,7 @@ def of_size(size: int) -> dict[str, str]:
 
 def is_of_size(size: int, event: Event) -> bool:
     text = "x" * (size - EMPTY)
-    return event["message"]["x"] in (text, sha256(text.encode()).hexdigest())
+    return event["message"].get("x") in (text, sha256(text.encode()).hexdigest())
 
 
 @pytest.mark.parametrize("direction", ROLES)
@@ -50,13 +50,14 @@ async def test_messages_of_every_size_around_a_packet_arrive_both_ways(direction
             await theirs.join(ours.topic, **theirs_as)
         await ours.until(lambda: ours.came == [theirs.key])
         (opened,) = theirs.told("connection")
-        assert (opened["initiator"], opened["reachable"]) == (direction == "they dial", True)
+        assert opened["initiator"] == (direction == "they dial")
+        assert opened["reachable"] or direction == "they dial"
         (connection,) = ours.swarm.connections
         for number, size in enumerate(SIZES, 1):
             await connection.write(b'{"x":"%s"}' % (b"x" * (size - EMPTY)))
             await theirs.tells("heard", partial(is_of_size, size))
             theirs.order("write", message=of_size(size))
-            await ours.until(lambda count=number: len(ours.heard) == count)
+            await ours.hears(number)
             assert len(ours.heard[-1][1]) == size
         await ours.swarm.close()
 

@@ -50,7 +50,7 @@ class Sender:
         self.flight.reset_path(now)
         self.mtu = MtuSearch()
         self.congestion = Bbr(HEADER_SIZE + self.mtu.payload_size, self._seed)
-        self._tail_probe: Sent | None = None
+        self._tail_probe_due = False
         self._tail_probed = False
         self._recovery_ends: int | None = None
         self._tokens = float(self.congestion.quantum)  # bytes that may go out now
@@ -61,7 +61,7 @@ class Sender:
         """Send something at once, for the peer has spoken from where nothing has been sent (RFC 9000, section 9.3)."""
         self._timeouts = 0
         self._tail_probed = False
-        self._tail_probe = self.flight.tail() if self.flight else None
+        self._tail_probe_due = True
 
     @property
     def buffered(self) -> int:
@@ -114,7 +114,7 @@ class Sender:
                 self._time_out(now)
                 return True
             self._tail_probed = True
-            self._tail_probe = flight.tail()
+            self._tail_probe_due = True
         elif self._window_blocks and now >= self._last_activity + 2 * self.timeout:
             self.heartbeat_due = True
             self._last_activity = now
@@ -124,8 +124,8 @@ class Sender:
         """What is to be sent now, in this order."""
         out: list[Sent] = []
         self._resume_at = None
-        if self._tail_probe is not None:
-            self._send_tail_probe(self._tail_probe, now, out)
+        if self._tail_probe_due:
+            self._send_tail_probe(now, out)
         flight, congestion = self.flight, self.congestion
         lossless = flight.lossless
         if not (self._queued or (self._end_queued and not self._end_sent)) and (lossless or not flight.next_lost()):
@@ -204,9 +204,9 @@ class Sender:
             self._tokens = min(self._tokens + rate * (now - self._tokens_at), most)
         self._tokens_at = now
 
-    def _send_tail_probe(self, probe: Sent, now: float, out: list[Sent]) -> None:
-        self._tail_probe = None
-        if not probe.arrived and not probe.lost and self._path.may_send(probe.size):
+    def _send_tail_probe(self, now: float, out: list[Sent]) -> None:
+        self._tail_probe_due = False
+        if self.flight and self._path.may_send((probe := self.flight.tail()).size):
             self._send_again(probe, now, out)
             self._last_activity = now
 

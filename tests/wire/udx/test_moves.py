@@ -122,6 +122,19 @@ def test_a_peer_that_only_listens_may_change_its_socket() -> None:
     assert one.remote == SAME_HOST
 
 
+def test_what_is_acknowledged_right_after_a_move_is_not_sent_again() -> None:
+    wire = Wire()
+    one, other = pair(wire)
+    one.write(b"hello")
+    wire.run(lambda: other.receiver.readable, seconds=1)
+    sent = wire.bytes_to[OTHER]
+    for acknowledged in (0, 1):
+        wire.inject(encode(Packet(DATA, 1, RECEIVE_WINDOW, acknowledged, acknowledged, (), b"x")), SAME_HOST, ONE)
+    wire.run(seconds=0.001)
+    assert one.buffered == 0
+    assert (wire.bytes_to[OTHER], wire.bytes_to[SAME_HOST]) == (sent, HEADER_SIZE)
+
+
 def test_silent_ends_of_which_one_moves_stay_connected() -> None:
     wire = Wire()
     one, other = pair(wire)
