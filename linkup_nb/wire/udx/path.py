@@ -17,6 +17,7 @@ a NAT that shows us another port than it showed the relay, or after it has moved
 """
 
 from collections import deque
+from math import inf
 
 from linkup_nb.wire.udx.events import Address
 
@@ -69,6 +70,11 @@ class Path:
             earned = AMPLIFICATION * size + UNPROVEN_RATE * (now - self._earned_at)
             self._allowance = min(self._allowance + earned, UNPROVEN_BYTES)
         self._earned_at = now
+
+    @property
+    def room(self) -> float:
+        """How many bytes may go to the address now."""
+        return inf if self.proven else self._allowance
 
     def may_send(self, size: int) -> bool:
         """Whether so many bytes may go to the address."""

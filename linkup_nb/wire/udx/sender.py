@@ -244,7 +244,9 @@ class Sender:
             if flight and flight.bytes + HEADER_SIZE + size > limit:
                 break
             if not path.may_send(HEADER_SIZE + size):
-                break
+                size = int(path.room) - HEADER_SIZE  # whatever fits, for without an acknowledgement it goes on no more
+                if size <= 0:
+                    break
             padding = 0
             if size == mtu.payload_size and path.proven:
                 padding = mtu.begin_probe() if flight.delivered else 0

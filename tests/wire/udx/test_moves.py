@@ -122,6 +122,19 @@ def test_a_peer_that_only_listens_may_change_its_socket() -> None:
     assert one.remote == SAME_HOST
 
 
+def test_a_move_after_all_that_may_be_sent_was_sent_and_acknowledged_stops_nothing() -> None:
+    wire = Wire()
+    one, other = pair(wire)
+    wire.speak_from(OTHER, SAME_HOST)
+    one.write(random_bytes(MANY))
+    wire.run(seconds=0.005)
+    wire.inject(next_packet(one, HEARTBEAT), OTHER, ONE)
+    wire.run(seconds=0.002)
+    assert one.path.room < BASE_PAYLOAD
+    wire.run(lambda: one.buffered == 0, seconds=1)
+    assert other.read() == random_bytes(MANY)
+
+
 def test_what_is_acknowledged_right_after_a_move_is_not_sent_again() -> None:
     wire = Wire()
     one, other = pair(wire)
