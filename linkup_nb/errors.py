@@ -44,6 +44,10 @@ class InvalidTopic(UsageError):
     """A topic that is not 64 hexadecimal digits."""
 
 
+class InvalidInvite(UsageError):
+    """A word that is no invite to a room; it is not repeated in the sentence."""
+
+
 class InvalidName(UsageError):
     """A name that is empty, too long, or nothing but invisible characters."""
 

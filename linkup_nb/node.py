@@ -5,17 +5,22 @@ import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, Self, overload
 
 from linkup_nb.connection.addresses import offline
 from linkup_nb.discovery.check import Report
-from linkup_nb.discovery.protocol import Discovery
+from linkup_nb.discovery.protocol import Discovery, SharedDiscovery
 from linkup_nb.errors import InvalidImage, NodeClosed, StoreError, UnknownRoom
 from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.loops import Events, from_any_loop
 from linkup_nb.rooms import status
 from linkup_nb.rooms.avatar import scale_avatar
 from linkup_nb.rooms.linkup.lobby import Lobby
+from linkup_nb.rooms.linkup.room import LinkUpRoom
+from linkup_nb.rooms.memory.device import device_key
+from linkup_nb.rooms.memory.invite import is_invite, parse_invite
+from linkup_nb.rooms.memory.room import MemoryRoom
+from linkup_nb.rooms.memory.rooms import MemoryRooms
 from linkup_nb.rooms.names import check_name
 from linkup_nb.rooms.profile import Profile
 from linkup_nb.rooms.room import Room
@@ -48,6 +53,8 @@ class Node(Events):
         self._discovery = discovery
         self._bootstrap = bootstrap
         self._swarm: Swarm | None = None
+        self._linkup_swarm: Swarm | None = None
+        self._memory: MemoryRooms | None = None
         self._lobby: Lobby | None = None
         self._store: Corestore | None = None
         self._store_fault: StoreError | None = None
@@ -82,12 +89,27 @@ class Node(Events):
             self._store, self._store_fault = store, None
         except StoreError as error:
             self._store_fault = error  # the chat does without it; `store` raises it
-        self._swarm = Swarm(self.profile.key_pair, discovery=self._discoveries())
-        self._swarm.on("update", partial(self.emit, "update"))
-        self._lobby = Lobby(self.profile, self._swarm)
-        for event in ("room", "message", "update"):
-            self._lobby.on(event, partial(self.emit, event))
+        device = await asyncio.to_thread(device_key, self.path / "device")
+        discoveries = self._discoveries()
+        # A LinkUp peer cannot read what else goes over a connection: its rooms have connections of their own.
+        self._linkup_swarm = Swarm(self.profile.key_pair, discovery=discoveries)
+        shared = [one.share() for one in discoveries if isinstance(one, SharedDiscovery)]
+        self._swarm = Swarm(device, discovery=shared)
+        self._lobby = Lobby(self.profile, self._linkup_swarm)
+        parts: list[Events] = [self._lobby]
+        if self._store:
+            identity = self.profile.key_pair
+            name = self._lobby.name
+            self._memory = MemoryRooms(self.path, self._store, self._swarm, identity=identity, name=name)
+            parts.append(self._memory)
+        for swarm in (self._swarm, self._linkup_swarm):
+            swarm.on("update", partial(self.emit, "update"))
+        for part in parts:
+            for event in ("room", "message", "update"):
+                part.on(event, partial(self.emit, event))
         await self._lobby.open()
+        if self._memory:
+            await self._memory.open()
 
     @from_any_loop
     async def close(self) -> None:
@@ -96,12 +118,15 @@ class Node(Events):
             await self._end()
 
     async def _end(self) -> None:
-        lobby, swarm, store = self._lobby, self._swarm, self._store
-        self._lobby = self._swarm = self._store = None
+        lobby, memory, store = self._lobby, self._memory, self._store
+        swarms = [swarm for swarm in (self._swarm, self._linkup_swarm) if swarm]
+        self._lobby = self._memory = self._swarm = self._linkup_swarm = self._store = None
         try:
             if lobby:
                 await lobby.close()
-            if swarm:
+            if memory:
+                await memory.close()
+            for swarm in swarms:
                 await swarm.close()
         finally:
             try:
@@ -135,10 +160,17 @@ class Node(Events):
 
     @property
     def swarm(self) -> Swarm:
-        """Connections, known peers, and what was dropped."""
+        """Connections and known peers of the rooms with memory and of drives; its key is that of this device."""
         if not self._swarm:
             raise _closed()
         return self._swarm
+
+    @property
+    def linkup_swarm(self) -> Swarm:
+        """Connections and known peers of LinkUp rooms; its key is `node.public_key`."""
+        if not self._linkup_swarm:
+            raise _closed()
+        return self._linkup_swarm
 
     @property
     def store(self) -> Corestore:
@@ -156,7 +188,8 @@ class Node(Events):
     @property
     def rooms(self) -> tuple[Room, ...]:
         """The rooms that you are in, in the order in which you joined them; none while the node is not open."""
-        return self._lobby.rooms if self._lobby else ()
+        memory: tuple[Room, ...] = self._memory.rooms if self._memory else ()
+        return (*memory, *(self._lobby.rooms if self._lobby else ()))
 
     @property
     def status(self) -> Status:
@@ -188,19 +221,35 @@ class Node(Events):
         """What works between you and others, what does not, and what to try; takes at most `EXAMINE_TIMEOUT` s."""
         from linkup_nb.swarm.doctor import examine  # most nodes are never ill
 
-        return await examine(self.swarm)
+        return await examine(self.swarm if self.swarm.topics or not self.linkup_swarm.topics else self.linkup_swarm)
+
+    @overload
+    async def create_room(self, name: str, *, linkup: Literal[False] = False) -> MemoryRoom: ...
+    @overload
+    async def create_room(self, name: str, *, linkup: Literal[True]) -> LinkUpRoom: ...
+    async def create_room(self, name: str, *, linkup: bool = False) -> Room:
+        """A new room with memory; `room.invite` is the word by which others join.
+
+        With `linkup` it is a LinkUp room, which forgets; `room.topic.hex()` is what others join by then. Raises
+        `InvalidName`, and for a room with memory `StoreError` if the store could not be opened.
+        """
+        return await self._create_room(check_name(name), linkup)
 
     @from_any_loop
-    async def create_room(self, name: str, *, linkup: Literal[True]) -> Room:
-        """A new LinkUp room; `room.topic.hex()` is what others join by. Raises `InvalidName`."""
-        return await self._opened.join(os.urandom(TOPIC_BYTES), check_name(name))
+    async def _create_room(self, name: str, linkup: bool) -> Room:
+        if linkup:
+            return await self._opened.join(os.urandom(TOPIC_BYTES), name)
+        return await self._with_memory.create(name)
 
     @from_any_loop
     async def join(self, topic: str | bytes, *, name: str | None = None) -> Room:
-        """The room with this topic, given as 64 hexadecimal digits or 32 bytes; `name` is what you call it here.
+        """The room of an invite ("linkup:…"), or the LinkUp room with a topic (64 hexadecimal digits, or 32 bytes).
 
-        Returns once it is saved and being announced, whoever is there. Raises `InvalidTopic` or `InvalidName`.
+        `name` is what you call it here. Returns once it is saved and being announced, whoever is there. Raises
+        `InvalidInvite`, `InvalidTopic` or `InvalidName`.
         """
+        if isinstance(topic, str) and is_invite(topic):
+            return await self._with_memory.join(parse_invite(topic), None if name is None else check_name(name))
         wanted = parse_topic(topic)
         return await self._opened.join(wanted, short_topic(wanted) if name is None else check_name(name))
 
@@ -208,6 +257,7 @@ class Node(Events):
     async def set_name(self, name: str) -> None:
         """Change your name, here and for everybody in your rooms. Raises `InvalidName`."""
         await self._opened.introduce(name=name)
+        await self._introduce()
 
     @from_any_loop
     async def set_avatar(self, image: bytes | str | os.PathLike[str] | None) -> None:
@@ -217,6 +267,18 @@ class Node(Events):
         """
         avatar = b"" if image is None else await asyncio.to_thread(_read_avatar, image)
         await self._opened.introduce(avatar=avatar)
+        await self._introduce()
+
+    async def _introduce(self) -> None:
+        if self._memory:
+            await self._memory.introduce(self.name, self.avatar)
+
+    @property
+    def _with_memory(self) -> MemoryRooms:
+        if not self._memory:
+            _ = self.store  # says why there are none
+            raise _closed()
+        return self._memory
 
     @property
     def _opened(self) -> Lobby:

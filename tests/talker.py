@@ -57,14 +57,14 @@ class Talker:
 
     async def raw(self, message: str) -> None:
         """Write bytes that no node of ours would write, to every peer."""
-        for connection in self._node.swarm.connections:
+        for connection in self._node.linkup_swarm.connections:
             await connection.write(message.encode("utf-8", "surrogatepass"))
 
     async def flood(self, count: int, size: int) -> None:
         """Send `count` messages, then one of `size` bytes that is not LinkUp's, as fast as peers take them."""
         for number in range(count):
             await self.raw(json.dumps({"type": "message", "message": f"spam {number}", "topic": self.room.topic.hex()}))
-        for connection in self._node.swarm.connections:
+        for connection in self._node.linkup_swarm.connections:
             await connection.write(bytes(size))
 
     async def connected(self, count: int) -> None:

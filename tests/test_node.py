@@ -97,7 +97,7 @@ async def test_a_room_is_saved_before_it_is_announced(tmp_path: Path) -> None:
     watcher = Watcher(tmp_path)
     async with lu.Node(tmp_path, name="kestrel", discovery=[watcher]) as node:
         room = await node.create_room("lobby", linkup=True)
-        await asyncio.wait_for(node.swarm.topics[0].flushed(), 5)
+        await asyncio.wait_for(node.linkup_swarm.topics[0].flushed(), 5)
     assert watcher.saved == [[{"topic": room.topic.hex(), "alias": "lobby"}]]
 
 
@@ -277,7 +277,7 @@ async def test_the_networks_of_the_bootstrap_peers_are_joined(
     monkeypatch.setenv("LINKUP_BOOTSTRAP", environment)
     (tmp_path / "config.json").write_text(json.dumps({"bootstrap": saved}))
     async with lu.Node(tmp_path, name="kestrel", bootstrap=given) as node:
-        assert [type(discovery) for discovery in node.swarm.discovery] == kinds
+        assert [type(discovery) for discovery in node.linkup_swarm.discovery] == kinds
 
 
 @pytest.mark.parametrize("peer", ["nonsense", ":1", "host:", "host:0", "host:70000", "hyperdht:", "hyperdht:x"])

@@ -41,6 +41,9 @@ class Local:
     async def examine(self) -> list[Check]:
         return [await part.examine() for part in self._parts]
 
+    def share(self) -> "Local":
+        return Local(mdns=not self.this_machine_only)
+
     def describe(self) -> str:
         return " ".join(part.describe() for part in self._parts)
 

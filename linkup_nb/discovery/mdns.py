@@ -68,6 +68,9 @@ class Mdns:
         self._asking: set[str] = set()
         self._problem: str | None = None
 
+    def share(self) -> "Mdns":
+        return Mdns()
+
     async def start(self, announcer: Announcer) -> None:
         """Begin to start in the background: importing and announcing take longer than a node may."""
         self._announcer = announcer

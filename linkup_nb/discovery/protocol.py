@@ -111,6 +111,14 @@ class Dials(Protocol):
         """The connection, established and not confirmed; raises a `PeerError` without one."""
 
 
+@runtime_checkable
+class SharedDiscovery(Protocol):
+    """A discovery that several swarms can use."""
+
+    def share(self) -> Discovery:
+        """The same way to find peers, for another swarm: with an identity and topics of its own."""
+
+
 class PeerStatus(Enum):
     """Where we stand with a peer."""
 

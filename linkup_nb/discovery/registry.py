@@ -65,6 +65,9 @@ class Registry:
         self._modified = 0  # nanoseconds, as the folder says
         self._settled = 0.0  # monotonic seconds
 
+    def share(self) -> "Registry":
+        return Registry()
+
     async def start(self, announcer: Announcer) -> None:
         self._announcer = announcer
 

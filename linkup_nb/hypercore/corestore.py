@@ -38,6 +38,17 @@ class StoredCore(NamedTuple):
     open: bool
 
 
+class _Copying(NamedTuple):
+    """How to leave a connection, and which cores are copied over it."""
+
+    leave: Callable[[], None]
+    only: Callable[[bytes], bool]
+
+
+def _every_core(_: bytes) -> bool:
+    return True
+
+
 class Corestore(Events):
     """Cores in one folder. `async with Corestore(path) as store`, or `await store.open()` and `await store.close()`.
 
@@ -56,7 +67,7 @@ class Corestore(Events):
         self._store: Store
         self._open_logs: dict[bytes, tuple[Log, Replicator]] = {}
         self._opening = asyncio.Lock()
-        self._channels: dict[Channels, Callable[[], None]] = {}
+        self._channels: dict[Channels, _Copying] = {}
         self._tasks = Tasks()
 
     def __repr__(self) -> str:
@@ -99,24 +110,29 @@ class Corestore(Events):
         """A part of this store in which the same names give other keys."""
         return Namespace(self, blake2b_256(_NO_NAMESPACE + text(name, "a namespace").encode()))
 
-    def replicate(self, connection: MessageStream) -> None:
+    def replicate(self, connection: MessageStream, *, only: Callable[[bytes], bool] | None = None) -> None:
         """Copy over this connection, both ways, each core that is open here, now or later, and that the peer knows.
 
-        The connection may live on another loop than the store.
+        With `only`, no core is opened on the connection whose key it refuses; call this again once it accepts more. The
+        connection may live on another loop than the store.
         """
         self._check_open()
         if not hasattr(connection, "remote_public_key"):
             raise UsageError(f"A store is copied over a connection, not {type(connection).__name__}.")
-        self._replicate(connection)
+        self._replicate(connection, only or _every_core)
 
     @on_own_loop
-    def _replicate(self, connection: MessageStream) -> None:
+    def _replicate(self, connection: MessageStream, only: Callable[[bytes], bool]) -> None:
         if self.closed:
             return
         channels = Channels.of(connection)
-        if channels in self._channels:
-            return
+        if channels not in self._channels:
+            self._copy_over(channels, only)
+        for log, replicator in self._open_logs.values():
+            if not replicator.has(channels) and self._channels[channels].only(log.key):
+                replicator.add(channels)
 
+    def _copy_over(self, channels: Channels, only: Callable[[bytes], bool]) -> None:
         def accept(id: bytes) -> bool:
             return self._accept(channels, id)
 
@@ -125,12 +141,9 @@ class Corestore(Events):
             channels.refuse(PROTOCOL, accept)
             channels.off_end(leave)
 
-        self._channels[channels] = leave
+        self._channels[channels] = _Copying(leave, only)
         channels.accept(PROTOCOL, accept)
         channels.on_end(leave)
-        for _, replicator in self._open_logs.values():
-            if not replicator.has(channels):
-                replicator.add(channels)
 
     @property
     def cores(self) -> tuple[StoredCore, ...]:
@@ -173,8 +186,8 @@ class Corestore(Events):
             await log.close()
             log.notify(LogClosed())
         self._open_logs.clear()
-        for leave in tuple(self._channels.values()):
-            leave()
+        for copying in tuple(self._channels.values()):
+            copying.leave()
         await self._tasks.cancel()
         await self._store.close()
 
@@ -214,7 +227,7 @@ class Corestore(Events):
         async with self._opening:
             log, replicator = await self._log(core_key, manifest, key_pair, (names, name) if name is not None else None)
         core = Core(log, replicator, encryption_key)
-        replicator.activate(self._channels)
+        replicator.activate([channels for channels, copying in self._channels.items() if copying.only(core_key)])
         return core
 
     async def _log(
@@ -266,7 +279,7 @@ class Corestore(Events):
             return False
         try:
             row = self._store.core(id)
-            if row is None:
+            if row is None or not self._channels[channels].only(row.key):
                 return False
             found = self._open_logs.get(row.key)
             _, replicator = found or self._open_row(row, None)

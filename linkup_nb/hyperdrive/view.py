@@ -99,6 +99,11 @@ class DriveView:
         key, size = (blobs.key, blobs.byte_length) if blobs is not None else (None, 0)
         return DriveInfo(self.key, self.version, self.writable, self._core.byte_length + size, key, self._core.peers)
 
+    @from_any_loop
+    async def content_key(self) -> bytes:
+        """The key of the core that holds the files' contents. Raises `NotAvailable` if nothing of the drive comes."""
+        return (await self._contents()).core.key
+
     # Reading
 
     @from_any_loop

@@ -89,6 +89,10 @@ class Kademlia:
         self._expires = 0  # unix milliseconds, of the last announcement; the next one expires later
         self._trouble = "the search has not started"
 
+    def share(self) -> "Kademlia":
+        """A node of its own in the same network, for another swarm."""
+        return Kademlia(self._bootstrap, host=self._listen_on[0])
+
     @property
     def address(self) -> Address:
         """Where this node listens; port 0 before it is started."""

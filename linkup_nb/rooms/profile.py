@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from platformdirs import user_data_path
 
 from linkup_nb.errors import InvalidName, InvalidTopic, ProfileInUse, UsageError
 from linkup_nb.rooms.avatar import MAX_AVATAR, from_base64, scale_avatar, to_data_url
+from linkup_nb.rooms.files import write_private
 from linkup_nb.rooms.names import MAX_NAME, check_name, clean
 from linkup_nb.rooms.topic import parse_topic, short_topic
 from linkup_nb.wire.keys import KeyPair, blake2b_256
@@ -64,7 +64,7 @@ class Profile:
                 ' profile: lu.chat("second").'
             ) from None
         try:
-            _write(holder, str(os.getpid()).encode())
+            write_private(holder, str(os.getpid()).encode())
             self._config = _read_config(self.path / "config.json")
             self._seed = read_seed(self.path / "seed")
             self._key_pair = KeyPair.from_seed(self._seed)
@@ -79,7 +79,7 @@ class Profile:
 
     def save(self) -> None:
         """Write config.json, so that after a crash it is either the old or the new one."""
-        _write(self.path / "config.json", msgspec.json.format(msgspec.json.encode(self._config), indent=2))
+        write_private(self.path / "config.json", msgspec.json.format(msgspec.json.encode(self._config), indent=2))
 
     @property
     def key_pair(self) -> KeyPair:
@@ -174,7 +174,7 @@ def _read_config(path: Path) -> dict[str, Any]:
 def read_seed(path: Path) -> bytes:
     """The 32 secret bytes in a file, which is made if there is none; raises `UsageError` for one that is damaged."""
     if not path.exists():
-        _write(path, os.urandom(SEED_BYTES))
+        write_private(path, os.urandom(SEED_BYTES))
     seed = path.read_bytes()
     if len(seed) != SEED_BYTES:
         raise UsageError(f"{path} is damaged: put back its copy, or delete it to become somebody new.")
@@ -197,17 +197,3 @@ def _process(holder: Path) -> str:
     except (OSError, ValueError):
         return "another process"
     return "this process already" if pid == os.getpid() else f"process {pid}"
-
-
-def _write(path: Path, data: bytes) -> None:
-    # In the same directory, so that the replacement is atomic; made with mode 0600.
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", delete=False) as file:
-        written = Path(file.name)
-        try:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        except BaseException:
-            written.unlink()
-            raise
-    written.replace(path)

@@ -2,7 +2,7 @@
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import TYPE_CHECKING, overload
 
 from linkup_nb.connection.connection import WRITE_TIMEOUT
@@ -32,7 +32,7 @@ class Room(Events, ABC):
 
     @property
     @abstractmethod
-    def messages(self) -> tuple[Message, ...]:
+    def messages(self) -> Sequence[Message]:
         """The messages kept here, oldest first."""
 
     @property

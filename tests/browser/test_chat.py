@@ -245,7 +245,7 @@ def test_the_panel_is_live_in_cells(pair: Pair) -> None:
     expect(kestrel.chat.hook("expression")).to_contain_text("panel.selection")
     assert kestrel.evaluate("panel.selection.text") == "'look at this'"
     assert kestrel.evaluate("panel.room.topic.hex()") == repr(pair.topic)
-    assert kestrel.evaluate("panel.node.swarm.connections[0].closed") == "False"
+    assert kestrel.evaluate("panel.node.linkup_swarm.connections[0].closed") == "False"
     assert kestrel.evaluate("panel.room.messages[-1] is panel.selection") == "True"
 
 

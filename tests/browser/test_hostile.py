@@ -51,7 +51,7 @@ def test_at_least_sixty_payloads_stay_harmless_text(open_notebook: OpenNotebook,
         assert "<img src=x onerror=" in shown
         chat.say("and the chat goes on")
         stranger.hears_text("and the chat goes on")
-    assert "messages dropped: not LinkUp's" in kestrel.evaluate("dict(panel.node.swarm.counters)")
+    assert "messages dropped: not LinkUp's" in kestrel.evaluate("dict(panel.node.linkup_swarm.counters)")
     # `open_notebook` asserts that no script ran, no dialog opened and no other host was asked.
 
 
@@ -78,4 +78,4 @@ def test_a_flood_is_held_back_and_others_notice_nothing(open_notebook: OpenNoteb
             assert kestrel.evaluate("6 * 7") == "42"
         stranger.finish()
         expect(chat.row(f"spam {FLOOD - 1}")).to_be_attached()
-    assert "messages dropped: not LinkUp's" in kestrel.evaluate("dict(panel.node.swarm.counters)")
+    assert "messages dropped: not LinkUp's" in kestrel.evaluate("dict(panel.node.linkup_swarm.counters)")

@@ -108,7 +108,7 @@ def test_a_kernel_keeps_its_rooms_over_a_restart(open_kernel: OpenKernel) -> Non
         page.ends(page.execute(create))
         assert prints(page, "print(lu.start() is node, node.rooms[0].name)") == "True lobby"
         # An announcement is written a moment after the room is joined.
-        assert prints(page, "await node.swarm.topics[0].flushed(); print('announced')") == "announced"
+        assert prints(page, "await node.linkup_swarm.topics[0].flushed(); print('announced')") == "announced"
         assert registry() != []
     assert [path for path in registry() if path.suffix != ".lock"] == []
 

@@ -131,8 +131,8 @@ async def test_a_long_field_is_cut(shell: InteractiveShell) -> None:
 
 
 async def test_a_swarm_shows_its_discovery_and_what_was_dropped(shell: InteractiveShell, node: Node) -> None:
-    node.swarm.count(EVIL)
-    html = drawn(shell, node.swarm)
+    node.linkup_swarm.count(EVIL)
+    html = drawn(shell, node.linkup_swarm)
     assert "0 connections on 0 topics" in html
     assert "&lt;img" in html
     is_harmless(html)

@@ -76,9 +76,9 @@ async def test_a_message_for_a_room_that_we_are_not_in_is_dropped_and_counted(
     await connection.write(said(b"x" * 32, "psst"))
     await connection.write(said(room.topic, "hi"))
     await until(lambda: len(room) == 1, room)
-    assert node.swarm.counters == {UNKNOWN_TOPIC: 1}
-    assert [peer.dropped for peer in node.swarm.peers] == [1]
-    assert [topic.topic for topic in node.swarm.topics] == [room.topic]
+    assert node.linkup_swarm.counters == {UNKNOWN_TOPIC: 1}
+    assert [peer.dropped for peer in node.linkup_swarm.peers] == [1]
+    assert [topic.topic for topic in node.linkup_swarm.topics] == [room.topic]
 
 
 async def test_an_icon_names_and_pictures_its_sender(make_node: MakeNode, make_stranger: MakeStranger) -> None:
@@ -114,7 +114,7 @@ async def test_an_avatar_that_is_no_picture_leaves_the_name(
     await connection.write(json.dumps({"type": "icon", "name": "otter", "avatar": avatar}).encode())
     await until(lambda: [member.name for member in room.peers] == ["otter"], room)
     assert room.peers[0].avatar is None
-    assert node.swarm.counters.get(NOT_A_PICTURE, 0) == (1 if avatar else 0)
+    assert node.linkup_swarm.counters.get(NOT_A_PICTURE, 0) == (1 if avatar else 0)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ async def test_bytes_that_are_not_linkups_are_dropped_and_counted(
     await connection.write(junk)
     await connection.write(said(room.topic, "hi"))
     await until(lambda: len(room) == 1, room)
-    assert node.swarm.counters == {NOT_LINKUP: 1}
+    assert node.linkup_swarm.counters == {NOT_LINKUP: 1}
     assert not connection.closed
 
 
@@ -150,7 +150,7 @@ async def test_a_peer_that_sends_nothing_but_junk_is_disconnected(
     node, room = await lobby(make_node)
     connection = await make_stranger().meet(room)
     ended: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
-    node.swarm.on("disconnection", lambda lost, _: ended.set_result(lost.close_reason))
+    node.linkup_swarm.on("disconnection", lambda lost, _: ended.set_result(lost.close_reason))
     for _ in range(MAX_FAULTS + 50):
         try:
             await connection.write(b"junk")
@@ -159,7 +159,7 @@ async def test_a_peer_that_sends_nothing_but_junk_is_disconnected(
     reason = await asyncio.wait_for(ended, PATIENCE)
     assert isinstance(reason, DecodeError)
     assert str(reason).startswith("100 messages were not LinkUp's")
-    assert node.swarm.counters[NOT_LINKUP] == MAX_FAULTS
+    assert node.linkup_swarm.counters[NOT_LINKUP] == MAX_FAULTS
 
 
 async def test_a_flooder_delays_nobody_and_loses_nothing(make_node: MakeNode, make_stranger: MakeStranger) -> None:
@@ -254,7 +254,7 @@ async def test_a_peer_that_stops_reading_delays_nobody_and_is_disconnected(make_
     await until(lambda: sum(member.status == "here" for member in room.peers) == 2, room)
 
     ended: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
-    node.swarm.on("disconnection", lambda lost, _: ended.set_result(lost.close_reason))
+    node.linkup_swarm.on("disconnection", lambda lost, _: ended.set_result(lost.close_reason))
     file = ("large.bin", bytes(9 * 1024 * 1024))
     sending = [asyncio.create_task(room.send_file(file, timeout=2.0)) for _ in range(3)]
     await until(lambda: len(theirs) == 3, theirs)

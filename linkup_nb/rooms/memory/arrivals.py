@@ -1,0 +1,334 @@
+"""What becomes of a block when it arrives: whether it is valid, its place, and what it changes.
+
+The order of a room is by (t, feed key). A block of a feed has a place if it is a block at all and its t is above that
+of the last one with a place before it; it is refused there if a block that it names is not before it. Whatever the
+order in which blocks arrive, the same ones have a place, and the same ones are refused.
+
+A feed is read in two ranges: from its beginning, and from somewhere near its end, so that a newcomer sees the newest
+first. Where the ranges meet, the blocks of the second are judged again, up to the first that stays valid.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import msgspec
+
+from linkup_nb.rooms.memory import block as blocks
+from linkup_nb.rooms.memory.block import SAID, Body, Envelope, Kind, MalformedBlock
+from linkup_nb.rooms.memory.hello import verify_hello
+from linkup_nb.rooms.memory.index import FeedRow, Index, Link, Missing, Row, State
+from linkup_nb.rooms.memory.keys import place_of, short_id, tie_of, tie_of_id
+
+MAX_AHEAD = 26 * 3600 * 1_000_000  # µs: the widest mistake in time zones
+LATE = 60_000  # ms between writing and arrival from which a row above others is late
+MAX_FEEDS = 512  # of a room
+
+
+class Arrival(NamedTuple):
+    """A block that is here: number `seq` of the feed with this key; `received` in ms."""
+
+    feed: bytes
+    seq: int
+    block: bytes
+    received: int
+
+
+@dataclass(slots=True)
+class Taken:
+    """What a batch of arrivals has changed: new rows, and the (tie, seq) of older ones that look different now."""
+
+    rows: list[Row] = field(default_factory=list)
+    changed: set[tuple[int, int]] = field(default_factory=set)
+    introduced: list[bytes] = field(default_factory=list)
+    """Keys of the feeds whose hello came."""
+    waiting: dict[bytes, int] = field(default_factory=dict)
+    """Feeds whose next block is from the future, with its t: offer them again then."""
+
+
+@dataclass(slots=True)
+class _Feed:
+    """A feed while blocks of it are taken; `row` is what is kept of it."""
+
+    row: FeedRow
+    dirty: bool = False
+
+    def set(self, **changes: object) -> None:
+        self.row = self.row._replace(**changes)  # type: ignore[arg-type]
+        self.dirty = True
+
+
+class Arrivals:
+    """Takes blocks into the index of the room of `topic`; `me` is one's own identity. Used by one thread."""
+
+    def __init__(self, index: Index, topic: bytes, me: bytes) -> None:
+        self._index = index
+        self._topic = topic
+        self._me = me
+        self._my_id = short_id(me)
+        self._load()
+
+    def _load(self) -> None:
+        index = self._index
+        self._feeds = {row.key: _Feed(row) for row in index.feeds()}
+        self._by_tie = {feed.row.tie: feed for feed in self._feeds.values()}
+        self._missing = index.missing_ties()
+        self._arrival = index.arrivals()
+        self._last = index.last()
+        self.top = index.top()
+        """The greatest t that is shown: what one writes next is above it."""
+
+    @property
+    def feeds(self) -> list[FeedRow]:
+        """What is known of each feed."""
+        return [feed.row for feed in self._feeds.values()]
+
+    def feed(self, key: bytes) -> FeedRow:
+        """What is known of a feed that is followed."""
+        return self._feeds[key].row
+
+    def by_tie(self, tie: int) -> FeedRow:
+        """The feed of a row."""
+        return self._by_tie[tie].row
+
+    def follow(self, key: bytes) -> bool:
+        """Take blocks of this feed from now on; returns whether there is room for it, and no other stands for it.
+
+        Of two feeds whose keys begin alike only the one with the smaller key is a member's.
+        """
+        if key in self._feeds:
+            return not self._feeds[key].row.rejected
+        tie = tie_of(key)
+        other = self._by_tie.get(tie)
+        if (other and other.row.key < key) or (not other and len(self._feeds) >= MAX_FEEDS):
+            return False
+        with self._index.transaction():
+            if other:
+                self._index.drop_feed(other.row)
+                del self._feeds[other.row.key]
+            row = FeedRow(tie, key)
+            self._index.save_feeds([row])
+        self._feeds[key] = self._by_tie[tie] = _Feed(row)
+        return True
+
+    def forget(self, key: bytes) -> None:
+        """Take no more blocks of a feed, and drop what there is of it."""
+        feed = self._feeds.pop(key, None)
+        if feed:
+            del self._by_tie[feed.row.tie]
+            with self._index.transaction():
+                self._index.drop_feed(feed.row)
+
+    def wants(self, key: bytes, seq: int) -> bool:
+        """Whether `take` would read this block of a feed that is followed: 0 first, for it says whose the feed is."""
+        row = self._feeds[key].row
+        if row.rejected or not row.next:
+            return not row.rejected and seq == 0
+        return seq == row.next or (seq == row.high if row.high > row.next else seq > row.next)
+
+    def take(self, arrivals: Iterable[Arrival], *, now: int) -> Taken:
+        """Read blocks, each the next one of its range, or the first of a second range; `now` in µs.
+
+        All are on disk when this returns, and nothing of them if it raises. Blocks that are not wanted are passed over.
+        """
+        batch = _Batch(self)
+        try:
+            with self._index.transaction():
+                for arrival in arrivals:
+                    feed = self._feeds.get(arrival.feed)
+                    if feed and self.wants(arrival.feed, arrival.seq) and arrival.feed not in batch.taken.waiting:
+                        batch.take(feed, arrival, now)
+                batch.flush()
+        except BaseException:
+            self._load()
+            raise
+        return batch.taken
+
+
+class _Batch:
+    """The arrivals of one transaction."""
+
+    def __init__(self, owner: Arrivals) -> None:
+        self._owner = owner
+        self._index = owner._index
+        self.taken = Taken()
+        self._rows: list[Row] = []
+        self._links: list[Link] = []
+        self._missing: list[Missing] = []
+
+    def take(self, feed: _Feed, arrival: Arrival, now: int) -> None:
+        row, seq = feed.row, arrival.seq
+        second = seq != row.next
+        if second and seq != row.high:
+            feed.set(low=seq, high=seq, high_tau=0)
+        tau = feed.row.high_tau if second else row.tau
+        fault, placed = "", None
+        try:
+            envelope = blocks.decode(arrival.block)
+        except MalformedBlock as error:
+            fault = str(error)
+        else:
+            if envelope.t > now + MAX_AHEAD:
+                self.taken.waiting[row.key] = envelope.t
+                return
+            if envelope.t <= tau:
+                fault = "A block's place is not after that of the block before it."
+            else:
+                placed = envelope
+        if seq == 0:
+            fault = fault or (self._introduce(feed, placed) if placed else "")
+            feed.set(rejected=int(bool(fault)))
+        if fault:
+            feed.set(faults=feed.row.faults + 1, fault=fault)
+            if feed.row.rejected:
+                return
+        if placed:
+            self._place(feed, placed, arrival)
+        self._advance(feed, seq, placed.t if placed else tau, second)
+
+    def flush(self) -> None:
+        """Write what has been gathered."""
+        if self._rows:
+            self._index.insert(self._rows, self._links, self._missing)
+            for link in self._links:
+                if link.kind in (Kind.EDIT, Kind.RETRACT):
+                    self._index.update_words(link.tie, link.seq)
+            self._rows, self._links, self._missing = [], [], []
+        dirty = [feed for feed in self._owner._feeds.values() if feed.dirty]
+        if dirty:
+            self._index.save_feeds([feed.row for feed in dirty])
+            for feed in dirty:
+                feed.dirty = False
+
+    def _introduce(self, feed: _Feed, envelope: Envelope) -> str:
+        _, hello = envelope.body()
+        try:
+            if not isinstance(hello, blocks.Hello):
+                raise MalformedBlock("A feed does not begin with the hello of a member.")
+            who = verify_hello(hello, self._owner._topic, feed.row.key)
+        except MalformedBlock as error:
+            return str(error)
+        feed.set(identity=who.identity, device=who.device, drive=who.drive)
+        self.taken.introduced.append(feed.row.key)
+        return ""
+
+    def _place(self, feed: _Feed, envelope: Envelope, arrival: Arrival) -> None:
+        """Give a block its row, and judge it by its heads."""
+        owner, row = self._owner, feed.row
+        t, tie = envelope.t, row.tie
+        kind, body = envelope.body()
+        state = State(0)
+        if envelope.heads is None:
+            state |= State.REFUSED
+        here: list[tuple[_Feed, int]] = []
+        for id, length in (envelope.heads or {}).items():
+            named = tie_of_id(id)
+            known = owner._by_tie.get(named)
+            if known is None or length > known.row.next:
+                self._missing.append(Missing(named, length - 1, t, tie, arrival.seq))
+                owner._missing.add(named)
+            elif not self._below(known, length, t):
+                state |= State.REFUSED
+            else:
+                here.append((known, length))
+        if not state & State.REFUSED:
+            for known, length in here:
+                _name(known, length)
+        said = kind in SAID
+        if said:
+            state |= self._look(feed, envelope, body, arrival)
+            owner._arrival += 1
+            owner._last = max(owner._last, (t, tie, arrival.seq))
+        owner.top = max(owner.top, t)
+        text = getattr(body, "message", None)
+        placed = Row(
+            t, tie, arrival.seq, owner._arrival if said else None, arrival.received, envelope.timestamp,
+            int(kind), envelope.channel, int(state), msgspec.json.encode(envelope.heads) if envelope.heads else None,
+            text, None if isinstance(body, blocks.Message) and not body.mentions else envelope.raw,
+        )  # fmt: skip
+        self._rows.append(placed)
+        self.taken.rows.append(placed)
+        self._link(row, t, arrival.seq, kind, body)
+
+    def _look(self, feed: _Feed, envelope: Envelope, body: Body | None, arrival: Arrival) -> State:
+        """How a row of the conversation stands out: unread, a mention, late."""
+        owner, state = self._owner, State(0)
+        if feed.row.identity != owner._me:
+            state |= State.UNREAD
+            if owner._my_id in getattr(body, "mentions", ()):
+                state |= State.MENTIONS_ME
+        if (envelope.t, feed.row.tie, arrival.seq) < owner._last and arrival.received - envelope.timestamp > LATE:
+            state |= State.LATE
+        return state
+
+    def _link(self, row: FeedRow, t: int, from_seq: int, kind: Kind, body: Body | None) -> None:
+        to = getattr(body, "to", None)
+        if to is None or row.identity is None:
+            return
+        tie, seq = place_of(to)
+        match body:
+            case blocks.Reaction(reaction=symbol, remove=remove):
+                value: str | None = ("-" if remove else "+") + symbol
+            case blocks.Edit(message=text):
+                value = text
+            case _:
+                value = None
+        self._links.append(Link(tie, seq, int(kind), t, row.tie, from_seq, row.identity, value))
+
+    def _advance(self, feed: _Feed, seq: int, tau: int, second: bool) -> None:
+        """A block is read: move the range, join the ranges where they meet, and judge who waited for it."""
+        start = feed.row.next
+        if second:
+            feed.set(high=seq + 1, high_tau=tau)
+        else:
+            feed.set(next=seq + 1, tau=tau)
+            if feed.row.low < feed.row.high and feed.row.next == feed.row.low:
+                self._join(feed)
+        if feed.row.tie in self._owner._missing and feed.row.next > start:
+            self._judge_waiting(feed, start)
+
+    def _join(self, feed: _Feed) -> None:
+        self.flush()
+        row = feed.row
+        tau, faults = row.tau, 0
+        for seq, t in self._index.places(row.tie, row.low, row.high):
+            if t > tau:
+                tau = row.high_tau
+                break
+            faults += 1
+            self._index.mark(row.tie, seq, State.OUT_OF_ORDER)
+            self.taken.changed.add((row.tie, seq))
+        reason = "A block's place is not after that of the block before it." if faults else row.fault
+        feed.set(next=row.high, tau=tau, low=0, high=0, high_tau=0, faults=row.faults + faults, fault=reason)
+
+    def _judge_waiting(self, feed: _Feed, start: int) -> None:
+        """Rows that name blocks of this feed from `start` on: those are here now."""
+        self.flush()
+        for missing in self._index.take_missing(feed.row.tie, start, feed.row.next):
+            if not self._below(feed, missing.seq + 1, missing.t):
+                self._index.mark(missing.from_tie, missing.from_seq, State.REFUSED)
+            else:
+                _name(feed, missing.seq + 1)
+            self.taken.changed.add((missing.from_tie, missing.from_seq))
+
+    def _below(self, feed: _Feed, length: int, t: int) -> bool:
+        """Whether all of the first `length` blocks of a feed that have a place are before `t`."""
+        if feed.row.tau < t:
+            return True
+        self.flush()
+        return self._index.tau(feed.row.tie, length) < t
+
+
+def _name(feed: _Feed, length: int) -> None:
+    if length > feed.row.named:
+        feed.set(named=length)
+
+
+def tips(feeds: Sequence[FeedRow], own: bytes, most: int = blocks.MAX_HEADS) -> dict[str, int]:
+    """The heads of what is written next to the feed `own`: how much of each other feed is here, unless it is named."""
+    found = {
+        short_id(row.key): max(row.next, row.high)
+        for row in feeds
+        if row.key != own and not row.rejected and max(row.next, row.high) > row.named
+    }
+    return dict(list(found.items())[:most])

@@ -1,0 +1,323 @@
+"""The feeds of one room: opened, read as their blocks come, and written.
+
+A feed is read from its block 0, which says whose it is, then from near its end, so that the newest messages are there
+first, then from the beginning. Every block goes through the index before anybody is notified of it.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from contextlib import suppress
+from functools import partial
+from typing import NamedTuple, TypeVar
+
+from linkup_nb.errors import LinkupError, NodeClosed, StoreError
+from linkup_nb.hypercore.core import Core
+from linkup_nb.hypercore.corestore import Corestore
+from linkup_nb.hypercore.download import Download
+from linkup_nb.loops import Events, Tasks
+from linkup_nb.rooms.memory import block as blocks
+from linkup_nb.rooms.memory.arrivals import MAX_AHEAD, Arrival, Arrivals, Taken, tips
+from linkup_nb.rooms.memory.block import Body
+from linkup_nb.rooms.memory.index import FeedRow, Index, Row
+from linkup_nb.rooms.memory.keys import RoomKeys
+
+TAIL = 16  # blocks of each feed that a newcomer reads first
+BATCH = 256  # blocks of one feed that are taken together
+GATHER = 0.01  # seconds for which arrivals are gathered into one transaction
+HELLO_TIMEOUT = 30.0  # seconds for the hello of a feed that a peer has named
+RETRY = 5.0  # seconds until blocks that the disk refused are offered again
+
+T = TypeVar("T")
+
+
+class _Writing(NamedTuple):
+    """Blocks that wait to be written, and who waits for their rows."""
+
+    bodies: Sequence[Body]
+    channel: str
+    written: "asyncio.Future[list[Row]]"
+
+
+class OpenFeed:
+    """A feed whose core is open, and what of it is being fetched."""
+
+    def __init__(self, core: Core) -> None:
+        self.core = core
+        self.key = core.key
+        self.changed = asyncio.Event()
+        self.fetched_to = 0
+        self.downloads: list[Download] = []
+        self.waits_until = 0  # µs: its next block is from the future
+        self.introduced = asyncio.Event()
+        self.reader: asyncio.Task[None] | None = None
+
+    def wake(self, *_: object) -> None:
+        """There may be something new to read."""
+        self.changed.set()
+
+    async def close(self) -> None:
+        """Fetch nothing more of it."""
+        for download in self.downloads:
+            download.cancel()
+        if self.reader:
+            self.reader.cancel()
+        await self.core.close()
+
+
+class RoomFeeds(Events):
+    """Reads and writes the feeds of the room with these keys, in a store.
+
+    `index` is used on the one thread of `executor`. Emits `follow` (a key) when a feed is open here, `feed` (a FeedRow)
+    when its hello has been verified, `taken` (a Taken) after each change of the index, when it is on disk, and `fault`
+    (a StoreError) while the disk refuses.
+    """
+
+    def __init__(
+        self,
+        store: Corestore,
+        keys: RoomKeys,
+        index: Index,
+        identity: bytes,
+        executor: Executor,
+        *,
+        clock: Callable[[], int] = lambda: time.time_ns() // 1000,
+    ) -> None:
+        super().__init__(asyncio.get_running_loop())
+        self.keys = keys
+        self.own: Core | None = None
+        self._store = store
+        self._index = index
+        self._arrivals = Arrivals(index, keys.topic, identity)
+        self._executor = executor
+        self._clock = clock
+        self._open: dict[bytes, OpenFeed] = {}
+        self._arriving: list[tuple[list[Arrival], asyncio.Future[None]]] = []
+        self._writing: list[_Writing] = []
+        self._work = asyncio.Event()
+        self._tasks = Tasks()
+        self._closed = False
+
+    @property
+    def rows(self) -> list[FeedRow]:
+        """What is known of each feed."""
+        return self._arrivals.feeds
+
+    @property
+    def members(self) -> list[FeedRow]:
+        """The feeds whose hello has been verified."""
+        return [row for row in self._arrivals.feeds if row.identity is not None]
+
+    def by_tie(self, tie: int) -> FeedRow:
+        """The feed of a row."""
+        return self._arrivals.by_tie(tie)
+
+    def core(self, key: bytes) -> Core | None:
+        """The open core of a feed, if it is followed."""
+        feed = self._open.get(key)
+        return feed.core if feed else None
+
+    async def open(self, own: Core) -> None:
+        """Follow one's own feed and all that the index knows."""
+        self.own = own
+        self._tasks.start(self._pump(), "taking the blocks of a room")
+        await self._follow(own)
+        for row in self.rows:
+            await self.follow(row.key)
+
+    async def follow(self, key: bytes) -> bool:
+        """Fetch and read a feed from now on; returns whether it is one of the room's."""
+        if self._closed or key in self._open:
+            return key in self._open
+        core = await self._store.core(key=key, encryption_key=self.keys.encryption_key)
+        return await self._follow(core)
+
+    async def prove(self, key: bytes) -> None:
+        """Follow a feed that somebody has named; one whose hello is wrong, or does not come, is forgotten."""
+        if not await self.follow(key):
+            return
+        feed = self._open[key]
+        try:
+            async with asyncio.timeout(HELLO_TIMEOUT):
+                await feed.introduced.wait()
+        except TimeoutError:
+            await self._on_thread(self._arrivals.forget, key)
+        if not feed.introduced.is_set() or self._arrivals.feed(key).rejected:
+            self._open.pop(key, None)
+            await feed.close()
+
+    async def _follow(self, core: Core) -> bool:
+        if not await self._on_thread(self._arrivals.follow, core.key) or core.key in self._open:
+            await core.close()
+            return core.key in self._open
+        feed = self._open[core.key] = OpenFeed(core)
+        for event in ("append", "download"):
+            core.on(event, feed.wake)
+        self.emit("follow", core.key)
+        feed.reader = self._tasks.start(self._read(feed), "reading a feed")
+        return True
+
+    async def write(self, bodies: Sequence[Body], *, channel: str = "") -> list[Row]:
+        """Append blocks to one's own feed; their rows, once they are on disk and in the index.
+
+        What is written together is one append. Raises `UsageError` for what is too large, `StoreError` if the disk
+        refuses: then nothing of it is written.
+        """
+        if self._closed:
+            raise NodeClosed("This room has been closed: join it again.")
+        written: asyncio.Future[list[Row]] = self._loop.create_future()
+        self._writing.append(_Writing(bodies, channel, written))
+        self._work.set()
+        return await asyncio.shield(written)
+
+    async def close(self) -> None:
+        """Stop reading; what was written before is on disk."""
+        self._closed = True
+        await self._tasks.cancel()
+        for writing in self._writing:
+            writing.written.set_exception(NodeClosed("This room has been closed: join it again."))
+            writing.written.exception()  # perhaps nobody waits for it
+        for feed in self._open.values():
+            await feed.close()
+        self._open.clear()
+        # Not on its thread: when a kernel ends, the interpreter starts no more work on threads.
+        self._index.close()
+
+    async def _on_thread(self, work: Callable[..., T], *arguments: object) -> T:
+        running = self._loop.run_in_executor(self._executor, partial(work, *arguments))
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            await asyncio.wait([running])  # the index is not closed while it is written
+            raise
+
+    # Arrivals and writes take turns, so that what is written comes after all that was shown before.
+
+    async def _pump(self) -> None:
+        while True:
+            await self._work.wait()
+            if not self._writing:
+                await asyncio.sleep(GATHER)
+            self._work.clear()
+            if self._writing:
+                writing, self._writing = self._writing, []
+                await self._write(writing)
+            if self._arriving:
+                arriving, self._arriving = self._arriving, []
+                try:
+                    await self._take([arrival for batch, _ in arriving for arrival in batch])
+                except StoreError as error:
+                    self.emit("fault", error)
+                    await asyncio.sleep(RETRY)  # the readers offer the same blocks again
+                for _, done in arriving:
+                    if not done.done():
+                        done.set_result(None)
+
+    async def _take(self, arrivals: list[Arrival]) -> Taken:
+        taken = await self._on_thread(partial(self._arrivals.take, arrivals, now=self._clock()))
+        for key, t in taken.waiting.items():
+            if feed := self._open.get(key):
+                feed.waits_until = t - MAX_AHEAD
+                self._loop.call_later(max(0.0, (feed.waits_until - self._clock()) / 1e6), feed.wake)
+        self.emit("taken", taken)
+        for key in taken.introduced:
+            if feed := self._open.get(key):
+                feed.introduced.set()
+                self.emit("feed", self._arrivals.feed(key))
+        return taken
+
+    async def _write(self, writing: list[_Writing]) -> None:
+        own = self.own
+        assert own is not None
+        batch: list[bytes] = []
+        accepted: list[tuple[_Writing, int, int]] = []
+        heads = tips(self.rows, own.key)
+        now, top = self._clock(), self._arrivals.top
+        for one in writing:
+            encoded = []
+            t = top
+            try:
+                for body in one.bodies:
+                    t = max(now, t + 1)
+                    encoded.append(blocks.encode(body, t=t, timestamp=now // 1000, heads=heads, channel=one.channel))
+                    heads = {}
+            except LinkupError as error:
+                one.written.set_exception(error)
+                continue
+            accepted.append((one, len(batch), len(batch) + len(encoded)))
+            batch += encoded
+            top = t
+        if not batch:
+            return
+        try:
+            start = await own.append(batch) - len(batch)
+            received = now // 1000
+            taken = await self._take([Arrival(own.key, start + i, block, received) for i, block in enumerate(batch)])
+        except LinkupError as error:
+            for one, _, _ in accepted:
+                one.written.set_exception(error)
+            return
+        rows = {row.seq: row for row in taken.rows}
+        for one, first, last in accepted:
+            one.written.set_result([rows[start + i] for i in range(first, last)])
+
+    async def _read(self, feed: OpenFeed) -> None:
+        """Fetch what is wanted of a feed, and take what is here, for as long as it is followed."""
+        while True:
+            feed.changed.clear()
+            row = self._arrivals.feed(feed.key)
+            if row.rejected:
+                feed.introduced.set()
+                return
+            await self._fetch(feed, row)
+            batch = [] if feed.waits_until > self._clock() else await self._readable(feed, row)
+            if batch:
+                done: asyncio.Future[None] = self._loop.create_future()
+                self._arriving.append((batch, done))
+                self._work.set()
+                await done
+            else:
+                await feed.changed.wait()
+
+    async def _fetch(self, feed: OpenFeed, row: FeedRow) -> None:
+        core, length = feed.core, feed.core.length
+        if length <= feed.fetched_to:
+            return
+        start = max(feed.fetched_to, row.next, row.high)
+        if not row.next:
+            start = 1
+            feed.downloads.append(await core.download(0, 1))
+        if length - start > TAIL:
+            feed.downloads.append(await core.download(length - TAIL, length))
+        feed.downloads.append(await core.download(start, length))
+        feed.fetched_to = length
+
+    async def _readable(self, feed: OpenFeed, row: FeedRow) -> list[Arrival]:
+        """What is here of what the index wants next: at the beginning, else at the end, else before the end."""
+        core, now = feed.core, self._clock() // 1000
+        starts = [row.next]
+        if row.next and row.high > row.next:
+            starts = [row.high, row.next]
+        elif row.next and core.length - row.next > TAIL:
+            starts = [core.length - TAIL, row.next]
+        for start in starts:
+            end = min(row.low, start + BATCH) if start < row.low else start + BATCH
+            found = await _here(core, start, min(end, core.length))
+            if found:
+                return [Arrival(feed.key, start + i, block, now) for i, block in enumerate(found)]
+        return []
+
+
+async def _here(core: Core, start: int, end: int) -> list[bytes]:
+    """The blocks from `start` on that are here without a gap, before `end`."""
+    if end <= start:
+        return []
+    if end <= core.contiguous_length:
+        return await core.read(start, end)
+    found = []
+    with suppress(LinkupError):
+        while start < end and await core.has(start):
+            found.append(await core.get(start, timeout=0))
+            start += 1
+    return found

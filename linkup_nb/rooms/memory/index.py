@@ -1,0 +1,422 @@
+"""The index of a room: every block of its feeds that has a place, in one order, on disk.
+
+All SQL of a room is here. The file is a cache of the feeds: one that is damaged, or that another version wrote, is made
+anew from them. One connection writes, on the thread that owns the index; another reads, from any thread.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from enum import IntFlag
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from linkup_nb.errors import StoreError
+from linkup_nb.rooms.memory.block import Kind
+
+VERSION = 1
+CACHE = 16 * 1024  # KiB of the file that each connection keeps in memory
+
+_SCHEMA = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;
+CREATE TABLE feed (
+  tie INTEGER PRIMARY KEY, key BLOB UNIQUE NOT NULL, -- see `tie_of`
+  identity BLOB, device BLOB, drive BLOB, rejected INTEGER NOT NULL,
+  next INTEGER NOT NULL, tau INTEGER NOT NULL, -- [0, next) is read; tau is the greatest t of a block with a place
+  low INTEGER NOT NULL, high INTEGER NOT NULL, high_tau INTEGER NOT NULL, -- so is [low, high), from the newest on
+  named INTEGER NOT NULL, -- how much of it blocks of others name
+  faults INTEGER NOT NULL, fault TEXT NOT NULL
+) STRICT;
+CREATE TABLE message (
+  t INTEGER, tie INTEGER, seq INTEGER,
+  arrival INTEGER, -- 1, 2, 3, … for what people said
+  received INTEGER NOT NULL, timestamp INTEGER NOT NULL, kind INTEGER NOT NULL, channel TEXT NOT NULL,
+  state INTEGER NOT NULL, heads BLOB, text TEXT, body BLOB,
+  PRIMARY KEY (t, tie, seq)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX by_feed ON message (tie, seq);
+CREATE UNIQUE INDEX by_arrival ON message (arrival) WHERE arrival IS NOT NULL;
+CREATE INDEX ordered ON message (t, tie, seq, arrival) WHERE arrival IS NOT NULL;
+CREATE INDEX said ON message (channel, t, tie, seq) WHERE arrival IS NOT NULL;
+CREATE INDEX notices ON message (kind, t, tie, seq) WHERE arrival IS NULL;
+CREATE INDEX unread ON message (channel, arrival) WHERE state & 1;
+CREATE TABLE link (
+  tie INTEGER, seq INTEGER, kind INTEGER, t INTEGER, from_tie INTEGER, from_seq INTEGER,
+  identity BLOB NOT NULL, value TEXT,
+  PRIMARY KEY (tie, seq, kind, t, from_tie, from_seq)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE missing (
+  tie INTEGER, seq INTEGER, t INTEGER, from_tie INTEGER, from_seq INTEGER, PRIMARY KEY (tie, seq, from_tie, from_seq)
+) STRICT, WITHOUT ROWID;
+"""
+
+
+Place = tuple[int, int, int]
+"""Where a row stands: its t, tie and seq."""
+
+
+_UP, _DOWN = "t, tie, seq", "t DESC, tie DESC, seq DESC"
+
+
+_WORDS = "fts5(text, tokenize='unicode61 remove_diacritics 2')"
+
+
+class State(IntFlag):
+    """What is known of a row."""
+
+    UNREAD = 1
+    MENTIONS_ME = 2
+    LATE = 4
+    REFUSED = 64
+    """Its heads contradict its place."""
+    OUT_OF_ORDER = 256
+    """Its place is not after that of the block before it, which was read later."""
+
+
+_LINKS = (
+    "SELECT link.* FROM link JOIN message INDEXED BY by_feed ON message.tie = from_tie AND message.seq = from_seq"
+    f" WHERE link.tie = ? AND link.seq = ? AND NOT state & {int(State.REFUSED | State.OUT_OF_ORDER)}"
+    " ORDER BY link.t, from_tie, from_seq"
+)
+
+
+class FeedRow(NamedTuple):
+    """A feed and how much of it is read; see the table."""
+
+    tie: int
+    key: bytes
+    identity: bytes | None = None
+    device: bytes | None = None
+    drive: bytes | None = None
+    rejected: int = 0
+    next: int = 0
+    tau: int = 0
+    low: int = 0
+    high: int = 0
+    high_tau: int = 0
+    named: int = 0
+    faults: int = 0
+    fault: str = ""
+
+
+class Row(NamedTuple):
+    """A block with its place in the order; `heads` and `body` are JSON, `body` the block where `text` is not all."""
+
+    t: int
+    tie: int
+    seq: int
+    arrival: int | None
+    received: int
+    timestamp: int
+    kind: int
+    channel: str
+    state: int
+    heads: bytes | None
+    text: str | None
+    body: bytes | None
+
+
+class Link(NamedTuple):
+    """A block that refers to another: a reply, a reaction, an edit, a retraction."""
+
+    tie: int
+    seq: int
+    kind: int
+    t: int
+    from_tie: int
+    from_seq: int
+    identity: bytes
+    value: str | None
+
+
+class Missing(NamedTuple):
+    """A head that names a block which is not here."""
+
+    tie: int
+    seq: int
+    t: int
+    from_tie: int
+    from_seq: int
+
+
+class Index:
+    """The tables of one room, in the file `path`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._reading = threading.Lock()
+        try:
+            self._open()
+        except sqlite3.DatabaseError:
+            # It is only a cache: what it had is read again from the feeds.
+            self._remove()
+            self._open()
+
+    def _open(self) -> None:
+        try:
+            self._writer = self._connect()
+            if self.meta("version") not in (VERSION, None):
+                raise sqlite3.DatabaseError("another version")
+            self._reader = self._connect()
+        except sqlite3.OperationalError as error:
+            raise StoreError(f"The index of a room cannot be opened: {error}.") from error
+
+    def _connect(self) -> sqlite3.Connection:
+        database = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", f"cache_size=-{CACHE}"):
+            database.execute(f"PRAGMA {pragma}")
+        if not database.execute("SELECT 1 FROM sqlite_master").fetchone():
+            database.executescript(f"BEGIN;{_SCHEMA}INSERT INTO meta VALUES ('version', {VERSION});COMMIT;")
+        return database
+
+    def _remove(self) -> None:
+        self.close()
+        for suffix in ("", "-wal", "-shm"):
+            self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Close the file."""
+        for name in ("_writer", "_reader"):
+            if database := getattr(self, name, None):
+                with suppress(sqlite3.Error):
+                    database.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """What is written inside is on disk together, or not at all."""
+        try:
+            with self._writer:
+                self._writer.execute("BEGIN IMMEDIATE")
+                yield
+        except sqlite3.Error as error:
+            raise StoreError(f"The index of a room cannot be written: {error}.") from error
+
+    # Written and read by the thread that owns the index
+
+    def meta(self, name: str) -> Any:
+        """A value that was kept under a name, `None` for none."""
+        found = self._writer.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+        return found[0] if found else None
+
+    def set_meta(self, name: str, value: int | str | bytes) -> None:
+        """Keep a value under a name."""
+        self._writer.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
+
+    def feeds(self) -> list[FeedRow]:
+        """All feeds, in the order of their keys."""
+        return [FeedRow(*row) for row in self._writer.execute("SELECT * FROM feed ORDER BY tie")]
+
+    def save_feeds(self, feeds: Iterable[FeedRow]) -> None:
+        """Keep what is known of feeds."""
+        marks = ", ".join("?" * len(FeedRow._fields))
+        self._writer.executemany(f"INSERT OR REPLACE INTO feed VALUES ({marks})", feeds)
+
+    def drop_feed(self, feed: FeedRow) -> None:
+        """Forget a feed and its rows."""
+        self._writer.execute("DELETE FROM link WHERE from_tie = ?", (feed.tie,))
+        self._writer.execute("DELETE FROM missing WHERE from_tie = ?", (feed.tie,))
+        self._writer.execute("DELETE FROM message WHERE tie = ?", (feed.tie,))
+        self._writer.execute("DELETE FROM feed WHERE tie = ?", (feed.tie,))
+
+    def insert(self, rows: Sequence[Row], links: Sequence[Link], missing: Sequence[Missing]) -> None:
+        """Add what has arrived."""
+        self._writer.executemany(f"INSERT INTO message VALUES ({', '.join('?' * len(Row._fields))})", rows)
+        self.set_words((row.arrival, row.text) for row in rows if row.arrival is not None and row.text)
+        self._writer.executemany("INSERT OR IGNORE INTO link VALUES (?, ?, ?, ?, ?, ?, ?, ?)", links)
+        self._writer.executemany("INSERT OR IGNORE INTO missing VALUES (?, ?, ?, ?, ?)", missing)
+
+    def make_searchable(self) -> None:
+        """Make the table of words, which is kept up to date from then on; does nothing if it is there, or cannot be."""
+        if self.meta("searchable") is not None:
+            return
+        with self.transaction():
+            try:
+                self._writer.execute(f"CREATE VIRTUAL TABLE word USING {_WORDS}")
+            except sqlite3.OperationalError:  # this SQLite was built without FTS5
+                self.set_meta("searchable", 0)
+                return
+            said = "SELECT arrival, text FROM message WHERE arrival IS NOT NULL AND text IS NOT NULL"
+            self._writer.execute(f"INSERT INTO word (rowid, text) {said}")
+            self.set_meta("searchable", 1)
+            changed = "SELECT DISTINCT tie, seq FROM link WHERE kind IN (?, ?)"
+            for tie, seq in self._writer.execute(changed, (Kind.EDIT, Kind.RETRACT)).fetchall():
+                self.update_words(tie, seq)
+
+    def set_words(self, texts: Iterable[tuple[int, str | None]]) -> None:
+        """Find the rows of these arrivals by other texts; by none for `None`."""
+        if self.meta("searchable") == 1:
+            for arrival, text in texts:
+                self._writer.execute("DELETE FROM word WHERE rowid = ?", (arrival,))
+                if text:
+                    self._writer.execute("INSERT INTO word (rowid, text) VALUES (?, ?)", (arrival, text))
+
+    def update_words(self, tie: int, seq: int) -> None:
+        """A text has been edited or retracted: find its row by what it says now."""
+        found = self._writer.execute(
+            "SELECT arrival, text, identity FROM message JOIN feed USING (tie) WHERE tie = ? AND seq = ?", (tie, seq)
+        ).fetchone()
+        if found and found[0] is not None and self.meta("searchable") == 1:
+            arrival, text, identity = found
+            links = [Link(*row) for row in self._writer.execute(_LINKS, (tie, seq))]
+            own = [link for link in links if link.identity == identity]
+            edits = [link.value for link in own if link.kind == Kind.EDIT]
+            retracted = any(link.kind == Kind.RETRACT for link in own)
+            self.set_words([(arrival, None if retracted else edits[-1] if edits else text)])
+
+    def mark(self, tie: int, seq: int, state: State) -> None:
+        """Add to what is known of a row."""
+        self._writer.execute("UPDATE message SET state = state | ? WHERE tie = ? AND seq = ?", (int(state), tie, seq))
+
+    def missing_ties(self) -> set[int]:
+        """The feeds of which blocks are named that are not here."""
+        return {row[0] for row in self._writer.execute("SELECT DISTINCT tie FROM missing")}
+
+    def take_missing(self, tie: int, start: int, end: int) -> list[Missing]:
+        """The heads that name blocks from `start` to before `end` of a feed, which are here now; they are forgotten."""
+        where = "tie = ? AND seq >= ? AND seq < ?"
+        found = self._writer.execute(f"SELECT * FROM missing WHERE {where}", (tie, start, end)).fetchall()
+        if found:
+            self._writer.execute(f"DELETE FROM missing WHERE {where}", (tie, start, end))
+        return [Missing(*row) for row in found]
+
+    def tau(self, tie: int, length: int) -> int:
+        """The t of the last block with a place among the first `length` of a feed, 0 for none."""
+        found = self._writer.execute(
+            "SELECT t FROM message INDEXED BY by_feed WHERE tie = ? AND seq < ? AND NOT state & ?"
+            " ORDER BY seq DESC LIMIT 1",
+            (tie, length, int(State.OUT_OF_ORDER)),
+        ).fetchone()
+        return found[0] if found else 0
+
+    def places(self, tie: int, start: int, end: int) -> list[tuple[int, int]]:
+        """(seq, t) of the rows of a feed from `start` to before `end`, in its order."""
+        return self._writer.execute(
+            "SELECT seq, t FROM message INDEXED BY by_feed WHERE tie = ? AND seq >= ? AND seq < ? ORDER BY seq",
+            (tie, start, end),
+        ).fetchall()
+
+    def last(self) -> Place:
+        """The place of the last row of the conversation."""
+        found = self._writer.execute(
+            "SELECT t, tie, seq FROM message INDEXED BY ordered WHERE arrival IS NOT NULL"
+            " ORDER BY t DESC, tie DESC, seq DESC LIMIT 1"
+        ).fetchone()
+        return found or (0, 0, 0)
+
+    def top(self) -> int:
+        """The greatest t of any row."""
+        return self._writer.execute("SELECT max(t) FROM message").fetchone()[0] or 0
+
+    def arrivals(self) -> int:
+        """How many rows the conversation has."""
+        return self._writer.execute("SELECT max(arrival) FROM message WHERE arrival IS NOT NULL").fetchone()[0] or 0
+
+    def mark_read(self, tie: int | None = None, seq: int = 0) -> None:
+        """Count a row as read, or all."""
+        where, values = ("AND tie = ? AND seq = ?", (tie, seq)) if tie is not None else ("", ())
+        self._writer.execute(f"UPDATE message SET state = state & ~1 WHERE state & 1 {where}", values)
+
+    # Read from any thread
+
+    def read(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """The rows of a query, at one moment."""
+        with self._reading:
+            return self._reader.execute(sql, parameters).fetchall()
+
+    def row_at(self, tie: int, seq: int) -> Row | None:
+        """The row of a block, `None` if it is not here or has no place."""
+        found = self.read("SELECT * FROM message WHERE tie = ? AND seq = ?", (tie, seq))
+        return Row(*found[0]) if found else None
+
+    def said(self, up_to: int, *, after: Place | None = None, limit: int = -1) -> list[Row]:
+        """The conversation in order, as it was when `up_to` rows had arrived, after a place."""
+        place = after or (-1, 0, 0)
+        found = self.read(
+            "SELECT * FROM message INDEXED BY ordered WHERE arrival IS NOT NULL AND +arrival <= ?"
+            " AND (t, tie, seq) > (?, ?, ?) ORDER BY t, tie, seq LIMIT ?",
+            (up_to, *place, limit),
+        )
+        return [Row(*row) for row in found]
+
+    def said_before(self, up_to: int, *, before: Place | None = None, limit: int = -1) -> list[Row]:
+        """The last rows of the conversation before a place, latest first."""
+        place = before or (2**63 - 1, 0, 0)
+        found = self.read(
+            "SELECT * FROM message INDEXED BY ordered WHERE arrival IS NOT NULL AND +arrival <= ?"
+            " AND (t, tie, seq) < (?, ?, ?) ORDER BY t DESC, tie DESC, seq DESC LIMIT ?",
+            (up_to, *place, limit),
+        )
+        return [Row(*row) for row in found]
+
+    def nth(self, up_to: int, count: int, number: int) -> Row | None:
+        """The row `number` of the conversation of `count` rows, as it was when `up_to` rows had arrived."""
+        order, offset = (_UP, number) if number <= count // 2 else (_DOWN, count - 1 - number)
+        found = self.read(
+            "SELECT * FROM message INDEXED BY ordered WHERE arrival IS NOT NULL AND +arrival <= ?"
+            f" ORDER BY {order} LIMIT 1 OFFSET ?",
+            (up_to, offset),
+        )
+        return Row(*found[0]) if found else None
+
+    def arrived(self, after: int, limit: int) -> list[Row]:
+        """What people said, in the order of its arrival, after arrival `after`."""
+        found = self.read(
+            "SELECT * FROM message INDEXED BY by_arrival WHERE arrival > ? ORDER BY arrival LIMIT ?", (after, limit)
+        )
+        return [Row(*row) for row in found]
+
+    def timeline(self) -> list[Row]:
+        """Everything that has a place, notices too, in order."""
+        return [Row(*row) for row in self.read("SELECT * FROM message ORDER BY t, tie, seq")]
+
+    def count(self) -> int:
+        """How many rows the conversation has."""
+        return self.read("SELECT max(arrival) FROM message WHERE arrival IS NOT NULL")[0][0] or 0
+
+    def latest(self, kind: Kind) -> list[Row]:
+        """The notices of one kind that count, last one first."""
+        refused = int(State.REFUSED | State.OUT_OF_ORDER)
+        sql = "SELECT * FROM message INDEXED BY notices WHERE arrival IS NULL AND kind = ? AND NOT state & ?"
+        return [Row(*row) for row in self.read(f"{sql} ORDER BY t DESC, tie DESC, seq DESC", (int(kind), refused))]
+
+    def links(self, tie: int, seq: int) -> list[Link]:
+        """What refers to a block and counts, in order."""
+        return [Link(*row) for row in self.read(_LINKS, (tie, seq))]
+
+    def search(
+        self,
+        words: str,
+        like: str,
+        *,
+        tie: Sequence[int] = (),
+        channel: str | None = None,
+        limit: int = 50,
+        before: Place | None = None,
+    ) -> list[Row]:
+        """The rows that match `words`, a query of FTS5, or where that cannot be used the pattern `like`; last first."""
+        where, values = [], list[object]()
+        if words and self.read("SELECT value FROM meta WHERE name = 'searchable'") == [(1,)]:
+            where.append("arrival IN (SELECT rowid FROM word WHERE word MATCH ?)")
+            values.append(words)
+        else:
+            where.append("arrival IS NOT NULL AND text LIKE ? ESCAPE '\\'")
+            values.append(like)
+        if channel is not None:
+            where.append("channel = ?")
+            values.append(channel)
+        if tie:
+            where.append(f"tie IN ({', '.join('?' * len(tie))})")
+            values += tie
+        if before:
+            where.append("(t, tie, seq) < (?, ?, ?)")
+            values += before
+        found = self.read(
+            f"SELECT * FROM message WHERE {' AND '.join(where)} ORDER BY {_DOWN} LIMIT ?", (*values, limit)
+        )
+        return [Row(*row) for row in found]
+
+    def unread(self, channel: str | None = None) -> int:
+        """How many rows of a channel, or of all, are unread."""
+        where, values = ("AND channel = ?", (channel,)) if channel is not None else ("", ())
+        return int(self.read(f"SELECT count(*) FROM message WHERE state & 1 {where}", values)[0][0])

@@ -1,0 +1,202 @@
+"""Messages of a room with memory: what LinkUp's have, and their place, their proof, and what others made of them.
+
+A message is a snapshot of when it was taken from the room. What changes later (edits, reactions, who has it) is read
+from the room's index when it is asked for.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple, Protocol
+
+from linkup_nb.hypercore.evidence import Evidence
+from linkup_nb.rooms.memory.index import Place
+from linkup_nb.rooms.message import AudioMessage, FileMessage, Message, TextMessage, UnknownMessage
+
+
+class Edition(NamedTuple):
+    """A text that a message has or had, and when that was written."""
+
+    text: str
+    timestamp: datetime
+
+
+class Provenance(NamedTuple):
+    """Where a message comes from, and what proves it.
+
+    It is the block `seq` of the feed of `evidence.key`; the evidence holds the block as it is stored, the hashes that
+    lead from it to the head, and the author's signature of that. `await message.verify()` checks it, and
+    `evidence.check()` does so without this room.
+    """
+
+    evidence: Evidence
+    seq: int
+    received: datetime
+
+
+class Origin(Protocol):
+    """What a message needs of its room."""
+
+    def editions(self, message: "RoomMessage") -> tuple[Edition, ...]:
+        """All texts of a message, the first one first."""
+
+    def reactions(self, message: "RoomMessage") -> Mapping[str, tuple[bytes, ...]]:
+        """The identities that reacted with each symbol."""
+
+    def replies(self, message: "RoomMessage") -> tuple["RoomMessage", ...]:
+        """The messages that answer one, in order."""
+
+    def missing(self, message: "RoomMessage") -> tuple[str, ...]:
+        """The ids of the blocks that a message names and that are not here."""
+
+    async def reply(self, message: "RoomMessage", text: str) -> "RoomTextMessage":
+        """Answer it."""
+
+    async def react(self, message: "RoomMessage", symbol: str, *, remove: bool) -> None:
+        """React to it."""
+
+    async def edit(self, message: "RoomMessage", text: str) -> None:
+        """Give it another text."""
+
+    async def retract(self, message: "RoomMessage") -> None:
+        """Take it back."""
+
+    async def provenance(self, message: "RoomMessage") -> Provenance:
+        """What proves it."""
+
+    async def verify(self, message: "RoomMessage") -> None:
+        """Check its proof."""
+
+    async def load(self, message: "RoomFileMessage | RoomAudioMessage", timeout: float) -> bytes:
+        """The file it names."""
+
+
+@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
+class RoomMessage(Message):
+    """A message of a room with memory.
+
+    `id` names it everywhere; `place` is where it stands in the order, see `t`; `channel` is "" for the main one;
+    `heads` is what its author had newly seen, {feed id: length}; `device` is the key of the device that wrote it.
+    `late`: others stood below it already when it came. `refused`: its heads contradict its place. `to` is the id of
+    what it answers.
+    """
+
+    id: str
+    place: Place
+    channel: str = ""
+    device: bytes = b""
+    heads: Mapping[str, int] = field(default_factory=dict)
+    late: bool = False
+    unread: bool = False
+    mentions_me: bool = False
+    refused: bool = False
+    edited: bool = False
+    retracted: bool = False
+    to: str | None = None
+    origin: Origin = field(compare=False)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RoomMessage) and self.id == other.id and self.topic == other.topic
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    @property
+    def t(self) -> int:
+        """Where it stands: its author's clock in microseconds, or a little more than the last it had seen."""
+        return self.place[0]
+
+    @property
+    def edits(self) -> tuple[Edition, ...]:
+        """Every text that it has had, the first one first."""
+        return self.origin.editions(self)
+
+    @property
+    def reactions(self) -> Mapping[str, tuple[bytes, ...]]:
+        """The keys of those who reacted, by symbol."""
+        return self.origin.reactions(self)
+
+    @property
+    def replies(self) -> tuple["RoomMessage", ...]:
+        """What answers it, in order."""
+        return self.origin.replies(self)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The ids of what it was written after and what is not here yet."""
+        return self.origin.missing(self)
+
+    async def reply(self, text: str) -> "RoomTextMessage":
+        """Answer it in its channel. Raises what `room.send` raises."""
+        return await self.origin.reply(self, text)
+
+    async def react(self, symbol: str, *, remove: bool = False) -> None:
+        """React with a symbol of at most 32 bytes, or take that back."""
+        await self.origin.react(self, symbol, remove=remove)
+
+    async def edit(self, text: str) -> None:
+        """Give your own message another text; the earlier ones stay readable. Raises `UsageError` for another's."""
+        await self.origin.edit(self, text)
+
+    async def retract(self) -> None:
+        """Take your own message back, for good. Others may have kept it. Raises `UsageError` for another's."""
+        await self.origin.retract(self)
+
+    async def provenance(self) -> Provenance:
+        """The block behind it, its author's signature, and the hashes between them."""
+        return await self.origin.provenance(self)
+
+    async def verify(self) -> None:
+        """Check the message against its author's signature. Raises `InvalidProof`."""
+        await self.origin.verify(self)
+
+
+@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
+class RoomTextMessage(RoomMessage, TextMessage):
+    """Markdown that somebody wrote, in its latest edition; empty once it is retracted."""
+
+
+@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
+class RoomFileMessage(RoomMessage, FileMessage):
+    """A file in a drive: `path` and `version` of the drive with this key; `await message.load()` fetches it."""
+
+    drive: bytes
+    path: str
+    version: int
+    mime: str
+    length: int
+
+    @property
+    def size(self) -> int:
+        """The bytes of the file, as its author says."""
+        return self.length
+
+    async def load(self, *, timeout: float = 60.0) -> bytes:
+        """Its content, from whoever has it. Raises `NotAvailable` after `timeout` seconds."""
+        return await self.origin.load(self, timeout)
+
+
+@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
+class RoomAudioMessage(RoomMessage, AudioMessage):
+    """A recorded clip, likewise; `duration` in seconds."""
+
+    drive: bytes
+    path: str
+    version: int
+    mime: str
+    length: int
+    duration: float
+
+    @property
+    def size(self) -> int:
+        """The bytes of the clip, as its author says."""
+        return self.length
+
+    async def load(self, *, timeout: float = 60.0) -> bytes:
+        """Its content, from whoever has it. Raises `NotAvailable` after `timeout` seconds."""
+        return await self.origin.load(self, timeout)
+
+
+@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
+class RoomUnknownMessage(RoomMessage, UnknownMessage):
+    """What a newer program wrote."""

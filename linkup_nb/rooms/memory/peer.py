@@ -1,0 +1,128 @@
+"""One peer in one room: it proves that it knows the room's secret, then the two tell each other of all feeds.
+
+Until the peer has proven itself it is sent nothing of the room, and none of the room's cores is copied to it.
+"""
+
+import time
+from typing import Protocol
+
+from linkup_nb.channels import Channels
+from linkup_nb.errors import ProtocolError
+from linkup_nb.loops import Tasks
+from linkup_nb.rooms.memory.keys import RoomKeys
+from linkup_nb.wire import rooms as wire
+from linkup_nb.wire.protomux import Channel
+from linkup_nb.wire.rooms import Feeds, Opening, channel_id, membership_proof
+
+MAX_UNPROVEN = 64  # feeds that one peer has named, whose hello is being waited for
+
+
+class Hosted(Protocol):
+    """What a peer needs of the room."""
+
+    keys: RoomKeys
+
+    def introductions(self) -> list[bytes]:
+        """The keys of one's own feed, and of all feeds whose hello is verified."""
+
+    async def prove(self, key: bytes) -> None:
+        """Fetch the hello of a feed that a peer has named; returns when it is verified, wrong, or did not come."""
+
+    def proven(self, peer: "RoomPeer") -> None:
+        """The peer knows the secret."""
+
+    def received(self, peer: "RoomPeer", message: wire.Message) -> None:
+        """The peer sent a message other than feeds."""
+
+    def gone(self, peer: "RoomPeer") -> None:
+        """The peer has left the room, or the connection has ended."""
+
+
+class RoomPeer:
+    """The channel of a room on one connection; `device` is the peer's key."""
+
+    def __init__(self, room: Hosted, channels: Channels) -> None:
+        self.channels = channels
+        self.device = channels.connection.remote_public_key
+        self.proven = False
+        self.flags = 0
+        self.clock_ahead = 0.0  # seconds by which the peer's clock is ahead of ours
+        self.named: set[bytes] = set()
+        """Keys of the feeds that the peer has named."""
+        self._room = room
+        self._queue: list[bytes] = []
+        self._proving = 0
+        self._tasks = Tasks()
+        connection, secret = channels.connection, room.keys.secret
+        proof = membership_proof(connection.handshake_hash, secret, initiator=connection.initiator)
+        opening = Opening(proof, time.time_ns() // 1_000_000, wire.SHARES_READ_MARKS)
+        id = channel_id(connection.handshake_hash, secret)
+        self._channel: Channel = channels.open(wire.PROTOCOL, id, bytes(opening), self)
+
+    def send(self, message: wire.Message) -> None:
+        """Send a message, once the peer has proven itself."""
+        if self.proven:
+            self.channels.send(self._channel, int(message.type), bytes(message))
+
+    def name(self, keys: list[bytes]) -> None:
+        """Let the peer know of feeds."""
+        for start in range(0, len(keys), wire.MAX_FEED_KEYS):
+            self.send(Feeds(tuple(keys[start : start + wire.MAX_FEED_KEYS])))
+
+    def close(self) -> None:
+        """Leave the room as far as this peer is concerned."""
+        self.channels.close(self._channel)
+        self._end()
+
+    # What the channel calls
+
+    def opened(self, handshake: bytes) -> None:
+        """Check the peer's proof; a wrong one, our own repeated too, ends the connection."""
+        connection, secret = self.channels.connection, self._room.keys.secret
+        opening = Opening.decode(handshake)
+        if opening.proof != membership_proof(connection.handshake_hash, secret, initiator=not connection.initiator):
+            raise ProtocolError("The peer opened a room's channel without knowing the room.")
+        self.proven = True
+        self.flags = opening.flags
+        self.clock_ahead = opening.clock / 1000 - time.time()
+        self._room.proven(self)
+        self.name(self._room.introductions())
+
+    def received(self, type: int, payload: bytes) -> None:
+        """Handle a message of the peer."""
+        message = wire.decode(type, payload)
+        if isinstance(message, Feeds):
+            self._named(message.keys)
+        elif message is not None:
+            self._room.received(self, message)
+
+    def drained(self) -> None:
+        """What was sent has gone out."""
+
+    def ended(self) -> None:
+        """The channel is closed."""
+        self._end()
+
+    def _named(self, keys: tuple[bytes, ...]) -> None:
+        new = [key for key in dict.fromkeys(keys) if key not in self.named]
+        if len(self.named) + len(new) > wire.MAX_FEED_KEYS:
+            raise ProtocolError(f"The peer named over {wire.MAX_FEED_KEYS} feeds of one room.")
+        self.named.update(new)
+        self._queue += new
+        self._prove_next()
+
+    def _prove_next(self) -> None:
+        while self._queue and self._proving < MAX_UNPROVEN:
+            self._proving += 1
+            self._tasks.start(self._prove(self._queue.pop(0)), "waiting for the hello of a feed")
+
+    async def _prove(self, key: bytes) -> None:
+        try:
+            await self._room.prove(key)
+        finally:
+            self._proving -= 1
+        self._prove_next()
+
+    def _end(self) -> None:
+        self._queue.clear()
+        self._room.gone(self)

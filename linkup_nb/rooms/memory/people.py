@@ -1,0 +1,64 @@
+"""Who is in a room with memory: the identities behind its feeds, what they call themselves, and who is here."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from linkup_nb.rooms.member import Member, MemberStatus
+from linkup_nb.rooms.memory import block as blocks
+from linkup_nb.rooms.memory.block import Kind
+from linkup_nb.rooms.memory.index import FeedRow, Index, Row, State
+from linkup_nb.rooms.names import look, stranger_name
+from linkup_nb.wire.keys import short_key
+
+
+class People:
+    """Names and avatars by identity, the last ones in the order of the room."""
+
+    def __init__(self) -> None:
+        self._named: dict[bytes, tuple[int, str]] = {}
+        self._avatars: dict[bytes, tuple[int, bytes]] = {}
+        self._users: defaultdict[str, set[bytes]] = defaultdict(set)
+
+    def load(self, index: Index, feeds: Iterable[FeedRow]) -> None:
+        """Take over what the index knows."""
+        identities = {feed.tie: feed.identity for feed in feeds}
+        for kind in (Kind.HELLO, Kind.ICON):
+            for row in index.latest(kind):
+                self.take(row, identities.get(row.tie))
+
+    def take(self, row: Row, identity: bytes | None) -> None:
+        """A hello or an icon has come."""
+        if identity is None or row.body is None or row.state & (State.REFUSED | State.OUT_OF_ORDER):
+            return
+        _, body = blocks.decode(row.body).body()
+        if isinstance(body, blocks.Hello | blocks.Icon) and row.t >= self._named.get(identity, (0, ""))[0]:
+            name = stranger_name(body.name, identity)
+            self._named[identity] = (row.t, name)
+            self._users[look(name)].add(identity)
+        if isinstance(body, blocks.Icon) and row.t >= self._avatars.get(identity, (0, b""))[0]:
+            self._avatars[identity] = (row.t, body.avatar)
+
+    def name(self, identity: bytes) -> str:
+        """What somebody calls themselves; their short key if they have not said."""
+        return self._named.get(identity, (0, short_key(identity)))[1]
+
+    def avatar(self, identity: bytes) -> bytes | None:
+        """The picture of somebody, as they sent it."""
+        return self._avatars.get(identity, (0, None))[1] or None
+
+    def shares(self, name: str) -> bool:
+        """Whether two people of the room have used a name that looks like this."""
+        return len(self._users.get(look(name), ())) > 1
+
+    def members(self, feeds: Iterable[FeedRow], here: set[bytes], me: bytes) -> tuple[Member, ...]:
+        """The others: those first of whom a device is `here`, then by name."""
+        found: dict[bytes, MemberStatus] = {}
+        for feed in feeds:
+            if feed.identity is not None and feed.identity != me:
+                is_here = feed.device in here or found.get(feed.identity) is MemberStatus.HERE
+                found[feed.identity] = MemberStatus.HERE if is_here else MemberStatus.AWAY
+        members = [
+            Member(self.name(key), key, status, self.avatar(key), None, self.shares(self.name(key)))
+            for key, status in found.items()
+        ]
+        return tuple(sorted(members, key=lambda one: (one.status is MemberStatus.AWAY, one.name.casefold(), one.key)))

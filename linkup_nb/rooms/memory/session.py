@@ -1,0 +1,213 @@
+"""A room as this node takes part in it: its feeds, and the peers who have proven that they know it."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import IO, Any
+
+from linkup_nb.channels import Channels
+from linkup_nb.errors import NotAvailable
+from linkup_nb.hypercore.core import Core
+from linkup_nb.hypercore.corestore import Corestore
+from linkup_nb.hyperdrive.drive import Drive
+from linkup_nb.loops import Events
+from linkup_nb.rooms.memory.block import Body
+from linkup_nb.rooms.memory.export import FeedExport, header
+from linkup_nb.rooms.memory.feeds import RoomFeeds
+from linkup_nb.rooms.memory.hello import sign_hello
+from linkup_nb.rooms.memory.index import FeedRow, Index, Row, State
+from linkup_nb.rooms.memory.keys import RoomKeys, place_of, short_id
+from linkup_nb.rooms.memory.peer import RoomPeer
+from linkup_nb.rooms.memory.search import Query
+from linkup_nb.wire import rooms as wire
+from linkup_nb.wire.keys import KEY_SIZE, KeyPair
+
+EXPORTED_TOGETHER = 500  # lines that are written to an export at a time
+
+
+class RoomSession(Events):
+    """One room of a node, open. Emits `taken` (a Taken) when the index has changed, and `update` for its peers.
+
+    `number` counts the feeds that this device has had in the room: one that was given up is never written again.
+    """
+
+    def __init__(
+        self,
+        store: Corestore,
+        keys: RoomKeys,
+        *,
+        identity: KeyPair,
+        device: KeyPair,
+        index: Path,
+        executor: Executor,
+        number: int = 0,
+        clock: Callable[[], int] | None = None,
+    ) -> None:
+        super().__init__(asyncio.get_running_loop())
+        self.keys = keys
+        self.identity = identity
+        self.device = device
+        self.peers: set[RoomPeer] = set()
+        self._store = store
+        self._number = number
+        self._index_path = index
+        self._executor = executor
+        self._clock = clock
+        self._drives: dict[bytes, Drive] = {}
+        self._drive_cores: set[bytes] = set()
+        self.index: Index
+        self.feeds: RoomFeeds
+        self.drive: Drive
+
+    async def open(self, name: str) -> None:
+        """Open one's own feed and drive, writing the hello if they are new, and all feeds that are known."""
+        space = self._store.namespace(wire.PROTOCOL).namespace(self.keys.topic.hex())
+        whose = f"{short_id(self.device.public_key)}/{self._number}"
+        key = self.keys.encryption_key
+        own = await space.core(name=f"feed/{whose}", encryption_key=key)
+        self.drive = await Drive.open(space.namespace(f"drive/{whose}"), encryption_key=key)
+        self.index = await self._loop.run_in_executor(self._executor, Index, self._index_path)
+        clock = {} if self._clock is None else {"clock": self._clock}
+        self.feeds = RoomFeeds(self._store, self.keys, self.index, self.identity.public_key, self._executor, **clock)
+        self.feeds.on("taken", lambda taken: self.emit("taken", taken))
+        self.feeds.on("feed", self._introduced)
+        self.feeds.on("follow", lambda _: self._copy())
+        kept = await self._loop.run_in_executor(self._executor, self.index.meta, "drive cores") or b""
+        self._drive_cores = {kept[at : at + KEY_SIZE] for at in range(0, len(kept), KEY_SIZE)}
+        await self._share(self.drive.key)
+        await self._share(await self.drive.content_key())
+        await self.feeds.open(own)
+        if not own.length:
+            await self.write([self._hello(own, name)])
+
+    def _hello(self, own: Core, name: str) -> Body:
+        return sign_hello(
+            self.keys.topic, own.key, self.drive.key, identity=self.identity, device=self.device, name=name
+        )
+
+    async def close(self) -> None:
+        """Leave the peers, and stop reading."""
+        for peer in tuple(self.peers):
+            peer.close()
+        await self.feeds.close()
+        for drive in (self.drive, *self._drives.values()):
+            await drive.close()
+
+    async def write(self, bodies: list[Body], *, channel: str = "") -> list[Row]:
+        """Write blocks; see `RoomFeeds.write`."""
+        return await self.feeds.write(bodies, channel=channel)
+
+    async def mark_read(self, id: str | None) -> None:
+        """Count the message of this id as read, or all that are here."""
+        place = place_of(id) if id else (None, 0)
+        await self._loop.run_in_executor(self._executor, self.index.mark_read, *place)
+
+    async def search(self, query: Query, **filters: Any) -> list[Row]:
+        """The rows that match, last first; see `Index.search`."""
+        await self._loop.run_in_executor(self._executor, self.index.make_searchable)
+        return await asyncio.to_thread(self.index.search, query.words, query.like, **filters)
+
+    async def export(self, name: str, path: Path) -> int:
+        """Write everything that has a place to a file, see `rooms.memory.export`; how many blocks that were."""
+        refused = int(State.REFUSED | State.OUT_OF_ORDER)
+        rows = [row for row in await asyncio.to_thread(self.index.timeline) if not row.state & refused]
+        exports = {tie: i for i, tie in enumerate(dict.fromkeys(row.tie for row in rows))}
+        cores = {tie: self.feeds.core(self.feed_of(tie).key) for tie in exports}
+        feeds = {tie: FeedExport(exports[tie], core, self.keys.encryption_key) for tie, core in cores.items() if core}
+        with await asyncio.to_thread(path.open, "w", encoding="utf-8") as file:
+            lines = [header(name, self.keys.topic), *[await feed.head() for feed in feeds.values()]]
+            for row in rows:
+                if row.tie in feeds:
+                    lines.append(await feeds[row.tie].line(row.seq))
+                if len(lines) >= EXPORTED_TOGETHER:
+                    await asyncio.to_thread(_write_lines, file, lines)
+                    lines = []
+            await asyncio.to_thread(_write_lines, file, lines)
+        return len(rows)
+
+    def feed_of(self, tie: int) -> FeedRow:
+        """The feed of a row."""
+        return self.feeds.by_tie(tie)
+
+    def core_of(self, id: str) -> Core | None:
+        """The open core of the feed that a message stands in."""
+        return self.feeds.core(self.feed_of(place_of(id)[0]).key)
+
+    async def load(self, drive: bytes, path: str, version: int, timeout: float) -> bytes:
+        """A file of a drive of the room, as it was at a version. Raises `NotAvailable` if nobody sends it in time."""
+        if drive == self.drive.key:
+            data = await self.drive[version].get(path)
+        else:
+            async with asyncio.timeout(timeout):
+                theirs = await self._drive_of_another(drive)
+                while theirs.version < version:
+                    await theirs.update()
+                data = await theirs[version].get(path)
+        if data is None:
+            raise NotAvailable("The version of the drive that this message names does not have its file.")
+        return data
+
+    async def _drive_of_another(self, key: bytes) -> Drive:
+        if key not in self._drives:
+            self._drives[key] = await Drive.open(self._store, key, encryption_key=self.keys.encryption_key)
+            await self._share(key)
+        drive = self._drives[key]
+        await self._share(await drive.content_key())
+        return drive
+
+    async def _share(self, key: bytes) -> None:
+        """Let the members have a core, also after a restart."""
+        if key not in self._drive_cores:
+            self._drive_cores.add(key)
+            kept = b"".join(sorted(self._drive_cores))
+            await self._loop.run_in_executor(self._executor, self.index.set_meta, "drive cores", kept)
+        self._copy()
+
+    def meet(self, channels: Channels) -> RoomPeer:
+        """Open the room on a connection; the peer may know the room or not."""
+        return RoomPeer(self, channels)
+
+    def _introduced(self, feed: FeedRow) -> None:
+        for peer in self.peers:
+            peer.name([feed.key])
+        self.emit("update")
+
+    def _copy(self) -> None:
+        for peer in self.peers:
+            self.emit("copy", peer.channels.connection)
+
+    # What a peer calls
+
+    def introductions(self) -> list[bytes]:
+        """The keys of one's own feed, and of all feeds whose hello is verified."""
+        own = self.feeds.own
+        assert own is not None
+        return [own.key, *(row.key for row in self.feeds.members if row.key != own.key)]
+
+    async def prove(self, key: bytes) -> None:
+        """Fetch the hello of a feed that a peer has named."""
+        await self.feeds.prove(key)
+
+    def proven(self, peer: RoomPeer) -> None:
+        """The peer knows the secret: it may have every feed and drive of the room."""
+        self.peers.add(peer)
+        self.emit("copy", peer.channels.connection)
+        self.emit("update")
+
+    def has(self, key: bytes) -> bool:
+        """Whether a core is one of the room's: a feed, or of a drive that was opened here."""
+        return self.feeds.core(key) is not None or key in self._drive_cores
+
+    def received(self, peer: RoomPeer, message: wire.Message) -> None:
+        """The peer sent a message other than feeds."""
+
+    def gone(self, peer: RoomPeer) -> None:
+        """The peer has left."""
+        self.peers.discard(peer)
+        self.emit("update")
+
+
+def _write_lines(file: IO[str], lines: list[dict[str, Any]]) -> None:
+    file.write("".join(json.dumps(line, separators=(",", ":"), ensure_ascii=False) + "\n" for line in lines))

@@ -1,0 +1,164 @@
+"""Rooms with memory as a user of nodes has them: over discovery, through restarts, from copies."""
+
+import asyncio
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import linkup_nb as lu
+from linkup_nb.errors import InvalidInvite, NodeClosed
+from linkup_nb.rooms.memory.message import RoomFileMessage
+from linkup_nb.rooms.memory.room import MemoryRoom
+from linkup_nb.rooms.room import Room
+
+WAIT = 20.0
+
+
+def node(path: Path, name: str | None = None) -> lu.Node:
+    return lu.Node(path, name=name, discovery=[lu.Local(mdns=False)])
+
+
+async def until(room: Room, condition: Callable[[], bool]) -> None:
+    changed = asyncio.Event()
+    for event in ("message", "change", "update"):
+        room.on(event, lambda *_: changed.set())
+    async with asyncio.timeout(WAIT):
+        while not condition():
+            changed.clear()
+            await changed.wait()
+
+
+async def joined(one: lu.Node, invite: str) -> MemoryRoom:
+    room = await one.join(invite)
+    assert isinstance(room, MemoryRoom)
+    return room
+
+
+def texts(room: Room) -> list[str]:
+    return [message.text for message in room.messages if isinstance(message, lu.TextMessage)]
+
+
+async def test_a_room_is_created_joined_by_its_invite_and_talked_in(tmp_path: Path) -> None:
+    async with node(tmp_path / "ann", "ann") as ann, node(tmp_path / "bob", "bob") as bob:
+        hers = await ann.create_room("physics")
+        await hers.send("first")
+        his = await joined(bob, hers.invite)
+        assert his.name == "physics"
+        await until(his, lambda: texts(his) == ["first"])
+        await his.send("hello")
+        await until(hers, lambda: texts(hers) == ["first", "hello"])
+        assert (ann.rooms, bob.rooms) == ((hers,), (his,))
+        assert ann.status.text == "Connected to bob"
+
+
+async def test_who_writes_while_nobody_is_there_is_read_when_somebody_comes(tmp_path: Path) -> None:
+    async with node(tmp_path / "ann", "ann") as ann:
+        hers = await ann.create_room("physics")
+        invite = hers.invite
+    async with node(tmp_path / "bob", "bob") as bob:
+        his = await joined(bob, invite)
+        await his.send("is anybody here?")
+    async with node(tmp_path / "ann") as ann, node(tmp_path / "bob") as bob:
+        [hers_again], [his_again] = ann.rooms, bob.rooms
+        await until(hers_again, lambda: texts(hers_again) == ["is anybody here?"])
+        assert texts(his_again) == ["is anybody here?"]
+
+
+async def test_a_fourth_comes_when_one_old_member_is_left(tmp_path: Path) -> None:
+    async with node(tmp_path / "bob", "bob") as bob:
+        async with node(tmp_path / "ann", "ann") as ann, node(tmp_path / "cat", "cat") as cat:
+            hers = await ann.create_room("physics")
+            rooms = [hers, await joined(bob, hers.invite), await joined(cat, hers.invite)]
+            for number in range(30):
+                await rooms[number % 3].send(f"{number}")
+            await rooms[0].send_file(("notes.txt", b"notes"))
+            for room in rooms:
+                await until(room, lambda room=room: len(room) == 31)  # type: ignore[misc]
+            file = rooms[1].messages[-1]
+            assert isinstance(file, RoomFileMessage)
+            assert await file.load(timeout=WAIT) == b"notes"
+        async with node(tmp_path / "dan", "dan") as dan:
+            his = await joined(dan, rooms[1].invite)
+            await until(his, lambda: len(his) == 31)
+            assert [message.id for message in his.messages] == [message.id for message in rooms[1].messages]
+            for message in his.messages:
+                await message.verify()
+            file = his.messages[-1]
+            assert isinstance(file, RoomFileMessage)
+            assert await file.load(timeout=WAIT) == b"notes"
+
+
+async def test_a_copied_profile_is_another_device_and_a_moved_one_is_not(tmp_path: Path) -> None:
+    async with node(tmp_path / "ann", "ann") as ann:
+        hers = await ann.create_room("physics")
+        await hers.send("from the first device")
+        device = ann.swarm.public_key
+    shutil.copytree(tmp_path / "ann", tmp_path / "copy")
+    async with node(tmp_path / "ann") as ann, node(tmp_path / "copy") as copy:
+        assert ann.swarm.public_key == device != copy.swarm.public_key
+        assert ann.public_key == copy.public_key
+        [hers_again], [theirs] = ann.rooms, copy.rooms
+        await theirs.send("from the copy")
+        await hers_again.send("from the original")
+        for room in (hers_again, theirs):
+            await until(room, lambda room=room: len(room) == 3)  # type: ignore[misc]
+        assert texts(hers_again) == texts(theirs)
+        assert {message.own for message in theirs.messages} == {True}
+        copied = copy.swarm.public_key
+    (tmp_path / "copy").rename(tmp_path / "moved")
+    async with node(tmp_path / "moved") as moved:
+        assert moved.swarm.public_key == copied
+
+
+async def test_a_room_that_was_left_is_not_joined_again_by_itself(tmp_path: Path) -> None:
+    async with node(tmp_path / "ann", "ann") as ann:
+        hers = await ann.create_room("physics")
+        await hers.send("kept")
+        invite = hers.invite
+        await hers.leave()
+        assert ann.rooms == ()
+        with pytest.raises(NodeClosed):
+            await hers.send("too late")
+    async with node(tmp_path / "ann") as ann:
+        assert ann.rooms == ()
+        again = await joined(ann, invite)
+        assert texts(again) == ["kept"]
+
+
+async def test_a_name_is_told_to_the_room(tmp_path: Path) -> None:
+    async with node(tmp_path / "ann", "ann") as ann, node(tmp_path / "bob", "bob") as bob:
+        hers = await ann.create_room("physics")
+        his = await joined(bob, hers.invite)
+        await until(his, lambda: [member.name for member in his.peers] == ["ann"])
+        await ann.set_name("anna")
+        await until(his, lambda: [member.name for member in his.peers] == ["anna"])
+
+
+async def test_both_kinds_of_rooms_side_by_side(tmp_path: Path) -> None:
+    async with node(tmp_path / "ann", "ann") as ann, node(tmp_path / "bob", "bob") as bob:
+        hers = await ann.create_room("physics")
+        lobby = await ann.create_room("lobby", linkup=True)
+        his, his_lobby = await joined(bob, hers.invite), await bob.join(lobby.topic)
+        await until(his, lambda: bool(his.peers))
+        await until(his_lobby, lambda: [member.status.value for member in his_lobby.peers] == ["here"])
+        await hers.send("kept")
+        await lobby.send("forgotten")
+        await until(his, lambda: texts(his) == ["kept"])
+        await until(his_lobby, lambda: texts(his_lobby) == ["forgotten"])
+        assert [room.name for room in ann.rooms] == ["physics", "lobby"]
+
+
+async def test_what_is_neither_invite_nor_topic(tmp_path: Path) -> None:
+    async with node(tmp_path / "ann", "ann") as ann:
+        with pytest.raises(InvalidInvite, match="a letter is wrong or missing"):
+            await ann.join("linkup:" + "y" * 56)
+
+
+async def test_the_secret_is_in_a_file_of_its_own_that_others_cannot_read(tmp_path: Path) -> None:
+    async with node(tmp_path / "ann", "ann") as ann:
+        hers = await ann.create_room("physics")
+        assert hers.invite[7:27] not in (tmp_path / "ann" / "config.json").read_text()
+    for name in ("rooms.json", "device"):
+        assert (tmp_path / "ann" / name).stat().st_mode & 0o077 == 0

@@ -1,0 +1,69 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from linkup_nb.errors import DecodeError
+from linkup_nb.wire.blind_pairing import (
+    MAX_USER_DATA,
+    PairingInvite,
+    PairingRequest,
+    PairingResponse,
+    invite_id,
+)
+from linkup_nb.wire.keys import discovery_key
+
+SECRET = b"s" * 32
+INVITE = PairingInvite(b"i" * 32, discovery_key(SECRET), 1_900_000_000)
+KEY = INVITE.public_key
+
+
+def test_a_candidate_gets_the_secret_of_the_topic() -> None:
+    request = PairingRequest.decode(bytes(PairingRequest.make(INVITE, b"me")))
+    assert request.invite_id == invite_id(KEY)
+    assert request.open(KEY) == b"me"
+    response = PairingResponse.decode(bytes(PairingResponse.confirm(KEY, request.session, SECRET)))
+    assert response.open(INVITE, request.session) == SECRET
+
+
+def test_a_refusal_gives_nothing() -> None:
+    request = PairingRequest.make(INVITE, b"me")
+    assert PairingResponse.reject(KEY, request.session).open(INVITE, request.session) is None
+
+
+def test_a_member_that_gives_another_secret_is_found_out() -> None:
+    request = PairingRequest.make(INVITE, b"me")
+    response = PairingResponse.confirm(KEY, request.session, b"x" * 32)
+    with pytest.raises(DecodeError, match="another room"):
+        response.open(INVITE, request.session)
+
+
+def test_a_response_answers_its_request_only() -> None:
+    mine, other = PairingRequest.make(INVITE, b"me"), PairingRequest.make(INVITE, b"you")
+    response = PairingResponse.confirm(KEY, other.session, SECRET)
+    with pytest.raises(DecodeError, match="another request"):
+        response.open(INVITE, mine.session)
+
+
+def test_who_does_not_hold_the_invite_opens_nothing() -> None:
+    request = PairingRequest.make(INVITE, b"me")
+    stranger = PairingInvite(b"x" * 32, INVITE.topic)
+    with pytest.raises(DecodeError, match="cannot be opened"):
+        request.open(stranger.public_key)
+    with pytest.raises(DecodeError, match="cannot be opened"):
+        PairingResponse.confirm(KEY, request.session, SECRET).open(stranger, request.session)
+
+
+def test_so_much_a_candidate_may_say() -> None:
+    assert PairingRequest.make(INVITE, bytes(MAX_USER_DATA)).open(KEY) == bytes(MAX_USER_DATA)
+    with pytest.raises(DecodeError):
+        PairingRequest.make(INVITE, bytes(MAX_USER_DATA + 1)).open(KEY)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_decoded_or_refused(data: bytes) -> None:
+    for kind in (PairingInvite, PairingRequest, PairingResponse):
+        try:
+            decoded = kind.decode(data)
+        except DecodeError:
+            continue
+        assert kind.decode(bytes(decoded)) == decoded
