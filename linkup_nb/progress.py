@@ -30,8 +30,9 @@ class Tally:
 async def shown(
     work: Coroutine[Any, Any, R], how_far: Callable[[], tuple[int, int | None]], unit: str, show: bool | None
 ) -> R:
-    """What `work` gives; meanwhile a bar of `how_far` (done, total), made by the caller's thread, for its cell.
+    """Await `work` and return its result; meanwhile show a bar of `how_far` (done, total).
 
+    The bar is made on the caller's thread, and so belongs to its cell.
     With `show=None` in a notebook only, and only when it takes over a second. The unit "B" is bytes.
     """
     of_cell = surroundings().bar()

@@ -31,7 +31,7 @@ def _tag(class_name: str) -> str:
 
 
 class Request(msgspec.Struct, kw_only=True, frozen=True, tag_field="type", tag=_tag):
-    """What a page asks for: `id` is answered exactly once, `view` is the one of several views that asks.
+    """A request of a page: `id` is answered exactly once, `view` is the one of several views that asks.
 
     A field `data` of bytes travels as the message's one buffer.
     """
@@ -142,7 +142,7 @@ def refuse(send: Send, content: object, sentence: str) -> None:
 
 
 def sentence(error: Exception) -> str:
-    """What an error says, as a sentence of its own."""
+    """The text of an error, as a sentence of its own."""
     text = str(error)
     return text[:1].upper() + text[1:]
 

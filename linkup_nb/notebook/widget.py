@@ -15,7 +15,7 @@ CLOSED = "This node is closed: run the cell again."
 
 
 class Tab(Protocol):
-    """What answers a page; lives on the node's loop."""
+    """The kernel's half of a widget, which registers its handlers with a bridge; lives on the node's loop."""
 
     def close(self) -> None:
         """Answer no more, and send the page nothing more."""

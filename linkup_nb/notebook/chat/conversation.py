@@ -1,4 +1,4 @@
-"""What a chat's page may do: each request of it, carried out on the node."""
+"""The requests of a chat's page, carried out on the node."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -25,7 +25,7 @@ NO_ROOM = "You are in no room: create one, or join one by its topic, first."
 
 
 class Conversation:
-    """What a panel shows, and what its page may do; lives on the node's loop."""
+    """One panel's chat: the state that it shows, and a handler for each request; lives on the node's loop."""
 
     def __init__(self, node: Node, bridge: Bridge, node_expression: str) -> None:
         self._node = node

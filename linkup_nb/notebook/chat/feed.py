@@ -31,7 +31,7 @@ log = logging.getLogger("linkup_nb")
 
 
 class Line:
-    """One line of the transcript. `row` is what the page gets, and exists once the line was rendered."""
+    """One line of the transcript. `row`, the page's form of it, exists once the line was rendered."""
 
     __slots__ = ("delivered", "message", "row", "seq", "size")
 
@@ -160,7 +160,7 @@ class Feed(Events):
             self.emit("changed")
 
     def prepare(self, line: Line, pictures: Mapping[bytes, bytes | None]) -> Row:
-        """What the page gets of a line, rendered the first time; `pictures` are the avatars by their owner's key."""
+        """The page's row for a line, rendered on first use; `pictures` are the avatars by their owner's key."""
         if line.row is None:
             assert line.message
             line.row = self._render(line, line.message, pictures)
@@ -230,7 +230,7 @@ class Feed(Events):
         return row
 
     def _fill(self, row: Row, message: Message) -> None:
-        """Put into the row what was said."""
+        """Fill in the content of a message."""
         match message:
             case TextMessage(text=text):
                 row.kind = "text"

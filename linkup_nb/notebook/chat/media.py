@@ -1,4 +1,4 @@
-"""What a stranger's file really is, by its first bytes. Their word, and the name's ending, count for nothing."""
+"""The media type of a stranger's file, by its first bytes; its name and the sender's word count for nothing."""
 
 import io
 from dataclasses import dataclass

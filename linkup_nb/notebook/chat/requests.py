@@ -1,4 +1,4 @@
-"""What the chat's page may ask for, one message type a class, and what it gets for an answer."""
+"""The requests of the chat's page, one message type a class, and their answers."""
 
 from typing import Annotated, Literal, TypeAlias
 

@@ -1,4 +1,4 @@
-"""What the kernel sends to the chat's page; `static/protocol.d.ts` says the same for the page."""
+"""The messages of the kernel to the chat's page, as `static/protocol.d.ts` declares them for the page."""
 
 from typing import Literal
 

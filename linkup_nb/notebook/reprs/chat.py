@@ -15,8 +15,9 @@ def _node(node: Node) -> str:
     if not node.rooms:
         return titled(str(node), node.status.text)
     rooms = [(room.name, short_topic(room.topic), len(room), len(room.peers)) for room in node.rooms]
-    title = f"{node.name} ({short_key(node.public_key)})"
-    return titled(title, node.status.text) + table(("room", "topic", "messages", "people"), rooms)
+    return titled(_who(node.name, short_key(node.public_key)), node.status.text) + table(
+        ("room", "topic", "messages", "people"), rooms
+    )
 
 
 def _room(room: Room) -> str:
@@ -26,7 +27,7 @@ def _room(room: Room) -> str:
 
 
 def _member(member: Member) -> str:
-    return titled(f"{member.name} ({member.short_key})", member.status.value)
+    return titled(_who(member.name, member.short_key), member.status.value)
 
 
 def _message(message: Message) -> str:
@@ -44,7 +45,12 @@ def _message(message: Message) -> str:
             body = paragraph(f"A message of type {kind}") + table(("field", "value"), list(fields.items()))
         case _:
             body = ""
-    return titled(f"{message.name} ({message.short_key})", f"{message.timestamp:%Y-%m-%d %H:%M:%S} UTC") + body
+    return titled(_who(message.name, message.short_key), f"{message.timestamp:%Y-%m-%d %H:%M:%S} UTC") + body
+
+
+def _who(name: str, key: str) -> str:
+    """A name with its key, which is the name of those who have not said one."""
+    return name if name == key else f"{name} ({key})"
 
 
 DRAWERS: dict[type, Callable[..., str | None]] = {Member: _member, Message: _message, Node: _node, Room: _room}

@@ -39,7 +39,7 @@ _TAGS = {"-": "del", "+": "ins"}
 
 
 def draw(thing: object) -> str:
-    """The HTML of any of our logs and drives, and of what they tell."""
+    """The HTML of any of our logs and drives, and of their results."""
     return next(drawer for kind, drawer in _DRAWN.items() if isinstance(thing, kind))(thing)
 
 

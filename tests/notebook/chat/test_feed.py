@@ -200,7 +200,7 @@ async def test_only_so_many_authors_are_metered(monkeypatch: pytest.MonkeyPatch)
     assert len(meter._accounts) == 2
 
 
-async def test_a_file_is_told_of_without_its_bytes(room: Room, feed: Feed) -> None:
+async def test_a_file_is_described_without_its_bytes(room: Room, feed: Feed) -> None:
     about: dict[str, Any] = {"name": "otter", "key": OTTER, "topic": room.topic, "timestamp": NOON, "received": NOON}
     receive(room, FileMessage(**about, file_name="a.csv", data=b"1,2"))
     assert fields(feed)[0]["file"] == {

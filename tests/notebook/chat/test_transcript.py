@@ -31,7 +31,7 @@ def test_a_new_room_is_shown_and_what_is_said_there_comes_back(open_page: Open) 
     assert (row["seq"], row["kind"], row["name"], row["own"]) == (0, "text", "kestrel", True)
 
 
-def test_delivery_is_told_when_it_is_known(start: Start, open_page: Open) -> None:
+def test_delivery_is_shown_when_it_is_known(start: Start, open_page: Open) -> None:
     kestrel, otter = open_page(start("kestrel")), open_page(start("otter"))
     topic = kestrel.request("create", name="lobby")["topic"]
     otter.request("join", topic=topic)
@@ -285,7 +285,7 @@ def test_a_handler_never_waits_for_the_node(start: Start, open_page: Open) -> No
     assert page.answer(identity)[0]["ok"]
 
 
-def test_a_page_whose_node_is_gone_hears_so(start: Start) -> None:
+def test_a_page_whose_node_is_gone_is_refused(start: Start) -> None:
     node = start()
     transcript = Transcript(node, "lu.start()")
     page = Page(transcript)

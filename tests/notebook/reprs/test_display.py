@@ -16,6 +16,7 @@ from linkup_nb.notebook.reprs import display
 from linkup_nb.notebook.reprs.html import MAX_CELL, MAX_LISTED
 from linkup_nb.rooms.member import Member, MemberStatus
 from linkup_nb.rooms.message import AudioMessage, FileMessage, TextMessage, UnknownMessage
+from linkup_nb.wire.keys import short_key
 from linkup_nb.wire.secret_stream import FrameKind
 from tests.hyperdht.network import network
 from tests.rooms.nodes import add_member
@@ -61,6 +62,12 @@ async def test_a_node_shows_who_it_is_and_its_rooms(shell: InteractiveShell, nod
     assert "… and 3 more" in html
     assert node.rooms[0].topic.hex() not in html
     assert (node.path / "seed").read_bytes().hex() not in html
+
+
+async def test_somebody_without_a_name_is_called_by_the_key_once(shell: InteractiveShell, tmp_path: Path) -> None:
+    async with Node(tmp_path / "nobody", discovery=[]) as node:
+        await node.create_room("lobby", linkup=True)
+        assert drawn(shell, node).count(short_key(node.public_key)) == 1
 
 
 async def test_a_closed_node_still_has_a_view(shell: InteractiveShell, node: Node) -> None:
