@@ -35,7 +35,7 @@ class Stranger:
 
     def __init__(self) -> None:
         self.swarm = lu.Swarm(discovery=[lu.Local(mdns=False)])
-        self.heard: list[dict[str, Any]] = []
+        self.received: list[dict[str, Any]] = []
         self.connections: asyncio.Queue[lu.Connection] = asyncio.Queue()
         self._arrived = asyncio.Event()
         self.swarm.on("connection", self._connected)
@@ -43,7 +43,7 @@ class Stranger:
     async def _connected(self, connection: lu.Connection, _peer: object) -> None:
         self.connections.put_nowait(connection)
         async for data in connection:
-            self.heard.append(json.loads(data))
+            self.received.append(json.loads(data))
             self._arrived.set()
 
     async def meet(self, room: lu.Room) -> lu.Connection:
@@ -51,11 +51,11 @@ class Stranger:
         await self.swarm.join(room.topic, client=False)
         return await asyncio.wait_for(self.connections.get(), PATIENCE)
 
-    async def hears(self, kind: str, **fields: Any) -> dict[str, Any]:
+    async def receives(self, kind: str, **fields: Any) -> dict[str, Any]:
         """The first message of that type with these fields."""
         async with asyncio.timeout(PATIENCE):
             while True:
-                for message in self.heard:
+                for message in self.received:
                     if message["type"] == kind and fields.items() <= message.items():
                         return message
                 self._arrived.clear()

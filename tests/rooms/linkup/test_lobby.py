@@ -40,15 +40,15 @@ async def test_a_peer_gets_our_icon_once_a_topic(make_node: MakeNode, make_stran
     other = await node.create_room("other", linkup=True)
     stranger = make_stranger()
     connection = await stranger.meet(room)
-    icon = await stranger.hears("icon", topic=room.topic.hex())
+    icon = await stranger.receives("icon", topic=room.topic.hex())
     assert (icon["name"], icon["username"]) == ("kestrel", "kestrel")
     assert icon["avatar"] == b64encode(node.avatar).decode()
 
     await connection.write(said(other.topic, "I am here too"))
-    await stranger.hears("icon", topic=other.topic.hex())
+    await stranger.receives("icon", topic=other.topic.hex())
     await connection.write(said(other.topic, "again"))
     await until(lambda: len(other) == 2, other)
-    assert [message["topic"] for message in stranger.heard] == [room.topic.hex(), other.topic.hex()]
+    assert [message["topic"] for message in stranger.received] == [room.topic.hex(), other.topic.hex()]
 
 
 async def test_what_is_said_in_a_room_goes_to_those_in_it_only(
@@ -62,10 +62,10 @@ async def test_what_is_said_in_a_room_goes_to_those_in_it_only(
     await until(lambda: bool(room.peers and other.peers), node)
     assert (await room.send("for insiders")).recipients == 1
     await other.send("for others")
-    await insider.hears("message", message="for insiders")
-    await outsider.hears("message", message="for others")
-    assert [m["message"] for m in outsider.heard if m["type"] == "message"] == ["for others"]
-    assert [m["message"] for m in insider.heard if m["type"] == "message"] == ["for insiders"]
+    await insider.receives("message", message="for insiders")
+    await outsider.receives("message", message="for others")
+    assert [m["message"] for m in outsider.received if m["type"] == "message"] == ["for others"]
+    assert [m["message"] for m in insider.received if m["type"] == "message"] == ["for insiders"]
 
 
 async def test_a_message_for_a_room_that_we_are_not_in_is_dropped_and_counted(

@@ -10,6 +10,7 @@ import pytest
 
 import linkup_nb as lu
 from linkup_nb.errors import FileTooLarge, NodeClosed, UnknownRoom
+from linkup_nb.loops import Events
 from linkup_nb.rooms.linkup import state
 from linkup_nb.rooms.linkup.messages import MAX_FILE, MAX_TEXT
 from tests.rooms.nodes import MakeNode, until
@@ -47,12 +48,33 @@ async def test_what_one_says_the_other_hears(make_node: MakeNode, tmp_path: Path
     assert [message.index for message in theirs] == [0, 1, 2, 3]
 
 
+async def test_names_of_files_arrive_as_they_are(make_node: MakeNode, tmp_path: Path) -> None:
+    ours, theirs = await pair(make_node)
+    names = [".env", "two  spaces.txt", "no end."]
+    for name in names:
+        (tmp_path / name).write_bytes(b"x")
+        await ours.send_file(tmp_path / name)
+    await until(lambda: len(theirs) == len(names), theirs)
+    for room in (ours, theirs):
+        assert [message.file_name for message in room if isinstance(message, lu.FileMessage)] == names
+
+
+async def test_a_room_shows_nothing_of_what_its_node_does_with_it(make_node: MakeNode) -> None:
+    room = await (await make_node("kestrel")).create_room("lobby", linkup=True)
+    assert isinstance(room, lu.Room)
+    public = {name for name in dir(room) if not name.startswith("_")} - set(dir(Events))
+    assert public == {
+        *("name", "topic", "messages", "peers", "shares_name", "to_pandas"),
+        *("send", "send_file", "send_audio", "clear", "leave"),
+    }
+
+
 async def test_a_message_stands_in_the_room_before_it_is_written(make_node: MakeNode) -> None:
     ours, theirs = await pair(make_node)
     order: list[tuple[str, int]] = []
     ours.on("message", lambda message: order.append(("message", message.recipients)))
     ours.on("delivery", lambda message: order.append(("delivery", message.recipients)))
-    theirs.on("message", lambda _: order.append(("heard", 0)))
+    theirs.on("message", lambda _: order.append(("received", 0)))
     sent = await ours.send("hi")
     await until(lambda: len(theirs) == 1, theirs)
     assert order[0] == ("message", 0)
@@ -92,8 +114,8 @@ async def test_iterating_waits_for_what_comes_next(make_node: MakeNode) -> None:
     coming = aiter(theirs)
     for text in ("one", "two", "three"):
         await ours.send(text)
-    heard = [await asyncio.wait_for(anext(coming), 5) for _ in range(3)]
-    assert [message.text for message in heard if isinstance(message, lu.TextMessage)] == ["one", "two", "three"]
+    received = [await asyncio.wait_for(anext(coming), 5) for _ in range(3)]
+    assert [message.text for message in received if isinstance(message, lu.TextMessage)] == ["one", "two", "three"]
 
     last = asyncio.ensure_future(anext(coming))
     await theirs.leave()
@@ -103,18 +125,18 @@ async def test_iterating_waits_for_what_comes_next(make_node: MakeNode) -> None:
 
 async def test_a_room_can_be_used_from_another_thread(make_node: MakeNode) -> None:
     ours, theirs = await pair(make_node)
-    heard: list[lu.Message] = []
+    received: list[lu.Message] = []
 
     async def elsewhere() -> None:
         coming = aiter(ours)
         await ours.send("from a thread")
-        heard.append(await anext(coming))
+        received.append(await anext(coming))
 
     thread = threading.Thread(target=lambda: asyncio.run(elsewhere()))
     thread.start()
     await until(lambda: len(theirs) == 1, theirs)
     await asyncio.to_thread(thread.join)
-    assert [message.index for message in heard] == [0]
+    assert [message.index for message in received] == [0]
 
 
 @pytest.mark.parametrize("text", ["", "  \n"])
