@@ -50,12 +50,13 @@ class JavaScript:
 
 
 @asynccontextmanager
-async def javascript(folder: Path, script: Path = SCRIPT) -> AsyncIterator[JavaScript]:
-    """A JavaScript peer whose store is in `folder`."""
+async def javascript(folder: Path, script: Path = SCRIPT, *arguments: object) -> AsyncIterator[JavaScript]:
+    """A JavaScript peer that runs a script, whose stores are in `folder`."""
     process = await asyncio.create_subprocess_exec(
         "node",
         str(script),
         str(folder),
+        *map(str, arguments),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         limit=2**26,
