@@ -27,6 +27,7 @@ from linkup_nb.wire.noise import IK, NoiseHandshake
 from linkup_nb.wire.udx.events import Address
 
 MAX_ATTEMPTS = 3  # nodes at a time through which one peer is called
+NEXT_AFTER = 0.1  # seconds for the answer by one node that is said to know the peer, before the next is tried too
 HEAD_START = 0.5  # seconds for the nodes that are said to know the peer, before others are looked for
 CALL_TIMEOUT = 15.0  # seconds until the peer has answered
 
@@ -95,7 +96,8 @@ class Attempts:
     async def _search(self, relays: Sequence[Address]) -> None:
         async with asyncio.TaskGroup() as group:
             for relay in relays:
-                self._try(group, relay)
+                if self._try(group, relay):
+                    await asyncio.wait([self._answered], timeout=NEXT_AFTER)
             if self._tried:
                 await asyncio.wait([self._answered], timeout=HEAD_START)
             if not self._answered.done():
@@ -104,10 +106,12 @@ class Attempts:
         if not self._answered.done():
             self._answered.set_exception(self._failure)
 
-    def _try(self, group: asyncio.TaskGroup, relay: Address) -> None:
-        if relay not in self._tried and may_dial(*relay) and not self._answered.done():
-            self._tried.add(relay)
-            group.create_task(self._attempt(relay))
+    def _try(self, group: asyncio.TaskGroup, relay: Address) -> bool:
+        if relay in self._tried or not may_dial(*relay) or self._answered.done():
+            return False
+        self._tried.add(relay)
+        group.create_task(self._attempt(relay))
+        return True
 
     async def _attempt(self, relay: Address) -> None:
         async with self._slots:

@@ -20,6 +20,7 @@ from linkup_nb.hyperdht.peer_stream import PeerStream, Way
 from linkup_nb.hyperdht.relayed import HEAD_START as PUNCH_HEAD_START
 from linkup_nb.hyperdht.relayed import Relays
 from linkup_nb.hyperdht.rounds import punch_hole, settle
+from linkup_nb.loops import Tasks
 from linkup_nb.wire.dht.connect import Firewall
 from linkup_nb.wire.dht.rpc import Internal
 from linkup_nb.wire.dht.scope import Scope, scope
@@ -27,6 +28,7 @@ from linkup_nb.wire.keys import KeyPair
 from linkup_nb.wire.udx.events import Address
 
 MAX_DIALS = 64  # at a time; further ones wait
+HANG_UP_TIMEOUT = 3.0  # seconds for the answer to a call that was given up
 PASSIVE_TIMEOUT = 10.0  # seconds for a peer that is to send first, because everyone reaches us
 
 
@@ -39,6 +41,7 @@ class DhtDialer:
         self._punchers = punchers
         self._relays = relays
         self._slots = asyncio.Semaphore(MAX_DIALS)
+        self._tasks = Tasks()
 
     async def dial(self, public_key: bytes, relays: Sequence[Address] = ()) -> Connection:
         """A connection to the owner of a key, established; `confirm` or close it. `relays` may know the peer.
@@ -53,9 +56,11 @@ class DhtDialer:
         async with self._slots:
             found: asyncio.Future[Way] = asyncio.get_running_loop().create_future()
             stream = PeerStream(self._node, partial(settle, found))
+            offer = self._relays.offer() if self._relays is not None else None
+            attempts = Attempts(self._node, self._key_pair, public_key, stream.id, offer)
+            calling = self._tasks.start(attempts.run(relays), "a call")
             try:
-                offer = self._relays.offer() if self._relays is not None else None
-                call = await Attempts(self._node, self._key_pair, public_key, stream.id, offer).run(relays)
+                call = await asyncio.shield(calling)
                 try:
                     async with asyncio.timeout(PUNCH_HEAD_START if call.relay_through else None):
                         way = await self._find_way(call, stream, found)
@@ -63,8 +68,32 @@ class DhtDialer:
                     return await self._relay(call, stream, cause)
                 assert call.payload.udx_id is not None
                 return stream.connect(way, call.payload.udx_id, call.handshake), way
+            except asyncio.CancelledError:
+                self._tasks.start(self._hang_up(calling, stream), "hanging up")
+                raise
             finally:
-                stream.give_up()
+                if calling.done():
+                    stream.give_up()
+
+    async def close(self) -> None:
+        """Give up what is still under way."""
+        await self._tasks.cancel()
+
+    async def _hang_up(self, calling: "asyncio.Task[Call]", stream: PeerStream) -> None:
+        """End a call that was given up, also at a peer that takes it only now.
+
+        One that we have told that everyone reaches us has connected its stream already. In the npm package `hyperswarm`
+        that would replace a connection which it has to us, and then wait for us in vain, refusing every further call.
+        """
+        try:
+            async with asyncio.timeout(HANG_UP_TIMEOUT):
+                call = await calling
+            if (call.passive or not call.relayed) and call.payload.udx_id is not None:
+                stream.hang_up(call.server_address, call.payload.udx_id)
+        except (LinkupError, TimeoutError):
+            calling.cancel()
+        finally:
+            stream.give_up()
 
     async def _relay(self, call: Call, stream: PeerStream, cause: Exception) -> tuple[Connection, Way]:
         """The connection through a relay, if there is one, to a peer to which there is no other way."""

@@ -169,6 +169,7 @@ class HyperDHT:
             if self._listener is not None:
                 node.remove_listener("wakeup", self._wake_up)
                 await self._listener.close()
+            await self._dialer.close()
             await self._relays.close()
             await self._shared.release()
 

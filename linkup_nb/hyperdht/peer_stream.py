@@ -6,10 +6,11 @@ from collections.abc import Callable
 from linkup_nb.connection.connection import Connection, adopt
 from linkup_nb.connection.udx_socket import UdxSocket
 from linkup_nb.connection.udx_transport import UdxTransport
+from linkup_nb.errors import NotReachable
 from linkup_nb.hyperdht.node import DhtNode
 from linkup_nb.wire.noise import NoiseHandshake
 from linkup_nb.wire.udx.events import Address, AddressSeen, Event
-from linkup_nb.wire.udx.stream import LINGER, Stream
+from linkup_nb.wire.udx.stream import LINGER, Stream, StreamState
 
 WAITING_TIMEOUT = 60.0  # seconds for the peer to come; connections notice sooner that a peer is silent
 
@@ -56,9 +57,14 @@ class PeerStream:
             self._waiting[udx] = udx.open_stream(self.id, idle_timeout=WAITING_TIMEOUT)
 
     def connect(self, way: Way, remote_id: int, handshake: NoiseHandshake, *, show: bool = False) -> Connection:
-        """The connection to the peer, whose stream has this id; with `show` it is sent a packet that says nothing."""
+        """The connection to the peer, whose stream has this id; with `show` it is sent a packet that says nothing.
+
+        Raises `NotReachable` if the peer has ended its stream meanwhile, as one does that we are connected with.
+        """
         udx, address = way
         self.await_at(udx)
+        if self._waiting[udx].state is not StreamState.WAITING:
+            raise NotReachable("The peer has hung up; it may have a connection to us already.")
         stream, self.carrier = self._waiting.pop(udx), udx
         self.give_up()
         udx.connect_stream(stream, remote_id, address)
@@ -66,6 +72,15 @@ class PeerStream:
             stream.show()
         self._transport = UdxTransport(udx, stream, lambda: self._lost(udx))
         return adopt(self._transport, handshake)
+
+    def hang_up(self, address: Address, remote_id: int) -> None:
+        """Wait no more, and end the stream at a peer that has connected its own with this id already."""
+        udx = self._node.socket
+        stream = self._waiting.get(udx)
+        if stream is not None and stream.state is StreamState.WAITING:
+            udx.connect_stream(stream, remote_id, address)
+            stream.show()
+        self.give_up()
 
     def give_up(self) -> None:
         """Wait no more; does nothing to the stream that is connected."""
