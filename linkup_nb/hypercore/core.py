@@ -21,7 +21,7 @@ from linkup_nb.loops import Events, from_any_loop
 from linkup_nb.wire.keys import KeyPair, short_key, z32encode
 
 GET_TIMEOUT = 30.0  # seconds to wait for a peer that has a block
-READ_AHEAD = 64  # blocks that a stream reads or asks for at a time
+READ_AHEAD = 64  # blocks that a stream reads or requests at a time
 _NUMBER = "the number of a block"
 
 __all__ = ["Audit", "Core", "CoreInfo", "Evidence", "KeyPair"]
@@ -64,8 +64,9 @@ class Core(Events):
         self._encryption_key = encryption_key
         self._cipher = self._make_cipher()
         self._at = at
-        # Counted once, here: only this loop's thread may ask the store, and any thread may ask how long a view is.
-        self._bytes_at = count_bytes(log, at[0]) if at else 0
+        # Counted on this loop alone: only its thread may read the store, and any thread may read `byte_length`.
+        self._bytes_at: int | None = None
+        self._count_bytes()
         log.views.add(self)
         log.listeners.add(self._on_event)
 
@@ -105,7 +106,7 @@ class Core(Events):
     def byte_length(self) -> int:
         """Bytes of all blocks, whether they are here or not.
 
-        Raises `NotAvailable` for a view of the past if not enough of its tree is here to tell; `seek` fetches that.
+        Raises `NotAvailable` for a view of the past if not enough of its tree is here; `seek` fetches it.
         """
         total = self._total()
         if total is None:
@@ -114,11 +115,12 @@ class Core(Events):
 
     def _total(self) -> int | None:
         """The bytes of all blocks; those of the past are kept, as their tree may be cut off."""
-        if not self._at:
-            return self._log.byte_length - self._padding * self.length
-        if self._bytes_at is None and not self._cut:
+        total = self._bytes_at if self._at else self._log.byte_length
+        return None if total is None else total - self._padding * self.length
+
+    def _count_bytes(self) -> None:
+        if self._at and self._bytes_at is None and not self._cut:
             self._bytes_at = count_bytes(self._log, self.length)
-        return None if self._bytes_at is None else self._bytes_at - self._padding * self.length
 
     @property
     def _cut(self) -> bool:
@@ -143,7 +145,7 @@ class Core(Events):
 
     @property
     def manifest(self) -> Manifest | None:
-        """Who may sign this core; `None` until a peer has sent it, and for the oldest cores, which have none."""
+        """Who may sign this core; `None` until a peer has sent it, and for cores without one (npm's `compat`)."""
         return self._log.manifest
 
     @property
@@ -329,6 +331,7 @@ class Core(Events):
         """The block in which a byte lies, and where in the block. Raises `UsageError` past the end."""
         self.check_open()
         byte_offset = number(byte_offset, "the number of a byte")
+        self._count_bytes()
         total = self._total()
         if byte_offset < 0 or (total is not None and byte_offset > total):
             raise UsageError(f"This core has {total} bytes, and no byte {byte_offset}.")
@@ -338,15 +341,16 @@ class Core(Events):
             raise UsageError("Some of this snapshot was cut off since; no byte can be found in it.")
         try:
             async with asyncio.timeout(timeout):
-                return await find_byte(
-                    self._log, self.length, byte_offset, self._padding, self._replicator.scheduler.seek
-                )
+                fetch = self._replicator.scheduler.seek
+                found = await find_byte(self._log, self.length, byte_offset, self._padding, fetch)
         except TimeoutError:
             raise NotAvailable(f"No peer helped to find byte {byte_offset} of {self!r} within {timeout} s.") from None
+        self._count_bytes()
+        return found
 
     @from_any_loop
     async def update(self, *, timeout: float | None = GET_TIMEOUT) -> bool:
-        """Ask the peers for a newer head; whether there was one. Returns at once when there are no peers."""
+        """Request a newer head of the peers; whether there was one. Returns at once when there are no peers."""
         self.check_open()
         before = (self._log.fork, self._log.length)
         try:
@@ -360,7 +364,7 @@ class Core(Events):
     async def download(self, start: int = 0, end: int | None = None) -> Download:
         """Begin to fetch the blocks from `start` to before `end`; `await` the result's `done()`.
 
-        Without `end`, all blocks there are now. The result tells `downloaded` and `total`, and can be cancelled.
+        Without `end`, all blocks there are now. The result has `downloaded` and `total`, and can be cancelled.
         """
         self.check_open()
         return self._replicator.scheduler.download(*self._span(start, self.length if end is None else end, MAX_LENGTH))

@@ -196,7 +196,7 @@ class Corestore(Events):
             raise NodeClosed("This store is closed; `await store.open()` opens it.")
 
     def key_pair(self, name: str, names: bytes = _NO_NAMESPACE) -> KeyPair:
-        """The key pair of a name, as JavaScript's Corestore makes it from the same primary key."""
+        """The key pair of a name, as npm's `corestore` 7 makes it from the same primary key."""
         if not self._primary_key:
             self._check_open()
         return KeyPair.from_seed(

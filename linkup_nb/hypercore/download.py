@@ -66,7 +66,7 @@ class BlockRange:
         self.cursors.clear()
 
     def rewind(self, peer: object, index: int) -> None:
-        """Request from a peer again from block `index` on, if it was asked for later ones already."""
+        """Request from a peer again from block `index` on, if later ones were requested of it already."""
         if peer in self.cursors:
             self.cursors[peer] = min(self.cursors[peer], max(index, self.start))
 

@@ -1,4 +1,6 @@
-"""Encrypted blocks, as hypercore 11 lays them out: 8 bytes of padding, the encrypted fork, then the ciphertext.
+"""Encrypted blocks: 8 bytes of padding, which are the encrypted fork, then the ciphertext.
+
+Format: the npm package `hypercore` 11.37.1, `lib/default-encryption.js`.
 
 Both are XSalsa20 without authentication; the Merkle tree, which hashes the ciphertext, is what authenticates.
 """
@@ -25,7 +27,7 @@ class BlockCipher:
     def __init__(self, core_key: bytes, encryption_key: bytes, *, bare: bool = False) -> None:
         if len(encryption_key) != KEY_SIZE:
             raise UsageError(f"An encryption key is {KEY_SIZE} bytes, not {len(encryption_key)}.")
-        # The oldest logs have no manifest.
+        # Logs that npm's `hypercore` makes with `compat` have no manifest.
         self._use(blake2b_256(encryption_key, key=core_key) if bare else block_key(core_key, encryption_key))
 
     @classmethod

@@ -79,7 +79,7 @@ class Log:
 
     @property
     def busy(self) -> bool:
-        """Whether its author is changing it: nothing that a peer says of its head is taken then."""
+        """Whether its author is changing it: no head that a peer announces is taken then."""
         return self._growth is not None or self._turn.locked()
 
     def find(self, index: int) -> MerkleNode | None:
@@ -210,7 +210,7 @@ class Log:
         return self.manifest.sign(self.key_pair, self.key, peaks.hash(), peaks.length, fork)
 
     async def _alone(self, change: Callable[[], Awaitable[R]]) -> R:
-        """Make one change after the other, and to its end even if who asked for it is cancelled."""
+        """Make one change after the other, and to its end even if its caller is cancelled."""
 
         async def locked() -> R:
             async with self._turn:
@@ -354,7 +354,7 @@ class Log:
         if not self.length:
             raise UsageError("An empty log proves nothing.")
         if not self.manifest:
-            raise UsageError("A log without a manifest, as the oldest are, has no proofs to pass on.")
+            raise UsageError("A log without a manifest has no proofs to pass on.")
         if index is not None and not (0 <= index < self.length and self.blocks.has(index)):
             raise UsageError(f"Block {index} is not here; get it first.")
         block = None if index is None else (index, 0)

@@ -1,7 +1,8 @@
 """Manifests: who may sign a log. The hash of its manifest is a log's key.
 
-Format: hypercore 11, `lib/messages.js`. Almost every log has version 1 and one signer; other versions, several signers
-and prologues are read and verified too. The oldest logs have no manifest: their key is the public key of their author.
+Format: the npm package `hypercore` 11.37.1, `lib/messages.js`. Almost every log has version 1 and one signer; other
+versions, several signers and prologues are read and verified too. Logs that npm's `hypercore` makes with `compat` have
+no manifest: their key is the public key of their author.
 """
 
 from collections.abc import Sequence

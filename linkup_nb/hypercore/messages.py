@@ -1,6 +1,6 @@
-"""The messages of `hypercore/alpha`, the protocol by which peers copy logs from each other.
+"""The messages of `hypercore/alpha`, the protocol by which peers replicate logs.
 
-Format: hypercore 11, `lib/messages.js`. The number of a message is its place in `TYPES`.
+Format: the npm package `hypercore` 11.37.1, `lib/messages.js`. The number of a message is its place in `TYPES`.
 """
 
 from collections.abc import Sequence
@@ -44,7 +44,7 @@ class Handshake(NamedTuple):
 
 
 class Sync(NamedTuple):
-    """The sender's head, and what it last heard of ours (0 when the forks differ)."""
+    """The sender's head, and the last length of ours that it received (0 when the forks differ)."""
 
     fork: int
     length: int
@@ -70,7 +70,7 @@ class Sync(NamedTuple):
 
 
 class DataRequest(NamedTuple):
-    """A wish for proof of something."""
+    """A request for a proof."""
 
     id: int
     fork: int
@@ -174,7 +174,7 @@ class NoData(NamedTuple):
 
 
 class Want(NamedTuple):
-    """A wish to be told which blocks of a range the peer has, or with `any`, whether it has one at all."""
+    """A request for the blocks of a range that the peer has, or with `any`, for whether it has one at all."""
 
     start: int
     length: int

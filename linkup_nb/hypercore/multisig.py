@@ -1,6 +1,7 @@
 """Signatures of several signers over one head, some of them over a longer tree that grows out of it.
 
-Format: hypercore 11, `lib/multisig.js`. Who signed a longer tree comes with the nodes that lead to it, the patch.
+Format: the npm package `hypercore` 11.37.1, `lib/multisig.js`. With the signature of a longer tree come the nodes that
+lead to it, the patch.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """One peer that has a log open with us: what it has, what was requested of it, and whether its answers are true.
 
-Protocol: the npm package `hypercore` 11, `lib/replicator.js`.
+Protocol: the npm package `hypercore` 11.37.1, `lib/replicator.js`.
 """
 
 from asyncio import get_running_loop

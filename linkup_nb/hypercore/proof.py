@@ -1,7 +1,8 @@
 """Proofs: the few tree nodes that show that a block, a node, a byte offset or a longer tree belongs to a signed log.
 
-Who asks names what it wants and what it already has; the answer holds no node that the asker can compute. The walks are
-those of hypercore 11, so that both ends list the same nodes in the same order.
+A request names what is to be proved and what the requester already has; a proof holds no node that it can
+compute. The walks are those of the npm package `hypercore` 11.37.1, so that both ends list the same nodes in the same
+order.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -25,9 +26,9 @@ class MissingNode(InvalidRequest):
 class ProofRequest(NamedTuple):
     """What is to be proved.
 
-    `block` and `hash` are (index, nodes): `nodes` is the steps up from there to a node that the asker has, `index` a
-    block number for `block`, a node number for `hash`. `seek` is (byte offset, bytes of padding in each block),
-    `upgrade` is (start, length) in blocks.
+    `block` and `hash` are (index, nodes): `nodes` is the steps up from there to a node that the requester has,
+    `index` a block number for `block`, a node number for `hash`. `seek` is (byte offset, bytes of padding in each
+    block), `upgrade` is (start, length) in blocks.
     """
 
     block: tuple[int, int] | None = None
@@ -125,7 +126,7 @@ class _Prover:
         )
 
     def _aim(self, start: int, to: int) -> None:
-        """Find the nodes asked for; prove those under a node that the asker has, the rest waits for `_extend`."""
+        """Find the requested nodes; prove those under a node that the requester has, the rest waits for `_extend`."""
         wanted = self._wanted
         if wanted.block:
             self._target, steps = 2 * wanted.block[0], wanted.block[1]
@@ -185,7 +186,7 @@ class _Prover:
             yield from self._list(index)
 
     def _list(self, index: int) -> Iterator[MerkleNode]:
-        """The node at `index`, unless the block or the seek asked for proves it."""
+        """The node at `index`, unless the requested block or seek proves it."""
         if self._path is None and self._target is not None and _contains(index, self._target):
             self._climb(index)
         elif self._seek_path is None and self._seek is not None and _contains(index, self._seek):

@@ -1,4 +1,4 @@
-"""The way to a later fork: what its tree and ours have in common is found by one question a level of the tree."""
+"""The way to a later fork: what its tree and ours have in common is found by one request a level of the tree."""
 
 from linkup_nb.errors import InvalidProof
 from linkup_nb.hypercore import flat
@@ -9,7 +9,7 @@ from linkup_nb.hypercore.storage import MAX_LENGTH
 
 
 class Reorganization:
-    """Ask a peer what `question` says and give the answers to `learn`; once there is no question, `finish`.
+    """Request `question` of a peer and give the proofs to `learn`; once there is no question, `finish`.
 
     Raises `InvalidProof` unless the author of `log` signed the whole head `upgrade` under `fork`.
     """

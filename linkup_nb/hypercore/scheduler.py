@@ -197,7 +197,7 @@ class Scheduler:
         elif data.proof.upgrade:
             reorganization = Reorganization(self.log, request.fork, data.proof.upgrade)
         else:
-            peer.unproven_fork = request.fork  # an empty log that JavaScript has cut proves nothing
+            peer.unproven_fork = request.fork  # npm's `hypercore` 11.37.1 proves no log that it has cut to nothing
             return
         if reorganization.question:
             self._reorganization, self._upgrading = reorganization, peer
@@ -292,7 +292,7 @@ class Scheduler:
                 return
 
     def _request_range(self, peer: Peer, wanted: BlockRange, room: int) -> int:
-        """Request blocks of a range, from where this peer was asked last; how much room is left."""
+        """Request blocks of a range, from the last one that was requested of this peer; how much room is left."""
         cursor = max(wanted.cursors.get(peer, 0), wanted.start)
         end = min(wanted.end, self.log.length)
         scanned = 0
@@ -337,7 +337,7 @@ class Scheduler:
         self._idle()
 
     def _cancel_unwanted(self) -> None:
-        """Tell peers which of their answers nobody waits for."""
+        """Cancel the requests whose answers nobody waits for."""
         for peer in self._peers:
             for request in peer.cancel(self._unwanted):
                 self._forget(request)

@@ -147,9 +147,9 @@ async def test_a_byte_of_the_past_is_found_though_its_tree_is_not_here(victim: V
 
     async with await victim.core.checkout(1001) as past:
         with pytest.raises(NotAvailable, match="to compute its size"):
-            _ = past.byte_length
+            await asyncio.to_thread(getattr, past, "byte_length")
         assert await past.seek(sum(sizes[:1000]) + 1, timeout=5) == (1000, 1)
-        assert past.byte_length == sum(sizes[:1001])
+        assert await asyncio.to_thread(getattr, past, "byte_length") == sum(sizes[:1001])
         assert await past.seek(past.byte_length) == (1001, 0)
         with pytest.raises(UsageError, match="byte"):
             await past.seek(sum(sizes))
