@@ -137,6 +137,7 @@ READING = [
     method("__getitem__", 2),
     method("update"),
     method("arrived"),
+    method("content_key"),
     method("info"),
     method("entry", "/a.txt"),
     method("exists", "/a.txt"),
