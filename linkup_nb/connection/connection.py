@@ -37,7 +37,7 @@ class Connection(Events):
     """An encrypted connection to one peer, made by `connect` or by a server, over "tcp" or "udx", its `transport`.
 
     Emits `open` and `close` (with the reason, `None` for an ordinary end). `async for message in connection` reads
-    until it ends. A peer that breaks the rules is disconnected, and `close_reason` says what it did.
+    until it ends. A peer that violates the protocol is disconnected, with the violation as `close_reason`.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Connection(Events):
             tcp.prepare(sock, WRITE_TIMEOUT)
             transport.set_write_buffer_limits(high=SEND_HIGH_WATER)
             self.transport, self._minimum_rtt = "tcp", partial(tcp.minimum_rtt, sock)
-        late = PeerTimeout(f"the handshake took over {HANDSHAKE_TIMEOUT:g} s")
+        late = PeerTimeout(f"The handshake took over {HANDSHAKE_TIMEOUT:g} s.")
         self._timer = self._loop.call_later(HANDSHAKE_TIMEOUT, self._fail, late)
         self._send_handshake()
         self._note_progress()
@@ -106,7 +106,7 @@ class Connection(Events):
 
     @property
     def rtt(self) -> float | None:
-        """Seconds to the peer and back: the shortest that was seen, where the system tells, else the handshake's."""
+        """Seconds to the peer and back: the shortest that was seen, where the system knows it, else the handshake's."""
         if not self.closed:
             self._rtt = self._minimum_rtt() or self._rtt
         return self._rtt
@@ -223,7 +223,7 @@ class Connection(Events):
                     await self._writable.wait()
             except TimeoutError:
                 if self._transport.get_write_buffer_size() >= waiting:
-                    self._fail(PeerTimeout(f"the peer has taken nothing of what was sent for {timeout:g} s"))
+                    self._fail(PeerTimeout(f"The peer has taken nothing of what was sent for {timeout:g} s."))
         if self.closed:
             raise ConnectionClosed(self.close_reason)
 
@@ -323,19 +323,19 @@ class Connection(Events):
         if self._stream.keep_alives_received and not self._reading_paused:
             self._silent_ticks += 1
             if self._silent_ticks * KEEP_ALIVE > PEER_TIMEOUT:
-                self._fail(PeerTimeout(f"the peer has been silent for over {PEER_TIMEOUT:g} s"))
+                self._fail(PeerTimeout(f"The peer has been silent for over {PEER_TIMEOUT:g} s."))
 
     def _peer_ended(self) -> None:
         if not self._opened.is_set():
-            self._end(HandshakeError("the peer hung up before the connection was open"))
+            self._end(HandshakeError("The peer hung up before the connection was open."))
         elif self._stream.inside_frame:
-            self._end(DecodeError("the peer hung up in the middle of a frame"))
+            self._end(DecodeError("The peer hung up in the middle of a frame."))
         else:
             self._flush()
             self._end(None)
 
     def _finish(self, reason: Exception | None) -> None:
-        """Send what was written and say that it is all, then wait for the peer to say so too.
+        """Send what was written and our end, then wait for the end of the peer.
 
         Closing at once would reset the connection if bytes of the peer lie unread, and lose what we sent last.
         """
@@ -439,7 +439,7 @@ async def connect(
                 await protocol.connection.opened()
             return protocol.connection
     except BaseException as error:
-        late = PeerTimeout(f"{host}:{port} did not answer within {timeout:g} s")
+        late = PeerTimeout(f"{host}:{port} did not answer within {timeout:g} s.")
         if protocol.connection:
             protocol.connection._fail(late)
         if isinstance(error, TimeoutError):
@@ -448,7 +448,7 @@ async def connect(
 
 
 def adopt(transport: UdxTransport, handshake: NoiseHandshake) -> Connection:
-    """The connection over a stream to a peer with whom a handshake is over; it is established, `confirm` is next."""
+    """The connection over a stream to a peer whose handshake is over; it is established: `confirm` it next."""
     protocol = Protocol(lambda transport: Connection(transport, handshake))
     transport.start(protocol)
     assert protocol.connection
@@ -457,5 +457,5 @@ def adopt(transport: UdxTransport, handshake: NoiseHandshake) -> Connection:
 
 def _broken(error: Exception) -> PeerError:
     if isinstance(error, TimeoutError):
-        return PeerTimeout("the peer no longer answers")
-    return PeerError(f"the connection broke: {error.strerror if isinstance(error, OSError) else error}")
+        return PeerTimeout("The peer no longer answers.")
+    return PeerError(f"The connection broke: {error.strerror if isinstance(error, OSError) else error}.")

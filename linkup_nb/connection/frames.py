@@ -1,4 +1,4 @@
-"""What the messages of a connection are, as far as their bytes tell: for those who watch it."""
+"""The messages in the frames of a connection, as far as their bytes show them: for the tap."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Part:
     """One message inside a frame.
 
     `channel` is the number that its sender gave to a Protomux channel, 0 for Protomux's own messages; `None` elsewhere.
-    `protocol` is empty while a channel's is not known. `text` says what is in it, but never what was said or stored.
+    `protocol` is empty while a channel's is not known. `text` describes its fields, never what they hold.
     """
 
     protocol: str
@@ -71,7 +71,7 @@ class Interpreter:
         source = Decoder(frame)
         kind, number = source.uint(), source.uint()
         if kind not in _CONTROLS:
-            raise ProtocolError(f"protomux has no control message {kind} here")
+            raise ProtocolError(f"Protomux has no control message {kind} here.")
         text = f"channel {number}"
         if kind == Control.OPEN:
             protocol = source.string()

@@ -16,7 +16,7 @@ def prepare(sock: socket.socket, user_timeout: float) -> None:
 
 
 def minimum_rtt(sock: socket.socket) -> float | None:
-    """The shortest round trip to the peer so far, in seconds; `None` where the kernel does not tell."""
+    """The shortest round trip to the peer so far, in seconds; `None` where the kernel does not report it."""
     if not hasattr(socket, "TCP_INFO"):
         return None
     with contextlib.suppress(OSError, struct.error):

@@ -263,7 +263,7 @@ async def test_an_end_inside_a_frame_is_named() -> None:
         peer.writer.write_eof()
         assert [message async for message in ours] == [b"whole"]
         assert isinstance(ours.close_reason, DecodeError)
-        assert str(ours.close_reason) == "the peer hung up in the middle of a frame"
+        assert str(ours.close_reason) == "The peer hung up in the middle of a frame."
 
 
 async def test_a_peer_that_crashes_is_named() -> None:
@@ -271,7 +271,7 @@ async def test_a_peer_that_crashes_is_named() -> None:
         peer.reset()
         await ours.wait_closed()
         assert isinstance(ours.close_reason, PeerError)
-        assert str(ours.close_reason) == "the connection broke: Connection reset by peer"
+        assert str(ours.close_reason) == "The connection broke: Connection reset by peer."
 
 
 async def test_memory_stays_bounded_while_nobody_reads() -> None:
@@ -340,7 +340,7 @@ async def test_a_write_that_is_cancelled_in_the_queue_is_not_sent() -> None:
 async def test_a_peer_that_takes_nothing_is_disconnected() -> None:
     async with raw_pair() as (_, ours):
         await fill(ours)
-        with pytest.raises(ConnectionClosed, match=r"the peer has taken nothing of what was sent for 0\.2 s"):
+        with pytest.raises(ConnectionClosed, match=r"The peer has taken nothing of what was sent for 0\.2 s"):
             await ours.write(b"more", timeout=0.2)
         await ours.wait_closed()
         assert isinstance(ours.close_reason, PeerTimeout)
@@ -377,7 +377,7 @@ async def test_a_peer_whose_keep_alives_stop_is_dead(monkeypatch: pytest.MonkeyP
         peer.writer.write(peer.stream.send(b""))
         await ours.wait_closed()
         assert isinstance(ours.close_reason, PeerTimeout)
-        assert str(ours.close_reason) == "the peer has been silent for over 0.06 s"
+        assert str(ours.close_reason) == "The peer has been silent for over 0.06 s."
 
 
 async def test_two_that_keep_alive_stay_connected(monkeypatch: pytest.MonkeyPatch) -> None:

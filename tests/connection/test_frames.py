@@ -44,7 +44,7 @@ def test_a_log_message_that_is_broken() -> None:
 
 
 def test_a_control_message_that_does_not_exist() -> None:
-    assert read([b"\x00\x09\x01"], {}) == [Part("protomux", None, "?", 3, "protomux has no control message 9 here")]
+    assert read([b"\x00\x09\x01"], {}) == [Part("protomux", None, "?", 3, "Protomux has no control message 9 here.")]
 
 
 def test_a_channel_is_rejected_and_closed() -> None:

@@ -155,7 +155,7 @@ async def test_a_peer_that_resets_is_named() -> None:
         other.socket.transmit_soon()
         await ours.wait_closed()
         assert isinstance(ours.close_reason, PeerError)
-        assert str(ours.close_reason) == "the connection broke: Connection reset by peer"
+        assert str(ours.close_reason) == "The connection broke: Connection reset by peer."
 
 
 @pytest.mark.parametrize("closing", [Closing.IDLE, Closing.TIMED_OUT])
@@ -165,7 +165,7 @@ async def test_a_peer_that_is_gone_is_named(closing: Closing) -> None:
         one.transport.on_event(StreamClosed(one.stream.local_id, closing))
         await ours.wait_closed()
         assert isinstance(ours.close_reason, PeerTimeout)
-        assert str(ours.close_reason) == "the peer no longer answers"
+        assert str(ours.close_reason) == "The peer no longer answers."
 
 
 async def test_memory_stays_bounded_while_nobody_reads() -> None:
@@ -186,7 +186,7 @@ async def test_memory_stays_bounded_while_nobody_reads() -> None:
 async def test_a_peer_that_takes_nothing_is_disconnected() -> None:
     async with udx_pair() as (one, _):
         await fill(one)
-        with pytest.raises(ConnectionClosed, match=r"the peer has taken nothing of what was sent for 0\.2 s"):
+        with pytest.raises(ConnectionClosed, match=r"The peer has taken nothing of what was sent for 0\.2 s"):
             await one.write(b"more", timeout=0.2)
         await one.wait_closed()
         assert isinstance(one.close_reason, PeerTimeout)

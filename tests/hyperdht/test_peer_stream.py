@@ -72,4 +72,4 @@ async def test_a_connection_can_be_ended_from_here(nodes: list[DhtNode]) -> None
     await open_both(ours, theirs)
     one.abort()
     await theirs.wait_closed()
-    assert str(theirs.close_reason) == "the connection broke: Connection reset by peer"
+    assert str(theirs.close_reason) == "The connection broke: Connection reset by peer."
