@@ -131,7 +131,7 @@ async def test_the_messages_of_a_log_are_read(pair: Pair, tmp_path: Path) -> Non
         assert request.direction is Direction.RECEIVED
         assert "block=(index=0" in (await until(tap, "14 bytes")).parts[0].text
         table = tap.to_pandas()
-    assert {"Sync", "Request", "Data"} <= set(table[table.protocol == "hypercore/alpha"].type)
+    assert {"Sync", "DataRequest", "Data"} <= set(table[table.protocol == "hypercore/alpha"].type)
     assert "a secret block" not in repr([frame.parts for frame in tap.frames])
 
 
