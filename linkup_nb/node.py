@@ -276,7 +276,7 @@ class Node(Events):
     @property
     def _with_memory(self) -> MemoryRooms:
         if not self._memory:
-            _ = self.store  # says why there are none
+            _ = self.store  # raises the reason
             raise _closed()
         return self._memory
 

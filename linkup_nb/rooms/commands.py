@@ -32,7 +32,7 @@ class ReplyAction(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class CommandReply:
     """The reply to a command: Markdown for the one who typed it, and an action; `room` is the one to show."""
 
     text: str
@@ -63,7 +63,7 @@ class Command:
     name: str
     usage: str
     help: str
-    run: Callable[[Host, Room | None, str], Awaitable[Reply]]
+    run: Callable[[Host, Room | None, str], Awaitable[CommandReply]]
     takes: str | None = None
 
 
@@ -72,7 +72,7 @@ def is_command(line: str) -> bool:
     return _COMMAND.fullmatch(line) is not None
 
 
-async def run(line: str, node: Host, room: Room | None) -> Reply:
+async def run(line: str, node: Host, room: Room | None) -> CommandReply:
     """Run the command in a line; `room` is the one shown. Raises `UsageError`: its sentence is the answer to show.
 
     `UnknownCommand` names the command that was probably meant.
@@ -93,73 +93,73 @@ def _hint(name: str) -> str:
     return f"There is no command ~{clean(name)[:MAX_QUOTED]}. {advice} To send it as a message, start with a space."
 
 
-async def _help(node: Host, room: Room | None, argument: str) -> Reply:
+async def _help(node: Host, room: Room | None, argument: str) -> CommandReply:
     rows = "".join(f"| `{command.usage}` | {command.help} |\n" for command in COMMANDS.values())
-    return Reply(f"| Command | What it does |\n| --- | --- |\n{rows}")
+    return CommandReply(f"| Command | What it does |\n| --- | --- |\n{rows}")
 
 
-async def _create(node: Host, room: Room | None, argument: str) -> Reply:
+async def _create(node: Host, room: Room | None, argument: str) -> CommandReply:
     made = await node.create_room(argument, linkup=True)
     text = f"You made {_named(made)}. Others join by its topic:\n\n`{made.topic.hex()}`"
-    return Reply(text, ReplyAction.SHOW_ROOM, made)
+    return CommandReply(text, ReplyAction.SHOW_ROOM, made)
 
 
-async def _join(node: Host, room: Room | None, argument: str) -> Reply:
+async def _join(node: Host, room: Room | None, argument: str) -> CommandReply:
     joined = await node.join(argument)
-    return Reply(f"You are in {_named(joined)}.", ReplyAction.SHOW_ROOM, joined)
+    return CommandReply(f"You are in {_named(joined)}.", ReplyAction.SHOW_ROOM, joined)
 
 
-async def _leave(node: Host, room: Room | None, argument: str) -> Reply:
+async def _leave(node: Host, room: Room | None, argument: str) -> CommandReply:
     left = _shown(room)
     await left.leave()
-    return Reply(f"You left {_named(left)}.", ReplyAction.SHOW_ROOM, next(iter(node.rooms), None))
+    return CommandReply(f"You left {_named(left)}.", ReplyAction.SHOW_ROOM, next(iter(node.rooms), None))
 
 
-async def _list(node: Host, room: Room | None, argument: str) -> Reply:
+async def _list(node: Host, room: Room | None, argument: str) -> CommandReply:
     if not node.rooms:
-        return Reply("You are in no room. Type `~create NAME`, or `~join TOPIC`.")
+        return CommandReply("You are in no room. Type `~create NAME`, or `~join TOPIC`.")
     rows = [f"- {_named(each)}, topic `{short_topic(each.topic)}`, {_count(each)} here" for each in node.rooms]
-    return Reply(_listed(rows))
+    return CommandReply(_listed(rows))
 
 
-async def _clear(node: Host, room: Room | None, argument: str) -> Reply:
+async def _clear(node: Host, room: Room | None, argument: str) -> CommandReply:
     await _shown(room).clear()
-    return Reply("", ReplyAction.CLEAR)
+    return CommandReply("", ReplyAction.CLEAR)
 
 
-async def _ping(node: Host, room: Room | None, argument: str) -> Reply:
+async def _ping(node: Host, room: Room | None, argument: str) -> CommandReply:
     here = _here(_shown(room))
     if not here:
-        return Reply("Nobody else is here to ping.")
-    return Reply(
+        return CommandReply("Nobody else is here to ping.")
+    return CommandReply(
         _listed([f"- {_labelled(member)}: {milliseconds(member.rtt) or 'not measured yet'}" for member in here])
     )
 
 
-async def _who(node: Host, room: Room | None, argument: str) -> Reply:
+async def _who(node: Host, room: Room | None, argument: str) -> CommandReply:
     shown = _shown(room)
     you = f"- **{escape_markdown(node.name)}** ({short_key(node.public_key)}): you"
     others = [f"- {_labelled(member)}: {member.status.value}" for member in shown.peers]
-    return Reply(_listed([you, *others]))
+    return CommandReply(_listed([you, *others]))
 
 
-async def _doctor(node: Host, room: Room | None, argument: str) -> Reply:
+async def _doctor(node: Host, room: Room | None, argument: str) -> CommandReply:
     checks = (await node.doctor()).checks
-    return Reply(
+    return CommandReply(
         _listed([f"- **{check.name}**, {check.outcome.value}: {escape_markdown(str(check))}" for check in checks])
     )
 
 
-async def _name(node: Host, room: Room | None, argument: str) -> Reply:
+async def _name(node: Host, room: Room | None, argument: str) -> CommandReply:
     await node.set_name(argument)
-    return Reply(f"You are now **{escape_markdown(node.name)}**.")
+    return CommandReply(f"You are now **{escape_markdown(node.name)}**.")
 
 
-async def _avatar(node: Host, room: Room | None, argument: str) -> Reply:
+async def _avatar(node: Host, room: Room | None, argument: str) -> CommandReply:
     if not argument:
-        return Reply("", ReplyAction.PICK_AVATAR)
+        return CommandReply("", ReplyAction.PICK_AVATAR)
     await node.set_avatar(argument)
-    return Reply("This is your new avatar.")
+    return CommandReply("This is your new avatar.")
 
 
 def _shown(room: Room | None) -> Room:

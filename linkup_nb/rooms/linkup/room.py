@@ -21,7 +21,7 @@ M = TypeVar("M", bound=Message)
 R = TypeVar("R")
 
 
-class Backend(Protocol):
+class LinkUpBackend(Protocol):
     """What a room needs of the node that has joined it."""
 
     def envelope(self, topic: bytes) -> dict[str, Any]:
@@ -43,7 +43,7 @@ class LinkUpRoom(Room):
     At most `MAX_MESSAGES` and `MAX_KEPT_BYTES` of them are kept.
     """
 
-    def __init__(self, topic: bytes, name: str, state: RoomState, backend: Backend) -> None:
+    def __init__(self, topic: bytes, name: str, state: RoomState, backend: LinkUpBackend) -> None:
         super().__init__(asyncio.get_running_loop())
         self.topic = topic
         self.name = name
