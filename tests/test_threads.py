@@ -27,6 +27,7 @@ from linkup_nb.hyperdrive.history import Diff, History
 from linkup_nb.hyperdrive.serve import DriveServer
 from linkup_nb.hyperdrive.view import DriveView
 from linkup_nb.rooms.linkup.room import LinkUpRoom
+from linkup_nb.rooms.memory.room import MemoryRoom
 from linkup_nb.swarm.topic import SwarmTopic
 
 PATIENCE = 20.0  # seconds
@@ -82,6 +83,7 @@ class World:
     swarm: lu.Swarm
     node: lu.Node
     room: lu.Room
+    remembered: MemoryRoom
     topic: SwarmTopic
     served: DriveServer
     batch: DriveBatch
@@ -111,6 +113,7 @@ async def world(folder: Path) -> AsyncIterator[World]:
         made.topic = await made.swarm.join(TOPIC)
         made.node = await stack.enter_async_context(lu.Node(folder / "node", name="kestrel", discovery=[]))
         made.room = await made.node.create_room("lobby", linkup=True)
+        made.remembered = await made.node.create_room("physics")
         yield made
         await made.connection.close()
         await made.unconfirmed.close()
@@ -282,6 +285,35 @@ TABLE: dict[type, tuple[Callable[[World], Any], list[tuple[str, Call]]]] = {
             method("leave"),
         ],
     ),
+    MemoryRoom: (
+        lambda world: world.remembered,
+        [
+            method("send", "text"),
+            method("send_file", ("name.txt", b"content")),
+            method("send_audio", b"audio"),
+            method("mark_read"),
+            method("search", "text"),
+            calls("export", lambda world, room: room.export(world.folder / "room.linkup")),
+            method("__len__"),
+            method("__getitem__", 0),
+            method("shares_name", "otter"),
+            calls("editions", lambda world, room: room.editions(room[0])),
+            calls("reactions", lambda world, room: room.reactions(room[0])),
+            calls("replies", lambda world, room: room.replies(room[0])),
+            calls("missing", lambda world, room: room.missing(room[0])),
+            calls("reply", lambda world, room: room.reply(room[0], "yes")),
+            calls("react", lambda world, room: room.react(room[0], "+", remove=False)),
+            calls("edit", lambda world, room: room.edit(room[0], "better")),
+            calls("provenance", lambda world, room: room.provenance(room[0])),
+            calls("verify", lambda world, room: room.verify(room[0])),
+            calls("load", lambda world, room: room.load(room[1], 5)),
+            calls("retract", lambda world, room: room.retract(room[0])),
+            method("to_pandas"),
+            calls("clear", lambda world, room: _refused(room)),
+            method("leave"),
+            method("close"),
+        ],
+    ),
     SwarmTopic: (lambda world: world.topic, [method("flushed")]),
     Tap: (lambda world: world.connection.tap(), [method("to_pandas"), method("close")]),
     DriveServer: (lambda world: world.served, [method("link", "/a.txt"), method("close")]),
@@ -316,6 +348,11 @@ async def _changed(drive: lu.Drive) -> Any:
     await asyncio.sleep(0)
     await drive.put("/new.txt", b"new")
     return await asyncio.wait_for(first, 5)
+
+
+async def _refused(room: MemoryRoom) -> None:
+    with pytest.raises(lu.UsageError):
+        await room.clear()
 
 
 async def _read(world: World, connection: lu.Connection) -> None:
@@ -410,5 +447,5 @@ def test_every_public_class_has_its_calls() -> None:
     public = {getattr(lu, name) for name in lu.__all__}
     classes = {kind for kind in public if inspect.isclass(kind) and not is_value(kind)}
     untested = {kind for kind in classes if not any(issubclass(known, kind) for known in TABLE)}
-    # The swarm that a discovery is given to calls it, on its own loop; a panel is a widget, owned by a cell's thread.
+    # A discovery is called by its swarm, on its loop (`HyperDHT.dial` has its own test); a panel is a cell's widget.
     assert untested == {lu.Local, lu.Kademlia, lu.HyperDHT, lu.Panel}

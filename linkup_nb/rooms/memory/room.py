@@ -225,6 +225,7 @@ class MemoryRoom(Room):
         """A room with memory is not cleared: raises `UsageError`."""
         raise UsageError("A room with memory keeps what was said: nothing is cleared here.")
 
+    @from_any_loop
     async def close(self) -> None:
         """Stop taking part; called by the node."""
         self._closed = True
