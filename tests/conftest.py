@@ -24,6 +24,7 @@ def isolation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     # Not under tmp_path: a path this short still leaves room for the names of Unix sockets.
     runtime = Path(tempfile.mkdtemp(prefix="lu-"))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
     monkeypatch.setenv("LINKUP_OFFLINE", "1")
     monkeypatch.delenv("LINKUP_BOOTSTRAP", raising=False)

@@ -45,8 +45,9 @@ class CoreInfo:
 class Core(Events):
     """A log; made by `Corestore.core`. `async with` it, or `close` it.
 
-    Emits `append`, `truncate` (length, fork), `download` (index), `peer` (connection) and `conflict` (two pieces of
-    evidence that its author signed two histories; nothing more is accepted then).
+    Emits `append`, `truncate` (length, fork), `fork` (the number of one that is not followed), `download` (index),
+    `peer` (connection) and `conflict` (two pieces of evidence that its author signed two histories; nothing more is
+    accepted then).
     """
 
     def __init__(
@@ -433,6 +434,8 @@ class Core(Events):
         match event:
             case ev.Appended():
                 self.emit("append")
+            case ev.ForkRefused(fork):
+                self.emit("fork", fork)
             case ev.Truncated(length, fork):
                 self.emit("truncate", length, fork)
             case ev.Downloaded(index):

@@ -98,13 +98,15 @@ class Corestore(Events):
         key_pair: KeyPair | None = None,
         manifest: Manifest | None = None,
         encryption_key: bytes | None = None,
+        forks: bool = True,
     ) -> Core:
         """The core with this name (yours, writable), this key (anybody's; 32 bytes, or their text), or this key pair.
 
         A key pair may come with the manifest that it signs for, if that is not the ordinary one. With `encryption_key`,
-        blocks are written encrypted and read decrypted. Close what you get.
+        blocks are written encrypted and read decrypted. Without `forks`, what is here is never cut off because its
+        author did so: the core emits `fork` then. Close what you get.
         """
-        return await self._core(_NO_NAMESPACE, name, key, key_pair, encryption_key, manifest)
+        return await self._core(_NO_NAMESPACE, name, key, key_pair, encryption_key, manifest, forks=forks)
 
     def namespace(self, name: str) -> "Namespace":
         """A part of this store in which the same names give other keys."""
@@ -211,6 +213,8 @@ class Corestore(Events):
         key_pair: KeyPair | None,
         encryption_key: bytes | None,
         manifest: Manifest | None = None,
+        *,
+        forks: bool = True,
     ) -> Core:
         self._check_open()
         if sum(given is not None for given in (name, key, key_pair)) != 1:
@@ -226,6 +230,7 @@ class Corestore(Events):
         core_key = manifest.key if manifest else parse_key(b"" if key is None else key)
         async with self._opening:
             log, replicator = await self._log(core_key, manifest, key_pair, (names, name) if name is not None else None)
+        log.follows_forks = log.follows_forks and forks
         core = Core(log, replicator, encryption_key)
         replicator.activate([channels for channels, copying in self._channels.items() if copying.only(core_key)])
         return core
@@ -313,9 +318,9 @@ class Namespace:
         return self._store
 
     @from_any_loop
-    async def core(self, *, name: str, encryption_key: bytes | None = None) -> Core:
+    async def core(self, *, name: str, encryption_key: bytes | None = None, forks: bool = True) -> Core:
         """The core with this name; see `Corestore.core`."""
-        return await self._store._core(self._names, name, None, None, encryption_key)
+        return await self._store._core(self._names, name, None, None, encryption_key, forks=forks)
 
 
 _opened: list[Corestore] = []

@@ -21,6 +21,13 @@ class Truncated:
 
 
 @dataclass(frozen=True, slots=True)
+class ForkRefused:
+    """A peer has a later fork of a log of which no fork is followed."""
+
+    fork: int
+
+
+@dataclass(frozen=True, slots=True)
 class Downloaded:
     """A peer has sent a block, and it was verified."""
 

@@ -48,6 +48,7 @@ class Log:
         self.conflict = decode_conflict(row.conflict) if row.conflict else None
         self.listeners: set[Callable[[ev.LogEvent], None]] = set()
         self.views: set[object] = set()  # those who use it here
+        self.follows_forks = True
         # Held by who appends what refers to places in this log, whichever view of it they use.
         self.write_lock = asyncio.Lock()
         self.wanted: dict[int, set[asyncio.Future[None]]] = {}

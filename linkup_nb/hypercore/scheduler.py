@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Collection, Iterable
 
 from linkup_nb.errors import InvalidProof, MachineError
+from linkup_nb.hypercore import events as ev
 from linkup_nb.hypercore import flat
 from linkup_nb.hypercore import messages as msg
 from linkup_nb.hypercore.download import BlockRange, Download
@@ -94,7 +95,14 @@ class Scheduler:
     def is_ahead(self, peer: Peer) -> bool:
         """Whether the peer is on a later fork, and may prove it."""
         head = peer.head
-        return head is not None and head.fork > self.log.fork and (head.length > 0 or peer.unproven_fork < head.fork)
+        if head is None or head.fork <= self.log.fork:
+            return False
+        if not self.log.follows_forks:
+            if peer.unproven_fork < head.fork:
+                peer.unproven_fork = head.fork
+                self.log.notify(ev.ForkRefused(head.fork))
+            return False
+        return head.length > 0 or peer.unproven_fork < head.fork
 
     # What has changed
 

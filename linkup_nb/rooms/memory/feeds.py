@@ -71,7 +71,7 @@ class RoomFeeds(Events):
 
     `index` is used on the one thread of `executor`. Emits `follow` (a key) when a feed is open here, `feed` (a FeedRow)
     when its hello has been verified, `taken` (a Taken) after each change of the index, when it is on disk, and `fault`
-    (a StoreError) while the disk refuses.
+    (a StoreError) while the disk refuses. Emits `conflict` (a key) when a feed turns out to be rewritten.
     """
 
     def __init__(
@@ -87,6 +87,8 @@ class RoomFeeds(Events):
         super().__init__(asyncio.get_running_loop())
         self.keys = keys
         self.own: Core | None = None
+        self.disputed: dict[bytes, str] = {}
+        """The feeds that somebody has rewritten, and how; what is here of them stays."""
         self._store = store
         self._index = index
         self._arrivals = Arrivals(index, keys.topic, identity)
@@ -120,17 +122,22 @@ class RoomFeeds(Events):
 
     async def open(self, own: Core) -> None:
         """Follow one's own feed and all that the index knows."""
-        self.own = own
         self._tasks.start(self._pump(), "taking the blocks of a room")
-        await self._follow(own)
+        await self.write_to(own)
         for row in self.rows:
             await self.follow(row.key)
+
+    async def write_to(self, own: Core) -> None:
+        """Write to this feed from now on."""
+        if not self._open.get(own.key):
+            await self._follow(own)
+        self.own = own
 
     async def follow(self, key: bytes) -> bool:
         """Fetch and read a feed from now on; returns whether it is one of the room's."""
         if self._closed or key in self._open:
             return key in self._open
-        core = await self._store.core(key=key, encryption_key=self.keys.encryption_key)
+        core = await self._store.core(key=key, encryption_key=self.keys.encryption_key, forks=False)
         return await self._follow(core)
 
     async def prove(self, key: bytes) -> None:
@@ -154,6 +161,8 @@ class RoomFeeds(Events):
         feed = self._open[core.key] = OpenFeed(core)
         for event in ("append", "download"):
             core.on(event, feed.wake)
+        core.on("fork", lambda _: self._dispute(core.key, "Its author has rewritten it."))
+        core.on("conflict", lambda *_: self._dispute(core.key, "Two copies of its author's profile wrote it."))
         self.emit("follow", core.key)
         feed.reader = self._tasks.start(self._read(feed), "reading a feed")
         return True
@@ -200,7 +209,7 @@ class RoomFeeds(Events):
             if not self._writing:
                 await asyncio.sleep(GATHER)
             self._work.clear()
-            if self._writing:
+            if self._writing and self._own_is_read():
                 writing, self._writing = self._writing, []
                 await self._write(writing)
             if self._arriving:
@@ -213,6 +222,18 @@ class RoomFeeds(Events):
                 for _, done in arriving:
                     if not done.done():
                         done.set_result(None)
+                if self._writing:
+                    self._work.set()
+
+    def _own_is_read(self) -> bool:
+        """What one writes next must stand above all that stands in one's own feed, after a power cut too."""
+        own = self.own
+        return own is not None and self._arrivals.feed(own.key).next == own.length
+
+    def _dispute(self, key: bytes, reason: str) -> None:
+        if key not in self.disputed:
+            self.disputed[key] = reason
+            self.emit("conflict", key)
 
     async def _take(self, arrivals: list[Arrival]) -> Taken:
         taken = await self._on_thread(partial(self._arrivals.take, arrivals, now=self._clock()))

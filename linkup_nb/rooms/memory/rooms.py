@@ -5,6 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
+import msgspec
+
 from linkup_nb.connection.connection import Connection
 from linkup_nb.discovery.protocol import PeerInfo
 from linkup_nb.hypercore.corestore import Corestore
@@ -74,7 +76,7 @@ class MemoryRooms(Events):
             await session.write([blocks.Leave()])
             entry = self._book.get(room.topic)
             assert entry is not None
-            await self._save(_changed(entry, left=True))
+            await self._save(msgspec.structs.replace(entry, left=True))
             del self._rooms[room.topic], self._sessions[room.topic]
             self._links.remove(session)
             await self._swarm.leave(room.topic)
@@ -98,7 +100,7 @@ class MemoryRooms(Events):
             if room := self._rooms.get(keys.topic):
                 return room
             known = self._book.get(keys.topic)
-            entry = _changed(known, left=False) if known else BookEntry(keys.secret, name)
+            entry = msgspec.structs.replace(known, left=False) if known else BookEntry(keys.secret, name)
             await self._save(entry)
             return await self._enter(entry)
 
@@ -114,6 +116,7 @@ class MemoryRooms(Events):
             index=folder / f"{keys.topic.hex()}.sqlite3",
             executor=self._executor,
             number=entry.numbers.get(short_id(self._device.public_key), 0),
+            renumber=partial(self._renumber, keys.topic),
         )
         await session.open(self._name)
         room = MemoryRoom(entry.name, session, self)
@@ -126,12 +129,14 @@ class MemoryRooms(Events):
         self.emit("room", room)
         return room
 
+    async def _renumber(self, topic: bytes, number: int) -> None:
+        entry = self._book.get(topic)
+        assert entry is not None
+        numbers = entry.numbers | {short_id(self._device.public_key): number}
+        await self._save(msgspec.structs.replace(entry, numbers=numbers))
+
     def _connected(self, connection: Connection, _: PeerInfo) -> None:
         self._links.connected(connection)
 
     async def _save(self, entry: BookEntry) -> None:
         await asyncio.to_thread(self._book.put, entry)
-
-
-def _changed(entry: BookEntry, *, left: bool) -> BookEntry:
-    return BookEntry(entry.secret, entry.name, entry.numbers, entry.via, left)

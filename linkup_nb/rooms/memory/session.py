@@ -2,8 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,18 +20,25 @@ from linkup_nb.rooms.memory.feeds import RoomFeeds
 from linkup_nb.rooms.memory.hello import sign_hello
 from linkup_nb.rooms.memory.index import FeedRow, Index, Row, State
 from linkup_nb.rooms.memory.keys import RoomKeys, place_of, short_id
+from linkup_nb.rooms.memory.marks import Marks
 from linkup_nb.rooms.memory.peer import RoomPeer
 from linkup_nb.rooms.memory.search import Query
 from linkup_nb.wire import rooms as wire
 from linkup_nb.wire.keys import KEY_SIZE, KeyPair
 
+OWN_FEED_TIMEOUT = 1.5  # seconds for a member to say how long our own feed is, before the first write
 EXPORTED_TOGETHER = 500  # lines that are written to an export at a time
+
+
+async def _forget(_: int) -> None:
+    """A session that no profile keeps."""
 
 
 class RoomSession(Events):
     """One room of a node, open. Emits `taken` (a Taken) when the index has changed, and `update` for its peers.
 
     `number` counts the feeds that this device has had in the room: one that was given up is never written again.
+    `renumber` keeps another number, before a feed of it is made.
     """
 
     def __init__(
@@ -43,6 +51,7 @@ class RoomSession(Events):
         index: Path,
         executor: Executor,
         number: int = 0,
+        renumber: Callable[[int], Awaitable[None]] = _forget,
         clock: Callable[[], int] | None = None,
     ) -> None:
         super().__init__(asyncio.get_running_loop())
@@ -52,6 +61,11 @@ class RoomSession(Events):
         self.peers: set[RoomPeer] = set()
         self._store = store
         self._number = number
+        self._renumber = renumber
+        self._marks = Marks()
+        self._name = ""
+        self._own_is_safe = False
+        self._checking = asyncio.Lock()
         self._index_path = index
         self._executor = executor
         self._clock = clock
@@ -63,11 +77,8 @@ class RoomSession(Events):
 
     async def open(self, name: str) -> None:
         """Open one's own feed and drive, writing the hello if they are new, and all feeds that are known."""
-        space = self._store.namespace(wire.PROTOCOL).namespace(self.keys.topic.hex())
-        whose = f"{short_id(self.device.public_key)}/{self._number}"
-        key = self.keys.encryption_key
-        own = await space.core(name=f"feed/{whose}", encryption_key=key)
-        self.drive = await Drive.open(space.namespace(f"drive/{whose}"), encryption_key=key)
+        self._name = name
+        own = await self._open_own()
         self.index = await self._loop.run_in_executor(self._executor, Index, self._index_path)
         clock = {} if self._clock is None else {"clock": self._clock}
         self.feeds = RoomFeeds(self._store, self.keys, self.index, self.identity.public_key, self._executor, **clock)
@@ -79,12 +90,19 @@ class RoomSession(Events):
         await self._share(self.drive.key)
         await self._share(await self.drive.content_key())
         await self.feeds.open(own)
-        if not own.length:
-            await self.write([self._hello(own, name)])
+        if not own.length and not self._marks.get(own.key):
+            await self._append([self._hello(own)])
 
-    def _hello(self, own: Core, name: str) -> Body:
+    async def _open_own(self) -> Core:
+        space = self._store.namespace(wire.PROTOCOL).namespace(self.keys.topic.hex())
+        whose = f"{short_id(self.device.public_key)}/{self._number}"
+        key = self.keys.encryption_key
+        self.drive = await Drive.open(space.namespace(f"drive/{whose}"), encryption_key=key)
+        return await space.core(name=f"feed/{whose}", encryption_key=key, forks=False)
+
+    def _hello(self, own: Core) -> Body:
         return sign_hello(
-            self.keys.topic, own.key, self.drive.key, identity=self.identity, device=self.device, name=name
+            self.keys.topic, own.key, self.drive.key, identity=self.identity, device=self.device, name=self._name
         )
 
     async def close(self) -> None:
@@ -96,8 +114,38 @@ class RoomSession(Events):
             await drive.close()
 
     async def write(self, bodies: list[Body], *, channel: str = "") -> list[Row]:
-        """Write blocks; see `RoomFeeds.write`."""
-        return await self.feeds.write(bodies, channel=channel)
+        """Write blocks; see `RoomFeeds.write`.
+
+        The first time after opening, and after a conflict, it is made sure that the own feed is as long here as
+        anywhere: if it is not, and nobody has the rest, another one is begun.
+        """
+        async with self._checking:
+            own = self.feeds.own
+            if own is not None and (not self._own_is_safe or own.conflict):
+                await self._make_safe(own)
+        return await self._append(bodies, channel)
+
+    async def _append(self, bodies: list[Body], channel: str = "") -> list[Row]:
+        rows = await self.feeds.write(bodies, channel=channel)
+        own = self.feeds.own
+        if own is not None:
+            await asyncio.to_thread(self._marks.put, own.key, own.length)
+        return rows
+
+    async def _make_safe(self, own: Core) -> None:
+        with suppress(NotAvailable):
+            if self.peers:
+                await own.update(timeout=OWN_FEED_TIMEOUT)
+        if own.conflict or own.length < self._marks.get(own.key):
+            self._number += 1
+            await self._renumber(self._number)
+            own = await self._open_own()
+            await self._share(self.drive.key)
+            await self._share(await self.drive.content_key())
+            await self.feeds.write_to(own)
+            if not own.length:
+                await self._append([self._hello(own)])
+        self._own_is_safe = True
 
     async def mark_read(self, id: str | None) -> None:
         """Count the message of this id as read, or all that are here."""

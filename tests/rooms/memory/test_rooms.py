@@ -36,6 +36,11 @@ async def joined(one: lu.Node, invite: str) -> MemoryRoom:
     return room
 
 
+def joined_room(room: Room) -> MemoryRoom:
+    assert isinstance(room, MemoryRoom)
+    return room
+
+
 def texts(room: Room) -> list[str]:
     return [message.text for message in room.messages if isinstance(message, lu.TextMessage)]
 
@@ -162,3 +167,49 @@ async def test_the_secret_is_in_a_file_of_its_own_that_others_cannot_read(tmp_pa
         assert hers.invite[7:27] not in (tmp_path / "ann" / "config.json").read_text()
     for name in ("rooms.json", "device"):
         assert (tmp_path / "ann" / name).stat().st_mode & 0o077 == 0
+
+
+async def test_a_restored_backup_that_meets_somebody_first_goes_on_with_its_own_feed(tmp_path: Path) -> None:
+    async with node(tmp_path / "bob", "bob") as bob:
+        async with node(tmp_path / "ann", "ann") as ann:
+            hers = await ann.create_room("physics")
+            his = await joined(bob, hers.invite)
+            await hers.send("before the backup")
+        shutil.copytree(tmp_path / "ann", tmp_path / "backup")
+        async with node(tmp_path / "ann") as ann:
+            await ann.rooms[0].send("after the backup")
+            await until(his, lambda: len(his) == 2)
+        shutil.rmtree(tmp_path / "ann")
+        (tmp_path / "backup").rename(tmp_path / "ann")
+        async with node(tmp_path / "ann") as ann:
+            [restored] = ann.rooms
+            await until(restored, lambda: len(restored) == 2)
+            await restored.send("and on")
+            await until(his, lambda: len(his) == 3)
+            assert texts(his) == texts(restored) == ["before the backup", "after the backup", "and on"]
+            assert len({message.id.split("/")[0] for message in his.messages}) == 1
+
+
+async def test_a_restored_backup_that_is_alone_begins_another_feed(tmp_path: Path) -> None:
+    async with node(tmp_path / "ann", "ann") as ann:
+        hers = await ann.create_room("physics")
+        invite = hers.invite
+        await hers.send("before the backup")
+    shutil.copytree(tmp_path / "ann", tmp_path / "backup")
+    async with node(tmp_path / "bob", "bob") as bob:
+        his = await joined(bob, invite)
+        async with node(tmp_path / "ann") as ann:
+            await ann.rooms[0].send("after the backup")
+            await until(his, lambda: len(his) == 2)
+    shutil.rmtree(tmp_path / "ann")
+    (tmp_path / "backup").rename(tmp_path / "ann")
+    async with node(tmp_path / "ann") as ann:
+        await ann.rooms[0].send("written alone")
+    async with node(tmp_path / "ann") as ann, node(tmp_path / "bob") as bob:
+        [hers_again], [his_again] = ann.rooms, bob.rooms
+        for room in (hers_again, his_again):
+            await until(room, lambda room=room: len(room) == 3)  # type: ignore[misc]
+        assert texts(hers_again) == texts(his_again)
+        assert sorted(texts(his_again)) == ["after the backup", "before the backup", "written alone"]
+        assert len({message.id.split("/")[0] for message in joined_room(his_again).messages}) == 2
+        assert {message.own for message in hers_again.messages} == {True}

@@ -1,7 +1,8 @@
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from linkup_nb.rooms.memory.keys import RoomKeys
-from tests.rooms.memory.members import TestMember, connect, ids, say, texts, until
+from tests.rooms.memory.members import WAIT, TestMember, connect, ids, say, texts, until
 
 MakeMember = Callable[[str], Awaitable[TestMember]]
 ROOM = RoomKeys(b"r" * 32)
@@ -41,3 +42,23 @@ async def test_a_room_that_is_joined_while_connected_is_met(make_member: MakeMem
     await say(hers, "hello")
     his = await bob.enter(ROOM)
     await until(his, lambda: texts(his) == ["hello"])
+
+
+async def test_an_author_who_cuts_a_feed_cuts_nothing_from_the_others(make_member: MakeMember) -> None:
+    ann, bob = await make_member("ann"), await make_member("bob")
+    hers, his = await ann.enter(ROOM), await bob.enter(ROOM)
+    await connect(ann, bob)
+    for text in ("one", "two"):
+        await say(hers, text)
+    await until(his, lambda: texts(his) == ["one", "two"])
+    rewritten = asyncio.Event()
+    his.feeds.on("conflict", lambda key: rewritten.set())
+    own = hers.feeds.own
+    assert own
+    await own.truncate(2)
+    await asyncio.wait_for(rewritten.wait(), WAIT)
+    assert texts(his) == ["one", "two"]
+    assert list(his.feeds.disputed) == [own.key]
+    core = his.feeds.core(own.key)
+    assert core
+    assert (core.length, core.fork) == (3, 0)
