@@ -89,6 +89,7 @@ class LogClosed:
 LogEvent = (
     Appended
     | Truncated
+    | ForkRefused
     | Downloaded
     | Cleared
     | BlockRequested
