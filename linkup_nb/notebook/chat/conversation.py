@@ -16,6 +16,7 @@ from linkup_nb.notebook.chat.recorder import Recorder
 from linkup_nb.notebook.chat.uploads import CHUNK, Uploads, chunk_count
 from linkup_nb.rooms import commands
 from linkup_nb.rooms.commands import ReplyAction
+from linkup_nb.rooms.memory.message import RoomAudioMessage, RoomFileMessage
 from linkup_nb.rooms.message import AudioMessage, FileMessage, Message
 from linkup_nb.rooms.names import check_name
 from linkup_nb.rooms.room import Room
@@ -152,7 +153,8 @@ class Conversation:
         line = self._feed(request.topic).line(request.seq)
         if not line or not isinstance(line.message, FileMessage | AudioMessage):
             raise UsageError("This file is gone: only the last messages of a room are kept.")
-        data = line.message.data
+        message = line.message
+        data = await message.load() if isinstance(message, RoomFileMessage | RoomAudioMessage) else message.data
         start = request.index * CHUNK
         return requests.Chunk(chunks=chunk_count(len(data)), size=len(data), data=data[start : start + CHUNK])
 

@@ -111,7 +111,7 @@ class Feed(Events):
         self._meter = meter
         self._start()
         if room:
-            for message in room.messages:
+            for message in room.messages[-MAX_MESSAGES:]:
                 self._append(message)
             room.on("message", self._append)
             room.on("delivery", self._delivered)
@@ -242,7 +242,7 @@ class Feed(Events):
                 row.kind = file.kind
                 row.file = updates.Attachment(
                     name=file.name,
-                    size=len(file.data),
+                    size=message.size,
                     mime=file.mime,
                     inline=file.kind != "file",
                     width=file.width,

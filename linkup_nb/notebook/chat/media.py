@@ -4,6 +4,7 @@ import io
 from dataclasses import dataclass
 from typing import Literal
 
+from linkup_nb.rooms.memory.message import RoomAudioMessage, RoomFileMessage
 from linkup_nb.rooms.message import AudioMessage, FileMessage
 
 MAX_INLINE_PIXELS = 40_000_000  # of an image that the page shows: 160 MB once the browser has decoded it
@@ -36,6 +37,9 @@ class Media:
 
 def attachment(message: FileMessage | AudioMessage) -> Media:
     """What is attached to a message."""
+    if isinstance(message, RoomFileMessage | RoomAudioMessage):
+        # It is in a drive: fetched when somebody wants it, and not looked into before.
+        return Media("file", message.file_name if isinstance(message, FileMessage) else "clip.webm", b"", OTHER)
     data = message.data
     if isinstance(message, AudioMessage):
         mime = _sound(data) or _starts(data, _RECORDINGS) or ("audio/mp4" if data[4:8] == b"ftyp" else OTHER)

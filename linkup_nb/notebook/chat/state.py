@@ -6,6 +6,7 @@ from linkup_nb.notebook.chat.updates import Command, Limits, Me, Peer, RoomEntry
 from linkup_nb.rooms.commands import COMMANDS
 from linkup_nb.rooms.linkup.messages import MAX_FILE
 from linkup_nb.rooms.member import Member, milliseconds
+from linkup_nb.rooms.memory.message import RoomMessage
 from linkup_nb.rooms.message import Message
 from linkup_nb.rooms.room import Room
 from linkup_nb.rooms.status import Level
@@ -48,7 +49,11 @@ def pictures(node: Node, room: Room | None) -> dict[bytes, bytes | None]:
 def expression(node_expression: str, node: Node, message: Message) -> str:
     """The Python that gives a message, as long as its room keeps it."""
     for number, room in enumerate(node.rooms):
-        if room.topic == message.topic and len(room):
+        if room.topic != message.topic:
+            continue
+        if isinstance(message, RoomMessage):
+            return f"{node_expression}.rooms[{number}].message({message.id!r})"
+        if len(room):
             return f"{node_expression}.rooms[{number}][{message.index - room[0].index}]"
     return "panel.selection"
 

@@ -35,15 +35,18 @@ class People:
             name = stranger_name(body.name, identity)
             self._named[identity] = (row.t, name)
             self._users[look(name)].add(identity)
-        if isinstance(body, blocks.Icon) and row.t >= self._avatars.get(identity, (0, b""))[0]:
-            self._avatars[identity] = (row.t, body.avatar)
+
+    def set_avatar(self, identity: bytes, t: int, picture: bytes) -> None:
+        """Show a picture, unless a later one is known."""
+        if t >= self._avatars.get(identity, (0, b""))[0]:
+            self._avatars[identity] = (t, picture)
 
     def name(self, identity: bytes) -> str:
         """What somebody calls themselves; their short key if they have not said."""
         return self._named.get(identity, (0, short_key(identity)))[1]
 
     def avatar(self, identity: bytes) -> bytes | None:
-        """The picture of somebody, as they sent it."""
+        """The picture of somebody, made here from what they sent."""
         return self._avatars.get(identity, (0, None))[1] or None
 
     def shares(self, name: str) -> bool:

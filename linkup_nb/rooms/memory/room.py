@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol, overload
@@ -10,9 +11,10 @@ from typing import Any, Protocol, overload
 import msgspec
 
 from linkup_nb.connection.connection import WRITE_TIMEOUT
-from linkup_nb.errors import NodeClosed, NotAvailable, UsageError
+from linkup_nb.errors import DecodeError, InvalidImage, NodeClosed, NotAvailable, UsageError
 from linkup_nb.hyperdrive.drive import Drive
-from linkup_nb.loops import from_any_loop
+from linkup_nb.loops import Tasks, from_any_loop
+from linkup_nb.rooms.avatar import scale_avatar
 from linkup_nb.rooms.member import Member
 from linkup_nb.rooms.memory import block as blocks
 from linkup_nb.rooms.memory.arrivals import Taken
@@ -37,6 +39,8 @@ from linkup_nb.rooms.names import file_name
 from linkup_nb.rooms.room import Room
 from linkup_nb.wire.keys import z32decode
 
+MAX_STRANGER_PIXELS = 16_000_000  # of an avatar that a member sends
+MAX_AVATARS = 256  # pictures of one room that are looked at when it is opened
 PAGE = 200  # rows that are read at a time
 
 
@@ -66,6 +70,10 @@ class MemoryRoom(Room):
         self._arrived = session.index.count()
         self._arrival = asyncio.Event()
         self._closed = False
+        self._tasks = Tasks()
+        self._scaling = asyncio.Lock()  # one picture at a time: each may take 100 MB while it is decoded
+        for row in session.index.latest(Kind.ICON)[:MAX_AVATARS]:
+            self._tasks.start(self._take_avatar(row, session.feed_of(row.tie).identity), "scaling an avatar")
         session.on("taken", self._taken)
         session.on("update", lambda: self.emit("update"))
 
@@ -94,6 +102,16 @@ class MemoryRoom(Room):
     def unread(self) -> int:
         """How many messages you have not read."""
         return self._session.index.unread()
+
+    def message(self, id: str) -> RoomMessage:
+        """The message of this id. Raises `UsageError` if it is not here."""
+        try:
+            row = self._row(id)
+        except (DecodeError, ValueError):
+            row = None
+        if row is None or row.arrival is None:
+            raise UsageError(f"There is no message {id!r} here: ids are what `message.id` says.")
+        return self._build(row)
 
     def __len__(self) -> int:
         return self._arrived
@@ -230,6 +248,7 @@ class MemoryRoom(Room):
         """Stop taking part; called by the node."""
         self._closed = True
         self._wake()
+        await self._tasks.cancel()
         await self._session.close()
         self.emit("update")
 
@@ -335,6 +354,8 @@ class MemoryRoom(Room):
         introductions = [row for row in taken.rows if row.kind in (Kind.HELLO, Kind.ICON)]
         for row in introductions:
             self._people.take(row, identities.get(row.tie))
+            if row.kind == Kind.ICON:
+                self._tasks.start(self._take_avatar(row, identities.get(row.tie)), "scaling an avatar")
         if introductions:
             self.emit("update")
         self._arrived = max([self._arrived, *(row.arrival for row in taken.rows if row.arrival)])
@@ -351,6 +372,17 @@ class MemoryRoom(Room):
             found = self._session.index.row_at(tie, seq)
             if found and found.arrival is not None:
                 self.emit("change", self._build(found))
+
+    async def _take_avatar(self, row: Row, identity: bytes | None) -> None:
+        """A stranger's picture is made anew before it is shown anywhere."""
+        _, body = blocks.decode(row.body or b"").body()
+        if identity is None or not isinstance(body, blocks.Icon) or not body.avatar:
+            return
+        with suppress(InvalidImage):
+            async with self._scaling:
+                picture = await asyncio.to_thread(scale_avatar, body.avatar, max_pixels=MAX_STRANGER_PIXELS)
+            self._people.set_avatar(identity, row.t, picture)
+            self.emit("update")
 
     def _wake(self) -> None:
         self._arrival.set()

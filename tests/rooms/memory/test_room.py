@@ -52,6 +52,10 @@ async def test_what_is_sent_is_a_live_object_on_both_sides(make_member: MakeMemb
     assert (received.text, received.own, received.name, received.unread) == ("**hello**", False, "ann", True)
     assert received == sent
     assert [message.id for message in his.messages] == [sent.id]
+    assert his.message(sent.id) == received
+    for id in ("", "x/1", f"{sent.id}1", "y" * 13 + "/0"):
+        with pytest.raises(UsageError, match="There is no message"):
+            his.message(id)
     assert [member.name for member in his.peers] == ["ann"]
 
 

@@ -1,11 +1,13 @@
 """Rooms with memory as a user of nodes has them: over discovery, through restarts, from copies."""
 
 import asyncio
+import io
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import linkup_nb as lu
 from linkup_nb.errors import InvalidInvite, NodeClosed
@@ -213,3 +215,14 @@ async def test_a_restored_backup_that_is_alone_begins_another_feed(tmp_path: Pat
         assert sorted(texts(his_again)) == ["after the backup", "before the backup", "written alone"]
         assert len({message.id.split("/")[0] for message in joined_room(his_again).messages}) == 2
         assert {message.own for message in hers_again.messages} == {True}
+
+
+async def test_a_picture_is_made_anew_before_it_is_shown(tmp_path: Path) -> None:
+    picture = io.BytesIO()
+    Image.new("RGB", (8, 8), "red").save(picture, "PNG")
+    async with node(tmp_path / "ann", "ann") as ann, node(tmp_path / "bob", "bob") as bob:
+        hers = await ann.create_room("physics")
+        his = await joined(bob, hers.invite)
+        await until(his, lambda: bool(his.peers))
+        await ann.set_avatar(picture.getvalue())
+        await until(his, lambda: his.peers[0].avatar is not None)
