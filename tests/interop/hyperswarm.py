@@ -29,13 +29,31 @@ class JavaScript:
         assert self.process.stdin
         self.process.stdin.write(json.dumps({"command": command, **options}).encode() + b"\n")
 
-    async def tells(self, event: str, where: Callable[[Event], object] = lambda told: True, times: int = 1) -> Event:
+    async def tells(
+        self,
+        event: str,
+        where: Callable[[Event], object] = lambda told: True,
+        times: int = 1,
+        patience: float = PATIENCE,
+    ) -> Event:
         """The latest event of a kind, once there have been so many."""
-        async with asyncio.timeout(PATIENCE):
-            while len(found := [told for told in self.events if told["event"] == event and where(told)]) < times:
+        found: list[Event] = []
+        seen = 0
+        async with asyncio.timeout(patience):
+            while True:
+                found += [told for told in self.events[seen:] if told["event"] == event and where(told)]
+                if len(found) >= times:
+                    return found[-1]
+                seen = len(self.events)
                 self._told.clear()
                 await self._told.wait()
-        return found[-1]
+
+    async def until(self, condition: Callable[[], object], patience: float = PATIENCE) -> None:
+        """Wait until a condition holds, evaluated after each event."""
+        async with asyncio.timeout(patience):
+            while not condition():
+                self._told.clear()
+                await self._told.wait()
 
     async def end(self) -> None:
         assert self.process.stdin
@@ -70,9 +88,19 @@ class Peer:
     def told(self, event: str) -> list[Event]:
         return [told for told in self.javascript.events if told["event"] == event and told["number"] == self.number]
 
-    async def tells(self, event: str, where: Callable[[Event], object] = lambda told: True, times: int = 1) -> Event:
+    async def tells(
+        self,
+        event: str,
+        where: Callable[[Event], object] = lambda told: True,
+        times: int = 1,
+        patience: float = PATIENCE,
+    ) -> Event:
         """The latest event of a kind, once there have been so many."""
-        return await self.javascript.tells(event, lambda told: told["number"] == self.number and where(told), times)
+
+        def ours(told: Event) -> object:
+            return told["number"] == self.number and where(told)
+
+        return await self.javascript.tells(event, ours, times, patience)
 
 
 @asynccontextmanager

@@ -39,9 +39,9 @@ class Known:
         found(self._peer)
 
 
-def png() -> bytes:
+def png(color: str = "red") -> bytes:
     out = io.BytesIO()
-    Image.new("RGB", (8, 8), "red").save(out, "PNG")
+    Image.new("RGB", (8, 8), color).save(out, "PNG")
     return out.getvalue()
 
 

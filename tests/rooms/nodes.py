@@ -14,14 +14,14 @@ from linkup_nb.rooms.linkup.state import RoomState
 PATIENCE = 30.0  # seconds
 
 
-async def until(condition: Callable[[], bool], *emitters: Events) -> None:
+async def until(condition: Callable[[], bool], *emitters: Events, patience: float = PATIENCE) -> None:
     """Wait until a condition holds, looked at whenever one of the emitters reports anything."""
     changed = asyncio.Event()
     events = ("message", "update", "delivery", "clear", "disconnection")
     for emitter in emitters:
         for event in events:
             emitter.on(event, lambda *_: changed.set())
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(patience):
         while not condition():
             changed.clear()
             await changed.wait()
