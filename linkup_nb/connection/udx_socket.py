@@ -24,7 +24,7 @@ from linkup_nb.wire.udx.events import Address, Datagrams, DataReceived, Event, S
 from linkup_nb.wire.udx.packet import HEADER_SIZE
 from linkup_nb.wire.udx.stream import IDLE_TIMEOUT, Stream
 
-SOCKET_BUFFER = 4 * 1024 * 1024  # bytes asked for each way; systems give what they allow
+SOCKET_BUFFER = 4 * 1024 * 1024  # bytes requested each way; systems give what they allow
 MAX_READS = 32  # batches taken in one turn of the loop, so that others have their turn too
 IDLE_TIME = 0.00002  # seconds; had a datagram waited for us to be done, it would have been seen sooner
 MAX_DATAGRAM = 65_536  # bytes
@@ -65,7 +65,7 @@ class UdxSocket:
         on_datagram: Callable[[bytes, Address], None],
     ) -> None:
         if offline() and not host.startswith("127."):
-            raise UsageError("LINKUP_OFFLINE is set, so only an address 127.x.x.x can be used")
+            raise UsageError("LINKUP_OFFLINE is set: use an address 127.x.x.x.")
         self.endpoint = Endpoint()
         self.readers: dict[int, Callable[[], None]] = {}
         self._on_event = on_event
@@ -89,9 +89,9 @@ class UdxSocket:
         return host, port
 
     def open_stream(self, local_id: int | None = None, *, idle_timeout: float | None = IDLE_TIMEOUT) -> Stream:
-        """A new stream, its id random if none is given; tell the peer the id, and connect the stream to the peer's."""
+        """A new stream, its id random if none is given; send the peer the id, and connect the stream to the peer's."""
         if self._closed:
-            raise NodeClosed("this socket has been closed")
+            raise NodeClosed("This socket has been closed: start the node again.")
         if local_id is None:
             local_id = self.unused_id()
         return self.endpoint.open_stream(local_id, monotonic(), idle_timeout=idle_timeout)
@@ -130,7 +130,7 @@ class UdxSocket:
             self._loop.call_soon(self._transmit)
 
     def close(self) -> None:
-        """Destroy all streams, tell their peers, and give the port back."""
+        """Destroy all streams, notify their peers, and give the port back."""
         if self._closed:
             return
         for stream in self.endpoint.streams:
@@ -152,7 +152,7 @@ class UdxSocket:
             except (BlockingIOError, InterruptedError):
                 break
             except OSError:
-                continue  # the system tells that an earlier datagram did not arrive
+                continue  # the system reports that an earlier datagram did not arrive
             segment = size
             for level, kind, data in ancillary:
                 if level == _SOL_UDP and kind == _UDP_GRO:
@@ -160,7 +160,7 @@ class UdxSocket:
             self._receive(size, segment, address, now)
             if was_idle and segment == size > HEADER_SIZE:
                 break  # nothing else has come, most likely, or we are called again. Acknowledgements come bunched
-        self._tell_events()
+        self._fire_events()
         self.transmit_soon()  # what is answered until then takes the acknowledgement with it
 
     def _receive(self, size: int, segment: int, address: Address, now: float) -> None:
@@ -171,7 +171,7 @@ class UdxSocket:
                 datagram = buffer[start : min(start + segment, size)]
                 start += segment
                 if not endpoint.receive_datagram(datagram, address, now):
-                    self._tell(self._on_datagram, bytes(datagram), address)
+                    self._call(self._on_datagram, bytes(datagram), address)
 
     def _transmit(self) -> None:
         self._transmitting = False
@@ -179,7 +179,7 @@ class UdxSocket:
             return
         if not self._unsent:
             self._send(deque(self.endpoint.datagrams_to_send(monotonic())))
-        self._tell_events()
+        self._fire_events()
         due = self.endpoint.get_timer()
         if due is not None and not self._unsent and not self._transmitting and due < self._timer_at:
             self._set_timer(due)
@@ -198,21 +198,21 @@ class UdxSocket:
         self._timer, self._timer_at = None, inf
         self.transmit_soon()  # after those who are about to answer what has just come
 
-    def _tell_events(self) -> None:
+    def _fire_events(self) -> None:
         while (event := self.endpoint.next_event()) is not None:
             stream_id = event.stream_id
             if type(event) is DataReceived and stream_id in self.readers:
-                self._tell(self.readers[stream_id])
+                self._call(self.readers[stream_id])
             else:
-                self._tell(self._on_event, event)
+                self._call(self._on_event, event)
             if type(event) is StreamClosed:
                 self.readers.pop(stream_id, None)
 
-    def _tell(self, callback: Callable[P, None], *arguments: P.args, **named: P.kwargs) -> None:
+    def _call(self, callback: Callable[P, None], *arguments: P.args, **named: P.kwargs) -> None:
         try:
             callback(*arguments, **named)
         except Exception:
-            log.exception("what was told of a socket's datagrams failed")  # and must not stop the other streams
+            log.exception("A callback for what has come to a socket failed.")  # and must not stop the other streams
 
     def _writable(self) -> None:
         self._loop.remove_writer(self._socket)

@@ -18,7 +18,7 @@ from linkup_nb.wire.udx.events import (
 )
 from linkup_nb.wire.udx.stream import Stream, StreamState
 
-SILENCE = 1.5  # seconds after our end, in which a peer that is there has said that it got it
+SILENCE = 1.5  # seconds after our end, in which a peer that is there has acknowledged it
 
 
 class UdxTransport(asyncio.Transport):
@@ -30,7 +30,7 @@ class UdxTransport(asyncio.Transport):
     def __init__(self, udx: UdxSocket, stream: Stream, on_lost: Callable[[], None]) -> None:
         super().__init__()
         if stream.state is not StreamState.CONNECTED:
-            raise UsageError("a stream carries a connection once it is connected")
+            raise UsageError("A stream carries a connection once it is connected: call connect_stream first.")
         self._udx = udx
         self._stream = stream
         self._on_lost = on_lost
@@ -113,7 +113,7 @@ class UdxTransport(asyncio.Transport):
             self._udx.transmit_soon()
 
     def close(self) -> None:
-        """Send what was written, and leave as soon as it has arrived, or if nothing is heard of the peer any more."""
+        """Send what was written, and leave as soon as it has arrived, or if nothing comes from the peer any more."""
         self._closing = True
         self.write_eof()
         self._leave_if_done()
@@ -125,12 +125,12 @@ class UdxTransport(asyncio.Transport):
         self._udx.transmit_soon()
 
     def _leave_if_done(self) -> None:
-        """A peer that hears nothing more from us may still talk for ever."""
+        """A peer to which nothing more is sent may still write for ever."""
         if self._closing and self._end_delivered and not self._stream.receiver.ended:
             self.abort()
 
     def _leave_if_silent(self) -> None:
-        if not self._lost and self._ended_at is not None and self._stream.heard_at < self._ended_at:
+        if not self._lost and self._ended_at is not None and self._stream.received_at < self._ended_at:
             self.abort()
 
     def _deliver(self) -> None:

@@ -124,7 +124,7 @@ class BlindRelay:
             await asyncio.sleep(SWEEP_EVERY)
             now = monotonic()
             for token, joint in tuple(self._joints.items()):
-                if joint.over or now - joint.heard_at > JOINT_TIMEOUT:
+                if joint.over or now - joint.received_at > JOINT_TIMEOUT:
                     self._part(token)
             for token, asked in tuple(self._waiting.items()):
                 if now - asked.at > PAIRING_TIMEOUT:

@@ -12,7 +12,6 @@ from pathlib import Path
 from PIL import Image
 
 import linkup_nb as lu
-from linkup_nb.rooms.linkup.room import LinkUpRoom
 from tests.interop.hyperswarm import JavaScript, Peer, javascript, make_peer, make_testnet
 from tests.interop.test_linkup_over_hyperdht import node_in
 from tests.interop.test_linkup_room import png
@@ -103,7 +102,7 @@ class JavaScriptMember:
 class PythonMember:
     """One of our nodes, and what it has received."""
 
-    def __init__(self, node: lu.Node, room: LinkUpRoom, name: str) -> None:
+    def __init__(self, node: lu.Node, room: lu.Room, name: str) -> None:
         self.node = node
         self.room = room
         self.name = name
@@ -117,9 +116,9 @@ class PythonMember:
         said: dict[bytes, Said] = defaultdict(list)
         for message in self.room.messages:
             if message.key != self.key:
-                said[message.key].append(
-                    reported(message.data) if isinstance(message, lu.FileMessage) else message.text
-                )
+                assert isinstance(message, (lu.TextMessage, lu.FileMessage))
+                what = message.text if isinstance(message, lu.TextMessage) else reported(message.data)
+                said[message.key].append(what)
         return said
 
     async def meets(self, keys: set[bytes]) -> None:

@@ -39,7 +39,7 @@ class Mode(Enum):
 
 
 class Sample(NamedTuple):
-    """What one acknowledgement tells; sizes in bytes, times in seconds."""
+    """What one acknowledgement yields (delivery-rate-estimation, section 3.3); sizes in bytes, times in seconds."""
 
     acked: int  # newly delivered
     lost: int  # newly found lost
@@ -54,8 +54,8 @@ class Sample(NamedTuple):
 class Bbr:
     """The congestion control of one stream: `window` bytes may be in flight, `rate` bytes a second be sent.
 
-    `seed` tells streams apart, so that they do not probe in step. Call `on_ack` for each acknowledgement, and the
-    others when what they are named after happens.
+    `seed` differs from stream to stream, so that they do not probe in step. Call `on_ack` for each acknowledgement, and
+    the others when what they are named after happens.
     """
 
     def __init__(self, packet_size: int, seed: int) -> None:
@@ -113,7 +113,7 @@ class Bbr:
         self._update_rate()
 
     def on_loss(self, in_flight: int, acked: int) -> None:
-        """Packets were lost for the first time since the last recovery."""
+        """Packets were lost for the first time since the last recovery (draft-cardwell, section 4.2.3.4)."""
         if self._in_recovery:
             return
         self._save_window()
@@ -135,7 +135,7 @@ class Bbr:
             self.window = max(self.window, self._saved_window)
 
     def on_restart(self) -> None:
-        """Sending begins again after there was nothing to send."""
+        """Sending begins again after there was nothing to send (draft-cardwell, section 4.3.4.4)."""
         if self.mode is Mode.PROBE_BANDWIDTH and self.bandwidth:
             self.rate = self.bandwidth
 
@@ -172,6 +172,7 @@ class Bbr:
             self._bunch_excess[0] = max(self._bunch_excess[0], min(excess, self.window))
 
     def _update_cycle(self, sample: Sample, now: float) -> None:
+        """Probe for bandwidth, drain, cruise (draft-cardwell, section 4.3.4)."""
         before = sample.in_flight + sample.acked + sample.lost
         long_enough = now - self._cycle_at > (self.min_rtt or 0.0)
         if self._gain > 1.0:
@@ -188,6 +189,7 @@ class Bbr:
         self._gain = CYCLE[cycle]
 
     def _update_full_pipe(self) -> None:
+        """Startup ends when three rounds bring no more bandwidth (draft-cardwell, section 4.3.2.2)."""
         if self.bandwidth >= self._full_bandwidth * FULL_PIPE_GROWTH:
             self._full_bandwidth, self._full_rounds = self.bandwidth, 0
             return
@@ -195,6 +197,7 @@ class Bbr:
         self._pipe_filled = self._full_rounds >= FULL_PIPE_ROUNDS
 
     def _update_min_rtt(self, sample: Sample, now: float) -> None:
+        """Leave startup and drain, and measure the round trip anew (draft-cardwell, sections 4.3.3 and 4.3.5)."""
         if self.mode is Mode.STARTUP and self._pipe_filled:
             self.mode = Mode.DRAIN
             self._gain, self._window_gain = 1 / STARTUP_GAIN, STARTUP_GAIN
@@ -237,6 +240,7 @@ class Bbr:
         return int(gain * self.bandwidth * self.min_rtt) + 3 * self.quantum
 
     def _update_window(self, sample: Sample) -> None:
+        """Set how much may be in flight (draft-cardwell, section 4.2.3)."""
         least = MIN_WINDOW * self.packet_size
         if sample.lost:
             self.window = max(self.window - sample.lost, self.packet_size)
@@ -254,6 +258,7 @@ class Bbr:
             self.window = MAX_WINDOW
 
     def _update_rate(self) -> None:
+        """Set the pace (draft-cardwell, section 4.2.1)."""
         if self._bandwidths:
             rate = self._gain * self.bandwidth
         elif self.min_rtt is not None:

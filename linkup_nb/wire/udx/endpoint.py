@@ -52,7 +52,7 @@ class Endpoint:
         return joint
 
     def part(self, joint: Joint) -> None:
-        """Send nothing on any more; the peers are not told, for they may have found a way of their own."""
+        """Forward nothing any more; the peers are not notified, for they may have found a path of their own."""
         for end in joint.ends:
             self._joints.pop(end.local_id, None)
 
@@ -62,9 +62,9 @@ class Endpoint:
         Raises `UsageError` if there is one with this id, or there are too many.
         """
         if self.has(local_id):
-            raise UsageError(f"this endpoint has a stream {local_id}; choose another id")
+            raise UsageError(f"This endpoint has a stream {local_id}: choose another id.")
         if len(self._streams) >= MAX_STREAMS:
-            raise UsageError(f"an endpoint has at most {MAX_STREAMS} streams; close some, or open another socket")
+            raise UsageError(f"An endpoint has at most {MAX_STREAMS} streams: close some, or open another socket.")
         stream = Stream(local_id, self._emit, self._count, self._wake, now, idle_timeout)
         self._streams[local_id] = stream
         self._wake(stream)

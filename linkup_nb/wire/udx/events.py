@@ -36,7 +36,7 @@ class MessageReceived:
 class EndReceived:
     """The EndReceived event is fired when the peer has ended its side; `stream.read()` returns the last of its data.
 
-    End or destroy our side when nothing is left to say.
+    End or destroy our side when there is nothing left to write.
     """
 
     stream_id: int

@@ -60,11 +60,13 @@ class Flight:
         self._in_flight: dict[int, Sent] = {}  # in the order they were sent last
         self._lost: list[int] = []  # a heap; entries that are not lost any more are skipped
         self._sacked: dict[int, int] = {}  # the ranges that the last acknowledgement named
-        self._told_of: float = inf  # from this packet on, the last acknowledgement had no room to name what has come
+        self._reported_to: float = (
+            inf  # from this packet on, the last acknowledgement had no room to name what has come
+        )
         self._delivered_at = 0.0
         self._first_sent_at = 0.0
         self._app_limited_until = -1
-        self._path_since = 0.0  # packets sent before say nothing of the path
+        self._path_since = 0.0  # packets sent before are no measure of the path
         self._newest_seq = -1
         self._newest_rtt = 0.0
         self._reordering = 1  # quarters of a round trip
@@ -140,7 +142,7 @@ class Flight:
         return next(reversed(self._in_flight.values()))
 
     def nothing_more_to_send(self) -> None:
-        """What arrives until all in flight has arrived says little about what the path can carry."""
+        """What arrives until all in flight has arrived is no measure of what the path can carry: it is app-limited."""
         self._app_limited_until = self.delivered + self.bytes
 
     def acknowledge(self, ack: int, sacks: Ranges, now: float) -> Sample | None:
@@ -173,7 +175,10 @@ class Flight:
         return Sample(acked, lost, self.bytes, self.delivered, prior, rate, rtt, limited)
 
     def lose_overtaken(self, now: float) -> int:
-        """Find packets that were sent sufficiently before one that has arrived; returns the bytes of them."""
+        """Find packets that were sent sufficiently before one that has arrived (RFC 8985, section 6.2, step 5).
+
+        Returns the bytes of them.
+        """
         self.reorder_at = None
         wait = self._newest_rtt + (self.min_rtt or 0.0) * self._reordering / 4
         lost: list[Sent] = []
@@ -183,7 +188,7 @@ class Flight:
             if sent.sent_at + wait > now:
                 self.reorder_at = sent.sent_at + wait
                 break
-            if sent.seq < self._told_of:
+            if sent.seq < self._reported_to:
                 lost.append(sent)
         return sum(map(self._lose, lost))
 
@@ -214,7 +219,7 @@ class Flight:
             if not sent.arrived:
                 arrived.append(sent)
         self.unacked = ack
-        self._told_of = inf
+        self._reported_to = inf
         if not sacks:
             self._sacked = {}
             return arrived
@@ -231,11 +236,14 @@ class Flight:
                     sent.arrived = True
                     arrived.append(sent)
         if len(sacks) == MAX_SACKS:
-            self._told_of = past
+            self._reported_to = past
         return arrived
 
     def _measure(self, newest: Sent, now: float) -> float | None:
-        """Learn the round trip and how far packets overtake each other; returns the round trip in seconds."""
+        """Measure the round trip (RFC 6298, section 2) and how far packets overtake each other (RFC 8985, section 6.2).
+
+        Returns the round trip in seconds, if the packet was sent only once.
+        """
         rtt = now - newest.sent_at
         if newest.transmissions > 1 and self.min_rtt is not None and rtt < self.min_rtt:
             # Nothing comes back that fast: it had not been lost, only overtaken by far.
@@ -254,7 +262,7 @@ class Flight:
         return rtt
 
     def _rate(self, newest: Sent, now: float) -> float | None:
-        """Bytes a second, over the longer of how long sending and how long arriving took."""
+        """Bytes a second, over the longer of how long sending and how long arriving took (section 3.3 of the draft)."""
         self._first_sent_at = newest.sent_at
         took = max(newest.sent_at - newest.first_sent_at, now - newest.prior_delivered_at)
         if took <= 0 or took < (self.min_rtt or 0.0) or newest.sent_at < self._path_since:

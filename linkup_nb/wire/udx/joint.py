@@ -1,4 +1,4 @@
-"""Two UDX streams of strangers that are joined: each packet for the one is sent on as a packet of the other.
+"""Two UDX streams of strangers that are joined: each packet for the one is forwarded as a packet of the other.
 
 As `relayTo` of the C library `libudx`: only the stream's id in the header changes, so everything else, what is
 acknowledged and how fast is sent, is between the two peers.
@@ -21,7 +21,7 @@ _KINDS = 2
 class JointEnd:
     """One peer: it sends from `address()` to our stream `local_id`, and is sent what is for its stream `remote_id`.
 
-    The address is asked for anew with each packet, since a peer may move; it has to be a proven one.
+    The address is read anew for each packet, since a peer may move; it has to be a proven one.
     """
 
     local_id: int
@@ -30,11 +30,11 @@ class JointEnd:
 
 
 class Joint:
-    """Made by `Endpoint.join`; give it up with `Endpoint.part` when it is `over`, or silent since `heard_at`."""
+    """Made by `Endpoint.join`; give it up with `Endpoint.part` when it is `over`, or silent since `received_at`."""
 
     def __init__(self, one: JointEnd, other: JointEnd, now: float) -> None:
         self.ends = (one, other)
-        self.heard_at = now
+        self.received_at = now
         self.over = False  # one of the peers has destroyed its stream
         self.carried = 0  # bytes
         self._bucket = Bucket(RELAYED, now)
@@ -45,7 +45,7 @@ class Joint:
         target = other.address()
         if address != one.address() or not self._bucket.take(now, len(data)):
             return target, b""
-        self.heard_at = now
+        self.received_at = now
         self.carried += len(data)
         self.over = self.over or bool(data[_KINDS] & DESTROY)
         packet = bytearray(data)

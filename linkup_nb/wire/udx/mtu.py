@@ -1,4 +1,4 @@
-"""The search for the largest datagram that a path carries.
+"""The search for the largest datagram that a path carries, as RFC 8899 (DPLPMTUD) has it.
 
 As in libudx, a full packet of data is lengthened by zeros between its header and its data, and when it is acknowledged
 packets may hold that many bytes more. A probe that is lost counts as no sign of congestion: it is sent again unpadded.

@@ -53,11 +53,11 @@ def decode(datagram: bytes | memoryview) -> Packet:
     """The packet in a datagram; raises `DecodeError` for anything that no peer writes."""
     size = len(datagram)
     if size < HEADER_SIZE:
-        raise DecodeError(f"a UDX packet has at least {HEADER_SIZE} bytes, got {size}")
+        raise DecodeError(f"A UDX packet has at least {HEADER_SIZE} bytes, this one has {size}.")
     magic, kinds, offset, stream_id, window, seq, ack = HEADER.unpack_from(datagram)
     start = HEADER_SIZE + offset
     if magic != MAGIC or kinds > KINDS or start > size:
-        raise DecodeError("not a UDX packet")
+        raise DecodeError("This is not a UDX packet.")
     if kinds == DATA:
         return Packet(kinds, stream_id, window, seq, ack, (), bytes(datagram[start:]))
     sacks: tuple[tuple[int, int], ...] = ()
@@ -80,5 +80,7 @@ def unwrap(number: int, near: int) -> int:
 
 def _decode_sacks(data: bytes | memoryview) -> tuple[tuple[int, int], ...]:
     if len(data) % SACK_SIZE or len(data) > MAX_SACKS * SACK_SIZE:
-        raise DecodeError(f"a UDX packet names at most {MAX_SACKS} whole ranges, this has {len(data)} bytes of them")
+        raise DecodeError(
+            f"A UDX packet names at most {MAX_SACKS} whole ranges, this one has {len(data)} bytes of them."
+        )
     return tuple(_RANGE.iter_unpack(data))

@@ -11,7 +11,7 @@ a NAT that shows us another port than it showed the relay, or after it has moved
   unproven, and little goes to it: three bytes for each byte that comes, as in QUIC. QUIC's packets are padded so that
   this suffices to go on with; UDX has acknowledgements of 20 bytes, so a few packets are free.
 - Section 8.2: a path is validated by the echo of random bytes. UDX has none, and what comes nearest is such an
-  acknowledgement. It has to come from that very address: one from elsewhere says only that its sender can count, and
+  acknowledgement. It has to come from that very address: one from elsewhere shows only that its sender can count, and
   a peer that names a third party's address in its handshake can.
 - Section 9.3.2: if nothing comes back from an unproven address, we go back to where we sent before.
 """
@@ -24,7 +24,7 @@ from linkup_nb.wire.udx.events import Address
 UNPROVEN_BYTES = 3600  # that may go to unproven addresses at once: 3 packets, as in QUIC
 AMPLIFICATION = 3  # bytes that may go to unproven addresses for each byte that has come
 UNPROVEN_RATE = 120  # bytes a second that may go there besides, while packets come: else lost packets could end it all
-QUIET = 0.5  # seconds after which an address that says nothing is left for one whose packets may be old
+QUIET = 0.5  # seconds of silence of an address after which it is left for one whose packets may be old
 MAX_REMEMBERED = 4  # addresses of one peer that need no new proof when it speaks from them again
 
 
@@ -34,7 +34,7 @@ class Path:
     def __init__(self) -> None:
         self.address: Address | None = None
         self.proven = False
-        self.heard_at: float | None = None  # when the last packet came from this address
+        self.received_at: float | None = None  # when the last packet came from this address
         self._since = 0.0  # when we began to send there
         self._before: Address | None = None
         self._remembered: deque[Address] = deque(maxlen=MAX_REMEMBERED)
@@ -50,7 +50,7 @@ class Path:
         self._before, self.address = old, address
         self._since = now
         self.proven = address in self._remembered
-        self.heard_at = now if self.proven else None
+        self.received_at = now if self.proven else None
         return old is not None and old[0] != address[0]
 
     def go_back(self, now: float) -> bool:

@@ -10,7 +10,7 @@ MAX_EARLY = 16 * 1024  # packets held that came before their turn, however small
 
 
 class Receiver:
-    """Puts packets into order and says what has arrived.
+    """Puts packets into order and reports what has arrived.
 
     `ack` is the number of the packet expected next; `ended` is set once all packets up to the peer's END have come.
     """

@@ -26,11 +26,11 @@ class Sender:
     """Numbers data, decides when it goes out, and learns from acknowledgements.
 
     Call `handle_timer` once `timer` has passed, and send what `packets` returns after every other call.
-    `seed` tells streams apart, so that they do not probe the path in step; `path` says what may go out at all.
+    `seed` differs from stream to stream, so that they do not probe in step; `path` limits what may go out at all.
     """
 
     def __init__(self, seed: int, path: Path) -> None:
-        self.window = FIRST_BYTES  # bytes the peer would take, as it last said
+        self.window = FIRST_BYTES  # bytes the peer would take, by its last packet
         self.timed_out = False  # the peer is gone
         self.heartbeat_due = False  # the peer is to be asked whether it takes data again
         self.flight = Flight(self._probe_ended)
@@ -105,7 +105,10 @@ class Sender:
         self._end_queued = True
 
     def handle_timer(self, now: float) -> bool:
-        """Look for losses that only time can tell; true if nothing at all has come back."""
+        """Look for losses that only time shows (RFC 8985, section 7, and RFC 6298, section 5).
+
+        True if nothing at all has come back.
+        """
         flight = self.flight
         if flight.reorder_at is not None and now >= flight.reorder_at and flight.lose_overtaken(now):
             self._recover(0)

@@ -58,7 +58,7 @@ class StreamState(Enum):
 
     WAITING = "waiting"  # where the peer is is not known yet; it may find us
     CONNECTED = "connected"
-    LINGERING = "lingering"  # over, but the peer may not have heard of it
+    LINGERING = "lingering"  # over, but the peer may not have been notified
     CLOSED = "closed"
 
 
@@ -66,7 +66,7 @@ class Stream:
     """One end of a stream; made by `Endpoint.open_stream`.
 
     After each call, send what `Endpoint.datagrams_to_send` returns. A writer should pause while `buffered` is over
-    `HIGH_MARK`, until RoomToWrite is fired. With an idle timeout, in seconds, the peer's being alive is asked for.
+    `HIGH_MARK`, until RoomToWrite is fired. With an idle timeout, in seconds, a silent peer is sent heartbeats.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Stream:
         self._data_received = DataReceived(local_id)
         self._count = count
         self._idle_timeout = idle_timeout
-        self.heard_at = now  # when the peer's last packet came
+        self.received_at = now  # when the peer's last packet came
         self._heartbeats = 0
         self._linger_until = 0.0
         self._seen: Address | None = None
@@ -110,7 +110,7 @@ class Stream:
 
     @property
     def remote(self) -> Address | None:
-        """Where this stream sends: where its peer has last spoken from, or before that, where it is said to be."""
+        """Where this stream sends: the source of its peer's last packets, and until then the address of `connect`."""
         return self.path.address
 
     @property
@@ -124,16 +124,16 @@ class Stream:
         return self.sender.flight.min_rtt
 
     def connect(self, remote_id: int, address: Address, now: float) -> None:
-        """Say which stream of the peer's this one belongs to, and where it is; data can be written before."""
+        """Name the stream of the peer that this one belongs to, and its address; data can be written before."""
         if not 0 <= remote_id < NUMBERS:
-            raise UsageError(f"a stream's id has 32 bits, {remote_id} has not")
+            raise UsageError(f"A stream's id has 32 bits, {remote_id} has more: pass the id that the peer has sent.")
         if self.state is not StreamState.WAITING:
-            raise UsageError("a stream is connected once; where its peer goes, it follows by itself")
+            raise UsageError("A stream is connected once: where its peer goes, it follows by itself.")
         self.remote_id = remote_id
         self.path.move(address, now)
-        self.path.heard_at = now if address == self._seen else None
+        self.path.received_at = now if address == self._seen else None
         self.state = StreamState.CONNECTED
-        self.heard_at = now
+        self.received_at = now
         self._wake()
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
@@ -145,7 +145,7 @@ class Stream:
         self._wake()
 
     def end(self) -> None:
-        """Say that nothing more will be written; the peer can still write."""
+        """Close our side after what was written; the peer can still write."""
         self._check_open()
         self.sender.end()
         self._wake()
@@ -160,7 +160,9 @@ class Stream:
         """Send up to `MAX_MESSAGE` bytes beside the stream, once; they may be lost on their way."""
         self._check_open()
         if len(message) > MAX_MESSAGE:
-            raise UsageError(f"an unordered message has at most {MAX_MESSAGE} bytes, this one has {len(message)}")
+            raise UsageError(
+                f"An unordered message has at most {MAX_MESSAGE} bytes, this one has {len(message)}: use write instead."
+            )
         if len(self._messages) >= MAX_QUEUED_MESSAGES:
             self._count("message over the limit of those that wait")
             return
@@ -176,7 +178,7 @@ class Stream:
         return data
 
     def destroy(self) -> None:
-        """Close the stream at once, whatever has not arrived; a peer that may know of it is told."""
+        """Close the stream at once, whatever has not arrived; a peer that may know of it is notified."""
         if self.state in (StreamState.WAITING, StreamState.CONNECTED):
             self._destroy_due = self.state is StreamState.CONNECTED and not self.untouched
             self._close(Closing.DESTROYED)
@@ -215,14 +217,14 @@ class Stream:
             self._emit(self._data_received)
         receiver.receive_run(payloads)
         self._ack_due = True
-        path.heard_at = now
+        path.received_at = now
         path.earn(start, now)
-        self._hear(now)
+        self._note_received(now)
         self._tell_progress()
         return min(start, len(batch))
 
     def _put_off(self, packet: Packet, now: float) -> None:
-        """Keep an acknowledgement until something is to be sent: many come at a time, and the last one says it all."""
+        """Keep an acknowledgement until something is to be sent: many come at a time, and the last one covers all."""
         before = self._put_off_ack
         if before is None or (packet.ack - before[0].ack) % NUMBERS < NUMBERS // 2:
             self._put_off_ack = packet, now
@@ -242,7 +244,7 @@ class Stream:
             self._count("acknowledges what was never sent")
             return
         self._follow(packet, address, now)
-        self._hear(now)
+        self._note_received(now)
         if kinds & (DATA | END):
             self._ack_due = True
             if self.state is not StreamState.LINGERING:
@@ -263,7 +265,7 @@ class Stream:
             self._emit(StreamClosed(self.local_id, Closing.ENDED))
 
     def _take_ack(self, ack: int, sacks: Ranges, window: int, address: Address, now: float) -> bool:
-        """Take what a packet says of ours; false if that cannot be."""
+        """Take what a packet acknowledges; false if that cannot be."""
         sender, path = self.sender, self.path
         if not sacks and window == sender.window and ack == sender.flight.unacked % NUMBERS:
             return True
@@ -275,18 +277,18 @@ class Stream:
         return True
 
     def _follow(self, packet: Packet, address: Address, now: float) -> None:
-        """Answer to where the peer speaks from (RFC 9000, section 9.3); `wire/udx/path.py` says how far."""
+        """Answer to where the peer speaks from (RFC 9000, section 9.3); `wire/udx/path.py` has the limits."""
         path = self.path
         if path.address is None:
             if address != self._seen and self._emit(AddressSeen(self.local_id, address)):
                 self._seen = address
         elif address == path.address:
-            path.heard_at = now
-        elif path.heard_at is None or (not packet.kinds & DESTROY and self._is_new(packet, now - path.heard_at)):
+            path.received_at = now
+        elif path.received_at is None or (not packet.kinds & DESTROY and self._is_new(packet, now - path.received_at)):
             if path.move(address, now):
                 self.sender.reset_path(now)
             self.sender.probe_path()
-            path.heard_at = now
+            path.received_at = now
 
     def _is_new(self, packet: Packet, quiet: float) -> bool:
         """Whether nothing that has come was sent after it, as far as its numbers can tell.
@@ -298,8 +300,8 @@ class Stream:
             return False
         return 0 <= ahead <= MAX_EARLY or (quiet >= QUIET and -MAX_EARLY <= ahead < 0)
 
-    def _hear(self, now: float) -> None:
-        self.heard_at = now
+    def _note_received(self, now: float) -> None:
+        self.received_at = now
         self._heartbeats = 0
         self.untouched = False
         self._wake()
@@ -313,7 +315,7 @@ class Stream:
             self._emit(EndDelivered(self.local_id))
 
     def datagrams_to_send(self, now: float) -> list[Datagrams]:
-        """What is to go to the peer; afterwards `wake_at` says when to ask again."""
+        """What is to go to the peer; call this again at `wake_at`."""
         if self._put_off_ack is not None:
             self._take_put_off()
         if now >= self._timer_at:
@@ -362,7 +364,7 @@ class Stream:
 
     def _check_open(self) -> None:
         if self.state in (StreamState.LINGERING, StreamState.CLOSED):
-            raise UsageError("this stream is closed")
+            raise UsageError("This stream is closed: open another one.")
 
     def _receive_data(self, seq: int, kinds: int, payload: bytes) -> None:
         receiver = self.receiver
@@ -410,8 +412,8 @@ class Stream:
         if self._idle_timeout is None:
             return None
         if self.state is StreamState.WAITING or self.untouched:
-            return self.heard_at + self._idle_timeout
-        return self.heard_at + self._idle_timeout * (self._heartbeats + 1) / (HEARTBEATS + 1)
+            return self.received_at + self._idle_timeout
+        return self.received_at + self._idle_timeout * (self._heartbeats + 1) / (HEARTBEATS + 1)
 
     def _packet(self, kinds: int, payload: bytes = b"") -> Packet:
         receiver = self.receiver

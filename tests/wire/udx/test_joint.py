@@ -50,7 +50,7 @@ def test_only_the_id_of_a_packet_changes() -> None:
     endpoint.receive_datagram(encode(packet._replace(stream_id=12)), OTHER, 6.0)
     (sent,) = endpoint.datagrams_to_send(6.0)
     assert (sent.address, decode(sent.data).stream_id) == (ONE, 1)
-    assert joint.heard_at == 6.0
+    assert joint.received_at == 6.0
     assert endpoint.datagrams_to_send(6.0) == []
 
 
@@ -60,7 +60,7 @@ def test_who_is_not_the_peer_has_nothing_sent_on() -> None:
         endpoint.receive_datagram(encode(Packet(HEARTBEAT, 11, 0, 0, 0)), source, 5.0)
     assert endpoint.datagrams_to_send(5.0) == []
     assert sum(endpoint.dropped.values()) == 2
-    assert (joint.heard_at, joint.carried) == (0.0, 0)
+    assert (joint.received_at, joint.carried) == (0.0, 0)
 
 
 def test_a_joint_is_over_when_one_of_the_peers_has_destroyed_its_stream() -> None:

@@ -164,7 +164,7 @@ def test_each_side_ends_for_itself() -> None:
     wire.run(lambda: StreamClosed(1, Closing.ENDED) in wire.events[ONE], seconds=1)
     assert one.read() == b"answer"
     wire.run(lambda: StreamClosed(2, Closing.ENDED) in wire.events[OTHER], seconds=1)
-    with pytest.raises(UsageError, match="this stream is closed"):
+    with pytest.raises(UsageError, match="This stream is closed"):
         one.write(b"more")
 
 
