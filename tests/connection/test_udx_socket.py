@@ -188,7 +188,7 @@ async def test_a_port_that_is_taken_is_an_error(ends: tuple[End, End]) -> None:
 
 async def test_offline_only_loopback_is_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LINKUP_OFFLINE", "1")
-    with pytest.raises(UsageError, match="only an address 127"):
+    with pytest.raises(UsageError, match="use an address 127"):
         UdxSocket("0.0.0.0", 0, on_event=lambda event: None, on_datagram=lambda data, address: None)
 
 
