@@ -9,7 +9,8 @@ from tests.kernels.page import Page
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "linkup_nb"
 WIDGET = "application/vnd.jupyter.widget-view+json"
-READMES = [ROOT / "README.md", ROOT / "tests" / "README.md", *sorted(PACKAGE.rglob("README.md"))]
+READMES = [*ROOT.glob("README.md"), *ROOT.glob("tests/README.md"), *ROOT.glob("tests/*/README.md")]
+READMES += sorted(PACKAGE.rglob("README.md"))
 
 
 def test_the_cell_shows_the_panel_and_then_the_message() -> None:
