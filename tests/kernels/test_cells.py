@@ -59,7 +59,8 @@ def test_the_chat_leaves_the_plot_of_a_running_cell_whole(kernel: Kernel, tmp_pa
             page.ask("show", topic="0" * 64),  # refused
             page.ask("nonsense"),
         ]
-        page.touch_all()
+        recording = page.is_answered(asked[2])
+        assert ("AudioRecorderModel" in page.touch_all()) == recording == kernel.sends_during_a_cell
         asked.append(page.ask("record", on=False))
         during = page.is_answered(asked[-1])
         release.touch()
