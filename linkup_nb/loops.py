@@ -4,13 +4,15 @@ import asyncio
 import contextlib
 import functools
 import logging
+import os
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import copy_context
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
+from weakref import WeakKeyDictionary
 
 from pyee.asyncio import AsyncIOEventEmitter
 
-from linkup_nb.errors import NodeClosed
+from linkup_nb.errors import NodeClosed, UsageError
 
 log = logging.getLogger("linkup_nb")
 
@@ -19,6 +21,9 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 CLOSED = "This node has been closed; lu.start() makes a new one."
+
+# In which process each loop with objects of ours runs: a fork has a copy of the loop, not of the thread that runs it.
+_processes: "WeakKeyDictionary[asyncio.AbstractEventLoop, int]" = WeakKeyDictionary()
 
 
 class OnLoop(Protocol):
@@ -36,12 +41,13 @@ def from_any_loop(
     """Let any loop await a coroutine method whose object lives on another loop.
 
     The body always runs on `self._loop`. Cancelling the caller cancels the body. Raises `NodeClosed` if that loop has
-    ended.
+    ended, and `UsageError` in a fork of the process that it runs in.
     """
 
     async def call_from_elsewhere(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
         if asyncio.get_running_loop() is self._loop:
             return await method(self, *args, **kwargs)
+        check_process(self)
         work = method(self, *args, **kwargs)
         try:
             future = asyncio.run_coroutine_threadsafe(work, self._loop)
@@ -70,6 +76,7 @@ def on_own_loop(method: Callable[Concatenate[S, P], None]) -> Callable[Concatena
         if asyncio._get_running_loop() is self._loop:
             method(self, *args, **kwargs)
             return
+        check_process(self)
         try:
             self._loop.call_soon_threadsafe(functools.partial(method, self, *args, **kwargs))
         except RuntimeError:
@@ -98,6 +105,20 @@ class Inbox(Generic[T]):
         return await self._items.get()
 
 
+def is_of_this_process(thing: OnLoop) -> bool:
+    """Whether the loop of an object runs in this process, and not in the one that this is a fork of."""
+    return _processes.get(thing._loop, os.getpid()) == os.getpid()
+
+
+def check_process(thing: OnLoop) -> None:
+    """Raises `UsageError` for an object of the process that this is a fork of: nobody here would ever answer."""
+    if not is_of_this_process(thing):
+        raise UsageError(
+            f"{thing!r} was made in process {_processes[thing._loop]}, and this is process {os.getpid()}, a fork of it:"
+            " use it there, or open one of its own here."
+        )
+
+
 class Events(AsyncIOEventEmitter):
     """An event emitter whose handlers may fail: a failure is logged and reaches nobody else.
 
@@ -111,6 +132,7 @@ class Events(AsyncIOEventEmitter):
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop=loop)
         self._loop = loop
+        _processes.setdefault(loop, os.getpid())
         self.on("error", self._handler_failed)
 
     @property

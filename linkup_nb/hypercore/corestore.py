@@ -17,7 +17,7 @@ from linkup_nb.hypercore.manifest import Manifest
 from linkup_nb.hypercore.peer import PROTOCOL
 from linkup_nb.hypercore.replicator import Replicator
 from linkup_nb.hypercore.storage import CoreRow, Store
-from linkup_nb.loops import Events, Inbox, Tasks, from_any_loop, on_own_loop
+from linkup_nb.loops import Events, Inbox, Tasks, from_any_loop, is_of_this_process, on_own_loop
 from linkup_nb.wire.keys import KEY_SIZE, KeyPair, blake2b_256, discovery_key, namespace, short_key, z32decode
 
 (_NAMES,) = namespace("corestore", [0])
@@ -328,7 +328,7 @@ _opened: list[Corestore] = []
 
 def open_stores() -> tuple[Corestore, ...]:
     """The stores that this process has open, in the order in which it opened them."""
-    return tuple(store for store in _opened if not store._loop.is_closed())
+    return tuple(store for store in _opened if is_of_this_process(store) and not store._loop.is_closed())
 
 
 def parse_key(key: bytes | str) -> bytes:

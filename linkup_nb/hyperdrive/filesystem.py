@@ -16,6 +16,7 @@ from typing import IO, Any, ParamSpec, TypeVar
 from fsspec.asyn import AsyncFileSystem, sync
 from fsspec.caching import BaseCache, register_cache
 from fsspec.callbacks import DEFAULT_CALLBACK
+from fsspec.core import has_magic
 from fsspec.spec import AbstractBufferedFile
 
 from linkup_nb.errors import DriveUnreachable, NotAvailable, NotWritable, UsageError
@@ -25,6 +26,7 @@ from linkup_nb.hyperdrive import place
 from linkup_nb.hyperdrive.blobs import BLOCK_SIZE
 from linkup_nb.hyperdrive.drive import Drive
 from linkup_nb.hyperdrive.entry import Entry
+from linkup_nb.hyperdrive.folder import open_file
 from linkup_nb.hyperdrive.place import Address
 from linkup_nb.hyperdrive.view import DriveView
 
@@ -39,7 +41,7 @@ R = TypeVar("R")
 _blocked: ContextVar[asyncio.AbstractEventLoop | None] = ContextVar("_blocked", default=None)
 
 
-def _said(method: Callable[P, Awaitable[R]]) -> Callable[P, Coroutine[Any, Any, R]]:
+def _reaching(method: Callable[P, Awaitable[R]]) -> Callable[P, Coroutine[Any, Any, R]]:
     """Raise `DriveUnreachable` for `NotAvailable`."""
 
     @functools.wraps(method)
@@ -117,12 +119,22 @@ class DriveFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec has no t
             _blocked.set(asyncio.get_running_loop())
         except RuntimeError:
             _blocked.set(None)
+        if self._pid != os.getpid():
+            raise UsageError(f"{self!r} was made in process {self._pid}, of which this is a fork: make it here anew.")
         loop: asyncio.AbstractEventLoop = super().loop
         return loop
 
+    def __reduce__(self) -> Any:
+        if self._store:
+            raise UsageError(
+                "A file system of a certain store cannot be pickled; without store=, it uses the stores that are open"
+                " in the process that it is sent to."
+            )
+        return super().__reduce__()
+
     # Reading
 
-    @_said
+    @_reaching
     async def _info(self, path: str, **_: Any) -> dict[str, Any]:
         drive, address = await self._reach(path)
         about = await place.describe(drive, address)
@@ -130,7 +142,7 @@ class DriveFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec has no t
             raise address.not_found()
         return about
 
-    @_said
+    @_reaching
     async def _ls(self, path: str, detail: bool = True, **_: Any) -> list[Any]:
         drive, address = await self._reach(path)
         found = await place.list_folder(drive, address)
@@ -141,18 +153,22 @@ class DriveFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec has no t
             found = [about]
         return found if detail else [about["name"] for about in found]
 
-    @_said
+    @_reaching
     async def _cat_file(self, path: str, start: int | None = None, end: int | None = None, **_: Any) -> bytes:
         drive, entry, size = await self._file(path)
         first, last, _step = slice(start, end).indices(size)
         return await place.read(drive, entry, first, last)
 
-    @_said
+    @_reaching
     async def _get_file(self, rpath: str, lpath: str, callback: Any = DEFAULT_CALLBACK, **_: Any) -> None:
-        if await self._isdir(rpath):
+        is_folder = await self._isdir(rpath)
+        try:
+            drive, entry, size = await self._file(rpath)
+        except IsADirectoryError:
             await asyncio.to_thread(os.makedirs, lpath, exist_ok=True)
             return
-        drive, entry, size = await self._file(rpath)
+        if is_folder:
+            raise UsageError(f"{rpath} is both a file and a folder, which no disk can hold; cat_file reads the file.")
         callback.set_size(size)
         target = Path(lpath)
         await asyncio.to_thread(target.parent.mkdir, parents=True, exist_ok=True)
@@ -163,6 +179,34 @@ class DriveFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec has no t
         if entry.executable:
             await asyncio.to_thread(target.chmod, 0o755)
 
+    async def _expand_path(
+        self, path: Any, recursive: bool = False, maxdepth: int | None = None, assume_literal: bool = False
+    ) -> list[str]:
+        """What a pattern stands for; a path at which something is stands for itself, whatever signs it has."""
+        paths = [path] if isinstance(path, str) else path
+        exact = [one for one in paths if assume_literal or (has_magic(one) and await self._exists(one))]
+        others = [one for one in paths if one not in exact]
+        found: set[str] = set()
+        if exact:
+            found |= set(await super()._expand_path(exact, recursive, maxdepth, assume_literal=True))
+        if others or not exact:
+            found |= set(await super()._expand_path(others, recursive, maxdepth))
+        return sorted(found)
+
+    async def _get(self, rpath: Any, lpath: Any, recursive: bool = False, **options: Any) -> Any:
+        if await self._is_exact(rpath, recursive) and await asyncio.to_thread(_names_a_file, lpath):
+            rpath, lpath = [rpath], [lpath]
+        return await super()._get(rpath, lpath, recursive=recursive, **options)
+
+    async def _copy(self, path1: Any, path2: Any, recursive: bool = False, **options: Any) -> Any:
+        if await self._is_exact(path1, recursive) and not path2.endswith("/") and not await self._isdir(path2):
+            path1, path2 = [path1], [path2]
+        return await super()._copy(path1, path2, recursive=recursive, **options)
+
+    async def _is_exact(self, path: Any, recursive: bool) -> bool:
+        """Whether a path with the signs of a pattern is that of a file."""
+        return not recursive and isinstance(path, str) and has_magic(path) and await self._isfile(path)
+
     async def _isfile(self, path: str) -> bool:
         try:
             return bool((await self._info(path))["type"] == "file")
@@ -170,24 +214,27 @@ class DriveFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec has no t
             return False
 
     def created(self, path: str) -> datetime:
-        """When the metadata says that a file was made: `created` or `birthtime`, as ISO 8601 or milliseconds."""
-        return _moment(path, self.info(path), ("created", "birthtime"))
+        """When a file was made: `created` or `birthtime` of its metadata, as ISO 8601 or milliseconds, else 1970."""
+        return _moment(self.info(path), ("created", "birthtime"))
 
     def modified(self, path: str) -> datetime:
-        """When the metadata says that a file was changed: `modified` or `mtime`, as ISO 8601 or milliseconds."""
-        return _moment(path, self.info(path), ("modified", "mtime"))
+        """When a file was changed: `modified` or `mtime` of its metadata, as ISO 8601 or milliseconds, else 1970.
+
+        A drive does not know when its versions were made; `ukey` tells whether a file has changed.
+        """
+        return _moment(self.info(path), ("modified", "mtime"))
 
     def _open(self, path: str, mode: str = "rb", **options: Any) -> "DriveFile":
         return DriveFile(self, path, mode, **options)
 
     # Writing
 
-    @_said
+    @_reaching
     async def _pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **_: Any) -> None:
         drive, address = await self._writable(path, create=mode == "create")
         await drive.put(address.path, value)
 
-    @_said
+    @_reaching
     async def _pipe(self, path: Any, value: Any = None, mode: str = "overwrite", **_: Any) -> None:
         """All files of one drive are written at once, or none of them."""
         drives: dict[str, tuple[Drive, list[tuple[Address, bytes]]]] = {}
@@ -197,7 +244,7 @@ class DriveFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec has no t
         for drive, files in drives.values():
             await place.put(drive, files)
 
-    @_said
+    @_reaching
     async def _put_file(
         self, lpath: str, rpath: str, mode: str = "overwrite", callback: Any = DEFAULT_CALLBACK, **_: Any
     ) -> None:
@@ -205,26 +252,31 @@ class DriveFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec has no t
         if await asyncio.to_thread(source.is_dir):
             return
         drive, address = await self._writable(rpath, create=mode == "create")
-        status = await asyncio.to_thread(source.stat)
-        callback.set_size(status.st_size)
-        with await asyncio.to_thread(source.open, "rb") as file:
+        with await asyncio.to_thread(open_file, source) as file:
+            status = os.fstat(file.fileno())
+            callback.set_size(status.st_size)
             pieces = _pieces(file, callback.relative_update)
             await drive.put_stream(address.path, pieces, executable=bool(status.st_mode & 0o100))
 
-    @_said
+    @_reaching
     async def _put_spooled(self, path: str, file: IO[bytes], *, create: bool) -> None:
         drive, address = await self._writable(path, create=create)
         await drive.put_stream(address.path, _pieces(file))
 
-    @_said
+    @_reaching
     async def _cp_file(self, path1: str, path2: str, **_: Any) -> None:
-        if await self._isdir(path1):
+        try:
+            source, entry, _size = await self._file(path1)
+        except IsADirectoryError:
             return
-        source, entry, _size = await self._file(path1)
         drive, address = await self._writable(path2)
         await drive.put_stream(address.path, source.stream(entry), executable=entry.executable, metadata=entry.metadata)
 
-    @_said
+    async def _rm_file(self, path: str, **_: Any) -> None:
+        drive, address = await self._writable(path)
+        await place.remove(drive, [address], missing_ok=False)
+
+    @_reaching
     async def _rm(self, path: Any, recursive: bool = False, maxdepth: int | None = None, **_: Any) -> None:
         """All paths of one drive are removed at once, or none of them."""
         drives: dict[str, list[Address]] = {}
@@ -253,14 +305,17 @@ class DriveFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec has no t
 
     async def _file(self, path: str) -> tuple[DriveView, Entry, int]:
         drive, address = await self._reach(path)
+        return drive, *await self._file_at(drive, address)
+
+    async def _file_at(self, drive: DriveView, address: Address) -> tuple[Entry, int]:
         found = await place.find_file(drive, address.path)
         if found is None:
             if (await place.describe(drive, address) or {}).get("type") == "directory":
                 raise IsADirectoryError(f"{address} is a folder")
             raise address.not_found()
-        return drive, *found
+        return found
 
-    @_said
+    @_reaching
     async def _writable(self, path: str, *, create: bool = False) -> tuple[Drive, Address]:
         drive, address = await self._reach(path)
         if not isinstance(drive, Drive):
@@ -271,13 +326,23 @@ class DriveFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec has no t
             raise FileExistsError(f"{address} is there already")
         return drive, address
 
-    @_said
+    @_reaching
     async def _opened(self, path: str) -> tuple[DriveView, Entry, dict[str, Any]]:
         """A file that is being opened: whatever the drive's author does, it stays this version of it."""
-        drive, entry, size = await self._file(path)
-        return drive, entry, await self._info(path) | {"size": size, "version": entry.version}
+        live, address = await self._reach(path)
+        drive = live.checkout(live.version)
+        entry, size = await self._file_at(drive, address)
+        about = await place.describe(drive, address) or {}
+        return drive, entry, about | {"type": "file", "size": size, "version": entry.version}
 
-    @_said
+    @_reaching
+    async def _size_before(self, path: str, mode: str) -> int:
+        """Bytes of the file that is about to be written: those that `ab` keeps."""
+        drive, address = await self._writable(path, create=mode == "xb")
+        found = await place.find_file(drive, address.path) if mode == "ab" else None
+        return found[1] if found else 0
+
+    @_reaching
     async def _read(self, drive: DriveView, entry: Entry, start: int, end: int) -> bytes:
         return await place.read(drive, entry, start, end)
 
@@ -288,17 +353,22 @@ async def _pieces(file: IO[bytes], told: Callable[[int], None] = lambda _: None)
         told(len(piece))
 
 
-def _moment(path: str, about: dict[str, Any], names: tuple[str, str]) -> datetime:
+def _names_a_file(path: Any) -> bool:
+    return isinstance(path, str) and not path.endswith((os.sep, "/")) and not os.path.isdir(path)
+
+
+def _moment(about: dict[str, Any], names: tuple[str, str]) -> datetime:
     metadata = about.get("metadata")
     for said in (metadata.get(name) for name in names) if isinstance(metadata, dict) else ():
         try:
             if isinstance(said, str):
-                return datetime.fromisoformat(said)
+                moment = datetime.fromisoformat(said)
+                return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
             if isinstance(said, int | float):
                 return datetime.fromtimestamp(said / 1000, UTC)
         except (ValueError, OverflowError, OSError):
             continue
-    raise UsageError(f"the metadata of {path} has no {' or '.join(names)}")
+    return datetime.fromtimestamp(0, UTC)
 
 
 class DriveFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no types
@@ -310,9 +380,16 @@ class DriveFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no ty
         if mode == "rb":
             self._drive, self._entry, self._details = sync(fs.loop, fs._opened, path)
             options["size"] = self._details["size"]
-        else:
-            sync(fs.loop, fs._writable, path, create=mode == "xb")
+        start = 0 if mode == "rb" else sync(fs.loop, fs._size_before, path, mode)
+        self._spool: IO[bytes] | None = None
         super().__init__(fs, path, mode, cache_type=cache_type, **options)
+        self.loc = start
+
+    def __reduce__(self) -> Any:
+        if self.mode != "rb":
+            raise UsageError("A file that is being written cannot be pickled: close it first.")
+        pinned = Address.parse(self.path).at(self._drive.version)
+        return _reopen, (self.fs, pinned, self.blocksize, self.cache.name, self.loc)
 
     def _fetch_range(self, start: int, end: int) -> bytes:
         data: bytes = sync(self.fs.loop, self.fs._read, self._drive, self._entry, start, min(end, self.size))
@@ -326,6 +403,7 @@ class DriveFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no ty
                     self._spool.write(piece)
 
     def _upload_chunk(self, final: bool = False) -> bool:
+        assert self._spool
         self._spool.write(self.buffer.getvalue())
         if final and self.autocommit:
             self.commit()
@@ -333,10 +411,21 @@ class DriveFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no ty
 
     def commit(self) -> None:
         """Put what was written into the drive."""
+        if not self.closed and not self.autocommit:  # a transaction ends before the file is closed
+            self.close()
+        assert self._spool
         with self._spool:
             self._spool.seek(0)
             sync(self.fs.loop, self.fs._put_spooled, self.path, self._spool, create=self.mode == "xb")
 
     def discard(self) -> None:
         """Forget what was written."""
-        self._spool.close()
+        self.closed = True
+        if self._spool:
+            self._spool.close()
+
+
+def _reopen(fs: DriveFileSystem, path: str, blocksize: int, cache_type: str, offset: int) -> DriveFile:
+    file = DriveFile(fs, path, block_size=blocksize, cache_type=cache_type)
+    file.seek(offset)
+    return file

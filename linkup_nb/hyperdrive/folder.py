@@ -1,5 +1,6 @@
 """A folder of this computer as a mirror sees it: what in it a drive can hold, and what of a drive it can hold."""
 
+import errno
 import os
 import posixpath
 import secrets
@@ -25,7 +26,7 @@ _SPECIAL = {
     stat.S_IFBLK: "it is a device",
 }
 # Windows has none of these.
-_NO_WAITING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+_NO_WAITING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 class LocalFile(NamedTuple):
@@ -162,14 +163,7 @@ class Folder:
 
     def open(self, name: str) -> BinaryIO:
         """Open a file to read. Raises `OSError`, also for what has become a pipe or a link since it was looked at."""
-        handle = os.open(self.root / name, os.O_RDONLY | _NO_WAITING)
-        try:
-            if not stat.S_ISREG(os.fstat(handle).st_mode):
-                raise FileNotFoundError(0, "it is no file any more")
-            return os.fdopen(handle, "rb")
-        except BaseException:
-            os.close(handle)
-            raise
+        return open_file(self.root / name, os.O_RDONLY | _NO_WAITING | getattr(os, "O_NOFOLLOW", 0))
 
     def beside(self, name: str) -> Path:
         """A new name on the same disk, for what `place` is to put at a name."""
@@ -206,6 +200,18 @@ class Folder:
             if place == self.root or any(place.iterdir()):
                 return
             place.rmdir()
+
+
+def open_file(path: Path, flags: int = os.O_RDONLY | _NO_WAITING) -> BinaryIO:
+    """Open a file to read; waits for nobody who writes into a pipe. Raises `OSError`, also for what is no file."""
+    handle = os.open(path, flags)
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(errno.ENXIO, "It is no file", str(path))
+        return os.fdopen(handle, "rb")
+    except BaseException:
+        os.close(handle)
+        raise
 
 
 def _climbs_out(name: str, link: str) -> bool:

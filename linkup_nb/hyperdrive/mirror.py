@@ -25,7 +25,6 @@ MAX_NAMED = 5  # entries named in an error or in a repr
 
 # Of these a single file is the cause; of any other fault of a disk all that follow would have it too.
 _ONE_FILE = {
-    0,
     errno.EACCES,
     errno.EBUSY,
     errno.EEXIST,

@@ -6,11 +6,12 @@ import os
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, NamedTuple
 
-from linkup_nb.errors import UsageError
+from linkup_nb.errors import DecodeError, UsageError
 from linkup_nb.hypercore.corestore import Corestore, open_stores, parse_key
+from linkup_nb.hyperdrive import bee as bees
 from linkup_nb.hyperdrive.blobs import check_mapped
 from linkup_nb.hyperdrive.drive import Drive
-from linkup_nb.hyperdrive.entry import FILES, Entry, folder_of, normalize
+from linkup_nb.hyperdrive.entry import FILES, Entry, folder_of, key_of, normalize
 from linkup_nb.hyperdrive.view import DriveView
 from linkup_nb.loops import from_any_loop
 
@@ -51,6 +52,10 @@ class Address(NamedTuple):
     def __str__(self) -> str:
         return f"linkup://{self.root}/{self.path}"
 
+    def at(self, version: int) -> str:
+        """The same path, in a version of the drive."""
+        return f"linkup://{self.root.partition('+')[0]}+{version}/{self.path}"
+
     def not_found(self) -> FileNotFoundError:
         """What to raise if there is nothing."""
         return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self))
@@ -64,8 +69,8 @@ def store_of(key: bytes) -> Corestore:
     stores = open_stores()
     if not stores:
         raise UsageError(
-            "no store of drives is open in this process: lu.start() opens that of your node, and"
-            ' storage_options={"store": store} names another'
+            "No store of drives is open in this process: lu.start() opens that of your node, and"
+            ' storage_options={"store": store} names another. What was opened in another process is read there.'
         )
     if len(stores) == 1:
         return stores[0]
@@ -112,31 +117,33 @@ async def _renew(here: _Open, drive: Drive, timeout: float | None) -> None:
 
 @from_any_loop
 async def describe(drive: DriveView, address: Address) -> dict[str, Any] | None:
-    """What fsspec wants to know of a file or folder; `None` for nothing."""
+    """What fsspec wants to know of a file or folder; `None` for nothing. What is both is a folder, as in a listing."""
     folder = {"name": f"{address.root}/{address.path}".rstrip("/"), "size": 0, "type": "directory"}
     if not address.path:
         return folder
-    entry = await drive.entry(address.path)
-    if entry:
-        return await _describe_entry(drive, address.root, entry)
+    await drive.arrived()
     prefix = FILES + folder_of(address.path).encode()
-    inside = [found async for found in drive.bee.range(gte=prefix, lt=prefix[:-1] + b"0", limit=1)]
-    return folder if inside else None
+    async for _ in drive.bee.range(gte=prefix, lt=prefix[:-1] + b"0", limit=1):
+        return folder
+    found = await drive.bee.get(key_of(address.path))
+    return await _describe_entry(drive, address.root, found) if found else None
 
 
 @from_any_loop
 async def list_folder(drive: DriveView, address: Address) -> list[dict[str, Any]]:
     """What is in a folder, not in the folders in it, in order; those are skipped, not read."""
-    found: list[dict[str, Any]] = []
-    async for item in _children(drive, folder_of(address.path or "/")):
-        if isinstance(item, Entry):
-            found.append(await _describe_entry(drive, address.root, item))
+    await drive.arrived()
+    found: dict[str, dict[str, Any]] = {}
+    async for path, entry in _children(drive, folder_of(address.path or "/")):
+        if entry is None:
+            found[path] = {"name": address.root + path, "size": 0, "type": "directory"}
         else:
-            found.append({"name": address.root + item, "size": 0, "type": "directory"})
-    return found
+            found[path] = await _describe_entry(drive, address.root, entry)
+    return list(found.values())
 
 
-async def _children(drive: DriveView, folder: str) -> AsyncIterator[Entry | str]:
+async def _children(drive: DriveView, folder: str) -> AsyncIterator[tuple[str, bees.Entry | None]]:
+    """The paths in a folder, with their entries, `None` for a folder."""
     prefix = FILES + folder.encode()
     after, limit, more = prefix, 1, True
     while more:
@@ -148,7 +155,7 @@ async def _children(drive: DriveView, folder: str) -> AsyncIterator[Entry | str]
             path = folder + name.decode(errors="replace")
             # Others wrote this drive: a name that no path can have cannot be opened, and must not lead out of a folder.
             if _can_be_named(path):
-                yield path if inside else Entry.decode(found)
+                yield path, None if inside else found
             if inside:
                 after, limit, more = prefix + name + b"0", 1, True
                 break
@@ -162,7 +169,16 @@ def _can_be_named(path: str) -> bool:
         return False
 
 
-async def _describe_entry(drive: DriveView, root: str, entry: Entry) -> dict[str, Any]:
+async def _describe_entry(drive: DriveView, root: str, found: bees.Entry) -> dict[str, Any]:
+    """Whatever its author put there, it has a place in the listing of its folder."""
+    try:
+        return await _describe_decoded(drive, root, Entry.decode(found))
+    except DecodeError:
+        path = found.key.removeprefix(FILES).decode(errors="replace")
+        return {"name": root + path, "size": 0, "type": "other", "version": found.seq + 1}
+
+
+async def _describe_decoded(drive: DriveView, root: str, entry: Entry) -> dict[str, Any]:
     about = {
         "name": root + entry.path,
         "size": await drive.size(entry),
@@ -172,10 +188,18 @@ async def _describe_entry(drive: DriveView, root: str, entry: Entry) -> dict[str
         "metadata": entry.metadata,
     }
     if entry.linkname is not None:
-        target = await drive.entry(entry.path, follow=True)
+        target = await _target(drive, entry)
         about |= {"islink": True, "destination": entry.linkname}
         about |= {"size": await drive.size(target), "version": target.version} if target else {"type": "link"}
     return about
+
+
+async def _target(drive: DriveView, link: Entry) -> Entry | None:
+    """The file that a link leads to; `None` if it leads to a folder, to nothing, or in a circle."""
+    try:
+        return await drive.entry(link.path, follow=True)
+    except (UsageError, DecodeError):
+        return None
 
 
 @from_any_loop

@@ -192,8 +192,11 @@ class DriveView:
 
     async def readdir(self, folder: str = "/") -> AsyncIterator[str]:
         """The names in a folder, of files and of folders, in order; what is in the folders is skipped, not read."""
+        given: set[str] = set()  # a name may be that of a file and of a folder
         async for name, _ in self._names(folder):
-            yield name
+            if name not in given:
+                given.add(name)
+                yield name
 
     async def _names(self, folder: str) -> AsyncIterator[tuple[str, bool]]:
         """The names in a folder, and whether each is that of a folder."""
