@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from linkup_nb.arguments import content, number
-from linkup_nb.errors import InvalidProof, NodeClosed, NotAvailable, UsageError
+from linkup_nb.errors import InvalidProof, LinkupError, NodeClosed, NotAvailable, StoreError, UsageError
 from linkup_nb.hypercore import events as ev
 from linkup_nb.hypercore.audit import Audit, audit
 from linkup_nb.hypercore.download import Download
@@ -159,6 +159,11 @@ class Core(Events):
         """Held by whoever appends what refers to places in this core, whichever view of it they use; on its loop."""
         return self._log.write_lock
 
+    def missing(self, sentence: str) -> LinkupError:
+        """What to raise for what no peer sent: a `StoreError` if it was sent, maybe, and the disk refused it."""
+        failure = self._log.store.failure
+        return StoreError(str(failure)) if failure else NotAvailable(sentence)
+
     @property
     def conflict(self) -> tuple[Evidence, Evidence] | None:
         """Two heads that its author signed and that disagree, if that has happened; the core is frozen then."""
@@ -226,7 +231,8 @@ class Core(Events):
     async def get(self, index: int, *, timeout: float | None = GET_TIMEOUT) -> bytes:
         """The block `index`, from here or from a peer; a negative index counts from the end.
 
-        Waits for a block that its author has not appended yet. Raises `NotAvailable` after `timeout` seconds.
+        Waits for a block that its author has not appended yet. Raises `NotAvailable` after `timeout` seconds, or
+        `StoreError` if the disk refused what came.
         """
         index = number(index, _NUMBER)
         if index < 0:
@@ -245,7 +251,7 @@ class Core(Events):
                     else:
                         await self._log.changed()
         except TimeoutError:
-            raise NotAvailable(f"No peer sent block {index} of {self!r} within {timeout} s.") from None
+            raise self.missing(f"No peer sent block {index} of {self!r} within {timeout} s.") from None
 
     def _here(self, index: int) -> bytes | None:
         self.check_open()
@@ -324,7 +330,7 @@ class Core(Events):
                 while self._log.length < length:
                     await self._log.changed()
         except TimeoutError:
-            raise NotAvailable(f"No peer sent a head of {self!r} with {length} blocks within {timeout} s.") from None
+            raise self.missing(f"No peer sent a head of {self!r} with {length} blocks within {timeout} s.") from None
         return self._log.length
 
     @from_any_loop
@@ -345,7 +351,7 @@ class Core(Events):
                 fetch = self._replicator.scheduler.seek
                 found = await find_byte(self._log, self.length, byte_offset, self._padding, fetch)
         except TimeoutError:
-            raise NotAvailable(f"No peer helped to find byte {byte_offset} of {self!r} within {timeout} s.") from None
+            raise self.missing(f"No peer helped to find byte {byte_offset} of {self!r} within {timeout} s.") from None
         self._count_bytes()
         return found
 
@@ -358,7 +364,7 @@ class Core(Events):
             async with asyncio.timeout(timeout):
                 await self._replicator.updated()
         except TimeoutError:
-            raise NotAvailable(f"No peer sent its head of {self!r} within {timeout} s.") from None
+            raise self.missing(f"No peer sent its head of {self!r} within {timeout} s.") from None
         return (self._log.fork, self._log.length) != before
 
     @from_any_loop

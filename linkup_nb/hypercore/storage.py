@@ -65,6 +65,7 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.failure: Exception | None = None  # of the last write
         self._lock = FileLock(path / "store.lock")
         self._writing: WriteBatch | None = None
         self._queued: WriteBatch
@@ -328,6 +329,7 @@ class Store:
 
     def _sent(self, batch: WriteBatch, error: Exception | None) -> None:
         self._writing = None
+        self.failure = error
         if error is None:
             batch.written.set_result(None)
             if self._queued.anything:

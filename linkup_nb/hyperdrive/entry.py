@@ -40,6 +40,12 @@ class Entry:
         """Bytes of the file."""
         return self.blob.byte_length if self.blob else 0
 
+    @property
+    def leads_to(self) -> str:
+        """The path that a symbolic link leads to, from the drive's root."""
+        link = self.linkname or ""
+        return link if link.startswith("/") else f"{self.path}/../{link}"
+
     def encode(self) -> bytes:
         """The value in the bee, as JavaScript writes it."""
         value = {
@@ -94,12 +100,7 @@ def sizes(before: int | None, after: int | None) -> str:
 
 def normalize(path: str) -> str:
     """The path as drives write it: from the root, with `/`, without `.` and `..`. Raises `UsageError` for the root."""
-    parts: list[str] = []
-    for part in text(path, "a path in a drive").replace("\\", "/").split("/"):
-        if part == "..":
-            parts[-1:] = []
-        elif part not in ("", "."):
-            parts.append(part)
+    parts = _parts(path)
     if not parts:
         raise UsageError("a path names a file; '/' is the folder of all")
     normal = "/" + "/".join(parts)
@@ -119,4 +120,14 @@ def key_of(path: str) -> bytes:
 
 def folder_of(path: str) -> str:
     """The beginning of all paths in a folder; `/` for the folder of all."""
-    return "/" if text(path, "a folder of a drive").strip("/.") == "" else normalize(path) + "/"
+    return normalize(path) + "/" if _parts(path) else "/"
+
+
+def _parts(path: str) -> list[str]:
+    parts: list[str] = []
+    for part in text(path, "a path in a drive").replace("\\", "/").split("/"):
+        if part == "..":
+            parts[-1:] = []
+        elif part not in ("", "."):
+            parts.append(part)
+    return parts

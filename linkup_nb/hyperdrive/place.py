@@ -3,7 +3,7 @@
 import asyncio
 import errno
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from linkup_nb.errors import DecodeError, UsageError
@@ -11,11 +11,10 @@ from linkup_nb.hypercore.corestore import Corestore, open_stores, parse_key
 from linkup_nb.hyperdrive import bee as bees
 from linkup_nb.hyperdrive.blobs import check_mapped
 from linkup_nb.hyperdrive.drive import Drive
-from linkup_nb.hyperdrive.entry import FILES, Entry, folder_of, key_of, normalize
+from linkup_nb.hyperdrive.entry import FILES, Entry, folder_of, key_of
 from linkup_nb.hyperdrive.view import DriveView
 from linkup_nb.loops import from_any_loop
 
-PAGE = 256  # entries of a folder that are read together, at most
 HEAD_TIMEOUT = 2.0  # seconds that a copy waits for peers to tell whether there is a newer version
 SILENCE = 30.0  # seconds for which peers that did not tell are not waited for again
 
@@ -132,41 +131,13 @@ async def describe(drive: DriveView, address: Address) -> dict[str, Any] | None:
 @from_any_loop
 async def list_folder(drive: DriveView, address: Address) -> list[dict[str, Any]]:
     """What is in a folder, not in the folders in it, in order; those are skipped, not read."""
-    await drive.arrived()
     found: dict[str, dict[str, Any]] = {}
-    async for path, entry in _children(drive, folder_of(address.path or "/")):
+    async for path, entry in drive.children(address.path or "/"):
         if entry is None:
             found[path] = {"name": address.root + path, "size": 0, "type": "directory"}
         else:
             found[path] = await _describe_entry(drive, address.root, entry)
     return list(found.values())
-
-
-async def _children(drive: DriveView, folder: str) -> AsyncIterator[tuple[str, bees.Entry | None]]:
-    """The paths in a folder, with their entries, `None` for a folder."""
-    prefix = FILES + folder.encode()
-    after, limit, more = prefix, 1, True
-    while more:
-        page = [found async for found in drive.bee.range(gte=after, lt=prefix[:-1] + b"0", limit=limit)]
-        more = len(page) == limit
-        limit = min(2 * limit, PAGE)
-        for found in page:
-            name, inside, _ = found.key[len(prefix) :].partition(b"/")
-            path = folder + name.decode(errors="replace")
-            # Others wrote this drive: a name that no path can have cannot be opened, and must not lead out of a folder.
-            if _can_be_named(path):
-                yield path, None if inside else found
-            if inside:
-                after, limit, more = prefix + name + b"0", 1, True
-                break
-            after = found.key + b"\x00"
-
-
-def _can_be_named(path: str) -> bool:
-    try:
-        return normalize(path) == path
-    except UsageError:
-        return False
 
 
 async def _describe_entry(drive: DriveView, root: str, found: bees.Entry) -> dict[str, Any]:

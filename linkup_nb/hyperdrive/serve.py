@@ -3,7 +3,9 @@
 import asyncio
 import hmac
 import html
+import logging
 import mimetypes
+import posixpath
 import re
 import secrets
 import socket
@@ -19,11 +21,12 @@ from tornado.iostream import IOStream, StreamClosedError
 from tornado.netutil import bind_sockets
 from tornado.web import Application, HTTPError, RequestHandler
 
-from linkup_nb.errors import NotAvailable, PeerError, UsageError
+from linkup_nb.errors import DecodeError, LinkupError, MachineError, NodeClosed, NotAvailable, PeerError, UsageError
 from linkup_nb.hypercore.corestore import parse_key
+from linkup_nb.hyperdrive import bee as bees
 from linkup_nb.hyperdrive.blobs import BLOCK_SIZE
 from linkup_nb.hyperdrive.entry import Entry, folder_of
-from linkup_nb.hyperdrive.view import DriveView
+from linkup_nb.hyperdrive.view import MAX_LINKS, DriveView
 from linkup_nb.loops import from_any_loop
 from linkup_nb.surroundings import surroundings
 
@@ -39,6 +42,8 @@ MAX_PARAMETERS = 16  # in a query
 BLOCK_TIMEOUT = 30.0  # seconds to wait for what only a peer has
 IDLE_TIMEOUT = 60.0  # seconds that a connection is kept without a request, or with a browser that reads nothing
 RETRY_AFTER = 1  # seconds
+
+log = logging.getLogger("linkup_nb")
 
 OpenDrive = Callable[[bytes], Awaitable[DriveView | None]]
 """Gives the drive of a key, `None` for one that is not to be served."""
@@ -120,6 +125,24 @@ class _Site(NamedTuple):
     turns: asyncio.Semaphore
 
 
+class _Failure(HTTPError):
+    """What goes into the body of an answer; a status line holds no such sentence."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(status)
+        self.sentence = sentence
+
+
+_FAILURES: tuple[tuple[type[LinkupError], int, str | None], ...] = (
+    (NotAvailable, 504, "No peer sent it in time"),
+    (NodeClosed, 503, "The store of this drive has been closed"),
+    (PeerError, 502, "The author of the drive wrote there what cannot be read"),
+    (MachineError, 500, None),
+    (UsageError, 404, None),
+)
+"""What an answer says that cannot be given; `None` is what the error says."""
+
+
 class _Handler(RequestHandler):
     SUPPORTED_METHODS = ("GET", "HEAD")
 
@@ -156,9 +179,11 @@ class _Handler(RequestHandler):
         if token and not hmac.compare_digest(given.encode(), token.encode()):
             raise HTTPError(404)
 
-    def write_error(self, status_code: int, **_: object) -> None:
+    def write_error(self, status_code: int, **details: object) -> None:
         self.set_header("Content-Type", "text/plain; charset=utf-8")
-        self.finish(f"{status_code} {self._reason}\n")
+        error = details["exc_info"][1] if isinstance(details.get("exc_info"), tuple) else None  # type: ignore[index]
+        sentence = error.sentence if isinstance(error, _Failure) else self._reason
+        self.finish(f"{status_code} {sentence}\n")
 
     def _argument(self, name: str) -> str | None:
         return self._query[name][-1] if name in self._query else None
@@ -177,11 +202,8 @@ class _Handler(RequestHandler):
                     await self._answer(path)
             except StreamClosedError:
                 return
-            except (NotAvailable, TimeoutError):
-                if not self._stream.closed():
-                    self._fail(504, "No peer sent it in time")
-            except PeerError:
-                self._fail(502, "The drive is damaged")
+            except (LinkupError, TimeoutError) as error:
+                self._fail(error)
             finally:
                 self._scope = None
 
@@ -198,11 +220,21 @@ class _Handler(RequestHandler):
     def compute_etag(self) -> str | None:
         return None  # tornado's is a hash of what it sends; a file has its own
 
-    def _fail(self, status: int, reason: str) -> None:
+    def _fail(self, error: LinkupError | TimeoutError) -> None:
         """Say what went wrong; when a part of the file is on its way, only a cut tells that the rest will not come."""
-        if not self._headers_written:
-            raise HTTPError(status, reason=reason)
-        self._stream.close()
+        if self._stream.closed():
+            return
+        if self._headers_written:
+            self._stream.close()
+            return
+        if isinstance(error, TimeoutError):
+            error = self._site.drive.bee.core.missing("No peer sent it in time")
+        if isinstance(error, MachineError):
+            log.error("serving a drive failed: %s", error)
+        for kind, status, sentence in _FAILURES:
+            if isinstance(error, kind):
+                raise _Failure(status, sentence or str(error))
+        raise error
 
     @property
     def _stream(self) -> IOStream:
@@ -210,13 +242,13 @@ class _Handler(RequestHandler):
 
     async def _answer(self, path: str) -> None:
         drive = await self._choose()
-        entry = None if path.endswith("/") else await self._entry(drive, path)
-        if entry is None:
-            await self._list(drive, path)
-        elif entry.blob is None:
+        found = path if path.endswith("/") else await _behind(drive, path)
+        if isinstance(found, str):
+            await self._list(drive, path, found)
+        elif found.blob is None:
             raise HTTPError(404)
         else:
-            await self._send(drive, entry)
+            await self._send(drive, found)
 
     async def _choose(self) -> DriveView:
         drive: DriveView | None = self._site.drive
@@ -233,15 +265,15 @@ class _Handler(RequestHandler):
         version = self._argument("version") or "0"
         if not (version.isascii() and version.isdigit()):
             raise HTTPError(400, reason="Bad version")
-        if len(version) > 16 or int(version) > drive.version:
+        if len(version) > 16:
             raise HTTPError(404, reason="No such version")
+        if int(version) > drive.version and not drive.writable:
+            await drive.arrived()
+            await drive.update()
+        if int(version) > drive.version:
+            unheard = not drive.writable and not drive.bee.core.peers
+            raise _Failure(504, "No peer sent that version") if unheard else HTTPError(404, reason="No such version")
         return drive.checkout(int(version)) if int(version) else drive  # 0 is the newest, as in JavaScript
-
-    async def _entry(self, drive: DriveView, path: str) -> Entry | None:
-        try:
-            return await drive.entry(path, follow=True)
-        except UsageError:
-            raise HTTPError(404) from None
 
     async def _send(self, drive: DriveView, entry: Entry) -> None:
         assert entry.blob
@@ -278,23 +310,57 @@ class _Handler(RequestHandler):
                 await self.flush()
                 self._allow(self._site.timeout)
 
-    async def _list(self, drive: DriveView, path: str) -> None:
-        folder = folder_of(path)
-        names: list[str] = []
-        async for name, inside in drive._names(folder):
-            names.append(name + "/" * inside)
-            if len(names) == MAX_LISTED:
-                break
-        if not names and folder != "/":
-            raise HTTPError(404)
+    async def _list(self, drive: DriveView, path: str, at: str) -> None:
+        """Show a folder, to which `path` leads; every link there opens."""
+        folder = folder_of(at)
         # Relative, for a proxy has its own path before ours; `./`, so that no name is taken for a scheme.
-        here = "./" if path.endswith("/") else f"./{quote(folder.split('/')[-2])}/"
+        here = posixpath.relpath(folder, posixpath.dirname(path) or "/")
+        here = "./" if here == "." else f"./{here}/"
         query = html.escape(f"?{self.request.query}" if self.request.query else "")
-        links = (f'<li><a href="{quote(here + name)}{query}">{html.escape(_shown(name))}</a>' for name in names)
+        rows: list[str] = []
+        async for inner, found in drive.children(folder):
+            name = inner[len(folder) :] + "/" * (found is None)
+            row = html.escape(_shown(name))
+            if found is None or await _opens(drive, found):
+                row = f'<a href="{quote(here + name)}{query}">{row}</a>'
+            rows.append(f"<li>{row}")
+            if len(rows) == MAX_LISTED:
+                break
+        if not rows and folder != "/":
+            raise HTTPError(404)
         title = html.escape(_shown(folder))
         self.set_header("Content-Type", "text/html; charset=utf-8")
         self.set_header("Cache-Control", "private, no-cache")
-        self.write(f"<!doctype html><title>{title}</title><h1>{title}</h1><ul>{''.join(links)}</ul>")
+        self.write(f"<!doctype html><title>{title}</title><h1>{title}</h1><ul>{''.join(rows)}</ul>")
+
+
+async def _behind(drive: DriveView, path: str) -> Entry | str:
+    """The file at a path, through symbolic links, or the path at their end, where a folder may be.
+
+    Raises `UsageError` for links that lead in a circle.
+    """
+    for _ in range(MAX_LINKS):
+        if folder_of(path) == "/":
+            return "/"
+        entry = await drive.entry(path)
+        if entry is None or entry.linkname is None:
+            return entry or path
+        path = entry.leads_to
+    raise UsageError(f"Over {MAX_LINKS} symbolic links lead to each other there.")
+
+
+async def _opens(drive: DriveView, found: bees.Entry) -> bool:
+    """Whether what is in a folder can be shown: not a link to nothing, nor what its author wrote wrongly."""
+    try:
+        entry = Entry.decode(found)
+        if entry.linkname is None:
+            return entry.blob is not None
+        end = await _behind(drive, entry.path)
+        if isinstance(end, Entry):
+            return end.blob is not None
+        return folder_of(end) == "/" or await anext(drive.children(end), None) is not None
+    except (DecodeError, UsageError):
+        return False
 
 
 def _shown(name: str) -> str:

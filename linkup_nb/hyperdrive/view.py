@@ -13,16 +13,18 @@ from linkup_nb.errors import NotAvailable, UsageError
 from linkup_nb.hypercore.core import Core
 from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.hypercore.download import Downloads
+from linkup_nb.hyperdrive import bee as bees
 from linkup_nb.hyperdrive.bee import Bee
 from linkup_nb.hyperdrive.blobs import Blobs
 from linkup_nb.hyperdrive.comparison import Comparison, compare
-from linkup_nb.hyperdrive.entry import FILES, Entry, folder_of, key_of
+from linkup_nb.hyperdrive.entry import FILES, Entry, folder_of, key_of, named, normalize
 from linkup_nb.hyperdrive.history import Diff, History, bisect
 from linkup_nb.hyperdrive.mirror import Steps, mirror_to
 from linkup_nb.loops import from_any_loop
 from linkup_nb.progress import Tally, shown
 from linkup_nb.wire.keys import z32encode
 
+PAGE = 256  # entries of a folder that are read together, at most
 MAX_LINKS = 16  # symbolic links followed one after the other
 
 
@@ -137,8 +139,8 @@ class DriveView:
             entry = Entry.decode(found)
             if not follow or entry.linkname is None:
                 return entry
-            path = entry.linkname if entry.linkname.startswith("/") else f"{entry.path}/../{entry.linkname}"
-        raise UsageError(f"over {MAX_LINKS} symbolic links, one after the other")
+            path = entry.leads_to
+        raise UsageError(f"{named(path)} is one of over {MAX_LINKS} symbolic links that lead to each other.")
 
     @from_any_loop
     async def exists(self, path: str) -> bool:
@@ -193,23 +195,33 @@ class DriveView:
     async def readdir(self, folder: str = "/") -> AsyncIterator[str]:
         """The names in a folder, of files and of folders, in order; what is in the folders is skipped, not read."""
         given: set[str] = set()  # a name may be that of a file and of a folder
-        async for name, _ in self._names(folder):
+        async for path, _ in self.children(folder):
+            name = path.rpartition("/")[2]
             if name not in given:
                 given.add(name)
                 yield name
 
-    async def _names(self, folder: str) -> AsyncIterator[tuple[str, bool]]:
-        """The names in a folder, and whether each is that of a folder."""
+    async def children(self, folder: str = "/") -> AsyncIterator[tuple[str, bees.Entry | None]]:
+        """The paths in a folder and what the bee has of them, not decoded; `None` for a folder, which is not read.
+
+        Others wrote this drive: a name that no path can have cannot be opened, and is left out.
+        """
         prefix = FILES + folder_of(folder).encode()
-        after = prefix
+        after, limit, more = prefix, 1, True
         await self.arrived()
-        while True:
-            page = [found async for found in self._bee.range(gte=after, lt=prefix[:-1] + b"0", limit=1)]
-            if not page:
-                return
-            name, inside, _ = page[0].key[len(prefix) :].partition(b"/")
-            yield name.decode(errors="replace"), bool(inside)
-            after = prefix + name + (b"0" if inside else b"\x00")
+        while more:
+            page = [found async for found in self._bee.range(gte=after, lt=prefix[:-1] + b"0", limit=limit)]
+            more = len(page) == limit
+            limit = min(2 * limit, PAGE)
+            for found in page:
+                name, inside, _ = found.key[len(prefix) :].partition(b"/")
+                path = _path_of(prefix[len(FILES) :] + name)
+                if path is not None:
+                    yield path, None if inside else found
+                if inside:
+                    after, limit, more = prefix + name + b"0", 1, True
+                    break
+                after = found.key + b"\x00"
 
     # The past
 
@@ -258,15 +270,17 @@ class DriveView:
 
     @from_any_loop
     async def download(self, folder: str = "/") -> Downloads:
-        """Begin to fetch the contents of all files in a folder; `await` the result's `done()`."""
+        """Begin to fetch the contents of all files in a folder; `await` the result's `done()`.
+
+        That of a whole drive fetches its history too: all that `drive[version]` has, but for contents.
+        """
         await self.arrived()
         # A whole drive needs every block of the bee: fetching them in a row is quicker than along the tree.
-        async with self._core.prefetch(0, self.version if folder_of(folder) == "/" else 0):
-            entries = [entry async for entry in self.list(folder)]
+        whole = [await self._core.download(0, self.version)] if folder_of(folder) == "/" else []
+        entries = [entry async for entry in self.list(folder)]
         blobs = [entry.blob for entry in entries if entry.blob and entry.blob.block_length]
-        if not blobs:
-            return Downloads()
-        return await (await self._contents()).download(blobs)
+        contents = await (await self._contents()).download(blobs) if blobs else []
+        return Downloads([*whole, *contents])
 
     # Copies here
 
@@ -343,3 +357,12 @@ class DriveView:
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+
+def _path_of(key: bytes) -> str | None:
+    """The path that is written so; `None` if no path is."""
+    try:
+        path = key.decode()
+        return path if normalize(path) == path else None
+    except (UnicodeDecodeError, UsageError):
+        return None
