@@ -100,7 +100,7 @@ def sizes(before: int | None, after: int | None) -> str:
 
 def normalize(path: str) -> str:
     """The path as drives write it: from the root, with `/`, without `.` and `..`. Raises `UsageError` for the root."""
-    parts = _parts(path)
+    parts = _parts(path, "A path in a drive")
     if not parts:
         raise UsageError("a path names a file; '/' is the folder of all")
     normal = "/" + "/".join(parts)
@@ -120,12 +120,12 @@ def key_of(path: str) -> bytes:
 
 def folder_of(path: str) -> str:
     """The beginning of all paths in a folder; `/` for the folder of all."""
-    return normalize(path) + "/" if _parts(path) else "/"
+    return normalize(path) + "/" if _parts(path, "A folder of a drive") else "/"
 
 
-def _parts(path: str) -> list[str]:
+def _parts(path: str, what: str) -> list[str]:
     parts: list[str] = []
-    for part in text(path, "a path in a drive").replace("\\", "/").split("/"):
+    for part in text(path, what).replace("\\", "/").split("/"):
         if part == "..":
             parts[-1:] = []
         elif part not in ("", "."):
