@@ -3,6 +3,7 @@
 LinkupError
  ├─ UsageError            you called it wrongly; the sentence says what to do
  │   ├─ InvalidTopic
+ │   ├─ InvalidInvite
  │   ├─ InvalidName
  │   ├─ InvalidImage
  │   ├─ FileTooLarge
