@@ -17,7 +17,7 @@ Event = dict[str, Any]
 
 
 class JavaScript:
-    """A process in which swarms are made; `events` is all that they have told."""
+    """A process in which swarms are made; `events` is all that they have reported."""
 
     def __init__(self, process: Process) -> None:
         self.process = process
