@@ -204,6 +204,11 @@ class Notebook:
         self.page.get_by_role("button", name="Confirm Kernel Restart").click()
         self.idle()
 
+    def shut_down_kernel(self) -> None:
+        for session in self.lab.api("GET", "sessions"):
+            if session["path"] == f"{self.profile}.ipynb":
+                self.lab.api("DELETE", f"sessions/{session['id']}")
+
     def command(self, name: str, **arguments: Any) -> None:
         """Run one of JupyterLab's commands, as its menus do."""
         self.page.evaluate(
@@ -233,9 +238,7 @@ class Notebook:
         """Close the window and stop the kernel. Raises AssertionError if the page did what no peer may make it do."""
         ran = [pwned for page in self.context.pages for pwned in page.evaluate("window.pwned || []")]
         self.context.close()
-        for session in self.lab.api("GET", "sessions"):
-            if session["path"] == f"{self.profile}.ipynb":
-                self.lab.api("DELETE", f"sessions/{session['id']}")
+        self.shut_down_kernel()
         assert not ran, f"a script of a stranger ran: {ran}"
         assert not self.watch.dialogs, f"a dialog opened: {self.watch.dialogs}"
         assert not self.watch.strangers, f"the page asked other hosts: {self.watch.strangers}"

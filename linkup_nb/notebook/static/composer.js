@@ -5,7 +5,7 @@
 /** @import { Blobs, Kernel } from "./kernel.js" */
 /** @typedef {{node: HTMLElement, progress: (share: number) => void, abort: AbortController}} Strip */
 
-import { child, isComposing, make, parse, part, say } from "./dom.js";
+import { child, isComposing, make, parse, part, say, setText } from "./dom.js";
 import { Drafts, tabStorage } from "./drafts.js";
 import { sentenceOf, upload } from "./kernel.js";
 import { Tray } from "./tray.js";
@@ -14,6 +14,8 @@ import { sizeWords } from "./words.js";
 
 const PENDING_AFTER = 300; // ms until a text under way is shown as such
 const BUSY = "The kernel is busy; this will go out as soon as it is free.";
+const SENDING = "Sending…";
+const AWAY = "waits for the page";
 const RECORDING = "Recording. Press the microphone again to stop and send.";
 const ROOM_FIRST = "You are in no room: create or join one first, to send a file there.";
 
@@ -23,7 +25,7 @@ const UPLOAD = parse(`
     <button type="button" class="lu-link" data-lu="upload-cancel">Cancel</button>
   </div>`);
 
-const PENDING = parse(`<div class="lu-strip" data-lu="pending" hidden><bdi></bdi><span class="lu-faint">Sending…</span></div>`);
+const PENDING = parse(`<div class="lu-strip" data-lu="pending" hidden><bdi></bdi><span class="lu-faint"></span></div>`);
 
 const OPTION = parse(`<li class="lu-option" data-lu="option" role="option"><code></code> <span class="lu-faint"></span></li>`);
 
@@ -143,6 +145,12 @@ export class Composer {
     this.buttons.attach.disabled = this.buttons.record.disabled = this.off || !this.topic;
     const notice = this.busy ? BUSY : this.recording ? RECORDING : "";
     say(this.notice, this.off ? "" : notice);
+    for (const pending of this.strips.querySelectorAll(`[data-lu="pending"]`)) this.#showPending(pending);
+  }
+
+  /** @param {Element} pending */
+  #showPending(pending) {
+    setText(child(pending, 1), this.off ? AWAY : SENDING);
   }
 
   /** Sends the text and what waits in the tray; what the kernel refuses comes back into the box. */
@@ -165,6 +173,7 @@ export class Composer {
   async #sendText(topic, text) {
     const pending = make(PENDING);
     child(pending, 0).textContent = text;
+    this.#showPending(pending);
     this.strips.append(pending);
     const timer = setTimeout(() => (pending.hidden = false), PENDING_AFTER);
     try {

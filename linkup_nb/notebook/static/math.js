@@ -37,7 +37,7 @@ const ENVIRONMENTS = new Set(
 );
 const CONTROL = /\\(?:([a-zA-Z]+)|[^a-zA-Z])/g;
 const ENVIRONMENT = /\\(?:begin|end)\s*(?:\{([^{}]*)\})?/g;
-const STRANGE = "a, img, script, style, iframe, object, embed, input, form, [href], [src], [id], [onclick]";
+const STRANGE = "mjx-merror, a, img, script, style, iframe, object, embed, input, form, [href], [src], [id], [onclick]";
 
 /**
  * Whether all that a formula may do is to be drawn.
@@ -70,5 +70,6 @@ export async function draw(body, typesetter) {
       node.replaceChildren(); // whatever it began
     }
     if (!node.hasChildNodes() || node.querySelector(STRANGE)) node.textContent = tex;
+    else node.classList.toggle("lu-wide", node.scrollWidth > node.clientWidth);
   }
 }

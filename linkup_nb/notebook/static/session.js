@@ -24,7 +24,7 @@ export const SITUATIONS = {
     title: "Kernel restarted",
     text: "The kernel has restarted, and what ran in it is gone. Run the cell again to go on; your draft is kept.",
   },
-  saved: { level: "off", title: "Not open", text: "Run the cell to open the chat." },
+  saved: { level: "off", title: "", text: "Run the cell to open the chat." },
 };
 
 /**

@@ -347,7 +347,6 @@ class Chat {
     this.parts.topic.title = room?.topic ?? "";
     this.composer.update(state, room?.name ?? "");
     this.#showSituation();
-    this.#showAlone();
   }
 
   /** The line in the bar, and where that is not enough the banner below it. */
@@ -369,6 +368,7 @@ class Chat {
     this.parts.status.dataset.level = level;
     setText(this.parts.status, title);
     this.parts.status.title = title;
+    this.#showAlone();
   }
 
   /** @param {RoomEntry | undefined} room */
@@ -392,7 +392,7 @@ class Chat {
 
   #showAlone() {
     const { room, peers } = this.state ?? { room: null, peers: [] };
-    const alone = room && this.log.empty && !peers.some(({ status }) => status === "here");
+    const alone = room && !this.composer.off && this.log.empty && !peers.some(({ status }) => status === "here");
     say(this.parts.alone, alone ? ALONE : "");
   }
 }
