@@ -27,6 +27,7 @@ from linkup_nb.hyperdrive.history import Diff, History
 from linkup_nb.hyperdrive.serve import DriveServer
 from linkup_nb.hyperdrive.view import DriveView
 from linkup_nb.rooms.linkup.room import LinkUpRoom
+from linkup_nb.rooms.memory.message import RoomTextMessage
 from linkup_nb.rooms.memory.room import MemoryRoom
 from linkup_nb.swarm.topic import SwarmTopic
 
@@ -84,6 +85,7 @@ class World:
     node: lu.Node
     room: lu.Room
     remembered: MemoryRoom
+    said: RoomTextMessage
     topic: SwarmTopic
     served: DriveServer
     batch: DriveBatch
@@ -114,6 +116,7 @@ async def world(folder: Path) -> AsyncIterator[World]:
         made.node = await stack.enter_async_context(lu.Node(folder / "node", name="kestrel", discovery=[]))
         made.room = await made.node.create_room("lobby", linkup=True)
         made.remembered = await made.node.create_room("physics")
+        made.said = await made.remembered.send("said")
         yield made
         await made.connection.close()
         await made.unconfirmed.close()
@@ -293,25 +296,26 @@ TABLE: dict[type, tuple[Callable[[World], Any], list[tuple[str, Call]]]] = {
             method("send_audio", b"audio"),
             method("mark_read"),
             method("search", "text"),
+            calls("message", lambda world, room: room.message(room[0].id)),
             calls("export", lambda world, room: room.export(world.folder / "room.linkup")),
             method("__len__"),
             method("__getitem__", 0),
             method("shares_name", "otter"),
-            calls("editions", lambda world, room: room.editions(room[0])),
-            calls("reactions", lambda world, room: room.reactions(room[0])),
-            calls("replies", lambda world, room: room.replies(room[0])),
-            calls("missing", lambda world, room: room.missing(room[0])),
-            calls("reply", lambda world, room: room.reply(room[0], "yes")),
-            calls("react", lambda world, room: room.react(room[0], "+", remove=False)),
-            calls("edit", lambda world, room: room.edit(room[0], "better")),
-            calls("provenance", lambda world, room: room.provenance(room[0])),
-            calls("verify", lambda world, room: room.verify(room[0])),
-            calls("load", lambda world, room: room.load(room[1], 5)),
-            calls("retract", lambda world, room: room.retract(room[0])),
             method("to_pandas"),
             calls("clear", lambda world, room: _refused(room)),
             method("leave"),
             method("close"),
+        ],
+    ),
+    RoomTextMessage: (
+        lambda world: world.said,
+        [
+            method("reply", "yes"),
+            method("react", "+"),
+            method("edit", "better"),
+            method("provenance"),
+            method("verify"),
+            method("retract"),
         ],
     ),
     SwarmTopic: (lambda world: world.topic, [method("flushed")]),

@@ -17,8 +17,9 @@ import msgspec
 from linkup_nb.rooms.memory import block as blocks
 from linkup_nb.rooms.memory.block import SAID, Body, Envelope, Kind, MalformedBlock
 from linkup_nb.rooms.memory.hello import verify_hello
-from linkup_nb.rooms.memory.index import FeedRow, Index, Link, Missing, Row, State
+from linkup_nb.rooms.memory.index import Index
 from linkup_nb.rooms.memory.keys import place_of, short_id, tie_of, tie_of_id
+from linkup_nb.rooms.memory.rows import FeedRow, Link, Missing, Row, State
 
 MAX_AHEAD = 26 * 3600 * 1_000_000  # µs: the widest mistake in time zones
 LATE = 60_000  # ms between writing and arrival from which a row above others is late

@@ -20,8 +20,9 @@ from linkup_nb.loops import Events, Tasks
 from linkup_nb.rooms.memory import block as blocks
 from linkup_nb.rooms.memory.arrivals import MAX_AHEAD, Arrival, Arrivals, Taken, tips
 from linkup_nb.rooms.memory.block import Body
-from linkup_nb.rooms.memory.index import FeedRow, Index, Row
+from linkup_nb.rooms.memory.index import Index
 from linkup_nb.rooms.memory.keys import RoomKeys
+from linkup_nb.rooms.memory.rows import FeedRow, Row
 
 TAIL = 16  # blocks of each feed that a newcomer reads first
 BATCH = 256  # blocks of one feed that are taken together

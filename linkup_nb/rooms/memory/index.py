@@ -5,15 +5,15 @@ anew from them. One connection writes, on the thread that owns the index; anothe
 """
 
 import sqlite3
-import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from enum import IntFlag
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from linkup_nb.errors import StoreError
 from linkup_nb.rooms.memory.block import Kind
+from linkup_nb.rooms.memory.reading import LINKS, IndexReader
+from linkup_nb.rooms.memory.rows import FeedRow, Link, Missing, Place, Row, State
 
 VERSION = 1
 CACHE = 16 * 1024  # KiB of the file that each connection keeps in memory
@@ -52,100 +52,15 @@ CREATE TABLE missing (
 """
 
 
-Place = tuple[int, int, int]
-"""Where a row stands: its t, tie and seq."""
-
-
-_UP, _DOWN = "t, tie, seq", "t DESC, tie DESC, seq DESC"
-
-
 _WORDS = "fts5(text, tokenize='unicode61 remove_diacritics 2')"
 
 
-class State(IntFlag):
-    """What is known of a row."""
-
-    UNREAD = 1
-    MENTIONS_ME = 2
-    LATE = 4
-    REFUSED = 64
-    """Its heads contradict its place."""
-    OUT_OF_ORDER = 256
-    """Its place is not after that of the block before it, which was read later."""
-
-
-_LINKS = (
-    "SELECT link.* FROM link JOIN message INDEXED BY by_feed ON message.tie = from_tie AND message.seq = from_seq"
-    f" WHERE link.tie = ? AND link.seq = ? AND NOT state & {int(State.REFUSED | State.OUT_OF_ORDER)}"
-    " ORDER BY link.t, from_tie, from_seq"
-)
-
-
-class FeedRow(NamedTuple):
-    """A feed and how much of it is read; see the table."""
-
-    tie: int
-    key: bytes
-    identity: bytes | None = None
-    device: bytes | None = None
-    drive: bytes | None = None
-    rejected: int = 0
-    next: int = 0
-    tau: int = 0
-    low: int = 0
-    high: int = 0
-    high_tau: int = 0
-    named: int = 0
-    faults: int = 0
-    fault: str = ""
-
-
-class Row(NamedTuple):
-    """A block with its place in the order; `heads` and `body` are JSON, `body` the block where `text` is not all."""
-
-    t: int
-    tie: int
-    seq: int
-    arrival: int | None
-    received: int
-    timestamp: int
-    kind: int
-    channel: str
-    state: int
-    heads: bytes | None
-    text: str | None
-    body: bytes | None
-
-
-class Link(NamedTuple):
-    """A block that refers to another: a reply, a reaction, an edit, a retraction."""
-
-    tie: int
-    seq: int
-    kind: int
-    t: int
-    from_tie: int
-    from_seq: int
-    identity: bytes
-    value: str | None
-
-
-class Missing(NamedTuple):
-    """A head that names a block which is not here."""
-
-    tie: int
-    seq: int
-    t: int
-    from_tie: int
-    from_seq: int
-
-
-class Index:
+class Index(IndexReader):
     """The tables of one room, in the file `path`."""
 
     def __init__(self, path: Path) -> None:
+        super().__init__()
         self._path = path
-        self._reading = threading.Lock()
         try:
             self._open()
         except sqlite3.DatabaseError:
@@ -258,7 +173,7 @@ class Index:
         ).fetchone()
         if found and found[0] is not None and self.meta("searchable") == 1:
             arrival, text, identity = found
-            links = [Link(*row) for row in self._writer.execute(_LINKS, (tie, seq))]
+            links = [Link(*row) for row in self._writer.execute(LINKS, (tie, seq))]
             own = [link for link in links if link.identity == identity]
             edits = [link.value for link in own if link.kind == Kind.EDIT]
             retracted = any(link.kind == Kind.RETRACT for link in own)
@@ -316,107 +231,3 @@ class Index:
         """Count a row as read, or all."""
         where, values = ("AND tie = ? AND seq = ?", (tie, seq)) if tie is not None else ("", ())
         self._writer.execute(f"UPDATE message SET state = state & ~1 WHERE state & 1 {where}", values)
-
-    # Read from any thread
-
-    def read(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        """The rows of a query, at one moment."""
-        with self._reading:
-            return self._reader.execute(sql, parameters).fetchall()
-
-    def row_at(self, tie: int, seq: int) -> Row | None:
-        """The row of a block, `None` if it is not here or has no place."""
-        found = self.read("SELECT * FROM message WHERE tie = ? AND seq = ?", (tie, seq))
-        return Row(*found[0]) if found else None
-
-    def said(self, up_to: int, *, after: Place | None = None, limit: int = -1) -> list[Row]:
-        """The conversation in order, as it was when `up_to` rows had arrived, after a place."""
-        place = after or (-1, 0, 0)
-        found = self.read(
-            "SELECT * FROM message INDEXED BY ordered WHERE arrival IS NOT NULL AND +arrival <= ?"
-            " AND (t, tie, seq) > (?, ?, ?) ORDER BY t, tie, seq LIMIT ?",
-            (up_to, *place, limit),
-        )
-        return [Row(*row) for row in found]
-
-    def said_before(self, up_to: int, *, before: Place | None = None, limit: int = -1) -> list[Row]:
-        """The last rows of the conversation before a place, latest first."""
-        place = before or (2**63 - 1, 0, 0)
-        found = self.read(
-            "SELECT * FROM message INDEXED BY ordered WHERE arrival IS NOT NULL AND +arrival <= ?"
-            " AND (t, tie, seq) < (?, ?, ?) ORDER BY t DESC, tie DESC, seq DESC LIMIT ?",
-            (up_to, *place, limit),
-        )
-        return [Row(*row) for row in found]
-
-    def nth(self, up_to: int, count: int, number: int) -> Row | None:
-        """The row `number` of the conversation of `count` rows, as it was when `up_to` rows had arrived."""
-        order, offset = (_UP, number) if number <= count // 2 else (_DOWN, count - 1 - number)
-        found = self.read(
-            "SELECT * FROM message INDEXED BY ordered WHERE arrival IS NOT NULL AND +arrival <= ?"
-            f" ORDER BY {order} LIMIT 1 OFFSET ?",
-            (up_to, offset),
-        )
-        return Row(*found[0]) if found else None
-
-    def arrived(self, after: int, limit: int) -> list[Row]:
-        """What people said, in the order of its arrival, after arrival `after`."""
-        found = self.read(
-            "SELECT * FROM message INDEXED BY by_arrival WHERE arrival > ? ORDER BY arrival LIMIT ?", (after, limit)
-        )
-        return [Row(*row) for row in found]
-
-    def timeline(self) -> list[Row]:
-        """Everything that has a place, notices too, in order."""
-        return [Row(*row) for row in self.read("SELECT * FROM message ORDER BY t, tie, seq")]
-
-    def count(self) -> int:
-        """How many rows the conversation has."""
-        return self.read("SELECT max(arrival) FROM message WHERE arrival IS NOT NULL")[0][0] or 0
-
-    def latest(self, kind: Kind) -> list[Row]:
-        """The notices of one kind that count, last one first."""
-        refused = int(State.REFUSED | State.OUT_OF_ORDER)
-        sql = "SELECT * FROM message INDEXED BY notices WHERE arrival IS NULL AND kind = ? AND NOT state & ?"
-        return [Row(*row) for row in self.read(f"{sql} ORDER BY t DESC, tie DESC, seq DESC", (int(kind), refused))]
-
-    def links(self, tie: int, seq: int) -> list[Link]:
-        """What refers to a block and counts, in order."""
-        return [Link(*row) for row in self.read(_LINKS, (tie, seq))]
-
-    def search(
-        self,
-        words: str,
-        like: str,
-        *,
-        tie: Sequence[int] = (),
-        channel: str | None = None,
-        limit: int = 50,
-        before: Place | None = None,
-    ) -> list[Row]:
-        """The rows that match `words`, a query of FTS5, or where that cannot be used the pattern `like`; last first."""
-        where, values = [], list[object]()
-        if words and self.read("SELECT value FROM meta WHERE name = 'searchable'") == [(1,)]:
-            where.append("arrival IN (SELECT rowid FROM word WHERE word MATCH ?)")
-            values.append(words)
-        else:
-            where.append("arrival IS NOT NULL AND text LIKE ? ESCAPE '\\'")
-            values.append(like)
-        if channel is not None:
-            where.append("channel = ?")
-            values.append(channel)
-        if tie:
-            where.append(f"tie IN ({', '.join('?' * len(tie))})")
-            values += tie
-        if before:
-            where.append("(t, tie, seq) < (?, ?, ?)")
-            values += before
-        found = self.read(
-            f"SELECT * FROM message WHERE {' AND '.join(where)} ORDER BY {_DOWN} LIMIT ?", (*values, limit)
-        )
-        return [Row(*row) for row in found]
-
-    def unread(self, channel: str | None = None) -> int:
-        """How many rows of a channel, or of all, are unread."""
-        where, values = ("AND channel = ?", (channel,)) if channel is not None else ("", ())
-        return int(self.read(f"SELECT count(*) FROM message WHERE state & 1 {where}", values)[0][0])

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from linkup_nb.hypercore.evidence import Evidence
-from linkup_nb.rooms.memory.index import Place
+from linkup_nb.rooms.memory.rows import Place
 from linkup_nb.rooms.message import AudioMessage, FileMessage, Message, TextMessage, UnknownMessage
 
 

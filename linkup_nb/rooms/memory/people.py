@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from linkup_nb.rooms.member import Member, MemberStatus
 from linkup_nb.rooms.memory import block as blocks
 from linkup_nb.rooms.memory.block import Kind
-from linkup_nb.rooms.memory.index import FeedRow, Index, Row, State
+from linkup_nb.rooms.memory.index import Index
+from linkup_nb.rooms.memory.rows import FeedRow, Row, State
 from linkup_nb.rooms.names import look, stranger_name
 from linkup_nb.wire.keys import short_key
 

@@ -2,42 +2,37 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol, overload
-
-import msgspec
+from typing import Protocol, overload
 
 from linkup_nb.connection.connection import WRITE_TIMEOUT
-from linkup_nb.errors import DecodeError, InvalidImage, NodeClosed, NotAvailable, UsageError
+from linkup_nb.errors import DecodeError, InvalidImage, UsageError
 from linkup_nb.hyperdrive.drive import Drive
 from linkup_nb.loops import Tasks, from_any_loop
 from linkup_nb.rooms.avatar import scale_avatar
 from linkup_nb.rooms.member import Member
 from linkup_nb.rooms.memory import block as blocks
 from linkup_nb.rooms.memory.arrivals import Taken
-from linkup_nb.rooms.memory.block import Body, Kind
-from linkup_nb.rooms.memory.index import Link, Row, State
+from linkup_nb.rooms.memory.block import Kind
 from linkup_nb.rooms.memory.invite import Invite
-from linkup_nb.rooms.memory.keys import place_of, short_id
+from linkup_nb.rooms.memory.keys import place_of
 from linkup_nb.rooms.memory.message import (
-    Edition,
-    Provenance,
     RoomAudioMessage,
     RoomFileMessage,
     RoomMessage,
     RoomTextMessage,
-    RoomUnknownMessage,
 )
+from linkup_nb.rooms.memory.origin import RoomOrigin
 from linkup_nb.rooms.memory.people import People
+from linkup_nb.rooms.memory.rows import Row
 from linkup_nb.rooms.memory.search import parse_query
 from linkup_nb.rooms.memory.session import RoomSession
 from linkup_nb.rooms.memory.timeline import Timeline
 from linkup_nb.rooms.names import file_name
 from linkup_nb.rooms.room import Room
-from linkup_nb.wire.keys import z32decode
 
 MAX_STRANGER_PIXELS = 16_000_000  # of an avatar that a member sends
 MAX_AVATARS = 256  # pictures of one room that are looked at when it is opened
@@ -66,6 +61,7 @@ class MemoryRoom(Room):
         self._session = session
         self._backend = backend
         self._people = People()
+        self._origin = RoomOrigin(session, self._people)
         self._people.load(session.index, session.feeds.rows)
         self._arrived = session.index.count()
         self._arrival = asyncio.Event()
@@ -85,7 +81,7 @@ class MemoryRoom(Room):
     @property
     def messages(self) -> Timeline:
         """What people said, oldest first, as it is at this moment."""
-        return Timeline(self._session.index, self._arrived, self._build)
+        return Timeline(self._session.index, self._arrived, self._origin.build)
 
     @property
     def peers(self) -> tuple[Member, ...]:
@@ -106,12 +102,12 @@ class MemoryRoom(Room):
     def message(self, id: str) -> RoomMessage:
         """The message of this id. Raises `UsageError` if it is not here."""
         try:
-            row = self._row(id)
+            row = self._origin.row(id)
         except (DecodeError, ValueError):
             row = None
         if row is None or row.arrival is None:
             raise UsageError(f"There is no message {id!r} here: ids are what `message.id` says.")
-        return self._build(row)
+        return self._origin.build(row)
 
     def __len__(self) -> int:
         return self._arrived
@@ -138,7 +134,7 @@ class MemoryRoom(Room):
     async def _arrived_after(self, arrival: int) -> tuple[RoomMessage, ...]:
         while self._arrived <= arrival and not self._closed:
             await self._arrival.wait()
-        return tuple(map(self._build, self._session.index.arrived(arrival, PAGE)))
+        return tuple(map(self._origin.build, self._session.index.arrived(arrival, PAGE)))
 
     def shares_name(self, name: str) -> bool:
         """Whether two people of this room have used a name that looks like this: show short keys beside it then."""
@@ -152,15 +148,7 @@ class MemoryRoom(Room):
 
         Raises `UsageError` for a text that is empty or too long, `StoreError` if the disk refuses.
         """
-        if not text.strip():
-            raise UsageError("There is nothing to send: type a message first.")
-        # A text typed on a page may hold half of an emoji, which UTF-8 cannot.
-        whole = text.encode(errors="replace").decode()
-        mentions = self._mentions(whole)
-        body: Body = blocks.Reply(to.id, whole, mentions) if to else blocks.Message(whole, mentions)
-        message = await self._write(body, channel or (to.channel if to else ""))
-        assert isinstance(message, RoomTextMessage)
-        return message
+        return await self._origin.send(text, to, channel or (to.channel if to else ""))
 
     @from_any_loop
     async def send_file(
@@ -174,7 +162,7 @@ class MemoryRoom(Room):
         name = file_name(name)
         path = f"/files/{name}"
         version = await self._put(path, data)
-        message = await self._write(blocks.File(name, path, version, len(data)), channel)
+        message = await self._origin.write(blocks.File(name, path, version, len(data)), channel)
         assert isinstance(message, RoomFileMessage)
         return message
 
@@ -189,7 +177,7 @@ class MemoryRoom(Room):
         path = f"/audio/{name}"
         version = await self._put(path, data)
         body = blocks.Audio(name, path, version, len(data), "audio/webm", duration=duration)
-        message = await self._write(body, channel)
+        message = await self._origin.write(body, channel)
         assert isinstance(message, RoomAudioMessage)
         return message
 
@@ -224,7 +212,7 @@ class MemoryRoom(Room):
             before=before.place if before else None,
             limit=limit,
         )
-        return tuple(map(self._build, rows))
+        return tuple(map(self._origin.build, rows))
 
     @from_any_loop
     async def export(self, path: str | os.PathLike[str]) -> int:
@@ -252,102 +240,12 @@ class MemoryRoom(Room):
         await self._session.close()
         self.emit("update")
 
-    # What its messages call
-
-    def editions(self, message: RoomMessage) -> tuple[Edition, ...]:
-        """All texts of a message, the first one first."""
-        row = self._row(message.id)
-        if row is None or row.text is None:
-            return ()
-        first = Edition(row.text, _moment(row.timestamp))
-        later = [Edition(link.value or "", _moment(link.t // 1000)) for link in self._own_links(row, Kind.EDIT)]
-        return (first, *later)
-
-    def reactions(self, message: RoomMessage) -> Mapping[str, tuple[bytes, ...]]:
-        """The identities that reacted with each symbol; of each the last word counts."""
-        last: dict[tuple[bytes, str], bool] = {}
-        for link in self._links(message.id, Kind.REACTION):
-            value = link.value or "+"
-            last[link.identity, value[1:]] = value[0] == "+"
-        found: dict[str, list[bytes]] = {}
-        for (identity, symbol), stands in last.items():
-            if stands:
-                found.setdefault(symbol, []).append(identity)
-        return {symbol: tuple(who) for symbol, who in found.items()}
-
-    def replies(self, message: RoomMessage) -> tuple[RoomMessage, ...]:
-        """The messages that answer one, in order."""
-        rows = [
-            self._session.index.row_at(link.from_tie, link.from_seq) for link in self._links(message.id, Kind.REPLY)
-        ]
-        return tuple(self._build(row) for row in rows if row)
-
-    def missing(self, message: RoomMessage) -> tuple[str, ...]:
-        """The ids of the blocks that a message names and that are not here."""
-        lengths = {short_id(row.key): max(row.next, row.high) for row in self._session.feeds.rows}
-        return tuple(f"{id}/{length - 1}" for id, length in message.heads.items() if length > lengths.get(id, 0))
-
-    async def reply(self, message: RoomMessage, text: str) -> RoomTextMessage:
-        """Answer a message."""
-        return await self.send(text, to=message)
-
-    @from_any_loop
-    async def react(self, message: RoomMessage, symbol: str, *, remove: bool) -> None:
-        """React to a message."""
-        await self._session.write([blocks.Reaction(message.id, symbol, remove)], channel=message.channel)
-
-    @from_any_loop
-    async def edit(self, message: RoomMessage, text: str) -> None:
-        """Give a message of one's own another text."""
-        self._check_own(message)
-        await self._session.write([blocks.Edit(message.id, text)], channel=message.channel)
-
-    @from_any_loop
-    async def retract(self, message: RoomMessage) -> None:
-        """Take a message of one's own back."""
-        self._check_own(message)
-        await self._session.write([blocks.Retract(message.id)], channel=message.channel)
-
-    @from_any_loop
-    async def provenance(self, message: RoomMessage) -> Provenance:
-        """What proves a message."""
-        row, core = self._row(message.id), self._session.core_of(message.id)
-        if row is None or core is None:
-            raise NotAvailable("The block of this message is not here.")
-        return Provenance(await core.proof(row.seq), row.seq, _moment(row.received))
-
-    @from_any_loop
-    async def verify(self, message: RoomMessage) -> None:
-        """Check the proof of a message."""
-        core = self._session.core_of(message.id)
-        if core is None:
-            raise NotAvailable("The block of this message is not here.")
-        await core.verify((await self.provenance(message)).evidence)
-
-    @from_any_loop
-    async def load(self, message: "RoomFileMessage | RoomAudioMessage", timeout: float) -> bytes:
-        """The file that a message names, from here or from whoever has it."""
-        return await self._session.load(message.drive, message.path, message.version, timeout)
-
     # Inside
 
     async def _put(self, path: str, data: bytes) -> int:
         async with self.drive.batch() as batch:
             await batch.put(path, data)
         return self.drive.version
-
-    async def _write(self, body: Body, channel: str) -> RoomMessage:
-        if self._closed:
-            raise NodeClosed("This room has been left, or its node closed: join it again.")
-        rows = await self._session.write([body], channel=channel)
-        return self._build(rows[0])
-
-    def _mentions(self, text: str) -> list[str]:
-        return [short_id(member.key) for member in self.peers if f"@{member.name}" in text]
-
-    def _check_own(self, message: RoomMessage) -> None:
-        if not message.own:
-            raise UsageError("This message is somebody else's: only its author can change it.")
 
     def _taken(self, taken: Taken) -> None:
         identities = {row.tie: row.identity for row in self._session.feeds.rows}
@@ -363,7 +261,7 @@ class MemoryRoom(Room):
         changed = set(taken.changed)
         for row in taken.rows:
             if row.arrival is not None:
-                self.emit("message", self._build(row))
+                self.emit("message", self._origin.build(row))
             elif row.kind in (Kind.EDIT, Kind.RETRACT, Kind.REACTION) and row.body:
                 _, body = blocks.decode(row.body).body()
                 if to := getattr(body, "to", None):
@@ -371,7 +269,7 @@ class MemoryRoom(Room):
         for tie, seq in changed:
             found = self._session.index.row_at(tie, seq)
             if found and found.arrival is not None:
-                self.emit("change", self._build(found))
+                self.emit("change", self._origin.build(found))
 
     async def _take_avatar(self, row: Row, identity: bytes | None) -> None:
         """A stranger's picture is made anew before it is shown anywhere."""
@@ -387,68 +285,6 @@ class MemoryRoom(Room):
     def _wake(self) -> None:
         self._arrival.set()
         self._arrival = asyncio.Event()
-
-    def _row(self, id: str) -> Row | None:
-        return self._session.index.row_at(*place_of(id))
-
-    def _links(self, id: str, kind: Kind) -> list[Link]:
-        return [link for link in self._session.index.links(*place_of(id)) if link.kind == kind]
-
-    def _own_links(self, row: Row, kind: Kind) -> list[Link]:
-        """What the author of a row, on any device, wrote about it."""
-        author = self._session.feed_of(row.tie).identity
-        links = self._session.index.links(row.tie, row.seq)
-        return [link for link in links if link.kind == kind and link.identity == author]
-
-    def _build(self, row: Row) -> RoomMessage:
-        feed = self._session.feed_of(row.tie)
-        identity = feed.identity or feed.key
-        retracted = bool(self._own_links(row, Kind.RETRACT))
-        edits = self._own_links(row, Kind.EDIT)
-        _, body = blocks.decode(row.body).body() if row.body else (Kind.MESSAGE, None)
-        common: dict[str, Any] = {
-            "name": self._people.name(identity),
-            "key": identity,
-            "topic": self.topic,
-            "timestamp": _moment(row.timestamp),
-            "received": _moment(row.received),
-            "index": row.arrival or -1,
-            "own": identity == self._session.identity.public_key,
-            "id": f"{short_id(feed.key)}/{row.seq}",
-            "place": (row.t, row.tie, row.seq),
-            "channel": row.channel,
-            "device": feed.device or b"",
-            "heads": msgspec.json.decode(row.heads) if row.heads else {},
-            "late": bool(row.state & State.LATE),
-            "unread": bool(row.state & State.UNREAD),
-            "mentions_me": bool(row.state & State.MENTIONS_ME),
-            "refused": bool(row.state & (State.REFUSED | State.OUT_OF_ORDER)),
-            "edited": bool(edits),
-            "retracted": retracted,
-            "to": getattr(body, "to", None),
-            "origin": self,
-        }
-        if isinstance(body, blocks.File | blocks.Audio):
-            drive = z32decode(body.drive) if body.drive else feed.drive or b""
-            common |= {"drive": drive, "path": body.path, "version": body.version, "mime": body.mime}
-            common |= {"length": body.size, "data": b""}
-            if isinstance(body, blocks.Audio):
-                return RoomAudioMessage(**common, duration=body.duration)
-            return RoomFileMessage(**common, file_name=file_name(body.file_name))
-        if row.text is not None:
-            text = "" if retracted else edits[-1].value or "" if edits else row.text
-            return RoomTextMessage(**common, text=text)
-        envelope = blocks.decode(row.body or b"")
-        fields = {key: _plain(value) for key, value in blocks.unknown_fields(envelope).items()}
-        return RoomUnknownMessage(**common, type=envelope.type, fields=fields)
-
-
-def _moment(milliseconds: int) -> datetime:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC)
-
-
-def _plain(value: Any) -> str | int | float | bool | None:
-    return value if isinstance(value, str | int | float | bool | None) else msgspec.json.encode(value).decode()
 
 
 def _read_file(path: Path) -> tuple[str, bytes]:

@@ -18,10 +18,11 @@ from linkup_nb.rooms.memory.block import Body
 from linkup_nb.rooms.memory.export import FeedExport, header
 from linkup_nb.rooms.memory.feeds import RoomFeeds
 from linkup_nb.rooms.memory.hello import sign_hello
-from linkup_nb.rooms.memory.index import FeedRow, Index, Row, State
+from linkup_nb.rooms.memory.index import Index
 from linkup_nb.rooms.memory.keys import RoomKeys, place_of, short_id
 from linkup_nb.rooms.memory.marks import Marks
 from linkup_nb.rooms.memory.peer import RoomPeer
+from linkup_nb.rooms.memory.rows import FeedRow, Row, State
 from linkup_nb.rooms.memory.search import Query
 from linkup_nb.wire import rooms as wire
 from linkup_nb.wire.keys import KEY_SIZE, KeyPair
@@ -59,6 +60,7 @@ class RoomSession(Events):
         self.identity = identity
         self.device = device
         self.peers: set[RoomPeer] = set()
+        self.closed = False
         self._store = store
         self._number = number
         self._renumber = renumber
@@ -107,6 +109,7 @@ class RoomSession(Events):
 
     async def close(self) -> None:
         """Leave the peers, and stop reading."""
+        self.closed = True
         for peer in tuple(self.peers):
             peer.close()
         await self.feeds.close()

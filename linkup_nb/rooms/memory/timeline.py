@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import overload
 
-from linkup_nb.rooms.memory.index import Index, Place, Row
+from linkup_nb.rooms.memory.index import Index
 from linkup_nb.rooms.memory.message import RoomMessage
+from linkup_nb.rooms.memory.rows import Place, Row
 
 PAGE = 200  # rows that are read at a time
 

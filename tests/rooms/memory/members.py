@@ -8,9 +8,9 @@ from pathlib import Path
 
 import linkup_nb as lu
 from linkup_nb.rooms.memory.block import Message
-from linkup_nb.rooms.memory.index import Row
 from linkup_nb.rooms.memory.keys import RoomKeys
 from linkup_nb.rooms.memory.links import RoomLinks
+from linkup_nb.rooms.memory.rows import Row
 from linkup_nb.rooms.memory.session import RoomSession
 from linkup_nb.wire.keys import KeyPair
 

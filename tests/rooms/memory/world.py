@@ -11,8 +11,9 @@ from linkup_nb.rooms.memory import block as blocks
 from linkup_nb.rooms.memory.arrivals import MAX_AHEAD, Arrival, Arrivals, Taken
 from linkup_nb.rooms.memory.block import EARLIEST, SAID, Body, Kind, MalformedBlock
 from linkup_nb.rooms.memory.hello import sign_hello
-from linkup_nb.rooms.memory.index import Index, Row, State
+from linkup_nb.rooms.memory.index import Index
 from linkup_nb.rooms.memory.keys import short_id
+from linkup_nb.rooms.memory.rows import Row, State
 from linkup_nb.wire.keys import KeyPair
 
 TOPIC = b"t" * 32

@@ -1,0 +1,203 @@
+"""What the messages of a room call: their texts, reactions, replies and proofs, and what one does about them."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from linkup_nb.errors import NodeClosed, NotAvailable, UsageError
+from linkup_nb.loops import from_any_loop
+from linkup_nb.rooms.memory import block as blocks
+from linkup_nb.rooms.memory.block import Body, Kind
+from linkup_nb.rooms.memory.keys import place_of, short_id
+from linkup_nb.rooms.memory.message import (
+    Edition,
+    Provenance,
+    RoomAudioMessage,
+    RoomFileMessage,
+    RoomMessage,
+    RoomTextMessage,
+    RoomUnknownMessage,
+)
+from linkup_nb.rooms.memory.people import People
+from linkup_nb.rooms.memory.rows import Link, Row, State
+from linkup_nb.rooms.memory.session import RoomSession
+from linkup_nb.rooms.names import file_name
+from linkup_nb.wire.keys import z32decode
+
+
+class RoomOrigin:
+    """Makes the messages of one room out of its rows, and answers what they ask."""
+
+    def __init__(self, session: RoomSession, people: People) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._session = session
+        self._people = people
+
+    def build(self, row: Row) -> RoomMessage:
+        """The message of a row."""
+        feed = self._session.feed_of(row.tie)
+        identity = feed.identity or feed.key
+        retracted = bool(self._own_links(row, Kind.RETRACT))
+        edits = self._own_links(row, Kind.EDIT)
+        _, body = blocks.decode(row.body).body() if row.body else (Kind.MESSAGE, None)
+        common: dict[str, Any] = {
+            "name": self._people.name(identity),
+            "key": identity,
+            "topic": self._session.keys.topic,
+            "timestamp": _moment(row.timestamp),
+            "received": _moment(row.received),
+            "index": row.arrival or -1,
+            "own": identity == self._session.identity.public_key,
+            "id": f"{short_id(feed.key)}/{row.seq}",
+            "place": (row.t, row.tie, row.seq),
+            "channel": row.channel,
+            "device": feed.device or b"",
+            "heads": msgspec.json.decode(row.heads) if row.heads else {},
+            "late": bool(row.state & State.LATE),
+            "unread": bool(row.state & State.UNREAD),
+            "mentions_me": bool(row.state & State.MENTIONS_ME),
+            "refused": bool(row.state & (State.REFUSED | State.OUT_OF_ORDER)),
+            "edited": bool(edits),
+            "retracted": retracted,
+            "to": getattr(body, "to", None),
+            "origin": self,
+        }
+        if isinstance(body, blocks.File | blocks.Audio):
+            drive = z32decode(body.drive) if body.drive else feed.drive or b""
+            common |= {"drive": drive, "path": body.path, "version": body.version, "mime": body.mime}
+            common |= {"length": body.size, "data": b""}
+            if isinstance(body, blocks.Audio):
+                return RoomAudioMessage(**common, duration=body.duration)
+            return RoomFileMessage(**common, file_name=file_name(body.file_name))
+        if row.text is not None:
+            text = "" if retracted else edits[-1].value or "" if edits else row.text
+            return RoomTextMessage(**common, text=text)
+        envelope = blocks.decode(row.body or b"")
+        fields = {key: _plain(value) for key, value in blocks.unknown_fields(envelope).items()}
+        return RoomUnknownMessage(**common, type=envelope.type, fields=fields)
+
+    def row(self, id: str) -> Row | None:
+        """The row of a message id."""
+        return self._session.index.row_at(*place_of(id))
+
+    def _links(self, id: str, kind: Kind) -> list[Link]:
+        return [link for link in self._session.index.links(*place_of(id)) if link.kind == kind]
+
+    def _own_links(self, row: Row, kind: Kind) -> list[Link]:
+        """What the author of a row, on any device, wrote about it."""
+        author = self._session.feed_of(row.tie).identity
+        links = self._session.index.links(row.tie, row.seq)
+        return [link for link in links if link.kind == kind and link.identity == author]
+
+    async def send(self, text: str, to: RoomMessage | None, channel: str) -> RoomTextMessage:
+        """Write a text, or an answer."""
+        if not text.strip():
+            raise UsageError("There is nothing to send: type a message first.")
+        # A text typed on a page may hold half of an emoji, which UTF-8 cannot.
+        whole = text.encode(errors="replace").decode()
+        others = {row.identity for row in self._session.feeds.members} - {self._session.identity.public_key}
+        mentions = [short_id(key) for key in others if key and f"@{self._people.name(key)}" in whole]
+        body: Body = blocks.Reply(to.id, whole, mentions) if to else blocks.Message(whole, mentions)
+        message = await self.write(body, channel)
+        assert isinstance(message, RoomTextMessage)
+        return message
+
+    async def write(self, body: Body, channel: str) -> RoomMessage:
+        """Write a block of the conversation."""
+        if self._session.closed:
+            raise NodeClosed("This room has been left, or its node closed: join it again.")
+        rows = await self._session.write([body], channel=channel)
+        return self.build(rows[0])
+
+    # What messages call
+
+    def editions(self, message: RoomMessage) -> tuple[Edition, ...]:
+        """All texts of a message, the first one first."""
+        row = self.row(message.id)
+        if row is None or row.text is None:
+            return ()
+        first = Edition(row.text, _moment(row.timestamp))
+        later = [Edition(link.value or "", _moment(link.t // 1000)) for link in self._own_links(row, Kind.EDIT)]
+        return (first, *later)
+
+    def reactions(self, message: RoomMessage) -> Mapping[str, tuple[bytes, ...]]:
+        """The identities that reacted with each symbol; of each the last word counts."""
+        last: dict[tuple[bytes, str], bool] = {}
+        for link in self._links(message.id, Kind.REACTION):
+            value = link.value or "+"
+            last[link.identity, value[1:]] = value[0] == "+"
+        found: dict[str, list[bytes]] = {}
+        for (identity, symbol), stands in last.items():
+            if stands:
+                found.setdefault(symbol, []).append(identity)
+        return {symbol: tuple(who) for symbol, who in found.items()}
+
+    def replies(self, message: RoomMessage) -> tuple[RoomMessage, ...]:
+        """The messages that answer one, in order."""
+        rows = [
+            self._session.index.row_at(link.from_tie, link.from_seq) for link in self._links(message.id, Kind.REPLY)
+        ]
+        return tuple(self.build(row) for row in rows if row)
+
+    def missing(self, message: RoomMessage) -> tuple[str, ...]:
+        """The ids of the blocks that a message names and that are not here."""
+        lengths = {short_id(row.key): max(row.next, row.high) for row in self._session.feeds.rows}
+        return tuple(f"{id}/{length - 1}" for id, length in message.heads.items() if length > lengths.get(id, 0))
+
+    @from_any_loop
+    async def reply(self, message: RoomMessage, text: str) -> RoomTextMessage:
+        """Answer a message."""
+        return await self.send(text, message, message.channel)
+
+    @from_any_loop
+    async def react(self, message: RoomMessage, symbol: str, *, remove: bool) -> None:
+        """React to a message."""
+        await self._session.write([blocks.Reaction(message.id, symbol, remove)], channel=message.channel)
+
+    @from_any_loop
+    async def edit(self, message: RoomMessage, text: str) -> None:
+        """Give a message of one's own another text."""
+        self._check_own(message)
+        await self._session.write([blocks.Edit(message.id, text)], channel=message.channel)
+
+    @from_any_loop
+    async def retract(self, message: RoomMessage) -> None:
+        """Take a message of one's own back."""
+        self._check_own(message)
+        await self._session.write([blocks.Retract(message.id)], channel=message.channel)
+
+    @from_any_loop
+    async def provenance(self, message: RoomMessage) -> Provenance:
+        """What proves a message."""
+        row, core = self.row(message.id), self._session.core_of(message.id)
+        if row is None or core is None:
+            raise NotAvailable("The block of this message is not here.")
+        return Provenance(await core.proof(row.seq), row.seq, _moment(row.received))
+
+    @from_any_loop
+    async def verify(self, message: RoomMessage) -> None:
+        """Check the proof of a message."""
+        core = self._session.core_of(message.id)
+        if core is None:
+            raise NotAvailable("The block of this message is not here.")
+        await core.verify((await self.provenance(message)).evidence)
+
+    @from_any_loop
+    async def load(self, message: "RoomFileMessage | RoomAudioMessage", timeout: float) -> bytes:
+        """The file that a message names, from here or from whoever has it."""
+        return await self._session.load(message.drive, message.path, message.version, timeout)
+
+    def _check_own(self, message: RoomMessage) -> None:
+        if not message.own:
+            raise UsageError("This message is somebody else's: only its author can change it.")
+
+
+def _moment(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+def _plain(value: Any) -> str | int | float | bool | None:
+    return value if isinstance(value, str | int | float | bool | None) else msgspec.json.encode(value).decode()
