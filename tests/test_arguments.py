@@ -76,7 +76,7 @@ WRONG_OF_DRIVE: dict[str, tuple[Callable[[Drive], Any], str]] = {
     "link": (lambda drive: drive.symlink("/b", 3), "points at is text"),  # type: ignore[arg-type]
     "version": (lambda drive: drive["2"], "A version is a whole number"),  # type: ignore[index]
     "diff of the future": (lambda drive: drive.diff(99), "a version 99"),
-    "bytes": (lambda drive: drive.stream("/a", -1), "bytes -1"),
+    "bytes": (lambda drive: drive.stream("/a", -1), "Bytes -1"),
     "bisect": (lambda drive: drive.bisect(None), "takes a function"),  # type: ignore[arg-type]
     "mirror": (lambda drive: drive.mirror_to(None), "named by a path"),  # type: ignore[arg-type]
     "watch of the past": (lambda drive: drive[2].watch(), "does not change"),

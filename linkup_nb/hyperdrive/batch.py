@@ -80,7 +80,7 @@ class DriveBatch:
 
     def _check_open(self) -> None:
         if not self._open:
-            raise UsageError("a batch is used inside of `async with drive.batch() as batch`")
+            raise UsageError("A batch is used inside of `async with drive.batch() as batch`.")
 
     def _add(self, entry: Entry, content: int | None) -> None:
         key = FILES + entry.path.encode()

@@ -1,6 +1,6 @@
 """Bees: sorted keys and values on a core, with every earlier version still there.
 
-Format: the npm package `hyperbee` 2. The version of a bee is the length of its core; block 0 is a header.
+Format: the npm package `hyperbee` 2.27. The version of a bee is the length of its core; block 0 is a header.
 """
 
 import asyncio
@@ -11,8 +11,8 @@ from linkup_nb.arguments import content, number
 from linkup_nb.errors import DecodeError, UsageError
 from linkup_nb.hypercore.core import GET_TIMEOUT, Core
 from linkup_nb.hyperdrive.protobuf import field, fields
-from linkup_nb.hyperdrive.scan import PAGE, Bounds, Scan
-from linkup_nb.hyperdrive.tree import Block, Change, Tree, TreeNode
+from linkup_nb.hyperdrive.scan import PAGE, Bounds, RangeScan
+from linkup_nb.hyperdrive.tree import Block, Tree, TreeChange, TreeNode
 from linkup_nb.hyperdrive.whole import whole
 from linkup_nb.loops import from_any_loop
 from linkup_nb.wire.keys import KEY_SIZE
@@ -27,8 +27,8 @@ _NUMBER = "the number of a block"
 _NAME = b"hyperbee"
 
 
-class Entry(NamedTuple):
-    """A key, its value (`None` once deleted), and the block `seq` that says so."""
+class BeeEntry(NamedTuple):
+    """A key, its value (`None` once deleted), and the number of the block that holds them."""
 
     seq: int
     key: bytes
@@ -39,8 +39,8 @@ class Difference(NamedTuple):
     """A key that differs between two versions, with its entry in each, `None` where it is not there."""
 
     key: bytes
-    before: Entry | None
-    after: Entry | None
+    before: BeeEntry | None
+    after: BeeEntry | None
 
 
 class Bee:
@@ -78,7 +78,7 @@ class Bee:
     # Reading
 
     @from_any_loop
-    async def get(self, key: bytes) -> Entry | None:
+    async def get(self, key: bytes) -> BeeEntry | None:
         """The entry of a key."""
         key = content(key, _KEY)
         tree = await self._open(self.version)
@@ -94,7 +94,7 @@ class Bee:
         lte: bytes | None = None,
         limit: int | None = None,
         reverse: bool = False,
-    ) -> AsyncIterator[Entry]:
+    ) -> AsyncIterator[BeeEntry]:
         """The entries of a range of keys in order, at most `limit`, of the version there is when this begins."""
         bounds = Bounds(*(None if key is None else content(key, _KEY) for key in (gt, gte, lt, lte)))
         limit = None if limit is None else number(limit, "a limit")
@@ -109,16 +109,18 @@ class Bee:
                 bounds = bounds._replace(lt=after, lte=None) if reverse else bounds._replace(gt=after, gte=None)
 
     @from_any_loop
-    async def _page(self, version: int, bounds: Bounds, limit: int, reverse: bool) -> tuple[list[Entry], bool]:
+    async def _page(self, version: int, bounds: Bounds, limit: int, reverse: bool) -> tuple[list[BeeEntry], bool]:
         """Some entries, and whether there may be more."""
         tree = await self._open(version)
         if tree is None:
             return [], False
-        scan = Scan(tree, self._load, bounds, limit, reverse)
+        scan = RangeScan(tree, self._load, bounds, limit, reverse)
         await scan.run()
         return [_entry(block) for block in scan.found], scan.full
 
-    async def history(self, start: int = 1, end: int | None = None, *, reverse: bool = False) -> AsyncIterator[Entry]:
+    async def history(
+        self, start: int = 1, end: int | None = None, *, reverse: bool = False
+    ) -> AsyncIterator[BeeEntry]:
         """Every change from block `start` to before `end`, oldest first, or newest; deletions have no value."""
         start = number(start, _NUMBER)
         stop = self.version if end is None else min(number(end, _NUMBER), self.version)
@@ -126,7 +128,7 @@ class Bee:
             yield await self._change(seq)
 
     @from_any_loop
-    async def _change(self, seq: int) -> Entry:
+    async def _change(self, seq: int) -> BeeEntry:
         return _entry(await self._load(seq))
 
     async def diff(self, version: int, *, prefix: bytes = b"") -> AsyncIterator[Difference]:
@@ -175,10 +177,10 @@ class Bee:
         """The core of contents that the header names, or `None`. Raises `DecodeError` for what is no bee."""
         header = dict(fields(await self.core.get(0, timeout=self._timeout)))
         if header.get(_PROTOCOL) != _NAME:
-            raise DecodeError(f"the core {self.core.id} is not a bee")
+            raise DecodeError(f"The core {self.core.id} is not a bee.")
         feed = dict(fields(header.get(_METADATA, b""))).get(_CONTENT_FEED)
         if feed and len(feed) < KEY_SIZE:
-            raise DecodeError(f"the header of {self.core.id} names a core by {len(feed)} bytes, not {KEY_SIZE}")
+            raise DecodeError(f"The header of {self.core.id} names a core by {len(feed)} bytes, not {KEY_SIZE}.")
         return feed
 
     # Writing
@@ -195,14 +197,14 @@ class Bee:
         async with self.batch() as batch:
             return await batch.delete(key)
 
-    def batch(self, *, after: "asyncio.Future[int] | None" = None) -> "Batch":
+    def batch(self, *, after: "asyncio.Future[int] | None" = None) -> "BeeBatch":
         """Many changes, written at once or not at all: `async with bee.batch() as batch: await batch.put(…)`.
 
         Nothing is written if `after`, an append to another core of this store, fails.
         """
         if self._at is not None:
-            raise UsageError("the past of a bee cannot be changed")
-        return Batch(self, after)
+            raise UsageError("The past of a bee cannot be changed.")
+        return BeeBatch(self, after)
 
     async def _open(self, version: int) -> Tree | None:
         """The tree of a version; the latest one stays in memory."""
@@ -249,20 +251,20 @@ class Bee:
         return block
 
 
-class Batch:
+class BeeBatch:
     """Changes of a bee that are written together."""
 
     def __init__(self, bee: Bee, after: "asyncio.Future[int] | None") -> None:
         self._bee = bee
         self._after = after
         self._loop = bee._loop
-        self._changes: list[Change] = []
+        self._changes: list[TreeChange] = []
         self._tree: Tree | None = None
         self._start = 0
         self._open = False
 
     @from_any_loop
-    async def __aenter__(self) -> "Batch":
+    async def __aenter__(self) -> "BeeBatch":
         await self._bee._turn.acquire()
         try:
             self._bee.core.check_open()
@@ -284,7 +286,7 @@ class Batch:
             self._bee._turn.release()
 
     @from_any_loop
-    async def get(self, key: bytes) -> Entry | None:
+    async def get(self, key: bytes) -> BeeEntry | None:
         """The entry of a key, with the changes of this batch."""
         key = self._key(key)
         seq = await self._tree.find(key) if self._tree else None
@@ -292,7 +294,7 @@ class Batch:
             return None
         if seq >= self._start:
             change = self._changes[seq - self._start]
-            return Entry(seq, change.key, change.value)
+            return BeeEntry(seq, change.key, change.value)
         return _entry(await self._bee._load(seq))
 
     @from_any_loop
@@ -303,7 +305,7 @@ class Batch:
         if self._tree is None:
             self._tree = Tree(TreeNode([], [], []), self._load)
         await self._tree.put(seq, key)
-        self._changes.append(Change(seq, key, value, self._tree.root))
+        self._changes.append(TreeChange(seq, key, value, self._tree.root))
 
     @from_any_loop
     async def delete(self, key: bytes) -> bool:
@@ -311,12 +313,12 @@ class Batch:
         key = self._key(key)
         if not self._tree or not await self._tree.delete(key):
             return False
-        self._changes.append(Change(self._start + len(self._changes), key, None, self._tree.root))
+        self._changes.append(TreeChange(self._start + len(self._changes), key, None, self._tree.root))
         return True
 
     def _key(self, key: bytes) -> bytes:
         if not self._open:
-            raise UsageError("a batch is used inside of `async with bee.batch() as batch`")
+            raise UsageError("A batch is used inside of `async with bee.batch() as batch`.")
         return content(key, _KEY)
 
     async def _load(self, seq: int) -> Block:
@@ -336,8 +338,8 @@ class Batch:
         bee._writing = (bee.version, bee.core.fork, self._tree)
 
 
-def _entry(block: Block) -> Entry:
-    return Entry(block.seq, block.key, block.value)
+def _entry(block: Block) -> BeeEntry:
+    return BeeEntry(block.seq, block.key, block.value)
 
 
 class _Cache(dict[int, Block]):

@@ -1,6 +1,6 @@
 """Blobs: the contents of files, cut into blocks of a core.
 
-Format: the npm package `hyperblobs` 2.
+Format: the npm package `hyperblobs` 2.12.
 """
 
 import asyncio
@@ -31,22 +31,22 @@ class BlobId(NamedTuple):
     block_length: int
     byte_offset: int
     byte_length: int
-    mapped: bool = False  # these blocks say which blocks have the content, as JavaScript's `dedup` writes it
+    mapped: bool = False  # these blocks list those that have the content, as `dedup` of `hyperdrive` 13.3 writes it
 
     @classmethod
     def from_json(cls, value: Any) -> "BlobId":
-        """Read what a drive's entry says. Raises `DecodeError`."""
+        """Decode the `blob` of a drive's entry. Raises `DecodeError`."""
         names = ("blockOffset", "blockLength", "byteOffset", "byteLength")
         numbers = [value.get(name) if isinstance(value, dict) else None for name in names]
         if not all(isinstance(number, int) and 0 <= number < 2**53 for number in numbers):
-            raise DecodeError("an entry whose blob is not a place in a core")
+            raise DecodeError("An entry whose blob is not a place in a core.")
         blob = cls._make([*numbers, value.get("blockMap") is True])
         if blob.block_offset + blob.block_length > MAX_LENGTH:
-            raise DecodeError(f"an entry whose blob is not a place in a core of at most {MAX_LENGTH} blocks")
+            raise DecodeError(f"An entry whose blob is not a place in a core of at most {MAX_LENGTH} blocks.")
         return blob
 
     def to_json(self) -> dict[str, int]:
-        """As a drive's entry says it, in the order of JavaScript."""
+        """The `blob` of a drive's entry, with the names in JavaScript's order."""
         mapped = {"blockMap": True} if self.mapped else {}
         return {
             "blockOffset": self.block_offset,
@@ -126,16 +126,16 @@ class Blobs:
     async def map(self, blob: BlobId) -> list[tuple[int, int]]:
         """The blocks that a mapped blob consists of: their numbers and sizes. Raises `DecodeError`."""
         if blob.block_length > MAX_MAP_BLOCKS:
-            raise DecodeError(f"a map of a file's blocks has at most {MAX_MAP_BLOCKS} blocks, not {blob.block_length}")
+            raise DecodeError(f"A map of a file's blocks has at most {MAX_MAP_BLOCKS} blocks, not {blob.block_length}.")
         found: list[tuple[int, int]] = []
         for index in range(blob.block_offset, blob.block_offset + blob.block_length):
             source = Decoder(await self.core.get(index, timeout=self._timeout))
             version, count = source.uint(), source.uint()
             if version or count > MAX_MAPPED:
-                raise DecodeError(f"a map of a file's blocks of version {version}, with {count} blocks")
+                raise DecodeError(f"A map of a file's blocks of version {version}, with {count} blocks.")
             found += [(source.uint(), source.uint()) for _ in range(count)]
         if any(index >= MAX_LENGTH for index, _ in found):
-            raise DecodeError("a map of a file's blocks with one that no core can have")
+            raise DecodeError("A map of a file's blocks with one that no core can have.")
         return found
 
     async def download(self, blobs: Sequence[BlobId]) -> Downloads:
@@ -157,7 +157,7 @@ class Blobs:
             if at + size > start and (end is None or at < end):
                 block = await self.core.get(index, timeout=self._timeout)
                 if len(block) != size:
-                    raise DecodeError(f"block {index} has {len(block)} bytes, and the map of its file says {size}")
+                    raise DecodeError(f"Block {index} has {len(block)} bytes, and the map of its file says {size}.")
                 yield block[max(start - at, 0) : None if end is None else end - at]
             at += size
 
@@ -174,7 +174,7 @@ class Blobs:
         last = blob.block_offset + blob.block_length
         size = BLOCK_SIZE if _cut_as_usual(blob) else max(1, blob.byte_length // max(1, blob.block_length))
         while left > 0 and index < last:
-            # More is asked for than is waited for: a peer sends what comes next while this is used.
+            # More is requested than is waited for: a peer sends what comes next while this is used.
             ahead = min(last, index + _READ_BLOCKS, index - (-(skip + left) // size))
             for block in await self.core.read(index, ahead, timeout=self._timeout):
                 piece = block[skip : skip + left] if skip or len(block) > left else block
@@ -186,7 +186,7 @@ class Blobs:
                 if left <= 0:
                     return
         if left > 0:
-            raise DecodeError("a blob that ends before its length")
+            raise DecodeError("A blob that ends before its length.")
 
     async def _locate(self, blob: BlobId, offset: int) -> tuple[int, int]:
         if not offset:
@@ -197,20 +197,20 @@ class Blobs:
         try:
             await self.core.wait_for_length(blob.block_offset + blob.block_length, timeout=self._timeout)
         except NotAvailable:
-            raise NotAvailable(f"no peer sent a head of {self.core!r} that has a whole file") from None
+            raise NotAvailable(f"No peer sent a head of {self.core!r} that has a whole file.") from None
         try:
             index, skip = await self.core.seek(blob.byte_offset + offset, timeout=self._timeout)
         except UsageError as error:
-            raise DecodeError(f"a file that is not where its entry says: {error}") from None
+            raise DecodeError(f"A file that is not where its entry says: {error}.") from None
         if not blob.block_offset <= index <= blob.block_offset + blob.block_length:
-            raise DecodeError(f"byte {offset} of a file is in block {index}, which is not one of it")
+            raise DecodeError(f"Byte {offset} of a file is in block {index}, which is not one of it.")
         return index, skip
 
 
 def check_mapped(size: int) -> None:
     """Raises `UsageError` for so many bytes of a mapped blob at once."""
     if size > MAX_MAPPED_BYTES:
-        raise UsageError(f"{size} bytes of a file that may repeat itself, over {MAX_MAPPED_BYTES}: read it as a stream")
+        raise UsageError(f"{size} bytes of a file that may repeat itself, over {MAX_MAPPED_BYTES}: use `stream`.")
 
 
 def _cut_as_usual(blob: BlobId) -> bool:

@@ -102,7 +102,7 @@ def _compare(path: str, versions: tuple[int, int], contents: Sequence[bytes | No
             removed, added = (map(json.loads, _only(*pair)) for pair in ((first, second), (second, first)))
             return plain._replace(removed=tuple(removed), added=tuple(added))
     except (csv.Error, ValueError, RecursionError):
-        pass  # it is no table, whatever its name says
+        pass  # it is no table, whatever its suffix
     first_lines, second_lines = (text.splitlines() for text in texts)
     if max(len(first_lines), len(second_lines)) > MAX_LINES:
         return plain

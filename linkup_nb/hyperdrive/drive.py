@@ -1,6 +1,6 @@
 """Drives: folders and files with every earlier version, which anybody who knows the key can copy and check.
 
-Format: the npm package `hyperdrive` 13: a bee of entries, and a core of file contents whose key the bee's gives.
+Format: the npm package `hyperdrive` 13.3: a bee of entries, and a core of file contents whose key the bee's gives.
 """
 
 import asyncio
@@ -46,7 +46,7 @@ class Drive(DriveView):
         `timeout` is how many seconds its methods wait for a peer that has what they need.
         """
         if not isinstance(store, Corestore | Namespace):
-            raise UsageError(f"a drive is opened in a store, not in {type(store).__name__}: Drive.open(store, key)")
+            raise UsageError(f"A drive is opened in a store, not in {type(store).__name__}: Drive.open(store, key).")
         return await _open(store, cls, key, encryption_key, timeout)
 
     # Writing
@@ -66,7 +66,7 @@ class Drive(DriveView):
         metadata: Any = None,
         progress: bool | None = None,
     ) -> None:
-        """Set the content of a file; on disk when this returns. `metadata` is anything that JSON can say.
+        """Set the content of a file; on disk when this returns. `metadata` is anything that JSON can hold.
 
         See `put_stream` for `progress`.
         """
@@ -101,7 +101,7 @@ class Drive(DriveView):
         entry = Entry(normalize(path), 0, None, executable, None, metadata)
         entry.encode()
         if not isinstance(pieces, AsyncIterable):
-            raise UsageError(f"the pieces come from `async for`, not from {type(pieces).__name__}; put takes bytes")
+            raise UsageError(f"The pieces come from `async for`, not from {type(pieces).__name__}; put takes bytes.")
         self.check_writable()
         tally = Tally()
         work = self._put_stream(key_of(path), entry, tally.count(pieces))

@@ -1,6 +1,6 @@
 """What a drive has at a path, and how paths are written.
 
-Format: the npm package `hyperdrive` 13: JSON under a key of the bee.
+Format: the npm package `hyperdrive` 13.3: JSON under a key of the bee.
 """
 
 import json
@@ -11,7 +11,7 @@ import msgspec
 
 from linkup_nb.arguments import text
 from linkup_nb.errors import DecodeError, UsageError
-from linkup_nb.hyperdrive import bee as bees
+from linkup_nb.hyperdrive.bee import BeeEntry
 from linkup_nb.hyperdrive.blobs import BlobId
 
 MAX_PATH = 4096  # bytes
@@ -57,23 +57,23 @@ class Entry:
         try:
             data = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
         except (TypeError, ValueError, RecursionError) as error:
-            raise UsageError(f"metadata is what JSON can say: {error}") from None
+            raise UsageError(f"Metadata is what JSON can hold: {error}.") from None
         if len(data) > MAX_VALUE:
-            raise UsageError(f"metadata has at most {MAX_VALUE} bytes, not {len(data)}; put it into a file of its own")
+            raise UsageError(f"Metadata has at most {MAX_VALUE} bytes, not {len(data)}; put it into a file of its own.")
         return data
 
     @classmethod
-    def decode(cls, entry: bees.Entry) -> "Entry":
+    def decode(cls, entry: BeeEntry) -> "Entry":
         """Read an entry of the bee. Raises `DecodeError`."""
         if len(entry.value or b"") > MAX_VALUE:
-            raise DecodeError(f"an entry of over {MAX_VALUE} bytes")
+            raise DecodeError(f"An entry of over {MAX_VALUE} bytes.")
         try:
             value = msgspec.json.decode(entry.value or b"")
             path = entry.key.removeprefix(FILES).decode()
         except (ValueError, RecursionError, msgspec.DecodeError) as error:
-            raise DecodeError(f"an entry that is not one of a drive: {error}") from None
+            raise DecodeError(f"An entry that is not one of a drive: {error}.") from None
         if not isinstance(value, dict):
-            raise DecodeError("an entry that is not one of a drive")
+            raise DecodeError("An entry that is not one of a drive.")
         blob = BlobId.from_json(value["blob"]) if value.get("blob") is not None else None
         link = value.get("linkname")
         return cls(
@@ -102,14 +102,14 @@ def normalize(path: str) -> str:
     """The path as drives write it: from the root, with `/`, without `.` and `..`. Raises `UsageError` for the root."""
     parts = _parts(path, "A path in a drive")
     if not parts:
-        raise UsageError("a path names a file; '/' is the folder of all")
+        raise UsageError("A path names a file; '/' is the folder of all.")
     normal = "/" + "/".join(parts)
     try:
         size = len(normal.encode())
     except UnicodeEncodeError:
-        raise UsageError(f"{normal!r} is no text that can be written as UTF-8, as paths in a drive are") from None
+        raise UsageError(f"{normal!r} is no text that can be written as UTF-8, as paths in a drive are.") from None
     if size > MAX_PATH:
-        raise UsageError(f"a path has at most {MAX_PATH} bytes")
+        raise UsageError(f"A path has at most {MAX_PATH} bytes.")
     return normal
 
 

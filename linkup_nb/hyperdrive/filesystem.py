@@ -31,7 +31,7 @@ from linkup_nb.hyperdrive.place import Address
 from linkup_nb.hyperdrive.view import DriveView
 
 PIECE = 1024 * 1024  # bytes of a local file read at a time
-MAX_AHEAD = 4 * 1024 * 1024  # bytes fetched before they are asked for
+MAX_AHEAD = 4 * 1024 * 1024  # bytes read ahead of their use
 MAX_SPOOL = 8 * 1024 * 1024  # bytes of a file that is being written, in memory; more of it waits on disk
 
 P = ParamSpec("P")
@@ -55,7 +55,7 @@ def _reaching(method: Callable[P, Awaitable[R]]) -> Callable[P, Coroutine[Any, A
 
 
 class ReadOn(BaseCache):  # type: ignore[misc]  # fsspec has no types
-    """Fetches what is asked for and no more, but for who reads on from there: then more and more ahead."""
+    """A cache that fetches no more than is read; for sequential reads it fetches more and more ahead."""
 
     name = "linkup"
 
@@ -91,7 +91,7 @@ class DriveFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec has no t
 
     Without it, a drive is looked for in all stores that are open: the one that can write it, else one that knows it,
     else the one that was opened first. `timeout` is how many seconds each step waits for a peer. Nothing is cached
-    between calls: each sees the newest version that the peers have told of. An open file stays as it was.
+    between calls: each sees the newest version that the peers have announced. An open file stays as it was.
     Drives have no folders but those of their files: `mkdir` does nothing.
     """
 
@@ -300,7 +300,7 @@ class DriveFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec has no t
                 " `await asyncio.to_thread(pd.read_csv, ...)`, or use the store of lu.start()"
             )
         if not store.loop.is_running():
-            raise UsageError(f"the event loop of {store!r} does not run, so nothing can be read from it")
+            raise UsageError(f"The event loop of {store!r} does not run, so nothing can be read from it.")
         return await place.open_drive(store, address, self._encryption_key, self._timeout), address
 
     async def _file(self, path: str) -> tuple[DriveView, Entry, int]:
@@ -311,7 +311,7 @@ class DriveFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec has no t
         found = await place.find_file(drive, address.path)
         if found is None:
             if (await place.describe(drive, address) or {}).get("type") == "directory":
-                raise IsADirectoryError(f"{address} is a folder")
+                raise IsADirectoryError(f"{address} is a folder.")
             raise address.not_found()
         return found
 
@@ -319,11 +319,11 @@ class DriveFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec has no t
     async def _writable(self, path: str, *, create: bool = False) -> tuple[Drive, Address]:
         drive, address = await self._reach(path)
         if not isinstance(drive, Drive):
-            raise NotWritable(f"linkup://{address.root} is the past, which stays as it was")
+            raise NotWritable(f"linkup://{address.root} is the past, which stays as it was.")
         if not drive.writable:
-            raise NotWritable(f"linkup://{address.root} is somebody else's drive: only its author can change it")
+            raise NotWritable(f"linkup://{address.root} is somebody else's drive: only its author can change it.")
         if create and await drive.exists(address.path):
-            raise FileExistsError(f"{address} is there already")
+            raise FileExistsError(f"{address} is there already.")
         return drive, address
 
     @_reaching
@@ -347,10 +347,10 @@ class DriveFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec has no t
         return await place.read(drive, entry, start, end)
 
 
-async def _pieces(file: IO[bytes], told: Callable[[int], None] = lambda _: None) -> AsyncIterator[bytes]:
+async def _pieces(file: IO[bytes], progress: Callable[[int], None] = lambda _: None) -> AsyncIterator[bytes]:
     while piece := await asyncio.to_thread(file.read, PIECE):
         yield piece
-        told(len(piece))
+        progress(len(piece))
 
 
 def _names_a_file(path: Any) -> bool:

@@ -37,7 +37,7 @@ class LocalFile(NamedTuple):
     target: str | None
 
 
-class Scan(NamedTuple):
+class FolderScan(NamedTuple):
     """What was in a folder; names are paths in it, with `/`."""
 
     files: dict[str, LocalFile]
@@ -58,9 +58,9 @@ class Folder:
         self.base = base
         self._inside = {os.path.abspath(self.root), os.path.realpath(self.root)}
 
-    def scan(self) -> Scan:
+    def scan(self) -> FolderScan:
         """Look at everything in it, following no links. Raises `OSError` if it is there and cannot be read."""
-        found = Scan({}, set(), {}, set())
+        found = FolderScan({}, set(), {}, set())
         waiting = [""]
         while waiting:
             folder = waiting.pop()
@@ -77,7 +77,7 @@ class Folder:
                 found.skipped[folder[:-1]] = refusal(error)
         return found
 
-    def _look(self, found: Scan, name: str, entry: os.DirEntry[str]) -> bool:
+    def _look(self, found: FolderScan, name: str, entry: os.DirEntry[str]) -> bool:
         """Take down what there is; whether it is a folder, to be looked into."""
         unfit = _unfit_for_drives(self.base, name)
         if unfit:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 
 from linkup_nb.arguments import number
 from linkup_nb.errors import UsageError
-from linkup_nb.hyperdrive import bee as bees
+from linkup_nb.hyperdrive.bee import Bee, BeeEntry
 from linkup_nb.hyperdrive.blobs import BlobId
 from linkup_nb.hyperdrive.entry import FILES, Entry, folder_of, named, normalize, sizes
 
@@ -72,14 +72,14 @@ class Versioned(Protocol):
     """What has a history: a drive."""
 
     @property
-    def bee(self) -> bees.Bee: ...
+    def bee(self) -> Bee: ...
 
     async def arrived(self) -> None:
         """Wait until something of it is here."""
 
 
 class _Reading(ABC, Generic[T]):
-    """What is read while it is asked for: `async for`, or `await` it to have all."""
+    """A lazy read: `async for`, or `await` it to have all."""
 
     @abstractmethod
     def __aiter__(self) -> AsyncIterator[T]: ...
@@ -113,19 +113,19 @@ class History(_Reading[Event]):
         try:
             import pandas
         except ImportError:
-            raise UsageError("to_pandas needs pandas: pip install pandas") from None
+            raise UsageError("to_pandas needs pandas: pip install pandas.") from None
         rows = [(e.version, e.path, e.operation.value, e.size_before, e.size_after) async for e in self]
         frame = pandas.DataFrame(rows, columns=["version", "path", "operation", "size_before", "size_after"])
         return frame.astype({"size_before": "Int64", "size_after": "Int64"})
 
-    async def _entries(self, *, reverse: bool) -> AsyncIterator[bees.Entry]:
+    async def _entries(self, *, reverse: bool) -> AsyncIterator[BeeEntry]:
         await self._drive.arrived()
         async for entry in self._drive.bee.history(reverse=reverse):
             if entry.key == self._exact or entry.key.startswith(self._prefix):
                 yield entry
 
     async def _forwards(self) -> AsyncIterator[Event]:
-        before: dict[bytes, bees.Entry] = {}
+        before: dict[bytes, BeeEntry] = {}
         async for entry in self._entries(reverse=False):
             yield _event(before.get(entry.key), entry)
             before[entry.key] = entry
@@ -133,8 +133,8 @@ class History(_Reading[Event]):
     async def _backwards(self) -> AsyncIterator[Event]:
         """Looks back from each change as far as to the one before of the same path, and no further."""
         older = self._entries(reverse=True)
-        seen: deque[bees.Entry] = deque()
-        of_key: dict[bytes, deque[bees.Entry]] = {}
+        seen: deque[BeeEntry] = deque()
+        of_key: dict[bytes, deque[BeeEntry]] = {}
         more = True
         while more or seen:
             key = seen[0].key if seen else None
@@ -152,7 +152,7 @@ class History(_Reading[Event]):
                 yield _event(same[0] if same else None, entry)
 
 
-def _event(before: bees.Entry | None, after: bees.Entry) -> Event:
+def _event(before: BeeEntry | None, after: BeeEntry) -> Event:
     old = Entry.decode(before) if before and before.value is not None else None
     new = Entry.decode(after) if after.value is not None else None
     path = after.key.removeprefix(FILES).decode(errors="replace")
@@ -192,7 +192,7 @@ async def bisect(
     """
     low, high = number(start, "a version"), number(end, "a version")
     if not callable(predicate):
-        raise UsageError("bisect takes a function that is given a drive and returns whether something holds of it.")
+        raise UsageError("Bisect takes a function that is given a drive and returns whether something holds of it.")
 
     async def holds(version: int) -> bool:
         answer = predicate(at(version))

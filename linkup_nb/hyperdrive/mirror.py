@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, NamedTuple, Protocol
 from linkup_nb.errors import DecodeError, UsageError
 from linkup_nb.hyperdrive.bee import Bee
 from linkup_nb.hyperdrive.entry import FILES, Entry, folder_of, named
-from linkup_nb.hyperdrive.folder import Folder, LocalFile, Scan, ancestors, refusal
+from linkup_nb.hyperdrive.folder import Folder, FolderScan, LocalFile, ancestors, refusal
 from linkup_nb.progress import Tally
 
 PIECE = 1024 * 1024  # bytes read and written at a time
@@ -223,7 +223,7 @@ async def mirror_from(
 class _Result:
     """What a mirror has done and what it has skipped; names are paths in both folders."""
 
-    def __init__(self, base: str, there: Scan, skipped: dict[str, str]) -> None:
+    def __init__(self, base: str, there: FolderScan, skipped: dict[str, str]) -> None:
         self.done: list[Step] = []
         self._base = base
         self._skipped = there.skipped | skipped
@@ -260,7 +260,7 @@ class _One:
         return False
 
 
-def _scan(folder: Folder) -> Scan:
+def _scan(folder: Folder) -> FolderScan:
     try:
         return folder.scan()
     except OSError as error:
@@ -307,7 +307,7 @@ def _check_clashes(names: Iterable[str], among: Iterable[str]) -> None:
         )
 
 
-def _obstacle(name: str, there: Scan, prune: bool) -> str | None:
+def _obstacle(name: str, there: FolderScan, prune: bool) -> str | None:
     """Why a file of a drive cannot be written where it belongs, `None` if it can."""
     for folder in ancestors(name):
         if folder in there.skipped.keys() - there.strays or (not prune and folder in there.files):

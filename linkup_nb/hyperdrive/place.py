@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from linkup_nb.errors import DecodeError, UsageError
 from linkup_nb.hypercore.corestore import Corestore, open_stores, parse_key
-from linkup_nb.hyperdrive import bee as bees
+from linkup_nb.hyperdrive.bee import BeeEntry
 from linkup_nb.hyperdrive.blobs import check_mapped
 from linkup_nb.hyperdrive.drive import Drive
 from linkup_nb.hyperdrive.entry import FILES, Entry, folder_of, key_of
@@ -45,7 +45,7 @@ class Address(NamedTuple):
         root, _, path = text.partition("/")
         key, plus, version = root.partition("+")
         if not key or (plus and not (version.isascii() and version.isdigit())):
-            raise UsageError(f"{text!r} names no drive: it is linkup://KEY/path, or linkup://KEY+VERSION/path")
+            raise UsageError(f"{text!r} names no drive: it is linkup://KEY/path, or linkup://KEY+VERSION/path.")
         return cls(root, parse_key(key), int(version) if plus else None, path)
 
     def __str__(self) -> str:
@@ -81,7 +81,7 @@ def store_of(key: bytes) -> Corestore:
 async def open_drive(
     store: Corestore, address: Address, encryption_key: bytes | None, timeout: float | None
 ) -> DriveView:
-    """The drive at an address, as new as the peers say it is. Stays open until its store is closed.
+    """The drive at an address, at the newest version that the peers announce. Stays open until its store is closed.
 
     Raises `NotAvailable` after `timeout` seconds if nobody has sent its beginning.
     """
@@ -140,7 +140,7 @@ async def list_folder(drive: DriveView, address: Address) -> list[dict[str, Any]
     return list(found.values())
 
 
-async def _describe_entry(drive: DriveView, root: str, found: bees.Entry) -> dict[str, Any]:
+async def _describe_entry(drive: DriveView, root: str, found: BeeEntry) -> dict[str, Any]:
     """Whatever its author put there, it has a place in the listing of its folder."""
     try:
         return await _describe_decoded(drive, root, Entry.decode(found))

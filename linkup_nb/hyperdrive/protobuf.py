@@ -43,7 +43,7 @@ def read_varint(data: bytes, at: int) -> tuple[int, int]:
         if byte < 0x80:
             return value, at
         shift += 7
-    raise DecodeError("an integer that does not end")
+    raise DecodeError("An integer that does not end.")
 
 
 def unpack(data: bytes) -> list[int]:
@@ -66,12 +66,12 @@ def fields(data: bytes) -> Iterator[tuple[int, bytes]]:
         if tag >= 0x80:
             tag, at = read_varint(data, at - 1)
         if tag & 7 != _BYTES:
-            raise DecodeError(f"a field of kind {tag & 7} where only bytes may stand")
+            raise DecodeError(f"A field of kind {tag & 7} where only bytes may stand.")
         size = data[at] if at < len(data) else 0x80
         at += 1
         if size >= 0x80:
             size, at = read_varint(data, at - 1)
         if at + size > len(data):
-            raise DecodeError("a field that ends after its message")
+            raise DecodeError("A field that ends after its message.")
         yield tag >> 3, data[at : at + size]
         at += size

@@ -28,7 +28,7 @@ class Bounds(NamedTuple):
         )
 
 
-class Scan:
+class RangeScan:
     """Collects the blocks of at most `limit` keys within the bounds into `found`."""
 
     def __init__(
@@ -56,7 +56,7 @@ class Scan:
 
     async def _walk(self, node: TreeNode, depth: int) -> None:
         if depth > MAX_DEPTH:
-            raise DecodeError(f"a tree of more than {MAX_DEPTH} levels")
+            raise DecodeError(f"A tree of more than {MAX_DEPTH} levels.")
         tree, low, high = self._tree, self._low, self._high
         first = (await tree.search(node, low))[0] if low is not None else 0
         last = (await tree.search(node, high))[0] if high is not None else len(node.seqs)
@@ -73,7 +73,7 @@ class Scan:
     def _take(self, block: Block) -> None:
         # Every node that is looked at gives a key, or leads on to one other node: order ends what goes in circles.
         if self._last is not None and (block.key >= self._last if self._reverse else block.key <= self._last):
-            raise DecodeError(f"the key of block {block.seq} stands out of order")
+            raise DecodeError(f"The key of block {block.seq} stands out of order.")
         self._last = block.key
         if self._bounds.contain(block.key):
             self.found.append(block)

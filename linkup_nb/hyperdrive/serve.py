@@ -1,4 +1,4 @@
-"""A drive over HTTP on this computer: `/path?version=&token=`, as the npm package `serve-drive` forms its addresses."""
+"""A drive over HTTP on this computer: `/path?version=&token=`, as the npm package `serve-drive` 5.2 forms its URLs."""
 
 import asyncio
 import hmac
@@ -23,7 +23,7 @@ from tornado.web import Application, HTTPError, RequestHandler
 
 from linkup_nb.errors import DecodeError, LinkupError, MachineError, NodeClosed, NotAvailable, PeerError, UsageError
 from linkup_nb.hypercore.corestore import parse_key
-from linkup_nb.hyperdrive import bee as bees
+from linkup_nb.hyperdrive.bee import BeeEntry
 from linkup_nb.hyperdrive.blobs import BLOCK_SIZE
 from linkup_nb.hyperdrive.entry import Entry, folder_of
 from linkup_nb.hyperdrive.view import MAX_LINKS, DriveView
@@ -35,7 +35,7 @@ HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})  # names in `Host`; any o
 TOKEN_SIZE = 32  # bytes
 PROXIED_TOKEN = "drive_token"  # stands for `token` behind a proxy: Jupyter takes that one for its own, and refuses it
 MAX_LISTED = 10_000  # names that a folder's page shows
-MAX_ANSWERS = 32  # at once, each with up to 2 MiB of a file; more are told to come again
+MAX_ANSWERS = 32  # at once, each with up to 2 MiB of a file; more get 503 with Retry-After
 MAX_HEADER = 16 * 1024  # bytes of a request
 MAX_BODY = 1024  # bytes, of a request that needs none
 MAX_PARAMETERS = 16  # in a query
@@ -97,17 +97,17 @@ async def serve(
     port is taken.
     """
     if token == "":
-        raise UsageError("an empty token is none; token=False lets every program of this computer in")
+        raise UsageError("An empty token is none; token=False lets every program of this computer in.")
     secret = secrets.token_hex(TOKEN_SIZE) if token is True else token or None
     if secret is None and surroundings().proxy():
-        raise UsageError("behind JupyterHub a drive is served with a token only: leave out token=False")
+        raise UsageError("Behind JupyterHub a drive is served with a token only: leave out token=False.")
     site = _Site(drive, secret, open_drive, timeout, asyncio.Semaphore(MAX_ANSWERS))
     application = Application([(r"(/.*)", _Handler)], log_function=lambda handler: None, site=site)
     try:
         [sock] = bind_sockets(port, HOST, family=socket.AF_INET)
     except (OSError, OverflowError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no number of a port"
-        raise UsageError(f"port {port} cannot be used: {reason}; port=0 takes any that is free") from None
+        raise UsageError(f"Port {port} cannot be used: {reason}; port=0 takes any that is free.") from None
     server = HTTPServer(
         application, max_header_size=MAX_HEADER, max_body_size=MAX_BODY, idle_connection_timeout=IDLE_TIMEOUT
     )
@@ -140,7 +140,7 @@ _FAILURES: tuple[tuple[type[LinkupError], int, str | None], ...] = (
     (MachineError, 500, None),
     (UsageError, 404, None),
 )
-"""What an answer says that cannot be given; `None` is what the error says."""
+"""Status and body for each kind of error; `None` is the error's own sentence."""
 
 
 class _Handler(RequestHandler):
@@ -349,7 +349,7 @@ async def _behind(drive: DriveView, path: str) -> Entry | str:
     raise UsageError(f"Over {MAX_LINKS} symbolic links lead to each other there.")
 
 
-async def _opens(drive: DriveView, found: bees.Entry) -> bool:
+async def _opens(drive: DriveView, found: BeeEntry) -> bool:
     """Whether what is in a folder can be shown: not a link to nothing, nor what its author wrote wrongly."""
     try:
         entry = Entry.decode(found)

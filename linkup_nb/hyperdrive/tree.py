@@ -1,7 +1,7 @@
 """The B-tree of a Hyperbee: nodes that blocks hold in their indexes, and how they change.
 
-Format: the npm package `hyperbee` 2. A block holds the nodes that its change rewrote; a node holds the numbers of the
-blocks whose keys stand in it, and where its children are: in which block, and at which place of that block's index.
+Format: the npm package `hyperbee` 2.27. A block holds the nodes that its change rewrote; a node holds the numbers of
+the blocks whose keys stand in it, and where its children are: in which block, and at which place of its index.
 """
 
 from collections.abc import Awaitable, Callable
@@ -42,14 +42,14 @@ class Block(NamedTuple):
             elif number == _VALUE:
                 value = content
         if key is None:
-            raise DecodeError(f"block {seq} is not one of a bee: it has no key")
+            raise DecodeError(f"Block {seq} is not one of a bee: it has no key.")
         return cls(seq, key, value, index)
 
     def levels(self) -> list[tuple[list[int], list[int]]]:
         """The keys and the children of each node of the index. Raises `DecodeError`."""
         levels = [_level(content) for number, content in islice(fields(self.nodes), MAX_NODES + 1) if number == _LEVEL]
         if len(levels) > MAX_NODES:
-            raise DecodeError(f"block {self.seq} has over {MAX_NODES} nodes")
+            raise DecodeError(f"Block {self.seq} has over {MAX_NODES} nodes.")
         return levels
 
 
@@ -58,13 +58,13 @@ def _level(data: bytes) -> tuple[list[int], list[int]]:
     children: list[int] = []
     for number, content in fields(data):
         if len(content) > MAX_NODE:
-            raise DecodeError(f"a node has at most {MAX_KEYS} keys, not {len(content)} bytes of them")
+            raise DecodeError(f"A node has at most {MAX_KEYS} keys, not {len(content)} bytes of them.")
         if number == _KEYS:
             keys = unpack(content)
         elif number == _CHILDREN:
             children = unpack(content)
     if len(children) % 2 or (children and len(children) != 2 * len(keys) + 2):
-        raise DecodeError(f"a node of {len(keys)} keys has {len(children) / 2:g} children")
+        raise DecodeError(f"A node of {len(keys)} keys has {len(children) / 2:g} children.")
     return keys, children
 
 
@@ -95,12 +95,12 @@ class TreeNode:
         """The node at a place in a block's index. Raises `DecodeError` if there is none."""
         levels = block.levels()
         if offset >= len(levels):
-            raise DecodeError(f"block {block.seq} has no node {offset}")
+            raise DecodeError(f"Block {block.seq} has no node {offset}.")
         keys, children = levels[offset]
         # The tree of a version is made of the blocks up to it, and every node but the root of an empty tree has keys.
         known = all(0 < min(seqs) <= max(seqs) <= block.seq for seqs in (keys, children[::2]) if seqs)
         if not known or (children and not keys) or len(keys) > MAX_KEYS:
-            raise DecodeError(f"node {offset} of block {block.seq} has {len(keys)} keys, or names a block after it")
+            raise DecodeError(f"Node {offset} of block {block.seq} has {len(keys)} keys, or names a block after it.")
         pairs = [Child(seq, place) for seq, place in zip(children[::2], children[1::2], strict=True)]
         return cls(keys, [block.key if seq == block.seq else None for seq in keys], pairs)
 
@@ -153,7 +153,7 @@ class TreeNode:
         return out
 
 
-class Change:
+class TreeChange:
     """A block to be written, and the nodes for its index."""
 
     __slots__ = ("index", "key", "seq", "value")
@@ -206,7 +206,7 @@ class Tree:
             child.node = TreeNode.of(await self._load(child.seq), child.offset)
             self.loaded += 1
             if not child.node.seqs:
-                raise DecodeError(f"node {child.offset} of block {child.seq} is empty, and not a root")
+                raise DecodeError(f"Node {child.offset} of block {child.seq} is empty, and not a root.")
         return child.node
 
     async def text(self, node: TreeNode, at: int) -> bytes:
@@ -240,7 +240,7 @@ class Tree:
             if not node.children:
                 return None
             node = node.children[at].node or await self.child(node, at)
-        raise DecodeError(f"a tree of more than {MAX_DEPTH} levels")
+        raise DecodeError(f"A tree of more than {MAX_DEPTH} levels.")
 
     async def put(self, seq: int, key: bytes) -> None:
         """Let the key stand for the block `seq`."""
@@ -354,5 +354,5 @@ class Tree:
 def _push(path: list[tuple[TreeNode, int]], node: TreeNode, at: int) -> None:
     """Go one level down. Raises `DecodeError` when there are too many."""
     if len(path) >= MAX_DEPTH:
-        raise DecodeError(f"a tree of more than {MAX_DEPTH} levels")
+        raise DecodeError(f"A tree of more than {MAX_DEPTH} levels.")
     path.append((node, at))

@@ -1,6 +1,6 @@
 """The readable half of a drive: what is in it now, or was at a version.
 
-Format: the npm package `hyperdrive` 13: a bee of entries, and a core of file contents whose key the bee's gives.
+Format: the npm package `hyperdrive` 13.3: a bee of entries, and a core of file contents whose key the bee's gives.
 """
 
 import asyncio
@@ -13,8 +13,7 @@ from linkup_nb.errors import NotAvailable, UsageError
 from linkup_nb.hypercore.core import Core
 from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.hypercore.download import Downloads
-from linkup_nb.hyperdrive import bee as bees
-from linkup_nb.hyperdrive.bee import Bee
+from linkup_nb.hyperdrive.bee import Bee, BeeEntry
 from linkup_nb.hyperdrive.blobs import Blobs
 from linkup_nb.hyperdrive.comparison import Comparison, compare
 from linkup_nb.hyperdrive.entry import FILES, Entry, folder_of, key_of, named, normalize
@@ -166,10 +165,10 @@ class DriveView:
         start = number(start, "the number of a byte")
         end = None if end is None else number(end, "the number of a byte")
         if start < 0 or (end is not None and end < 0):
-            raise UsageError(f"bytes {start} to {end} of a file")
+            raise UsageError(f"Bytes {start} to {end} of a file.")
         entry = path if isinstance(path, Entry) else await self.entry(path, follow=True)
         if entry is None or entry.blob is None:
-            raise UsageError(f"there is no file {path} in version {self.version}")
+            raise UsageError(f"There is no file {path} in version {self.version}.")
         if entry.blob.block_length:
             blobs = await self._contents_anywhere()
             async for piece in blobs.stream(entry.blob, start, end):
@@ -183,7 +182,7 @@ class DriveView:
         return await (await self._contents()).size(entry.blob)
 
     async def list(self, folder: str = "/", *, recursive: bool = True) -> AsyncIterator[Entry]:
-        """The entries in a folder and, unless told not to, in the folders in it, in the order of their paths."""
+        """The entries in a folder and, with `recursive`, in the folders in it, in the order of their paths."""
         base = folder_of(folder)
         prefix = FILES + base.encode()
         await self.arrived()
@@ -201,7 +200,7 @@ class DriveView:
                 given.add(name)
                 yield name
 
-    async def children(self, folder: str = "/") -> AsyncIterator[tuple[str, bees.Entry | None]]:
+    async def children(self, folder: str = "/") -> AsyncIterator[tuple[str, BeeEntry | None]]:
         """The paths in a folder and what the bee has of them, not decoded; `None` for a folder, which is not read.
 
         Others wrote this drive: a name that no path can have cannot be opened, and is left out.
@@ -258,7 +257,7 @@ class DriveView:
     async def watch(self, folder: str = "/") -> AsyncIterator[tuple["DriveView", "DriveView"]]:
         """From now on, the drive before and after each change in a folder; changes that come together are one."""
         if self._at is not None:
-            raise UsageError("the past of a drive does not change; watch the drive itself")
+            raise UsageError("The past of a drive does not change; watch the drive itself.")
         folder_of(folder)
         before = self.version
         while True:

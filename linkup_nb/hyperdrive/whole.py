@@ -1,8 +1,8 @@
 """Which versions of a bee have a root of their own, and which lie inside of a batch.
 
-Format: the npm package `hyperbee` 2. Of the blocks of a batch only the last has the root of its tree in its index. The
-others have what is left of theirs once the root and all that later blocks rewrote is gone, the last node first; and
-nothing says so.
+Format: the npm package `hyperbee` 2.27. Of the blocks of a batch only the last has the root of its tree in its index.
+The others have what is left of theirs once the root and all that later blocks rewrote is gone, the last node first; and
+nothing marks them.
 """
 
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ async def whole(version: int, head: int, load: LoadBlock) -> int:
         if _hangs_together(block) or _follows(block, later):
             return earlier
     if version > MAX_BATCH:
-        raise DecodeError(f"version {version} lies in a batch of over {MAX_BATCH} changes")
+        raise DecodeError(f"Version {version} lies in a batch of over {MAX_BATCH} changes.")
     return 1
 
 

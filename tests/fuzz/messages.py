@@ -16,7 +16,7 @@ from linkup_nb.hypercore.manifest import Manifest
 from linkup_nb.hypercore.merkle import MerkleNode
 from linkup_nb.hypercore.proof import BlockProof, HashProof, Proof, ProofRequest, SeekProof, UpgradeProof
 from linkup_nb.hyperdht.state import load_nodes
-from linkup_nb.hyperdrive import bee as bees
+from linkup_nb.hyperdrive.bee import BeeEntry
 from linkup_nb.hyperdrive.entry import Entry
 from linkup_nb.hyperdrive.tree import Block
 from linkup_nb.kademlia.discovery import parse_peer
@@ -175,7 +175,7 @@ HYPERCORE = Target(
 def _entry(data: bytes) -> None:
     key, _, value = data.partition(b"\n")
     try:
-        Entry.decode(bees.Entry(5, key, value))
+        Entry.decode(BeeEntry(5, key, value))
     except PeerError:
         return
 

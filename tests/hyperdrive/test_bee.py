@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from linkup_nb.errors import DecodeError, UsageError
 from linkup_nb.hypercore.corestore import Corestore
-from linkup_nb.hyperdrive.bee import Bee, Entry
+from linkup_nb.hyperdrive.bee import Bee, BeeEntry
 from tests.hypercore.vectors import load
 
 KNOWN = load("hyperbee")
@@ -67,13 +67,13 @@ async def test_a_batch_that_fails_writes_nothing(bee: Bee) -> None:
     async def fail() -> None:
         async with bee.batch() as batch:
             await batch.put(b"b", b"2")
-            assert await batch.get(b"b") == Entry(2, b"b", b"2")
+            assert await batch.get(b"b") == BeeEntry(2, b"b", b"2")
             raise KeyError
 
     with pytest.raises(KeyError):
         await fail()
 
-    assert (bee.version, await bee.get(b"b"), await bee.get(b"a")) == (2, None, Entry(1, b"a", b"1"))
+    assert (bee.version, await bee.get(b"b"), await bee.get(b"a")) == (2, None, BeeEntry(1, b"a", b"1"))
 
 
 async def test_the_past_stays_as_it_was(bee: Bee) -> None:

@@ -308,7 +308,7 @@ async def test_an_entry_that_is_none_is_the_authors_fault(drive: Drive, value: b
 
 @pytest.mark.parametrize("metadata", [{1, 2}, float("nan"), b"bytes"])
 async def test_metadata_that_json_cannot_say_is_refused(drive: Drive, metadata: Any) -> None:
-    with pytest.raises(UsageError, match="metadata"):
+    with pytest.raises(UsageError, match="Metadata"):
         await drive.put("/a", b"", metadata=metadata)
     with pytest.raises(UsageError, match="is bytes, not str"):
         await drive.put("/a", "text")  # type: ignore[arg-type]

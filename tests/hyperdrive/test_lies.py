@@ -210,7 +210,7 @@ ENTRIES: dict[str, tuple[Any, type[LinkupError], str | None]] = {
     "a map of too many blocks": ({"blob": BLOB | {"blockMap": True, "blockLength": LAST}}, DecodeError, "at most"),
     "a link to itself": ({"linkname": "/file"}, UsageError, f"over {MAX_LINKS} symbolic links"),
     "a link out of the drive": ({"linkname": "../" * 1000 + "file"}, UsageError, f"over {MAX_LINKS} symbolic links"),
-    "a link to nothing that has a name": ({"linkname": "/.."}, UsageError, "a path names a file"),
+    "a link to nothing that has a name": ({"linkname": "/.."}, UsageError, "A path names a file"),
     "a link that is endless": ({"linkname": "x" * 100_000}, UsageError, "at most 4096 bytes"),
 }
 
