@@ -17,6 +17,7 @@ from linkup_nb.discovery.topics import JoinedTopic, Topics
 from linkup_nb.errors import NodeClosed, UsageError
 from linkup_nb.hyperdht.dialer import DhtDialer
 from linkup_nb.hyperdht.doctor import examine
+from linkup_nb.hyperdht.keepers import Keepers, KeeperWatch
 from linkup_nb.hyperdht.listener import DhtListener
 from linkup_nb.hyperdht.node import PUBLIC_BOOTSTRAP, DhtNode
 from linkup_nb.hyperdht.own_addresses import is_open
@@ -137,6 +138,8 @@ class HyperDHT:
         self._listener = DhtListener(node, announcer.key_pair, punchers, self._refuses, self._admit, self._relays)
         node.on("wakeup", self._wake_up)
         self._tasks.start(self._enter(node), "hyperdht: entering the network")
+        watch = KeeperWatch(node, lambda: [topic.keepers for topic in self._topics], self._renew)
+        self._tasks.start(watch.run(), "hyperdht: watching who keeps our announcements")
 
     async def join(self, topic: bytes, *, server: bool, client: bool, found: Callable[[FoundPeer], None]) -> None:
         """See `Discovery`; while the network cannot be entered, it returns all the same and announces when it can."""
@@ -227,6 +230,11 @@ class HyperDHT:
         await node.ready()
         self._topics.entered.set()
         self._topics.hurry()
+
+    def _renew(self, keepers: Keepers) -> None:
+        for topic in self._topics:
+            if topic.keepers == keepers:
+                topic.due.set()
 
     def _wake_up(self) -> None:
         self._tasks.start(self._announce_anew(), "hyperdht: announcing after sleep")

@@ -18,6 +18,7 @@ from linkup_nb.wire.udx.events import Event
 RETRIES = 3  # times that a request is sent again
 FIRST_TIMEOUT = 0.5  # seconds until it is sent again for the first time
 TIMEOUT = 1.0  # seconds between the times after that, and after the last until the node counts as silent
+LATE = 0.1  # seconds by which our own loop may be late before nobody is blamed for it
 MAX_WINDOW = 80  # requests sent that may still be answered any moment; others wait for their turn
 MAX_IN_FLIGHT = 1024  # requests that wait for a reply, or for their turn
 AMPLIFICATION = 3  # bytes sent to an unproven address for each byte from it, at most, as in QUIC (RFC 9000, 8.1)
@@ -64,7 +65,8 @@ class DhtIo:
     """Asks and answers on a socket; every datagram that is dropped is counted in `counters`, by reason.
 
     Set `on_request(request, sender, room)`, which gets the well-formed requests that are within the limits and how many
-    bytes may be sent to a sender that is not proven, and if it matters `on_answer`, `on_silence`, `on_probe` and
+    bytes may be sent to a sender that is not proven, and if it matters `on_answer`, `on_late` for each time that an
+    answer has not come in time, `on_silence` for when it has not come at all, `on_probe` and
     `on_event`. `id` goes into every datagram, if it is not `None`.
     """
 
@@ -73,6 +75,7 @@ class DhtIo:
         self.counters: Counter[str] = Counter()
         self.on_request: Callable[[DhtRequest, Address, int], object]
         self.on_answer: Callable[[DhtAnswer], object] = lambda answer: None
+        self.on_late: Callable[[Address], object] = lambda address: None
         self.on_silence: Callable[[Address], object] = lambda address: None
         self.on_probe: Callable[[Address], object] = lambda address: None
         self.on_event: Callable[[Event], None] = lambda event: None
@@ -227,13 +230,17 @@ class DhtIo:
             return
         self._window += 1
         asked.in_window = True
-        asked.timer = self._loop.call_later(TIMEOUT if asked.sent else FIRST_TIMEOUT, self._on_timeout, asked)
+        patience = TIMEOUT if asked.sent else FIRST_TIMEOUT
+        due = self._loop.time() + patience
+        asked.timer = self._loop.call_later(patience, self._on_timeout, asked, due)
         asked.sent += 1
         asked.sent_at = monotonic()
         self.socket.send_datagram(asked.datagram, asked.to)
 
-    def _on_timeout(self, asked: _Asked) -> None:
+    def _on_timeout(self, asked: _Asked, due: float) -> None:
         self._leave_window(asked)
+        if self._loop.time() - due < LATE:  # else it is we who are late, and answers may wait to be read
+            self.on_late(asked.to)
         if asked.sent > asked.retries:
             self._settle(asked, None)
             if asked.retries:  # a single datagram may have been lost

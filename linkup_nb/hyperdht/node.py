@@ -93,6 +93,7 @@ class DhtNode(Events, DhtClient):
         self._io.on_event = self._on_event
         self._table = Table(token_bytes(ID_SIZE))
         self._upkeep = Upkeep(self._io, self._table)
+        self._io.on_late = self._upkeep.late
         self._io.on_silence = self._upkeep.silent
         self._server = DhtServer(self._io, self._table, self.store, self._upkeep.suspect)
         self._entering: asyncio.Task[None] | None = None

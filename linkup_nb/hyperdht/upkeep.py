@@ -13,6 +13,9 @@ MAX_CHECKS = 32  # nodes that are being pinged at a time, because they are old o
 MAX_REPLACEMENTS = 3  # besides, old ones in a full bucket, whose place a newcomer would take
 RECENT = 60.0  # seconds; a node heard of since then is not asked whether it lives
 STALE = 300.0  # seconds without a word after which a node is pinged
+SERVING_STALE = 20.0  # the same at a node that serves others, who are to be named the living: a ping a second
+SPREAD = 4  # others that are pinged when one has not answered: many die at once, when a machine or a network does
+SPREAD_PAUSE = 10.0  # seconds since they were last pinged, at least
 MAX_HINTS = 10  # hints sent between two calls of `tick`
 MAX_SILENT = 1024  # addresses remembered for not having replied
 SILENT_FOR = 60.0  # seconds for which they are not asked just because somebody names them
@@ -51,6 +54,15 @@ class Upkeep:
             if rival is not None and rival.pinged < now - RECENT and self._replacing < MAX_REPLACEMENTS:
                 self._replace(rival, address)
 
+    def late(self, address: Address) -> None:
+        """A node has not answered in time: name it to nobody for now, and see whether it is the only one."""
+        if self._table.doubt(address):
+            self.check(address)
+            horizon = monotonic() - SPREAD_PAUSE
+            for contact in self._table.oldest()[:SPREAD]:
+                if contact.pinged < horizon and not contact.doubtful:
+                    self.check(contact.address)
+
     def silent(self, address: Address) -> None:
         """A node has not answered, however often it was asked."""
         self._table.remove(address)
@@ -81,19 +93,21 @@ class Upkeep:
         """Somebody says that a node is dead: ask it, unless it is none of ours or was heard of just now."""
         contact = self._table.get(address)
         if contact is not None and contact.pinged < monotonic() - HINT_PAUSE:
-            contact.pinged = monotonic()
+            self._table.doubt(address)
             self.check(address)
 
     def check(self, address: Address) -> None:
         """Ping a node; whether it answers decides whether it is in the table."""
         if address not in self._checking and len(self._checking) < MAX_CHECKS:
             self._checking.add(address)
+            if contact := self._table.get(address):
+                contact.pinged = monotonic()
             self._io.ask(address, Internal.PING, lambda _: self._checking.discard(address), internal=True)
 
     def tick(self) -> None:
         """Ping some of those not heard of for long; call it every few seconds."""
         self._hints = 0
-        horizon = monotonic() - STALE
+        horizon = monotonic() - (STALE if self._io.id is None else SERVING_STALE)
         for contact in self._table.oldest()[:PINGS_A_TICK]:
             if contact.pinged < horizon:
                 self.check(contact.address)

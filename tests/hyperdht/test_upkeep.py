@@ -151,7 +151,7 @@ async def test_of_an_old_and_a_new_node_in_a_full_bucket_the_living_stays(
 async def test_contacts_not_heard_of_for_long_are_pinged(
     node: DhtNode, impatient: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dht_upkeep, "STALE", 0.0)
+    monkeypatch.setattr(dht_upkeep, "SERVING_STALE", 0.0)
     async with stranger() as alive, stranger() as dead:
         for each in (alive, dead):
             answers(each)
@@ -199,3 +199,34 @@ async def test_addresses_that_are_none_or_ours_alone_are_not_followed() -> None:
         assert not asker._upkeep.usable(("192.168.1.1", 5000), ("8.8.8.8", 49737))
         assert not asker._upkeep.usable(("127.0.0.1", 5000), ("192.168.1.2", 49737))
         await asker.close()
+
+
+async def test_who_misses_one_answer_is_named_to_nobody_until_it_answers() -> None:
+    async with network(3) as nodes, stranger() as other:
+        await until(lambda: len(known(nodes[0])) == 2)
+        doubted = nodes[2].address
+
+        async def named() -> tuple[Address, ...]:
+            return (await other.ask(nodes[0].address, Internal.FIND_NODE, internal=True, target=TARGET)).closer_nodes
+
+        assert set(await named()) == {nodes[1].address, doubted}
+        await nodes[2].close()
+        nodes[0].ask(doubted, Internal.PING, internal=True)
+        await until(lambda: nodes[0]._table.closest(TARGET) == [nodes[1].address])
+        assert await named() == (nodes[1].address,)
+        again = DhtNode([nodes[0].address], host=doubted[0], port=doubted[1], ephemeral=False)
+        await again.open()
+        await until(lambda: doubted in nodes[0]._table.closest(TARGET))
+        await again.close()
+
+
+async def test_many_who_died_at_once_are_all_named_no_more_soon(
+    impatient: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dht_upkeep, "SPREAD_PAUSE", 0.0)
+    async with network(30) as nodes:
+        dead = {node.address for node in nodes[20:]}
+        await asyncio.gather(*(node.close() for node in nodes[20:]))
+        first = next(node for node in nodes[:20] if known(node) & dead)
+        first.ask(next(iter(known(first) & dead)), Internal.PING, internal=True)
+        await until(lambda: not known(first) & dead)  # though it has asked only for one of them

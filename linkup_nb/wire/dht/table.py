@@ -26,6 +26,7 @@ class Contact:
     seen: float  # when it last replied
     pinged: float  # when it was last asked, or replied
     rtt: float | None = None  # seconds, of its last reply
+    doubtful: bool = False  # it has let a request go by, and has not answered since
 
 
 class Table:
@@ -75,8 +76,17 @@ class Table:
             contact = Contact(address, id_, int.from_bytes(id_, "big"), now, now, now)
             self._add(contact)
         contact.seen = contact.pinged = now
+        contact.doubtful = False
         if rtt is not None:
             contact.rtt = rtt
+        return True
+
+    def doubt(self, address: Address) -> bool:
+        """A node has not answered in time: name it to nobody until it does. True if that is news."""
+        contact = self._contacts.get(address)
+        if contact is None or contact.doubtful:
+            return False
+        contact.doubtful = True
         return True
 
     def remove(self, address: Address) -> None:
@@ -93,7 +103,8 @@ class Table:
         goal = int.from_bytes(target, "big")
         nearest: list[Contact] = []
         for group in self._groups((self._number ^ goal).bit_length()):
-            nearest += sorted(group, key=lambda contact: contact.number ^ goal)
+            living = (contact for contact in group if not contact.doubtful)
+            nearest += sorted(living, key=lambda contact: contact.number ^ goal)
             if len(nearest) >= count:
                 break
         return [contact.address for contact in nearest[:count]]
