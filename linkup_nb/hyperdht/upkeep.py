@@ -1,6 +1,7 @@
 """Keeping the table of a node of the DHT: newcomers, the dead and their replacements, hints that somebody is dead."""
 
 from collections import OrderedDict
+from itertools import islice
 from time import monotonic
 
 from linkup_nb.hyperdht.io import DhtAnswer, DhtIo
@@ -14,7 +15,7 @@ MAX_REPLACEMENTS = 3  # besides, old ones in a full bucket, whose place a newcom
 RECENT = 60.0  # seconds; a node heard of since then is not asked whether it lives
 STALE = 300.0  # seconds without a word after which a node is pinged
 SERVING_STALE = 20.0  # the same at a node that serves others, who are to be named the living: a ping a second
-SPREAD = 4  # others that are pinged when one has not answered: many die at once, when a machine or a network does
+SPREAD = 8  # others that are pinged when one has not answered: many die at once, when a machine or a network does
 SPREAD_PAUSE = 10.0  # seconds since they were last pinged, at least
 MAX_HINTS = 10  # hints sent between two calls of `tick`
 MAX_SILENT = 1024  # addresses remembered for not having replied
@@ -59,9 +60,9 @@ class Upkeep:
         if self._table.doubt(address):
             self.check(address)
             horizon = monotonic() - SPREAD_PAUSE
-            for contact in self._table.oldest()[:SPREAD]:
-                if contact.pinged < horizon and not contact.doubtful:
-                    self.check(contact.address)
+            others = (each for each in self._table.oldest() if each.pinged < horizon and not each.doubtful)
+            for contact in islice(others, SPREAD):
+                self.check(contact.address)
 
     def silent(self, address: Address) -> None:
         """A node has not answered, however often it was asked."""
