@@ -160,11 +160,11 @@ class Tasks:
     def __init__(self) -> None:
         self._running: set[asyncio.Task[Any]] = set()
 
-    def start(self, work: Coroutine[Any, Any, R], name: str) -> asyncio.Task[R]:
-        """Run `work` on the running loop; a failure is logged under `name`."""
+    def start(self, work: Coroutine[Any, Any, R], name: str, *, awaited: bool = False) -> asyncio.Task[R]:
+        """Run `work` on the running loop; a failure is logged under `name`, unless the caller has it `awaited`."""
         task = asyncio.get_running_loop().create_task(work, name=name)
         self._running.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(self._running.discard if awaited else self._ended)
         return task
 
     def _ended(self, task: asyncio.Task[Any]) -> None:

@@ -58,7 +58,7 @@ class DhtDialer:
             stream = PeerStream(self._node, partial(settle, found))
             offer = self._relays.offer() if self._relays is not None else None
             attempts = Attempts(self._node, self._key_pair, public_key, stream.id, offer)
-            calling = self._tasks.start(attempts.run(relays), "a call")
+            calling = self._tasks.start(attempts.run(relays), "a call", awaited=True)
             try:
                 call = await asyncio.shield(calling)
                 try:

@@ -97,10 +97,11 @@ async def test_a_node_that_is_not_the_peer_does_not_answer_for_it() -> None:
         assert server.came.empty()
 
 
-async def test_a_peer_that_is_not_there_is_named() -> None:
+async def test_a_peer_that_is_not_there_is_named(caplog: pytest.LogCaptureFixture) -> None:
     async with peers() as (_, client):
         with pytest.raises(NotReachable, match="no node of the network knows this peer"):
             await client.dialer.dial(KeyPair.from_seed(os.urandom(32)).public_key)
+    assert [record.getMessage() for record in caplog.records] == []  # the caller has the reason
 
 
 async def test_a_key_that_nobody_can_have_is_named() -> None:
