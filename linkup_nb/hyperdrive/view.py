@@ -130,7 +130,8 @@ class DriveView:
     @from_any_loop
     async def entry(self, path: str, *, follow: bool = False) -> Entry | None:
         """What there is at a path, `None` for nothing; with `follow`, what a symbolic link there points at."""
-        await self.arrived()
+        if not self._core.length:
+            await self.arrived()
         for _ in range(MAX_LINKS):
             found = await self._bee.get(key_of(path))
             if found is None:
@@ -144,7 +145,8 @@ class DriveView:
     @from_any_loop
     async def exists(self, path: str) -> bool:
         """Whether there is a file or a symbolic link at a path."""
-        await self.arrived()
+        if not self._core.length:
+            await self.arrived()
         return await self._bee.get(key_of(path)) is not None
 
     @from_any_loop
@@ -185,7 +187,8 @@ class DriveView:
         """The entries in a folder and, with `recursive`, in the folders in it, in the order of their paths."""
         base = folder_of(folder)
         prefix = FILES + base.encode()
-        await self.arrived()
+        if not self._core.length:
+            await self.arrived()
         async for found in self._bee.range(gte=prefix, lt=prefix[:-1] + b"0"):
             entry = Entry.decode(found)
             if recursive or "/" not in entry.path[len(base) :]:
@@ -207,7 +210,8 @@ class DriveView:
         """
         prefix = FILES + folder_of(folder).encode()
         after, limit, more = prefix, 1, True
-        await self.arrived()
+        if not self._core.length:
+            await self.arrived()
         while more:
             page = [found async for found in self._bee.range(gte=after, lt=prefix[:-1] + b"0", limit=limit)]
             more = len(page) == limit
@@ -273,7 +277,8 @@ class DriveView:
 
         That of a whole drive fetches its history too: all that `drive[version]` has, but for contents.
         """
-        await self.arrived()
+        if not self._core.length:
+            await self.arrived()
         # A whole drive needs every block of the bee: fetching them in a row is quicker than along the tree.
         whole = [await self._core.download(0, self.version)] if folder_of(folder) == "/" else []
         entries = [entry async for entry in self.list(folder)]
@@ -309,7 +314,8 @@ class DriveView:
 
     @from_any_loop
     async def _mirror_to(self, folder: Path | str, tally: Tally, of: str, prune: bool, dry_run: bool) -> Steps:
-        await self.arrived()
+        if not self._core.length:
+            await self.arrived()
         return await mirror_to(self.checkout(self.version), folder, tally, of=of, prune=prune, dry_run=dry_run)
 
     # Life
