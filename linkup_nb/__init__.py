@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from linkup_nb.node import Node
     from linkup_nb.notebook.panel import Panel
     from linkup_nb.notebook.runtime import chat, run, start
+    from linkup_nb.rooms.memory.export import ExportReport, verify_export
     from linkup_nb.rooms.message import AudioMessage, FileMessage, IconMessage, Message, TextMessage, UnknownMessage
     from linkup_nb.rooms.room import Room
     from linkup_nb.swarm.swarm import Swarm
@@ -29,6 +30,7 @@ _HOMES = {
     "Core": "hypercore.core",
     "Corestore": "hypercore.corestore",
     "Drive": "hyperdrive.drive",
+    "ExportReport": "rooms.memory.export",
     "FileMessage": "rooms.message",
     "HyperDHT": "hyperdht.discovery",
     "IconMessage": "rooms.message",
@@ -51,6 +53,7 @@ _HOMES = {
     "listen": "connection.server",
     "run": "notebook.runtime",
     "start": "notebook.runtime",
+    "verify_export": "rooms.memory.export",
 }
 
 __all__ = [
@@ -59,6 +62,7 @@ __all__ = [
     "Core",
     "Corestore",
     "Drive",
+    "ExportReport",
     "FileMessage",
     "HyperDHT",
     "IconMessage",
@@ -81,6 +85,7 @@ __all__ = [
     "listen",
     "run",
     "start",
+    "verify_export",
 ]
 
 

@@ -16,6 +16,8 @@ from linkup_nb.hyperdht.node import DEFAULT_PORT, PUBLIC_BOOTSTRAP
 from linkup_nb.hyperdht.relay import run_relay
 from linkup_nb.kademlia.discovery import BOOTSTRAP_PORT, run_bootstrap
 from linkup_nb.networks import peers_of_hyperdht
+from linkup_nb.rooms.memory.export import verify_export
+from linkup_nb.rooms.names import clean
 from linkup_nb.rooms.profile import read_seed
 from linkup_nb.wire.keys import KeyPair
 
@@ -116,3 +118,21 @@ def relay(host: str, port: int, secret: Path) -> None:
             raise click.ClickException(str(error)) from error
         except OSError as error:
             raise click.ClickException(f"The secret cannot be kept in {secret}: {error.strerror}.") from error
+
+
+@main.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def verify(file: Path) -> None:
+    """Check FILE, an exported room: is every block as its author signed it, and in its place?
+
+    It needs neither the room nor a network. Prints the first line that is wrong, and ends with 1 if there is one.
+    """
+    try:
+        report = verify_export(file)
+    except OSError as error:
+        raise click.ClickException(f"{file} cannot be read: {error.strerror}.") from error
+    # What a stranger's file says must not steer the terminal.
+    if report.bad_line is not None:
+        raise click.ClickException(f"Line {report.bad_line} is wrong: {clean(report.reason or '')}")
+    blocks = f"{report.blocks:,} blocks of {report.feeds} feeds"
+    click.echo(f"The room {clean(report.room)!r}: {blocks}, all as their authors signed them.")

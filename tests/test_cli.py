@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+import linkup_nb as lu
+
 ROOT = Path(__file__).parents[1]
 COMMAND = str(Path(sys.executable).with_name("linkup-nb"))
 START_TIMEOUT = 60.0  # seconds until JupyterLab has printed its address
@@ -140,6 +142,30 @@ def test_relay_with_a_damaged_secret_says_so(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=START_TIMEOUT)
     assert done.returncode == 1
     assert "is damaged" in done.stderr
+
+
+def verified(path: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([COMMAND, "verify", str(path)], capture_output=True, text=True, timeout=START_TIMEOUT)
+
+
+async def test_verify_checks_an_exported_room_and_names_the_first_bad_line(tmp_path: Path) -> None:
+    path = tmp_path / "room.jsonl"
+    async with lu.Node(tmp_path / "ann", name="ann", discovery=[]) as node:
+        room = await node.create_room("physics")
+        await room.send("hello")
+        count = await room.export(path)
+    done = verified(path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"The room 'physics': {count} blocks of 1 feeds, all as their authors signed them.\n"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([*lines[:-1], lines[-1].replace('"block":"', '"block":"AAAA')]) + "\n")
+    done = verified(path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"Error: Line {len(lines)} is wrong: ")
+    path.write_text(json.dumps({"export": 1, "room": "\x1b]0;x\x07", "topic": "\x1b"}) + "\n")
+    done = verified(path)
+    assert done.returncode == 1
+    assert "\x1b" not in done.stdout + done.stderr
 
 
 class TestInstalledFromAWheel:

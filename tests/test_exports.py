@@ -11,6 +11,7 @@ PUBLIC = [
     "Core",
     "Corestore",
     "Drive",
+    "ExportReport",
     "FileMessage",
     "HyperDHT",
     "IconMessage",
@@ -33,6 +34,7 @@ PUBLIC = [
     "listen",
     "run",
     "start",
+    "verify_export",
 ]
 JUPYTER = ("IPython", "ipykernel", "ipywidgets", "anywidget", "ipywebrtc", "jupyter_client", "jupyterlab", "traitlets")
 

@@ -103,7 +103,15 @@ def verify_export(path: Path | str) -> ExportReport:
         for number, line in enumerate(_lines(file), 1):
             try:
                 check.take(number, line)
-            except (LinkupError, MalformedBlock, ValueError, KeyError, TypeError, RecursionError) as error:
+            except (
+                LinkupError,
+                MalformedBlock,
+                ValueError,
+                KeyError,
+                TypeError,
+                ArithmeticError,
+                RecursionError,
+            ) as error:
                 return check.report(number, str(error) or type(error).__name__)
     return check.report() if check.room is not None else check.report(1, "The file is empty.")
 

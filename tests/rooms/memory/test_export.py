@@ -61,6 +61,7 @@ async def test_whatever_is_changed_is_named(make_member: MakeMember, tmp_path: P
         "a block twice": ([*lines, lines[last]], last + 2),
         "no hello": ([*lines[:3], *lines[4:]], None),
         "garbage": ([*lines[:5], "{", *lines[5:]], 6),
+        "a number that is none": (changed(8, nodes=[[float("inf"), 1, "AA"]]), 9),
         "nothing": ([], 1),
     }
     for name, (told, bad_line) in lies.items():
