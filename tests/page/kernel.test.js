@@ -1,9 +1,23 @@
 // @ts-check
 import assert from "node:assert/strict";
 import { File } from "node:buffer";
+import { webcrypto } from "node:crypto";
 import { mock, test } from "node:test";
 
 import { CHUNK, Kernel, download, upload, windowed } from "../../linkup_nb/notebook/static/kernel.js";
+
+// Every browser has it; Node.js 18, which Debian 12 brings, does not.
+globalThis.crypto ??= /** @type {Crypto} */ (webcrypto);
+
+/** @param {import("node:test").TestContext} context */
+function mockTimeouts(context) {
+  const names = ["setTimeout"];
+  try {
+    context.mock.timers.enable(/** @type {{apis: "setTimeout"[]}} */ ({ apis: names }));
+  } catch {
+    context.mock.timers.enable(/** @type {any} */ (names)); // as Node.js 18 has it
+  }
+}
 
 /** @import { Reply } from "../../linkup_nb/notebook/static/protocol.js" */
 /** @typedef {{id: string, view: string, type: string, upload?: string, index?: number, size?: number, chunks?: number}} Request */
@@ -50,7 +64,7 @@ test("a refusal is the kernel's sentence", async () => {
 });
 
 test("a kernel that does not answer is busy until it does", (context) => {
-  context.mock.timers.enable({ apis: ["setTimeout"] });
+  mockTimeouts(context);
   const { kernel, requests, busy } = kernelThat(() => undefined);
   kernel.request("send", { topic: null, text: "~help" });
   context.mock.timers.tick(1_499);
@@ -62,7 +76,7 @@ test("a kernel that does not answer is busy until it does", (context) => {
 });
 
 test("only what may arrive twice is sent again, each time later", (context) => {
-  context.mock.timers.enable({ apis: ["setTimeout"] });
+  mockTimeouts(context);
   const { kernel, requests } = kernelThat(() => undefined);
   kernel.request("send", { topic: null, text: "once" });
   kernel.request("seen", { topic: "t", seq: 1 }, { resend: 10 });
@@ -71,7 +85,7 @@ test("only what may arrive twice is sent again, each time later", (context) => {
 });
 
 test("what was under way when the connection was lost is given up some time after it is back", async (context) => {
-  context.mock.timers.enable({ apis: ["setTimeout"] });
+  mockTimeouts(context);
   const { kernel } = kernelThat(() => undefined);
   const sending = kernel.request("send", { topic: null, text: "hello" });
   kernel.reconnected();
