@@ -15,7 +15,8 @@ function mockTimeouts(context) {
   try {
     context.mock.timers.enable(/** @type {{apis: "setTimeout"[]}} */ ({ apis: names }));
   } catch {
-    context.mock.timers.enable(/** @type {any} */ (names)); // as Node.js 18 has it
+    // As Node.js 18 has it.
+    context.mock.timers.enable(/** @type {{apis: "setTimeout"[]}} */ (/** @type {unknown} */ (names)));
   }
 }
 
