@@ -1,22 +1,29 @@
 """Commands, typed instead of a message: a line that starts with `~` and a word."""
 
+import asyncio
 import difflib
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal, Protocol
+from pathlib import Path
+from typing import Protocol
 
 from linkup_nb.discovery.check import Report
 from linkup_nb.errors import UnknownCommand, UnknownRoom, UsageError
 from linkup_nb.rooms.member import Member, MemberStatus, milliseconds
+from linkup_nb.rooms.memory.message import RoomMessage
+from linkup_nb.rooms.memory.room import MemoryRoom
+from linkup_nb.rooms.message import FileMessage, TextMessage
 from linkup_nb.rooms.names import clean, escape_markdown
 from linkup_nb.rooms.room import Room
 from linkup_nb.rooms.topic import short_topic
 from linkup_nb.wire.keys import short_key
 
 MAX_LISTED = 50  # rooms or people in one answer
+MAX_FOUND = 20  # messages in the answer to a search
 MAX_QUOTED = 32  # characters of a line that an answer repeats
+MAX_EXCERPT = 120  # characters of a message that an answer quotes
 
 # Markdown's own ~~strikethrough~~ and ~~~ fences are no commands, and neither is "~5 minutes".
 _COMMAND = re.compile(r"~([^\W\d_]\w*)(?:\s+(.*?))?\s*", re.DOTALL)
@@ -35,7 +42,7 @@ class ReplyAction(StrEnum):
 class CommandReply:
     """The reply to a command: Markdown for the one who typed it, and an action; `room` is the one to show."""
 
-    text: str
+    text: str = field(repr=False)  # it may hold an invite
     action: ReplyAction = ReplyAction.NONE
     room: Room | None = None
 
@@ -49,7 +56,7 @@ class Host(Protocol):
     def public_key(self) -> bytes: ...
     @property
     def rooms(self) -> tuple[Room, ...]: ...
-    async def create_room(self, name: str, *, linkup: Literal[True]) -> Room: ...
+    async def create_room(self, name: str, *, linkup: bool = False) -> Room: ...
     async def join(self, topic: str | bytes, *, name: str | None = None) -> Room: ...
     async def doctor(self) -> Report: ...
     async def set_name(self, name: str) -> None: ...
@@ -99,14 +106,63 @@ async def _help(node: Host, room: Room | None, argument: str) -> CommandReply:
 
 
 async def _create(node: Host, room: Room | None, argument: str) -> CommandReply:
-    made = await node.create_room(argument, linkup=True)
+    options, name = _options("create", argument, {"linkup": False})
+    made = await node.create_room(name, linkup="linkup" in options)
+    if isinstance(made, MemoryRoom):
+        return CommandReply(f"You made {_named(made)}. {_invitation(made.invite)}", ReplyAction.SHOW_ROOM, made)
     text = f"You made {_named(made)}. Others join by its topic:\n\n`{made.topic.hex()}`"
     return CommandReply(text, ReplyAction.SHOW_ROOM, made)
+
+
+async def _invite(node: Host, room: Room | None, argument: str) -> CommandReply:
+    return CommandReply(_invitation(_with_memory(room).invite))
+
+
+def _invitation(word: str) -> str:
+    return f"Whoever has this invite can come in and read everything: send it only to whom you want there.\n\n`{word}`"
 
 
 async def _join(node: Host, room: Room | None, argument: str) -> CommandReply:
     joined = await node.join(argument)
     return CommandReply(f"You are in {_named(joined)}.", ReplyAction.SHOW_ROOM, joined)
+
+
+async def _search(node: Host, room: Room | None, argument: str) -> CommandReply:
+    found = await _with_memory(room).search(argument, limit=MAX_FOUND + 1)
+    if not found:
+        return CommandReply("No message has all of these words. `begin*` finds words that begin so.")
+    more = ["- … and older ones: search for more words to find fewer"] if len(found) > MAX_FOUND else []
+    return CommandReply("\n".join([*map(_found, found[:MAX_FOUND]), *more]))
+
+
+def _found(message: RoomMessage) -> str:
+    if isinstance(message, TextMessage):
+        text = message.text
+    else:
+        text = message.file_name if isinstance(message, FileMessage) else ""
+    shown = clean(text[: 4 * MAX_EXCERPT])
+    excerpt = shown if len(shown) <= MAX_EXCERPT else shown[:MAX_EXCERPT] + "…"
+    when = message.timestamp.astimezone().strftime("%d %b %Y, %H:%M")
+    return f"- **{escape_markdown(message.name)}**, {when}: {escape_markdown(excerpt)}"
+
+
+async def _export(node: Host, room: Room | None, argument: str) -> CommandReply:
+    exported = _with_memory(room)
+    try:
+        if await asyncio.to_thread(_is_there, argument):
+            raise UsageError(f"There is a file {clean(argument)!r} already: choose another name.")
+        count = await exported.export(argument)
+    except UsageError:
+        raise
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"{clean(argument)!r} cannot be written: {reason}.") from None
+    what = f"{count:,} blocks of {_named(exported)} are in {escape_markdown(argument)}"
+    return CommandReply(f"{what}. Whoever has it can read them, and check them with `linkup-nb verify FILE`.")
+
+
+def _is_there(path: str) -> bool:
+    return Path(path).expanduser().exists()
 
 
 async def _leave(node: Host, room: Room | None, argument: str) -> CommandReply:
@@ -117,7 +173,7 @@ async def _leave(node: Host, room: Room | None, argument: str) -> CommandReply:
 
 async def _list(node: Host, room: Room | None, argument: str) -> CommandReply:
     if not node.rooms:
-        return CommandReply("You are in no room. Type `~create NAME`, or `~join TOPIC`.")
+        return CommandReply("You are in no room. Type `~create NAME`, or `~join INVITE`.")
     rows = [f"- {_named(each)}, topic `{short_topic(each.topic)}`, {_count(each)} here" for each in node.rooms]
     return CommandReply(_listed(rows))
 
@@ -164,8 +220,34 @@ async def _avatar(node: Host, room: Room | None, argument: str) -> CommandReply:
 
 def _shown(room: Room | None) -> Room:
     if not room:
-        raise UnknownRoom("You are in no room: type ~create NAME, or ~join TOPIC, first.")
+        raise UnknownRoom("You are in no room: type ~create NAME, or ~join INVITE, first.")
     return room
+
+
+def _with_memory(room: Room | None) -> MemoryRoom:
+    shown = _shown(room)
+    if not isinstance(shown, MemoryRoom):
+        raise UsageError("This is a room of LinkUp, which forgets: ~create NAME makes one with memory.")
+    return shown
+
+
+def _options(command: str, argument: str, known: dict[str, bool]) -> tuple[dict[str, str], str]:
+    """The options that `argument` begins with, and the rest; `known` says of each whether a value follows it."""
+    usage = COMMANDS[command].usage
+    found = {}
+    while argument.startswith("--"):
+        option, _, argument = argument[2:].partition(" ")
+        argument = argument.lstrip()
+        if option not in known:
+            raise UsageError(f"~{command} has no option --{clean(option)[:MAX_QUOTED]}: type {usage}.")
+        value = ""
+        if known[option]:
+            value, _, argument = argument.partition(" ")
+            argument = argument.lstrip()
+        found[option] = value
+    if COMMANDS[command].takes and not argument:
+        raise UsageError(f"~{command} needs {COMMANDS[command].takes}: type {usage}.")
+    return found, argument
 
 
 def _here(room: Room) -> list[Member]:
@@ -193,11 +275,14 @@ COMMANDS = {
     command.name: command
     for command in (
         Command("help", "~help", "show this list", _help),
-        Command("create", "~create NAME", "make a room, and get its topic to share", _create, "a name"),
-        Command("join", "~join TOPIC", "join a room by its 64 hexadecimal digits", _join, "a topic"),
+        Command("create", "~create [--linkup] NAME", "make a room, and get its invite to share", _create, "a name"),
+        Command("invite", "~invite", "show the word by which others join this room", _invite),
+        Command("join", "~join INVITE", "join by an invite, or a LinkUp room by its 64 digits", _join, "an invite"),
         Command("leave", "~leave", "leave this room", _leave),
         Command("list", "~list", "list your rooms", _list),
         Command("clear", "~clear", "empty this transcript, here only", _clear),
+        Command("search", "~search WORDS", "find messages by their words", _search, "a word"),
+        Command("export", "~export PATH", "write this room to a file that anybody can check", _export, "a path"),
         Command("ping", "~ping", "show the round-trip time to each peer here", _ping),
         Command("who", "~who", "show who is in this room", _who),
         Command("doctor", "~doctor", "show what works between you and others, and what does not", _doctor),

@@ -17,7 +17,10 @@ def parse_topic(topic: str | bytes) -> bytes:
     topic = topic.strip()
     if not _HEX.fullmatch(topic):
         found = "other characters" if len(topic) == 2 * TOPIC_BYTES else f"{len(topic)} characters"
-        raise InvalidTopic(f"A topic is 64 hexadecimal digits, and this has {found}: copy the whole topic of the room.")
+        other = "or its invite, which begins with linkup:"
+        raise InvalidTopic(
+            f"A topic is 64 hexadecimal digits, and this has {found}: copy the whole topic of the room, {other}."
+        )
     return bytes.fromhex(topic)
 
 

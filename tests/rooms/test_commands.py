@@ -6,8 +6,9 @@ import pytest
 from PIL import Image
 
 import linkup_nb as lu
-from linkup_nb.errors import InvalidImage, InvalidName, InvalidTopic, UnknownCommand, UnknownRoom
-from linkup_nb.rooms.commands import COMMANDS, MAX_LISTED, ReplyAction, is_command, run
+from linkup_nb.errors import InvalidImage, InvalidInvite, InvalidName, InvalidTopic, UnknownCommand, UnknownRoom
+from linkup_nb.rooms.commands import COMMANDS, MAX_FOUND, MAX_LISTED, ReplyAction, is_command, run
+from linkup_nb.rooms.memory.room import MemoryRoom
 from tests.rooms.nodes import MakeNode, add_member, until
 
 
@@ -29,7 +30,7 @@ def test_other_tildes_are_text(line: str) -> None:
 async def test_help_lists_every_command(make_node: MakeNode) -> None:
     reply = await run("~help", *await lobby(make_node))
     assert re.findall(r"`~(\w+)", reply.text) == list(COMMANDS)
-    assert " ".join(COMMANDS) == "help create join leave list clear ping who doctor name avatar"
+    assert " ".join(COMMANDS) == ("help create invite join leave list clear search export ping who doctor name avatar")
 
 
 async def test_doctor_shows_what_works(make_node: MakeNode) -> None:
@@ -40,9 +41,59 @@ async def test_doctor_shows_what_works(make_node: MakeNode) -> None:
     assert room.topic.hex() not in "\n".join(lines)
 
 
-async def test_create_gives_the_topic_to_share(make_node: MakeNode) -> None:
+async def test_create_makes_a_room_with_memory_and_gives_its_invite(make_node: MakeNode) -> None:
     node = await make_node("kestrel")
-    reply = await run("~create quiet *pond*", node, None)
+    reply = await run("~create physics", node, None)
+    assert reply.room is node.rooms[0]
+    assert isinstance(reply.room, MemoryRoom)
+    assert (reply.room.name, reply.action) == ("physics", ReplyAction.SHOW_ROOM)
+    assert reply.text.startswith("You made **physics**. Whoever has this invite can come in and read everything: ")
+    assert reply.text.endswith(f"\n\n`{reply.room.invite}`")
+    assert reply.room.invite[7:27] not in repr(reply)
+    assert (await run("~invite", node, reply.room)).text.endswith(f"`{reply.room.invite}`")
+
+
+async def test_join_takes_an_invite(make_node: MakeNode) -> None:
+    ann, bob = await make_node("ann"), await make_node("bob")
+    made = await ann.create_room("physics")
+    reply = await run(f"~join {made.invite}", bob, None)
+    assert reply.text == "You are in **physics**."
+    assert reply.room is bob.rooms[0]
+    assert reply.room.topic == made.topic
+
+
+async def test_search_quotes_what_it_finds_harmlessly(make_node: MakeNode) -> None:
+    node = await make_node("kestrel")
+    room = await node.create_room("physics")
+    for number in range(MAX_FOUND + 1):
+        await room.send(f"the *owl* {number}")
+    await room.send("the heron " + "x" * 1000)
+    await room.send_file(("owls.txt", b"hoo"))
+    lines = (await run("~search owl*", node, room)).text.splitlines()
+    assert len(lines) == MAX_FOUND + 1
+    assert re.fullmatch(r"- \*\*kestrel\*\*, \d\d \w+ \d{4}, \d\d:\d\d: the &#42;owl&#42; 20", lines[0])
+    assert lines[-1] == "- … and older ones: search for more words to find fewer"
+    assert len((await run("~search heron", node, room)).text) < 200
+    assert (await run("~search nightingale", node, room)).text.startswith("No message has all of these words.")
+
+
+async def test_export_writes_what_can_be_checked_and_overwrites_nothing(make_node: MakeNode, tmp_path: Path) -> None:
+    node = await make_node("kestrel")
+    room = await node.create_room("physics")
+    path = tmp_path / "my room.jsonl"
+    reply = await run(f"~export {path}", node, room)
+    assert reply.text.startswith("2 blocks of **physics** are in ")
+    assert lu.verify_export(path)
+    with pytest.raises(lu.UsageError, match="already: choose another name"):
+        await run(f"~export {path}", node, room)
+    for wrong in (tmp_path / "none" / "x", "\x00"):
+        with pytest.raises(lu.UsageError, match="cannot be written"):
+            await run(f"~export {wrong}", node, room)
+
+
+async def test_create_linkup_gives_the_topic_to_share(make_node: MakeNode) -> None:
+    node = await make_node("kestrel")
+    reply = await run("~create --linkup quiet *pond*", node, None)
     assert reply.room is node.rooms[0]
     assert (reply.room.name, reply.action) == ("quiet *pond*", ReplyAction.SHOW_ROOM)
     assert reply.text == f"You made **quiet &#42;pond&#42;**. Others join by its topic:\n\n`{reply.room.topic.hex()}`"
@@ -62,7 +113,7 @@ async def test_list_shows_the_rooms_without_what_others_join_by(make_node: MakeN
     reply = await run("~list", node, room)
     assert reply.text == f"- **lobby**, topic `{room.topic.hex()[:6]}…`, 0 here"
     await room.leave()
-    assert (await run("~list", node, None)).text == "You are in no room. Type `~create NAME`, or `~join TOPIC`."
+    assert (await run("~list", node, None)).text == "You are in no room. Type `~create NAME`, or `~join INVITE`."
 
 
 async def test_clear_empties_the_room(make_node: MakeNode) -> None:
@@ -108,11 +159,26 @@ async def test_name_and_avatar_change_the_profile(make_node: MakeNode, tmp_path:
         ("~halp", UnknownCommand, "There is no command ~halp. Did you mean ~help?"),
         ("~xyzzy", UnknownCommand, "Type ~help for those that there are. To send it as a message, start with a space."),
         ("~" + "x" * 1_000_000, UnknownCommand, "There is no command ~" + "x" * 32 + ". Type"),
-        ("~create", lu.UsageError, "~create needs a name: type ~create NAME."),
+        ("~create", lu.UsageError, "~create needs a name: type ~create [--linkup] NAME."),
+        ("~create --linkup", lu.UsageError, "~create needs a name: type ~create [--linkup] NAME."),
+        ("~create --memory x", lu.UsageError, "~create has no option --memory: type ~create [--linkup] NAME."),
+        ("~invite", lu.UsageError, "This is a room of LinkUp, which forgets: ~create NAME makes one with memory."),
+        ("~search owl", lu.UsageError, "This is a room of LinkUp, which forgets"),
+        ("~export x", lu.UsageError, "This is a room of LinkUp, which forgets"),
+        (
+            "~join linkup:abc",
+            InvalidInvite,
+            "In this invite a letter is wrong or missing",
+        ),
         ("~create " + "x" * 65, InvalidName, "shorten it to 64"),
         ("~name \u202e", InvalidName, "at least one visible character"),
-        ("~join", lu.UsageError, "~join needs a topic: type ~join TOPIC."),
-        ("~join abc", InvalidTopic, "64 hexadecimal digits"),
+        ("~join", lu.UsageError, "~join needs an invite: type ~join INVITE."),
+        (
+            "~join abc",
+            InvalidTopic,
+            "A topic is 64 hexadecimal digits, and this has 3 characters: copy",
+        ),
+        ("~join abc", InvalidTopic, "or its invite, which begins with linkup:."),
         ("~avatar /no/such/picture.png", InvalidImage, "There is no picture"),
         ("~avatar \x00", InvalidImage, "There is no picture"),
     ],
@@ -127,9 +193,9 @@ async def test_what_cannot_be_done_gets_a_sentence(
     assert node.rooms == (room,)
 
 
-@pytest.mark.parametrize("line", ["~leave", "~clear", "~ping", "~who"])
+@pytest.mark.parametrize("line", ["~leave", "~clear", "~ping", "~who", "~invite", "~search x", "~export x"])
 async def test_without_a_room_it_says_how_to_get_one(make_node: MakeNode, line: str) -> None:
-    with pytest.raises(UnknownRoom, match="type ~create NAME, or ~join TOPIC, first"):
+    with pytest.raises(UnknownRoom, match="type ~create NAME, or ~join INVITE, first"):
         await run(line, await make_node("kestrel"), None)
 
 

@@ -27,6 +27,7 @@ from linkup_nb.rooms.memory.message import (
 )
 from linkup_nb.rooms.memory.origin import RoomOrigin
 from linkup_nb.rooms.memory.people import People
+from linkup_nb.rooms.memory.qr import QrCode
 from linkup_nb.rooms.memory.rows import Row
 from linkup_nb.rooms.memory.search import parse_query
 from linkup_nb.rooms.memory.session import RoomSession
@@ -77,6 +78,10 @@ class MemoryRoom(Room):
     def invite(self) -> str:
         """The word by which others join: whoever reads it can come in, and read everything."""
         return Invite(self._session.keys, self.name).link()
+
+    def invite_qr(self) -> QrCode:
+        """The invite as a QR code: `print` it, or show its `svg`."""
+        return QrCode(self.invite)
 
     @property
     def messages(self) -> Timeline:

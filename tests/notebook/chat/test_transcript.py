@@ -120,11 +120,11 @@ def test_commands_answer_with_a_notice(open_page: Open) -> None:
     page = open_page()
     page.request("send", topic=None, text="~help")
     notice = page.row(lambda row: row["kind"] == "notice")
-    assert "<code>~join TOPIC</code>" in notice["html"]
+    assert "<code>~join INVITE</code>" in notice["html"]
     topic = page.request("create", name="lobby")["topic"]
     assert page.request("send", topic=topic, text="~avatar")["action"] == "pick_avatar"
     assert page.refused("send", topic=topic, text="~hepl").startswith("There is no command ~hepl. Did you mean ~help?")
-    assert page.request("send", topic=topic, text="~create den")["action"] == "none"
+    assert page.request("send", topic=topic, text="~create --linkup den")["action"] == "none"
     page.state(lambda state: [room["name"] for room in state["rooms"]] == ["lobby", "den"] and state["room"] != topic)
 
 

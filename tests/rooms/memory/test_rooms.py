@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import segno
 from PIL import Image
 
 import linkup_nb as lu
@@ -226,3 +227,14 @@ async def test_a_picture_is_made_anew_before_it_is_shown(tmp_path: Path) -> None
         await until(his, lambda: bool(his.peers))
         await ann.set_avatar(picture.getvalue())
         await until(his, lambda: his.peers[0].avatar is not None)
+
+
+async def test_an_invite_is_shown_as_a_qr_code_and_never_by_evaluating_it(tmp_path: Path) -> None:
+    async with node(tmp_path / "ann", "ann") as ann:
+        hers = await ann.create_room("physics")
+        code = hers.invite_qr()
+        assert code.svg.startswith("<svg")
+        assert segno.make(hers.invite, error="m", micro=False).svg_inline(scale=4, light="white") == code.svg
+        assert len({len(line) for line in str(code).splitlines()[1:-1]}) == 1
+        assert not [name for name in dir(code) if name.startswith("_repr_")]
+        assert repr(code) == "<QrCode of an invite: print it, or show its svg, to let somebody in>"
