@@ -15,7 +15,7 @@ from typing import NamedTuple
 import msgspec
 
 from linkup_nb.rooms.memory import block as blocks
-from linkup_nb.rooms.memory.block import SAID, Body, Envelope, Kind, MalformedBlock
+from linkup_nb.rooms.memory.block import LATEST, SAID, Body, Envelope, Kind, MalformedBlock
 from linkup_nb.rooms.memory.hello import verify_hello
 from linkup_nb.rooms.memory.index import Index
 from linkup_nb.rooms.memory.keys import place_of, short_id, tie_of, tie_of_id
@@ -82,7 +82,7 @@ class Arrivals:
     @property
     def feeds(self) -> list[FeedRow]:
         """What is known of each feed."""
-        return [feed.row for feed in self._feeds.values()]
+        return [feed.row for feed in tuple(self._feeds.values())]  # one step: another thread changes it
 
     def feed(self, key: bytes) -> FeedRow:
         """What is known of a feed that is followed."""
@@ -91,6 +91,11 @@ class Arrivals:
     def by_tie(self, tie: int) -> FeedRow:
         """The feed of a row."""
         return self._by_tie[tie].row
+
+    def rival(self, key: bytes) -> bytes | None:
+        """The other feed that stands for the id of this one, if there is one."""
+        other = self._by_tie.get(tie_of(key))
+        return other.row.key if other and other.row.key != key else None
 
     def follow(self, key: bytes) -> bool:
         """Take blocks of this feed from now on; returns whether there is room for it, and no other stands for it.
@@ -127,10 +132,11 @@ class Arrivals:
             return not row.rejected and seq == 0
         return seq == row.next or (seq == row.high if row.high > row.next else seq > row.next)
 
-    def take(self, arrivals: Iterable[Arrival], *, now: int) -> Taken:
+    def take(self, arrivals: Iterable[Arrival], *, now: int, own: bytes | None = None) -> Taken:
         """Read blocks, each the next one of its range, or the first of a second range; `now` in µs.
 
-        All are on disk when this returns, and nothing of them if it raises. Blocks that are not wanted are passed over.
+        Nothing of the feed `own` is from the future, even if one's clock has been set back since it was written. All
+        are on disk when this returns, and nothing of them if it raises. Blocks that are not wanted are passed over.
         """
         batch = _Batch(self)
         try:
@@ -138,7 +144,7 @@ class Arrivals:
                 for arrival in arrivals:
                     feed = self._feeds.get(arrival.feed)
                     if feed and self.wants(arrival.feed, arrival.seq) and arrival.feed not in batch.taken.waiting:
-                        batch.take(feed, arrival, now)
+                        batch.take(feed, arrival, now if arrival.feed != own else LATEST)
                 batch.flush()
         except BaseException:
             self._load()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from linkup_nb.errors import LinkupError, NodeClosed, StoreError
 from linkup_nb.hypercore.core import Core
@@ -19,7 +19,8 @@ from linkup_nb.hypercore.download import Download
 from linkup_nb.loops import Events, Tasks
 from linkup_nb.rooms.memory import block as blocks
 from linkup_nb.rooms.memory.arrivals import MAX_AHEAD, Arrival, Arrivals, Taken, tips
-from linkup_nb.rooms.memory.block import Body
+from linkup_nb.rooms.memory.block import EARLIEST, Body, Hello, MalformedBlock
+from linkup_nb.rooms.memory.hello import verify_hello
 from linkup_nb.rooms.memory.index import Index
 from linkup_nb.rooms.memory.keys import RoomKeys
 from linkup_nb.rooms.memory.rows import FeedRow, Row
@@ -28,6 +29,7 @@ TAIL = 16  # blocks of each feed that a newcomer reads first
 BATCH = 256  # blocks of one feed that are taken together
 GATHER = 0.01  # seconds for which arrivals are gathered into one transaction
 HELLO_TIMEOUT = 30.0  # seconds for the hello of a feed that a peer has named
+CLOCK_CHECK = 30.0  # seconds after which it is looked again whether a clock has come to blocks from its future
 RETRY = 5.0  # seconds until blocks that the disk refused are offered again
 
 T = TypeVar("T")
@@ -52,6 +54,7 @@ class OpenFeed:
         self.downloads: list[Download] = []
         self.waits_until = 0  # µs: its next block is from the future
         self.introduced = asyncio.Event()
+        self.provers = 0  # peers whose word for it is being checked
         self.reader: asyncio.Task[None] | None = None
 
     def wake(self, *_: object) -> None:
@@ -70,9 +73,10 @@ class OpenFeed:
 class RoomFeeds(Events):
     """Reads and writes the feeds of the room with these keys, in a store.
 
-    `index` is used on the one thread of `executor`. Emits `follow` (a key) when a feed is open here, `feed` (a FeedRow)
-    when its hello has been verified, `taken` (a Taken) after each change of the index, when it is on disk, and `fault`
-    (a StoreError) while the disk refuses. Emits `conflict` (a key) when a feed turns out to be rewritten.
+    `index` is used on the one thread of `executor`. Emits `follow` (a key) when a feed is open here, `forget` (a
+    key) when it turned out to be none of the room's, `feed` (a FeedRow) when its hello has been verified, `taken`
+    (a Taken) after each change of the index, when it is on disk, and `fault` (a StoreError) while the disk refuses.
+    Emits `conflict` (a key) when a feed turns out to be rewritten.
     """
 
     def __init__(
@@ -126,7 +130,10 @@ class RoomFeeds(Events):
         self._tasks.start(self._pump(), "taking the blocks of a room")
         await self.write_to(own)
         for row in self.rows:
-            await self.follow(row.key)
+            if row.identity is not None:
+                await self.follow(row.key)
+            elif row.key != own.key:  # it was still unproven when the room was closed
+                await self._on_thread(self._arrivals.forget, row.key)
 
     async def write_to(self, own: Core) -> None:
         """Write to this feed from now on."""
@@ -141,21 +148,35 @@ class RoomFeeds(Events):
         core = await self._store.core(key=key, encryption_key=self.keys.encryption_key, forks=False)
         return await self._follow(core)
 
-    async def prove(self, key: bytes) -> None:
-        """Follow a feed that somebody has named; one whose hello is wrong, or does not come, is forgotten."""
+    async def prove(self, key: bytes, until: "asyncio.Future[None]") -> None:
+        """Follow a feed that somebody has named, who is gone at `until`.
+
+        One whose hello is wrong, or does not come while anybody who has named it is here, is forgotten.
+        """
         if not await self.follow(key):
             return
         feed = self._open[key]
-        try:
-            async with asyncio.timeout(HELLO_TIMEOUT):
-                await feed.introduced.wait()
-        except TimeoutError:
-            await self._on_thread(self._arrivals.forget, key)
-        if not feed.introduced.is_set() or self._arrivals.feed(key).rejected:
-            self._open.pop(key, None)
+        feed.provers += 1
+        hello = self._tasks.start(feed.introduced.wait(), "waiting for a hello")
+        awaited: list[asyncio.Future[Any]] = [hello, until]
+        await asyncio.wait(awaited, timeout=HELLO_TIMEOUT, return_when=asyncio.FIRST_COMPLETED)
+        hello.cancel()
+        feed.provers -= 1
+        known = feed.introduced.is_set()
+        if (known and self._arrivals.feed(key).rejected) or not (known or feed.provers):
+            await self._give_up(feed)
+
+    async def _give_up(self, feed: OpenFeed) -> None:
+        if self._open.get(feed.key) is feed and not self._closed:
+            del self._open[feed.key]
             await feed.close()
+            await self._on_thread(self._arrivals.forget, feed.key)
+            self.emit("forget", feed.key)
 
     async def _follow(self, core: Core) -> bool:
+        rival = self._arrivals.rival(core.key)
+        if rival and not await self._displaces(core, rival):
+            return False
         if not await self._on_thread(self._arrivals.follow, core.key) or core.key in self._open:
             await core.close()
             return core.key in self._open
@@ -167,6 +188,24 @@ class RoomFeeds(Events):
         self.emit("follow", core.key)
         feed.reader = self._tasks.start(self._read(feed), "reading a feed")
         return True
+
+    async def _displaces(self, core: Core, rival: bytes) -> bool:
+        """Whether a feed stands for its id instead of another one: only with its hello, for anybody can name a key."""
+        if core.key > rival:
+            await core.close()
+            return False
+        feed = self._open[core.key] = OpenFeed(core)
+        self.emit("follow", core.key)
+        shown = False
+        with suppress(TimeoutError, LinkupError, MalformedBlock):
+            _, hello = blocks.decode(await core.get(0, timeout=HELLO_TIMEOUT)).body()
+            shown = isinstance(hello, Hello) and bool(verify_hello(hello, self.keys.topic, core.key))
+        del self._open[core.key]
+        if not shown:
+            await feed.close()
+        elif other := self._open.pop(rival, None):
+            await other.close()
+        return shown
 
     async def write(self, bodies: Sequence[Body], *, channel: str = "") -> list[Row]:
         """Append blocks to one's own feed; their rows, once they are on disk and in the index.
@@ -237,11 +276,11 @@ class RoomFeeds(Events):
             self.emit("conflict", key)
 
     async def _take(self, arrivals: list[Arrival]) -> Taken:
-        taken = await self._on_thread(partial(self._arrivals.take, arrivals, now=self._clock()))
+        own = self.own.key if self.own else None
+        taken = await self._on_thread(partial(self._arrivals.take, arrivals, now=self._clock(), own=own))
         for key, t in taken.waiting.items():
             if feed := self._open.get(key):
                 feed.waits_until = t - MAX_AHEAD
-                self._loop.call_later(max(0.0, (feed.waits_until - self._clock()) / 1e6), feed.wake)
         self.emit("taken", taken)
         for key in taken.introduced:
             if feed := self._open.get(key):
@@ -255,7 +294,7 @@ class RoomFeeds(Events):
         batch: list[bytes] = []
         accepted: list[tuple[_Writing, int, int]] = []
         heads = tips(self.rows, own.key)
-        now, top = self._clock(), self._arrivals.top
+        now, top = max(self._clock(), EARLIEST + 1), self._arrivals.top  # a clock without a battery begins in 1970
         for one in writing:
             encoded = []
             t = top
@@ -293,7 +332,12 @@ class RoomFeeds(Events):
                 feed.introduced.set()
                 return
             await self._fetch(feed, row)
-            batch = [] if feed.waits_until > self._clock() else await self._readable(feed, row)
+            if (ahead := feed.waits_until - self._clock()) > 0:
+                # Not by one long timer: a clock may be set.
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(feed.changed.wait(), min(ahead / 1e6, CLOCK_CHECK))
+                continue
+            batch = await self._readable(feed, row)
             if batch:
                 done: asyncio.Future[None] = self._loop.create_future()
                 self._arriving.append((batch, done))

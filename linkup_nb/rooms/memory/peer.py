@@ -3,6 +3,7 @@
 Until the peer has proven itself it is sent nothing of the room, and none of the room's cores is copied to it.
 """
 
+import asyncio
 import time
 from typing import Protocol
 
@@ -25,7 +26,7 @@ class Hosted(Protocol):
     def introductions(self) -> list[bytes]:
         """The keys of one's own feed, and of all feeds whose hello is verified."""
 
-    async def prove(self, key: bytes) -> None:
+    async def prove(self, key: bytes, until: "asyncio.Future[None]") -> None:
         """Fetch the hello of a feed that a peer has named; returns when it is verified, wrong, or did not come."""
 
     def proven(self, peer: "RoomPeer") -> None:
@@ -53,6 +54,7 @@ class RoomPeer:
         self._queue: list[bytes] = []
         self._proving = 0
         self._tasks = Tasks()
+        self._left: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         connection, secret = channels.connection, room.keys.secret
         proof = membership_proof(connection.handshake_hash, secret, initiator=connection.initiator)
         opening = Opening(proof, time.time_ns() // 1_000_000, wire.SHARES_READ_MARKS)
@@ -118,11 +120,13 @@ class RoomPeer:
 
     async def _prove(self, key: bytes) -> None:
         try:
-            await self._room.prove(key)
+            await self._room.prove(key, self._left)
         finally:
             self._proving -= 1
         self._prove_next()
 
     def _end(self) -> None:
         self._queue.clear()
+        if not self._left.done():
+            self._left.set_result(None)
         self._room.gone(self)

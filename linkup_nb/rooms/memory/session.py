@@ -237,9 +237,9 @@ class RoomSession(Events):
         assert own is not None
         return [own.key, *(row.key for row in self.feeds.members if row.key != own.key)]
 
-    async def prove(self, key: bytes) -> None:
-        """Fetch the hello of a feed that a peer has named."""
-        await self.feeds.prove(key)
+    async def prove(self, key: bytes, until: "asyncio.Future[None]") -> None:
+        """Fetch the hello of a feed that a peer has named, while the peer is here."""
+        await self.feeds.prove(key, until)
 
     def proven(self, peer: RoomPeer) -> None:
         """The peer knows the secret: it may have every feed and drive of the room."""

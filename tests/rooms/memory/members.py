@@ -1,9 +1,11 @@
 """Members of a room in one process: real stores, real connections over loopback, no discovery."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 
 import linkup_nb as lu
@@ -15,6 +17,19 @@ from linkup_nb.rooms.memory.session import RoomSession
 from linkup_nb.wire.keys import KeyPair
 
 WAIT = 20.0  # seconds for what must happen between members
+
+
+class Clock:
+    """A clock that goes on from whenever it was set to, in microseconds."""
+
+    def __init__(self, moment: datetime | None = None) -> None:
+        self.set(moment or datetime.now(UTC))
+
+    def set(self, moment: datetime) -> None:
+        self._ahead = int(moment.timestamp() * 1e6) - time.time_ns() // 1000
+
+    def __call__(self) -> int:
+        return time.time_ns() // 1000 + self._ahead
 
 
 class TestMember:
@@ -91,8 +106,8 @@ async def say(session: RoomSession, text: str) -> Row:
 async def until(session: RoomSession, condition: Callable[[], bool]) -> None:
     """Wait until something is so, looking again after each change of the room."""
     changed = asyncio.Event()
-    for event in ("taken", "update"):
-        session.on(event, lambda *_: changed.set())
+    for source, event in ((session, "taken"), (session, "update"), (session.feeds, "forget")):
+        source.on(event, lambda *_: changed.set())
     async with asyncio.timeout(WAIT):
         while not condition():
             changed.clear()
