@@ -181,6 +181,8 @@ class RoomFeeds(Events):
             await core.close()
             return core.key in self._open
         feed = self._open[core.key] = OpenFeed(core)
+        if self._arrivals.feed(core.key).identity is not None:
+            feed.introduced.set()
         for event in ("append", "download"):
             core.on(event, feed.wake)
         core.on("fork", lambda _: self._dispute(core.key, "Its author has rewritten it."))

@@ -77,10 +77,16 @@ class TestMember:
         return connection
 
     async def close(self) -> None:
-        await self._stack.aclose()
+        await self.cut()
         for session in self.sessions:
+            self.links.remove(session)
             await session.close()
+        self.sessions = []
         await self.store.close()
+
+    async def cut(self) -> None:
+        """End all connections."""
+        await self._stack.aclose()
 
 
 async def connect(one: TestMember, other: TestMember) -> lu.Connection:

@@ -123,3 +123,24 @@ async def test_a_named_key_alone_displaces_nobody_whose_feed_begins_alike(
     await say(hers, "still here")
     await until(his, lambda: texts(his) == ["hello", "still here"])
     assert rival not in [row.key for row in his.feeds.rows]
+
+
+async def test_feeds_that_were_read_before_a_restart_need_no_hello_again(
+    make_member: MakeMember, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann, bob = await make_member("ann"), await make_member("bob")
+    hers, his = await ann.enter(ROOM), await bob.enter(ROOM)
+    await connect(ann, bob)
+    await say(hers, "hello")
+    await until(his, lambda: texts(his) == ["hello"])
+    await bob.close()
+    monkeypatch.setattr(feeds, "HELLO_TIMEOUT", 0.01)
+    again = await make_member("bob")
+    back = await again.enter(ROOM)
+    connection = await connect(ann, again)
+    await until(back, lambda: bool(back.peers))
+    await say(hers, "and again")
+    await until(back, lambda: texts(back) == ["hello", "and again"])
+    await connection.close()
+    await until(back, lambda: not back.peers)
+    assert len(back.feeds.members) == 2

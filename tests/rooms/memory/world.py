@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from linkup_nb.rooms.memory import block as blocks
-from linkup_nb.rooms.memory.arrivals import MAX_AHEAD, Arrival, Arrivals, Taken
+from linkup_nb.rooms.memory.arrivals import MAX_AHEAD, Arrival, Arrivals, tips
 from linkup_nb.rooms.memory.block import EARLIEST, SAID, Body, Kind, MalformedBlock
 from linkup_nb.rooms.memory.hello import sign_hello
 from linkup_nb.rooms.memory.index import Index
@@ -19,6 +19,8 @@ from linkup_nb.wire.keys import KeyPair
 TOPIC = b"t" * 32
 START = 1_700_000_000_000_000
 NOW = START + 10**12
+OWN = 99  # the number of the author who reads
+NOTICES = (Kind.ICON, Kind.TOPIC)
 
 
 @cache
@@ -27,7 +29,7 @@ def pair(number: int, salt: str) -> KeyPair:
 
 
 @cache
-def _hello(number: int) -> blocks.Hello:
+def hello(number: int) -> blocks.Hello:
     identity, device = pair(number, "identity"), pair(number, "device")
     return sign_hello(TOPIC, feed_key(number), b"d" * 32, identity=identity, device=device, name=f"author {number}")
 
@@ -67,7 +69,7 @@ class World:
         self.authors = [Author(n, rng.choice((0, 0, 0, rng.randrange(-(10**11), 9 * 10**10)))) for n in range(authors)]
         self.liars = {n for n in range(authors) if rng.random() < liars}
         for author in self.authors:
-            author.write(self._tick(), _hello(author.number))
+            author.write(self._tick(), hello(author.number))
 
     def _tick(self) -> int:
         self.now += self.rng.randrange(1, 3_000_000)
@@ -98,7 +100,9 @@ class World:
     def _body(self, author: Author) -> blocks.Body:
         rng = self.rng
         targets = [f"{feed_id(n)}/{rng.randrange(1, length)}" for n, length in author.known.items() if length > 1]
-        if not targets or rng.random() < 0.6:
+        if rng.random() < 0.1:
+            return rng.choice([blocks.Topic(f"topic {self.now}"), blocks.Icon(f"name {self.now}")])
+        if not targets or rng.random() < 0.5:
             return blocks.Message(f"{author.number} says {len(author.blocks)}")
         to = rng.choice(targets)
         return rng.choice([blocks.Reaction(to, "👍", rng.random() < 0.3), blocks.Edit(to, "x"), blocks.Reply(to, "hm")])
@@ -139,6 +143,8 @@ class Result:
     refused: set[tuple[bytes, int]]
     faults: dict[bytes, int]
     links: list[tuple[object, ...]]
+    notices: list[tuple[bytes, int]]
+    """Icons and topics that count, the last one first."""
 
 
 def expected(feeds: dict[bytes, list[bytes]]) -> Result:
@@ -167,13 +173,18 @@ def expected(feeds: dict[bytes, list[bytes]]) -> Result:
         or any(_contradicts(feeds, placed, by_id, envelope.t, h) for h in envelope.heads.items())
     }
     places = sorted((envelope.t, key, seq) for key, rows in placed.items() for seq, envelope in rows)
-    links = []
+    links, notices = [], []
     for key, rows in placed.items():
         for seq, envelope in rows:
             kind, body = envelope.body()
-            if (to := getattr(body, "to", None)) and (key, seq) not in refused:
+            if (key, seq) in refused:
+                continue
+            if to := getattr(body, "to", None):
                 links.append((to, int(kind), envelope.t, f"{short_id(key)}/{seq}"))
-    return Result([(key, seq) for _, key, seq in places], refused, faults, sorted(links, key=str))
+            if kind in NOTICES:
+                notices.append((kind, envelope.t, key, seq))
+    last = [(key, seq) for _, _, key, seq in sorted(notices, reverse=True)]
+    return Result([(key, seq) for _, key, seq in places], refused, faults, sorted(links, key=str), last)
 
 
 def _contradicts(
@@ -194,7 +205,8 @@ class Reader:
 
     def __init__(self, path: Path, feeds: dict[bytes, list[bytes]], rng: random.Random) -> None:
         self.path, self.feeds, self.rng = path, feeds, rng
-        self.taken: list[Taken] = []
+        self.own_key = feed_key(OWN)
+        self.own: list[bytes] = []
         self.open()
 
     def open(self) -> None:
@@ -208,9 +220,28 @@ class Reader:
     def close(self) -> None:
         self.index.close()
 
-    def read_all(self, *, tails: bool, restarts: float = 0.0) -> None:
-        """Take every block, in batches, the feeds mixed at random."""
+    def write(self, body: Body) -> None:
+        """Write to a feed of one's own: it is the last row, and stays above all that was there."""
+        if not self.own:
+            assert self.arrivals.follow(self.own_key)
+        t, heads = max(NOW - 10**12 // 2, self.arrivals.top + 1), tips(self.arrivals.feeds, self.own_key)
+        self.own.append(blocks.encode(body, t=t, timestamp=t // 1000, heads=heads))
+        arrival = Arrival(self.own_key, len(self.own) - 1, self.own[-1], NOW // 1000)
+        [row] = self.arrivals.take([arrival], now=NOW, own=self.own_key).rows
+        assert self.index.timeline()[-1] == row
+        assert not row.state & State.REFUSED
+
+    def ids(self) -> list[tuple[int, int, int]]:
+        """All rows, in order."""
+        return [(row.t, row.tie, row.seq) for row in self.index.timeline()]
+
+    def read_all(self, *, tails: bool, restarts: float = 0.0, writes: float = 0.0) -> None:
+        """Take every block, in batches, the feeds mixed at random, and perhaps write in between.
+
+        Whatever comes, nothing that was there goes or moves.
+        """
         rng = self.rng
+        before = self.ids()
         for key in self.feeds:
             assert self.arrivals.follow(key)
         first, second = dict.fromkeys(self.feeds, 0), {}
@@ -232,9 +263,15 @@ class Reader:
                     at[key] += 1
             if not batch:
                 return
-            self.taken.append(self.arrivals.take(batch, now=NOW))
+            self.arrivals.take(batch, now=NOW)
+            if rng.random() < writes:
+                self.write(blocks.Message("mine") if self.own else hello(OWN))
             if rng.random() < restarts:
+                after = self.ids()
+                assert not set(before) - set(after)
+                before = after
                 self.restart()
+                assert self.ids() == after
 
     def result(self) -> Result:
         """What it has come to."""
@@ -252,6 +289,7 @@ class Reader:
             {(keys[row.tie], row.seq) for row in rows if row.state & State.REFUSED},
             {row.key: row.faults for row in self.arrivals.feeds},
             sorted(links, key=str),
+            [(keys[row.tie], row.seq) for kind in reversed(NOTICES) for row in self.index.latest(kind)],
         )
 
 
