@@ -17,7 +17,7 @@ from linkup_nb.loops import Events, from_any_loop, on_own_loop
 from linkup_nb.wire.keys import KeyPair, short_key
 from linkup_nb.wire.noise import NoiseHandshake
 from linkup_nb.wire.seal import HEADER_SIZE
-from linkup_nb.wire.secret_stream import SecretStream, StreamState
+from linkup_nb.wire.secret_stream import SecretStream, SecretStreamState
 
 HANDSHAKE_TIMEOUT = 10.0  # seconds from the first byte to an open connection
 KEEP_ALIVE = 5.0  # seconds; a period in which nothing was sent ends with an empty message
@@ -304,7 +304,7 @@ class Connection(Events):
             self.handshake_hash = stream.handshake_hash
             self._rtt = self._loop.time() - self._asked_at if self._asked_at else None
             self._established.set()
-        if stream.state is StreamState.OPEN:
+        if stream.state is SecretStreamState.OPEN:
             self._timer.cancel()
             self._timer = self._loop.call_later(KEEP_ALIVE, self._tick)
             self.opened_at = time.time()

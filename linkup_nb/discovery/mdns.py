@@ -34,7 +34,7 @@ MAX_QUESTIONS = 16  # instances whose records are asked for at one time
 
 
 @dataclass(eq=False, slots=True)
-class _Joined:
+class _MdnsTopic:
     topic: bytes
     topic_key: bytes
     own_key: bytes
@@ -61,7 +61,7 @@ class Mdns:
 
     def __init__(self) -> None:
         self._tasks = Tasks()
-        self._topics: dict[bytes, _Joined] = {}
+        self._topics: dict[bytes, _MdnsTopic] = {}
         self._zeroconf: AsyncZeroconf | None = None
         self._browser: AsyncServiceBrowser | None = None
         self._network: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
@@ -79,7 +79,7 @@ class Mdns:
     async def join(self, topic: bytes, *, server: bool, client: bool, found: Callable[[FoundPeer], None]) -> None:
         """Announce and look from now on; returns at once, for on a network nobody knows when all have answered."""
         await self.leave(topic)
-        self._topics[topic] = joined = _Joined(
+        self._topics[topic] = joined = _MdnsTopic(
             topic, discovery_key(topic), self._announcer.key_pair.public_key, server, client, found
         )
         if self._browser:
@@ -168,7 +168,7 @@ class Mdns:
         if self._zeroconf:
             self._browser = AsyncServiceBrowser(self._zeroconf.zeroconf, SERVICE, handlers=[self._changed])
 
-    def _announce(self, joined: _Joined) -> None:
+    def _announce(self, joined: _MdnsTopic) -> None:
         _, hosts = self._network
         if not (joined.server and hosts and self._zeroconf):
             return
@@ -200,7 +200,7 @@ class Mdns:
                 joined.peers[name] = None
                 self._ask(name, joined)
 
-    def _report(self, joined: _Joined) -> None:
+    def _report(self, joined: _MdnsTopic) -> None:
         """Pass on what is known of a topic, and ask for what is not."""
         for name, peer in list(joined.peers.items()):
             if peer:
@@ -208,12 +208,12 @@ class Mdns:
             else:
                 self._ask(name, joined)
 
-    def _ask(self, name: str, joined: _Joined) -> None:
+    def _ask(self, name: str, joined: _MdnsTopic) -> None:
         if name not in self._asking and len(self._asking) < MAX_QUESTIONS and self._zeroconf:
             self._asking.add(name)
             self._tasks.start(self._resolve(self._zeroconf.zeroconf, name, joined), "an mDNS question")
 
-    async def _resolve(self, zeroconf: "Zeroconf", name: str, joined: _Joined) -> None:
+    async def _resolve(self, zeroconf: "Zeroconf", name: str, joined: _MdnsTopic) -> None:
         from zeroconf.asyncio import AsyncServiceInfo
 
         service = AsyncServiceInfo(SERVICE, name)
@@ -226,7 +226,7 @@ class Mdns:
             joined.peers[name] = peer
             joined.found(peer)
 
-    def _peer(self, service: "AsyncServiceInfo", joined: _Joined) -> FoundPeer | None:
+    def _peer(self, service: "AsyncServiceInfo", joined: _MdnsTopic) -> FoundPeer | None:
         key = service.properties.get(b"k")
         if service.properties.get(b"d") != joined.topic_key or not key or len(key) != KEY_SIZE:
             return None

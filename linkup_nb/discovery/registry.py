@@ -44,7 +44,7 @@ class _Entry(msgspec.Struct):
 
 
 @dataclass(frozen=True, slots=True)
-class _Joined:
+class _RegistryTopic:
     topic_key: bytes
     server: bool
     client: bool
@@ -59,7 +59,7 @@ class Registry:
 
     def __init__(self) -> None:
         self._tasks = Tasks()
-        self._topics: dict[bytes, _Joined] = {}
+        self._topics: dict[bytes, _RegistryTopic] = {}
         self._folder: Path | None = None
         self._problem: str | None = None
         self._modified = 0  # nanoseconds, as the folder says
@@ -79,7 +79,7 @@ class Registry:
         await self.leave(topic)
         if not self._topics:
             self._tasks.start(self._watch(), "the watch over the registry")
-        self._topics[topic] = _Joined(discovery_key(topic), server, client, found)
+        self._topics[topic] = _RegistryTopic(discovery_key(topic), server, client, found)
         self._look()
 
     async def leave(self, topic: bytes) -> None:
@@ -165,10 +165,10 @@ class Registry:
                 peer = FoundPeer(bytes.fromhex(public_key), ((entry.host, entry.port),), self.name)
                 by_name[topic_key].found(peer)
 
-    def _file_name(self, joined: _Joined) -> str:
+    def _file_name(self, joined: _RegistryTopic) -> str:
         return f"{joined.topic_key.hex()}-{self._announcer.key_pair.public_key.hex()}"
 
-    def _write(self, joined: _Joined) -> None:
+    def _write(self, joined: _RegistryTopic) -> None:
         assert self._folder
         entry = _Entry(self._announcer.hosts[0], self._announcer.port, os.getpid())
         descriptor, unfinished = tempfile.mkstemp(dir=self._folder)
@@ -176,7 +176,7 @@ class Registry:
             file.write(msgspec.json.encode(entry))
         os.replace(unfinished, self._folder / self._file_name(joined))
 
-    def _withdraw(self, joined: _Joined) -> None:
+    def _withdraw(self, joined: _RegistryTopic) -> None:
         if not self._folder:
             return
         path = self._folder / self._file_name(joined)

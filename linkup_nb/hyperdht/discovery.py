@@ -37,7 +37,7 @@ CLOSE_TIMEOUT = 4.0  # seconds for them to forget us on all topics
 
 
 @dataclass(slots=True, eq=False)
-class _Announced(JoinedTopic):
+class _HyperDhtTopic(JoinedTopic):
     keepers: tuple[Address, ...] = ()  # nodes that keep our announcement
 
 
@@ -84,7 +84,7 @@ class HyperDHT:
         self._opening = asyncio.Lock()
         self._tasks = Tasks()
         self._topics = Topics(
-            _Announced,
+            _HyperDhtTopic,
             self._look,
             self._withdraw,
             pause=lambda topic: LOOK_EVERY,
@@ -252,7 +252,7 @@ class HyperDHT:
         await asyncio.shield(self._listening)
         return self._listener
 
-    async def _look(self, topic: _Announced) -> None:
+    async def _look(self, topic: _HyperDhtTopic) -> None:
         if not self._topics.entered.is_set():
             return
         if not topic.server:
@@ -262,7 +262,7 @@ class HyperDHT:
         # Two who come at once may both have looked before the other announced; now one of them will see.
         await self._look_up(topic)
 
-    async def _look_up(self, topic: _Announced) -> None:
+    async def _look_up(self, topic: _HyperDhtTopic) -> None:
         if not topic.client or self._announcer is None:
             return
         async for record in self.node.lookup(topic.topic):
@@ -270,7 +270,7 @@ class HyperDHT:
                 reach = partial(self._dialer.dial, record.public_key, record.relays)
                 topic.found(FoundPeer(record.public_key, (), self.name, reach))
 
-    async def _announce(self, topic: _Announced) -> None:
+    async def _announce(self, topic: _HyperDhtTopic) -> None:
         assert self._announcer is not None, "joined before it was started"
         listener = await self._listen()
         relays = listener.announcement.addresses
@@ -279,7 +279,7 @@ class HyperDHT:
         answers = await self.node.announce(topic.topic, self._announcer.key_pair, relays[:MAX_RELAYS])
         topic.keepers = tuple(answer.sender for answer in answers)
 
-    async def _withdraw(self, topic: _Announced) -> None:
+    async def _withdraw(self, topic: _HyperDhtTopic) -> None:
         keepers, topic.keepers = topic.keepers, ()
         if keepers and self._announcer is not None:
             with suppress(TimeoutError, NodeClosed):

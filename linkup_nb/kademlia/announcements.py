@@ -132,7 +132,7 @@ class Tokens:
 
 
 @dataclass(slots=True)
-class _Kept:
+class _StoredAnnouncement:
     announcement: Announcement
     source: str
     until: float  # unix seconds
@@ -152,7 +152,7 @@ class AnnouncementStore:
     """
 
     def __init__(self) -> None:
-        self._targets: dict[bytes, dict[bytes, _Kept]] = {}
+        self._targets: dict[bytes, dict[bytes, _StoredAnnouncement]] = {}
         self._sources: dict[str, dict[tuple[bytes, bytes], None]] = {}  # targets and keys, in order of arrival
         self._count = 0
         self._swept_at = 0.0
@@ -173,7 +173,7 @@ class AnnouncementStore:
             self._drop(target, announcement.public_key)
         if not self._make_room(target, source, now):
             return False
-        self._targets.setdefault(target, {})[announcement.public_key] = _Kept(announcement, source, until)
+        self._targets.setdefault(target, {})[announcement.public_key] = _StoredAnnouncement(announcement, source, until)
         self._sources.setdefault(source, {})[target, announcement.public_key] = None
         self._count += 1
         return True

@@ -54,7 +54,7 @@ def _check_peer(host: str, port: int) -> Address:
 
 
 @dataclass(slots=True, eq=False)
-class _Announced(JoinedTopic):
+class _KademliaTopic(JoinedTopic):
     target: bytes = b""
     addresses: tuple[Address, ...] = ()  # where we are, as last announced
     announce_at: float = 0.0  # monotonic seconds, when to announce again; 0 while no other node keeps it
@@ -77,7 +77,7 @@ class Kademlia:
         self._announcer: Announcer | None = None
         self._node = KademliaNode()
         self._topics = Topics(
-            lambda topic: _Announced(topic, target=discovery_key(topic)),
+            lambda topic: _KademliaTopic(topic, target=discovery_key(topic)),
             self._look,
             self._withdraw,
             pause=lambda topic: LOOK_EVERY if topic.client else ANNOUNCE_EVERY,
@@ -205,7 +205,7 @@ class Kademlia:
             if only in (None, topic.topic):
                 topic.announce_at = 0.0
 
-    async def _look(self, topic: _Announced) -> None:
+    async def _look(self, topic: _KademliaTopic) -> None:
         found = await self._node.look_up(topic.target)
         if not found.tokens:
             self._cut_off.set()
@@ -218,7 +218,7 @@ class Kademlia:
             await self._node.look_again(topic.target, found)
             self._report(topic, found)
 
-    def _report(self, topic: _Announced, found: Found) -> None:
+    def _report(self, topic: _KademliaTopic, found: Found) -> None:
         if not topic.client or topic.left:
             return
         for announcement in found.announcements.values():
@@ -236,7 +236,7 @@ class Kademlia:
         return tuple((host, self._announcer.port) for host in ipv4[:MAX_ADDRESSES])
 
     async def _announce(
-        self, topic: _Announced, addresses: tuple[Address, ...], keepers: Mapping[Address, bytes]
+        self, topic: _KademliaTopic, addresses: tuple[Address, ...], keepers: Mapping[Address, bytes]
     ) -> None:
         # Noted before it is sent, so that leaving in between withdraws it.
         topic.addresses, topic.keepers = addresses, keepers
@@ -244,12 +244,12 @@ class Kademlia:
         if not await self._send(topic, addresses, ANNOUNCE_TIMEOUT):
             topic.announce_at = 0.0
 
-    async def _withdraw(self, topic: _Announced) -> None:
+    async def _withdraw(self, topic: _KademliaTopic) -> None:
         if topic.addresses:
             topic.addresses = ()
             await self._send(topic, (), WITHDRAW_TIMEOUT)
 
-    async def _send(self, topic: _Announced, addresses: tuple[Address, ...], timeout: float) -> int:
+    async def _send(self, topic: _KademliaTopic, addresses: tuple[Address, ...], timeout: float) -> int:
         assert self._announcer is not None, "joined before it was started"
         self._expires = max(self._expires + 1, int((time.time() + ANNOUNCEMENT_TTL) * 1000))
         key_pair = self._announcer.key_pair

@@ -27,13 +27,14 @@ log = logging.getLogger("linkup_nb")
 
 
 def _tag(class_name: str) -> str:
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", class_name).lower()
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", class_name.removesuffix("Request")).lower()
 
 
 class Request(msgspec.Struct, kw_only=True, frozen=True, tag_field="type", tag=_tag):
-    """A request of a page: `id` is answered exactly once, `view` is the one of several views that asks.
+    """A request of a page: `id` gets exactly one reply, `view` is the one of several views that sends it.
 
-    A field `data` of bytes travels as the message's one buffer.
+    The page names it by its class without `Request`: `upload_begin` is an `UploadBeginRequest`. A field `data` of
+    bytes travels as the message's one buffer.
     """
 
     id: Id
@@ -50,7 +51,7 @@ class Update(msgspec.Struct, kw_only=True, tag_field="type", tag=_tag, omit_defa
     view: str | None = None
 
 
-class Reply(Update, kw_only=True):
+class ReplyUpdate(Update, kw_only=True, tag="reply"):
     """The answer to a request: its fields beside these if `ok`, else one sentence."""
 
     id: str
@@ -58,7 +59,7 @@ class Reply(Update, kw_only=True):
     error: str | None = None
 
 
-class Failure(Update, kw_only=True, tag="error"):
+class ErrorUpdate(Update, kw_only=True, tag="error"):
     """Something went wrong that no request waits for."""
 
     text: str
@@ -80,7 +81,7 @@ class Bridge:
         self._tasks = Tasks()
 
     def on(self, kind: type[R], handle: Callable[[R], Awaitable[Answer | None]]) -> None:
-        """Have `handle` answer the requests of a kind: with what it returns, or with the sentence of what it raises."""
+        """Register the handler of a kind of request; the reply is its result, or the sentence of its error."""
         self._handlers[str(kind.__struct_config__.tag)] = (kind, handle)
 
     def receive(self, content: object, buffers: Buffers) -> None:
@@ -88,7 +89,7 @@ class Bridge:
         name = content.get("type") if isinstance(content, dict) else None
         kind, handle = self._handlers.get(name, (None, None)) if isinstance(name, str) else (None, None)
         if not kind or not handle:
-            log.debug("the page asked for something unknown: %r", name)
+            log.debug("The page sent a request of an unknown type: %r.", name)
             refuse(self._send, content, MISUNDERSTOOD)
             return
         assert isinstance(content, dict)
@@ -97,7 +98,7 @@ class Bridge:
         try:
             request = msgspec.convert(content, kind)
         except msgspec.ValidationError as error:
-            log.debug("the page asked for %s in a way that is unknown: %s", name, error)
+            log.debug("The page sent a request %s that does not fit its type: %s", name, error)
             refuse(self._send, content, MISUNDERSTOOD)
             return
         if request.id not in self._under_way:
@@ -110,14 +111,14 @@ class Bridge:
 
     def fail(self, sentence: str) -> None:
         """Show the reader that something went wrong."""
-        self.send(Failure(text=sentence))
+        self.send(ErrorUpdate(text=sentence))
 
     async def close(self) -> None:
         """Answer no more."""
         await self._tasks.cancel()
 
     async def _answer(self, request: Request, handle: Callable[[Any], Awaitable[Answer | None]]) -> None:
-        reply = Reply(id=request.id, view=request.view, ok=False)
+        reply = ReplyUpdate(id=request.id, view=request.view, ok=False)
         answer: Answer | None = None
         try:
             answer = await handle(request)
@@ -125,7 +126,7 @@ class Bridge:
         except LinkupError as error:
             reply.error = sentence(error)
         except Exception as error:
-            log.exception("a request of the page failed")
+            log.exception("A request of the page failed.")
             reply.error = went_wrong(error)
         finally:
             self._under_way.discard(request.id)
@@ -137,7 +138,7 @@ def refuse(send: Send, content: object, sentence: str) -> None:
     """Answer a request that is not carried out, if it has an id to answer to."""
     if isinstance(content, dict) and isinstance(content.get("id"), str):
         view = content.get("view")
-        reply = Reply(id=content["id"], view=view if isinstance(view, str) else None, ok=False, error=sentence)
+        reply = ReplyUpdate(id=content["id"], view=view if isinstance(view, str) else None, ok=False, error=sentence)
         send(*_encode(reply))
 
 

@@ -32,7 +32,7 @@ _SIGNATURE, _TOKEN, _INVITE_ID, _REQUEST_ID, _SESSION, _SESSION_KEY, _ENCRYPT, _
 )
 
 
-class Status(IntEnum):
+class PairingStatus(IntEnum):
     """What a member answers."""
 
     CONFIRMED = 0
@@ -122,12 +122,14 @@ class PairingResponse:
     @classmethod
     def confirm(cls, public_key: bytes, session: bytes, secret: bytes) -> Self:
         """Gives the secret to who asked in this session with the invite of this public key."""
-        return cls._make(public_key, session, bytes(Encoder().uint(Status.CONFIRMED).uint(0).fixed(secret, KEY_SIZE)))
+        return cls._make(
+            public_key, session, bytes(Encoder().uint(PairingStatus.CONFIRMED).uint(0).fixed(secret, KEY_SIZE))
+        )
 
     @classmethod
     def reject(cls, public_key: bytes, session: bytes) -> Self:
         """Says that the invite is no longer good."""
-        return cls._make(public_key, session, bytes(Encoder().uint(Status.REJECTED)))
+        return cls._make(public_key, session, bytes(Encoder().uint(PairingStatus.REJECTED)))
 
     @classmethod
     def _make(cls, public_key: bytes, session: bytes, payload: bytes) -> Self:
@@ -151,7 +153,7 @@ class PairingResponse:
             raise DecodeError("A response to a request to join answers another request.")
         key = _hash(_SESSION_KEY, invite.public_key, session)
         decoder = Decoder(_unseal(self.sealed, key, session))
-        if decoder.uint() != Status.CONFIRMED:
+        if decoder.uint() != PairingStatus.CONFIRMED:
             return None
         decoder.uint()  # flags, for what a later version may add
         secret = decoder.fixed(KEY_SIZE)

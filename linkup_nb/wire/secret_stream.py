@@ -25,7 +25,7 @@ RECEIVE_BUFFER = 256 * 1024  # bytes taken from the transport at a time, more on
 _INITIATOR, _RESPONDER = namespace("hyperswarm/secret-stream", [0, 1])
 
 
-class StreamState(Enum):
+class SecretStreamState(Enum):
     """How far a secret stream has come."""
 
     HANDSHAKING = "handshaking"
@@ -66,7 +66,7 @@ class SecretStream:
         max_frame: int = MAX_FRAME,
         remote_public_key: bytes | None = None,
     ) -> None:
-        self.state = StreamState.HANDSHAKING
+        self.state = SecretStreamState.HANDSHAKING
         self.initiator = handshake.initiator
         self.remote_public_key: bytes | None = None
         self.handshake_hash = b""
@@ -113,7 +113,7 @@ class SecretStream:
         try:
             self._take_frames(messages)
         except PeerError:
-            self.state = StreamState.CLOSED
+            self.state = SecretStreamState.CLOSED
             raise
         return messages
 
@@ -124,7 +124,7 @@ class SecretStream:
 
     def confirm(self) -> None:
         """Accept this stream, once it is established; an initiator reveals its public key only now."""
-        if self.state is not StreamState.ESTABLISHED or self._confirmed:
+        if self.state is not SecretStreamState.ESTABLISHED or self._confirmed:
             raise UsageError("Confirm a secret stream once, when it is established.")
         self._confirmed = True
         if self._held_back:
@@ -137,7 +137,7 @@ class SecretStream:
 
         Frames must go to the peer in the order of these calls.
         """
-        if self.state is not StreamState.OPEN:
+        if self.state is not SecretStreamState.OPEN:
             raise UsageError("Send messages once the secret stream is open.")
         if len(message) > MAX_MESSAGE:
             raise UsageError(f"A message has at most {MAX_MESSAGE} bytes, this one has {len(message)}.")
@@ -222,7 +222,7 @@ class SecretStream:
 
     def _establish(self) -> None:
         self.remote_public_key = self._handshake.remote_public_key
-        self.state = StreamState.ESTABLISHED
+        self.state = SecretStreamState.ESTABLISHED
 
     def _take_id(self, frame: bytes) -> None:
         if self._held_back and not self._confirmed:
@@ -231,7 +231,7 @@ class SecretStream:
         if stream_id != self._id(not self.initiator):
             raise HandshakeError("The peer's stream id belongs to another handshake.")
         self._opener = Opener(self._rx, header)
-        if self.state is StreamState.HANDSHAKING:
+        if self.state is SecretStreamState.HANDSHAKING:
             self._establish()
         self._open_if_both_confirmed()
 
@@ -248,4 +248,4 @@ class SecretStream:
 
     def _open_if_both_confirmed(self) -> None:
         if self._confirmed and self._opener:
-            self.state = StreamState.OPEN
+            self.state = SecretStreamState.OPEN

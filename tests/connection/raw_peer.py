@@ -9,7 +9,7 @@ from typing import Self
 
 from linkup_nb.wire.keys import KeyPair
 from linkup_nb.wire.noise import NoiseHandshake
-from linkup_nb.wire.secret_stream import SecretStream, StreamState
+from linkup_nb.wire.secret_stream import SecretStream, SecretStreamState
 
 
 class RawPeer:
@@ -30,7 +30,7 @@ class RawPeer:
     async def greet(self) -> None:
         """Begin a handshake, and wait for the answer."""
         self.writer.write(self.stream.data_to_send())
-        while self.stream.state is StreamState.HANDSHAKING:
+        while self.stream.state is SecretStreamState.HANDSHAKING:
             await self.receive()
 
     async def open(self, damage: Callable[[bytes], bytes] = lambda data: data) -> None:
@@ -38,7 +38,7 @@ class RawPeer:
         await self.greet()
         self.stream.confirm()
         self.writer.write(damage(self.stream.data_to_send()))
-        while self.stream.state is not StreamState.OPEN:
+        while self.stream.state is not SecretStreamState.OPEN:
             await self.receive()
 
     async def receive(self, limit: int = 65536) -> list[bytes]:

@@ -6,7 +6,7 @@ from functools import partial
 from zeroconf.asyncio import AsyncServiceInfo
 
 from linkup_nb.connection.addresses import may_dial
-from linkup_nb.discovery.mdns import SERVICE, Mdns, _Joined
+from linkup_nb.discovery.mdns import SERVICE, Mdns, _MdnsTopic
 from linkup_nb.discovery.protocol import membership_proof
 from linkup_nb.errors import PeerError
 from linkup_nb.kademlia.announcements import Announcement
@@ -214,7 +214,7 @@ def _txt(fields: dict[bytes, bytes]) -> bytes:
 
 def _service(data: bytes) -> None:
     """A TXT record, its port and its addresses, from somebody on the network."""
-    joined_topic = _Joined(TOPIC, discovery_key(TOPIC), bytes(32), True, True, lambda peer: None)
+    joined_topic = _MdnsTopic(TOPIC, discovery_key(TOPIC), bytes(32), True, True, lambda peer: None)
     port, count, rest = int.from_bytes(data[:2], "big"), data[2] % 4 if len(data) > 2 else 0, data[3:]
     addresses = [rest[4 * index : 4 * index + 4].ljust(4, b"\0") for index in range(count)]
     name = f"x.{SERVICE}"

@@ -20,12 +20,12 @@ function mockTimeouts(context) {
   }
 }
 
-/** @import { Reply } from "../../linkup_nb/notebook/static/protocol.js" */
+/** @import { ReplyUpdate } from "../../linkup_nb/notebook/static/protocol.js" */
 /** @typedef {{id: string, view: string, type: string, upload?: string, index?: number, size?: number, chunks?: number}} Request */
 
 /**
  * A kernel whose messages `answer` gets, and answers with the fields that it returns; with undefined it stays silent.
- * @param {(request: Request, buffer?: ArrayBuffer) => (Partial<Reply> & {buffers?: DataView[]}) | undefined} answer
+ * @param {(request: Request, buffer?: ArrayBuffer) => (Partial<ReplyUpdate> & {buffers?: DataView[]}) | undefined} answer
  */
 function kernelThat(answer) {
   /** @type {Request[]} */

@@ -10,7 +10,7 @@ from linkup_nb.errors import (
     PeerError,
     UsageError,
 )
-from linkup_nb.wire.secret_stream import MAX_MESSAGE, RECEIVE_BUFFER, StreamState
+from linkup_nb.wire.secret_stream import MAX_MESSAGE, RECEIVE_BUFFER, SecretStreamState
 from tests.wire.ends import (
     INITIATOR,
     RESPONDER,
@@ -65,7 +65,7 @@ def test_the_transcript_one_byte_at_a_time() -> None:
     for byte in sent_by("initiator"):
         messages += feed(other, bytes([byte]))
     assert messages == [b"ping"]
-    assert other.state is StreamState.ESTABLISHED
+    assert other.state is SecretStreamState.ESTABLISHED
     assert other.remote_public_key == INITIATOR.public_key
     assert other.handshake_hash.hex() == XX["handshakeHash"]
     assert not other.inside_frame
@@ -73,7 +73,7 @@ def test_the_transcript_one_byte_at_a_time() -> None:
 
 def test_both_ends_learn_who_the_other_is() -> None:
     one, other = opened()
-    assert one.state is other.state is StreamState.OPEN
+    assert one.state is other.state is SecretStreamState.OPEN
     assert one.handshake_hash == other.handshake_hash
     assert (one.remote_public_key, other.remote_public_key) == (RESPONDER.public_key, INITIATOR.public_key)
 
@@ -91,11 +91,11 @@ def test_a_stream_opens_when_both_have_confirmed() -> None:
     feed(one, other.data_to_send())
     states.append((one.state, other.state))
     assert states == [
-        (StreamState.HANDSHAKING, StreamState.HANDSHAKING),
-        (StreamState.ESTABLISHED, StreamState.HANDSHAKING),
-        (StreamState.ESTABLISHED, StreamState.ESTABLISHED),
-        (StreamState.ESTABLISHED, StreamState.OPEN),
-        (StreamState.OPEN, StreamState.OPEN),
+        (SecretStreamState.HANDSHAKING, SecretStreamState.HANDSHAKING),
+        (SecretStreamState.ESTABLISHED, SecretStreamState.HANDSHAKING),
+        (SecretStreamState.ESTABLISHED, SecretStreamState.ESTABLISHED),
+        (SecretStreamState.ESTABLISHED, SecretStreamState.OPEN),
+        (SecretStreamState.OPEN, SecretStreamState.OPEN),
     ]
 
 
@@ -104,7 +104,7 @@ def test_an_initiator_names_itself_only_to_the_one_it_asked_for() -> None:
     feed(other, one.data_to_send())
     with pytest.raises(HandshakeError, match="another public key than the one that was dialled"):
         feed(one, other.data_to_send())
-    assert one.state is StreamState.CLOSED
+    assert one.state is SecretStreamState.CLOSED
     assert one.data_to_send() == b""
     with pytest.raises(UsageError):
         one.confirm()
@@ -207,7 +207,7 @@ def test_a_flipped_bit_in_the_data_ends_the_stream(data: st.DataObject) -> None:
     damaged = flip(frames, data.draw(st.integers(0, 8 * len(frames) - 1)))
     with pytest.raises((DecryptionError, DecodeError, FrameTooLarge)):
         feed(other, damaged + one.send(bytes(SMALL - 17)) * 2)
-    assert other.state is StreamState.CLOSED
+    assert other.state is SecretStreamState.CLOSED
 
 
 @given(st.binary(min_size=1, max_size=400))
@@ -216,7 +216,7 @@ def test_whatever_a_stranger_sends_is_refused_by_name(noise: bytes) -> None:
         try:
             feed(stream, noise)
         except HandshakeError:
-            assert stream.state is StreamState.CLOSED
+            assert stream.state is SecretStreamState.CLOSED
 
 
 def test_a_stranger_cannot_announce_a_long_frame() -> None:

@@ -49,22 +49,22 @@ class Conversation:
 
     def _register(self) -> None:
         on = self._bridge.on
-        on(requests.Hello, self._hello)
-        on(requests.Bye, self._bye)
-        on(requests.Profile, self._profile)
-        on(requests.Create, self._create)
-        on(requests.Join, self._join)
-        on(requests.Leave, self._leave)
-        on(requests.Show, self._show_other)
-        on(requests.Send, self._send)
-        on(requests.Select, self._select)
-        on(requests.Seen, self._seen)
-        on(requests.UploadBegin, self._upload_begin)
-        on(requests.UploadChunk, self._upload_chunk)
-        on(requests.UploadEnd, self._upload_end)
-        on(requests.UploadCancel, self._upload_cancel)
-        on(requests.Fetch, self._fetch)
-        on(requests.Record, self._record)
+        on(requests.HelloRequest, self._hello)
+        on(requests.ByeRequest, self._bye)
+        on(requests.ProfileRequest, self._profile)
+        on(requests.CreateRequest, self._create)
+        on(requests.JoinRequest, self._join)
+        on(requests.LeaveRequest, self._leave)
+        on(requests.ShowRequest, self._show_other)
+        on(requests.SendRequest, self._send)
+        on(requests.SelectRequest, self._select)
+        on(requests.SeenRequest, self._seen)
+        on(requests.UploadBeginRequest, self._upload_begin)
+        on(requests.UploadChunkRequest, self._upload_chunk)
+        on(requests.UploadEndRequest, self._upload_end)
+        on(requests.UploadCancelRequest, self._upload_cancel)
+        on(requests.FetchRequest, self._fetch)
+        on(requests.RecordRequest, self._record)
 
     def close(self) -> None:
         """Answer no more, and send the page nothing more."""
@@ -75,33 +75,33 @@ class Conversation:
         self._recorder.discard()
         self._ending = asyncio.gather(self._tasks.cancel(), self._bridge.close())
 
-    async def _hello(self, request: requests.Hello) -> None:
+    async def _hello(self, request: requests.HelloRequest) -> None:
         last = request.last_seq
         self._publisher.subscribe(request.view, Cursor(request.epoch, -1 if last is None else last + 1))
 
-    async def _bye(self, request: requests.Bye) -> None:
+    async def _bye(self, request: requests.ByeRequest) -> None:
         self._publisher.unsubscribe(request.view)
 
-    async def _profile(self, request: requests.Profile) -> None:
+    async def _profile(self, request: requests.ProfileRequest) -> None:
         name = check_name(request.name)
         if request.avatar:
             _, image = self._uploads.finish(request.avatar)
             await self._node.set_avatar(image)
         await self._node.set_name(name)
 
-    async def _create(self, request: requests.Create) -> requests.Entered:
+    async def _create(self, request: requests.CreateRequest) -> requests.Entered:
         return self._enter(await self._node.create_room(request.name, linkup=True))
 
-    async def _join(self, request: requests.Join) -> requests.Entered:
+    async def _join(self, request: requests.JoinRequest) -> requests.Entered:
         return self._enter(await self._node.join(request.topic))
 
-    async def _leave(self, request: requests.Leave) -> None:
+    async def _leave(self, request: requests.LeaveRequest) -> None:
         await self._node.room(request.topic).leave()
 
-    async def _show_other(self, request: requests.Show) -> None:
+    async def _show_other(self, request: requests.ShowRequest) -> None:
         self._show(self._node.room(request.topic))
 
-    async def _send(self, request: requests.Send) -> requests.Sent:
+    async def _send(self, request: requests.SendRequest) -> requests.Sent:
         room = self._node.room(request.topic) if request.topic else None
         if commands.is_command(request.text):
             return await self._command(request.text, room)
@@ -123,22 +123,22 @@ class Conversation:
                 return requests.Sent(action="pick_avatar")
         return requests.Sent(action="none")
 
-    async def _select(self, request: requests.Select) -> None:
+    async def _select(self, request: requests.SelectRequest) -> None:
         line = self._feed(request.topic).line(request.seq)
         self.shown.selection = line.message if line else None
         self.shown.selected_seq = request.seq
         self._publisher.wake()
 
-    async def _seen(self, request: requests.Seen) -> None:
+    async def _seen(self, request: requests.SeenRequest) -> None:
         self._feeds.of(self._node.room(request.topic)).read(request.seq)
 
-    async def _upload_begin(self, request: requests.UploadBegin) -> None:
+    async def _upload_begin(self, request: requests.UploadBeginRequest) -> None:
         self._uploads.begin(request)
 
-    async def _upload_chunk(self, request: requests.UploadChunk) -> None:
+    async def _upload_chunk(self, request: requests.UploadChunkRequest) -> None:
         self._uploads.add(request.upload, request.index, request.data)
 
-    async def _upload_end(self, request: requests.UploadEnd) -> None:
+    async def _upload_end(self, request: requests.UploadEndRequest) -> None:
         if self._uploads.purpose(request.upload) == "avatar":
             return  # it waits for the profile that it belongs to
         about, data = self._uploads.finish(request.upload)
@@ -146,10 +146,10 @@ class Conversation:
         sending = room.send_file((about.name, data)) if about.purpose == "file" else room.send_audio(data)
         await _until_kept(room, sending)
 
-    async def _upload_cancel(self, request: requests.UploadCancel) -> None:
+    async def _upload_cancel(self, request: requests.UploadCancelRequest) -> None:
         self._uploads.cancel(request.upload)
 
-    async def _fetch(self, request: requests.Fetch) -> requests.Chunk:
+    async def _fetch(self, request: requests.FetchRequest) -> requests.Chunk:
         line = self._feed(request.topic).line(request.seq)
         if not line or not isinstance(line.message, FileMessage | AudioMessage):
             raise UsageError("This file is gone: only the last messages of a room are kept.")
@@ -158,7 +158,7 @@ class Conversation:
         start = request.index * CHUNK
         return requests.Chunk(chunks=chunk_count(len(data)), size=len(data), data=data[start : start + CHUNK])
 
-    async def _record(self, request: requests.Record) -> None:
+    async def _record(self, request: requests.RecordRequest) -> None:
         if not request.on:
             self._recorder.stop()
         elif self.shown.room:

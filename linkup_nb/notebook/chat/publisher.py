@@ -14,7 +14,7 @@ from linkup_nb.node import Node
 from linkup_nb.notebook.bridge import Bridge, went_wrong
 from linkup_nb.notebook.chat.feed import MAX_AVATARS, Feed, Feeds, Line
 from linkup_nb.notebook.chat.state import describe, expression, pictures
-from linkup_nb.notebook.chat.updates import AvatarPicture, Delivery, Row, Rows, RowUpdate, Selection, State
+from linkup_nb.notebook.chat.updates import AvatarPicture, Delivery, Row, Rows, RowUpdate, Selection, StateUpdate
 from linkup_nb.rooms.message import Message
 from linkup_nb.rooms.room import Room
 
@@ -46,7 +46,7 @@ class Shown:
 
 
 class Publisher:
-    """Sends `State`, `AvatarPicture`, `Rows` and `RowUpdate` to a page while it has views; lives on the node's loop."""
+    """Sends `StateUpdate`, `AvatarPicture`, `Rows` and `RowUpdate` to a page while it has views; on the node's loop."""
 
     def __init__(self, node: Node, feeds: Feeds, shown: Shown, bridge: Bridge, node_expression: str) -> None:
         self._node = node
@@ -56,7 +56,7 @@ class Publisher:
         self._node_expression = node_expression
         self._views: dict[str, Cursor] = {}
         self._avatars: set[str] = set()
-        self._state: State | None = None
+        self._state: StateUpdate | None = None
         self._deliveries: dict[int, int] = {}
         self._changed = asyncio.Event()
 
@@ -93,7 +93,7 @@ class Publisher:
                 if self._views:
                     await self._publish()
             except Exception as error:
-                log.exception("what is new could not be sent to the page")
+                log.exception("The news could not be sent to the page.")
                 self._bridge.fail(went_wrong(error))
             await asyncio.sleep(COALESCE)
 

@@ -10,70 +10,70 @@ Topic: TypeAlias = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 Count: TypeAlias = Annotated[int, Meta(ge=0, le=2**53)]
 
 
-class Hello(Request, kw_only=True, frozen=True):
+class HelloRequest(Request, kw_only=True, frozen=True):
     """A view is there, and has the rows of `epoch` up to `last_seq`."""
 
     epoch: str | None = None
     last_seq: int | None = None
 
 
-class Bye(Request, kw_only=True, frozen=True):
+class ByeRequest(Request, kw_only=True, frozen=True):
     """A view is gone."""
 
 
-class Profile(Request, kw_only=True, frozen=True):
+class ProfileRequest(Request, kw_only=True, frozen=True):
     """The reader's name; `avatar` is a finished upload."""
 
     name: str
     avatar: Id | None = None
 
 
-class Create(Request, kw_only=True, frozen=True):
+class CreateRequest(Request, kw_only=True, frozen=True):
     """A new room."""
 
     name: str
 
 
-class Join(Request, kw_only=True, frozen=True):
+class JoinRequest(Request, kw_only=True, frozen=True):
     """A room by its topic, as somebody typed it."""
 
     topic: str
 
 
-class Leave(Request, kw_only=True, frozen=True):
+class LeaveRequest(Request, kw_only=True, frozen=True):
     """Leave a room."""
 
     topic: Topic
 
 
-class Show(Request, kw_only=True, frozen=True):
+class ShowRequest(Request, kw_only=True, frozen=True):
     """Show another room."""
 
     topic: Topic
 
 
-class Send(Request, kw_only=True, frozen=True):
+class SendRequest(Request, kw_only=True, frozen=True):
     """A message for a room, or a command; commands need no room."""
 
     topic: Topic | None
     text: str
 
 
-class Select(Request, kw_only=True, frozen=True):
+class SelectRequest(Request, kw_only=True, frozen=True):
     """A row was clicked."""
 
     topic: Topic | None = None
     seq: Count
 
 
-class Seen(Request, kw_only=True, frozen=True):
+class SeenRequest(Request, kw_only=True, frozen=True):
     """A room was read up to a row."""
 
     topic: Topic
     seq: Count
 
 
-class UploadBegin(Request, kw_only=True, frozen=True):
+class UploadBeginRequest(Request, kw_only=True, frozen=True):
     """A file comes, in `chunks` of 1 MiB."""
 
     upload: Id
@@ -84,7 +84,7 @@ class UploadBegin(Request, kw_only=True, frozen=True):
     chunks: Count
 
 
-class UploadChunk(Request, kw_only=True, frozen=True):
+class UploadChunkRequest(Request, kw_only=True, frozen=True):
     """Chunk `index` of an upload."""
 
     upload: Id
@@ -92,19 +92,19 @@ class UploadChunk(Request, kw_only=True, frozen=True):
     data: bytes
 
 
-class UploadEnd(Request, kw_only=True, frozen=True):
+class UploadEndRequest(Request, kw_only=True, frozen=True):
     """All chunks are there: send the file."""
 
     upload: Id
 
 
-class UploadCancel(Request, kw_only=True, frozen=True):
+class UploadCancelRequest(Request, kw_only=True, frozen=True):
     """Forget an upload."""
 
     upload: Id
 
 
-class Fetch(Request, kw_only=True, frozen=True):
+class FetchRequest(Request, kw_only=True, frozen=True):
     """Chunk `index` of what is attached to a row."""
 
     topic: Topic | None = None
@@ -112,26 +112,26 @@ class Fetch(Request, kw_only=True, frozen=True):
     index: Count
 
 
-class Record(Request, kw_only=True, frozen=True):
+class RecordRequest(Request, kw_only=True, frozen=True):
     """Start or stop recording."""
 
     on: bool
 
 
 class Entered(Answer, kw_only=True):
-    """To `Create` and `Join`: the room's topic."""
+    """To `CreateRequest` and `JoinRequest`: the room's topic."""
 
     topic: str
 
 
 class Sent(Answer, kw_only=True):
-    """To `Send`: what the page does besides."""
+    """To `SendRequest`: what the page does besides."""
 
     action: Literal["none", "clear", "pick_avatar"]
 
 
 class Chunk(Answer, kw_only=True):
-    """To `Fetch`: one of so many chunks; `size` is the bytes of all."""
+    """To `FetchRequest`: one of so many chunks; `size` is the bytes of all."""
 
     chunks: int
     size: int

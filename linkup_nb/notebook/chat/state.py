@@ -2,7 +2,16 @@
 
 from linkup_nb.node import Node
 from linkup_nb.notebook.chat.feed import Avatars, Feeds
-from linkup_nb.notebook.chat.updates import Command, Limits, Me, Peer, RoomEntry, Selection, State, StatusLine
+from linkup_nb.notebook.chat.updates import (
+    CommandEntry,
+    Limits,
+    Me,
+    PeerEntry,
+    RoomEntry,
+    Selection,
+    StateUpdate,
+    StatusLine,
+)
 from linkup_nb.rooms.commands import COMMANDS
 from linkup_nb.rooms.linkup.messages import MAX_FILE
 from linkup_nb.rooms.member import Member, milliseconds
@@ -12,7 +21,7 @@ from linkup_nb.rooms.room import Room
 from linkup_nb.rooms.status import Level
 from linkup_nb.wire.keys import short_key
 
-_COMMANDS = [Command(name=command.name, usage=command.usage, help=command.help) for command in COMMANDS.values()]
+_COMMANDS = [CommandEntry(name=command.name, usage=command.usage, help=command.help) for command in COMMANDS.values()]
 
 
 def describe(
@@ -23,10 +32,10 @@ def describe(
     finding: str = "",
     selection: Selection | None = None,
     recording: bool = False,
-) -> State:
+) -> StateUpdate:
     """What stands around the rows of a room; the doctor's `finding`, `selection` and `recording` are one panel's."""
     status = node.status_of(room, finding)
-    return State(
+    return StateUpdate(
         me=_me(node, feeds.avatars),
         needs_profile=status.level is not Level.OFF and node.profile.name is None,
         rooms=[_room(each, feeds) for each in node.rooms],
@@ -70,8 +79,8 @@ def _room(room: Room, feeds: Feeds) -> RoomEntry:
     return RoomEntry(topic=room.topic.hex(), name=room.name, unread=feeds.of(room).unread)
 
 
-def _peer(member: Member, avatars: Avatars) -> Peer:
-    return Peer(
+def _peer(member: Member, avatars: Avatars) -> PeerEntry:
+    return PeerEntry(
         key=member.key.hex(),
         short=member.short_key,
         name=member.name,

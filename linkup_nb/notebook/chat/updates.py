@@ -26,7 +26,7 @@ class RoomEntry(msgspec.Struct, frozen=True):
     unread: int
 
 
-class Peer(msgspec.Struct, frozen=True):
+class PeerEntry(msgspec.Struct, frozen=True):
     """Somebody else in the room that is shown; `detail` is the round trip, in words."""
 
     key: str
@@ -38,7 +38,7 @@ class Peer(msgspec.Struct, frozen=True):
     avatar: str | None
 
 
-class Command(msgspec.Struct, frozen=True):
+class CommandEntry(msgspec.Struct, frozen=True):
     """A command to complete."""
 
     name: str
@@ -66,16 +66,16 @@ class Selection(msgspec.Struct, frozen=True):
     expression: str
 
 
-class State(Update, kw_only=True):
+class StateUpdate(Update, kw_only=True, tag="state"):
     """All that stands around the rows."""
 
     me: Me
     needs_profile: bool
     rooms: list[RoomEntry]
     room: str | None
-    peers: list[Peer]
+    peers: list[PeerEntry]
     status: StatusLine
-    commands: list[Command]
+    commands: list[CommandEntry]
     limits: Limits
     selection: Selection | None
     recording: bool

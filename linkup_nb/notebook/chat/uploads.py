@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from linkup_nb.errors import FileTooLarge, UsageError
-from linkup_nb.notebook.chat.requests import UploadBegin
+from linkup_nb.notebook.chat.requests import UploadBeginRequest
 from linkup_nb.rooms.linkup.messages import MAX_FILE
 
 CHUNK = 1_048_576  # bytes; a message over 10 MiB makes the Jupyter server drop the page's connection
@@ -15,7 +15,7 @@ UPLOAD_IDLE = 120.0  # seconds without a chunk, after which an upload may be for
 
 @dataclass
 class _Upload:
-    request: UploadBegin
+    request: UploadBeginRequest
     touched: float
     chunks: dict[int, bytes] = field(default_factory=dict)
 
@@ -32,7 +32,7 @@ class Uploads:
         self._clock = clock
         self._uploads: dict[str, _Upload] = {}
 
-    def begin(self, request: UploadBegin) -> None:
+    def begin(self, request: UploadBeginRequest) -> None:
         """Expect an upload. Raises `FileTooLarge`, or `UsageError` when too many are under way."""
         if request.size > MAX_FILE:
             size, limit = request.size / 1_048_576, MAX_FILE // 1_048_576
@@ -55,7 +55,7 @@ class Uploads:
         one.touched = self._clock()
         one.chunks.setdefault(index, bytes(data))
 
-    def finish(self, upload: str) -> tuple[UploadBegin, bytes]:
+    def finish(self, upload: str) -> tuple[UploadBeginRequest, bytes]:
         """What was uploaded, which is forgotten here. Raises `UsageError` if a chunk is missing."""
         one = self._find(upload)
         if len(one.chunks) != one.request.chunks:

@@ -1,7 +1,7 @@
 // @ts-check
 // The box at the bottom: text, completion of commands, files that wait to go and files on their way.
 
-/** @import { Command, State } from "./protocol.js" */
+/** @import { CommandEntry, StateUpdate } from "./protocol.js" */
 /** @import { Blobs, Kernel } from "./kernel.js" */
 /** @typedef {{node: HTMLElement, progress: (share: number) => void, abort: AbortController}} Strip */
 
@@ -31,9 +31,9 @@ const OPTION = parse(`<li class="lu-option" data-lu="option" role="option"><code
 
 /** What stands below the log. */
 export class Composer {
-  /** @type {Command[]} */
+  /** @type {CommandEntry[]} */
   commands = [];
-  /** @type {Command[]} */
+  /** @type {CommandEntry[]} */
   choices = [];
   chosen = 0;
   busy = false;
@@ -76,7 +76,7 @@ export class Composer {
   }
 
   /**
-   * @param {State} state
+   * @param {StateUpdate} state
    * @param {string} name of the room
    */
   update({ room, me, commands, limits, recording }, name) {
@@ -255,7 +255,7 @@ export class Composer {
     this.#offer(/^~\S*$/.test(text) ? this.commands.filter(({ name }) => name.startsWith(text.toLowerCase())) : []);
   }
 
-  /** @param {Command[]} choices */
+  /** @param {CommandEntry[]} choices */
   #offer(choices) {
     this.choices = choices;
     const options = choices.map(({ name, usage, help }, place) => {
@@ -279,7 +279,7 @@ export class Composer {
     this.text.setAttribute("aria-activedescendant", options[this.chosen]?.id ?? "");
   }
 
-  /** @param {Command} command */
+  /** @param {CommandEntry} command */
   #complete({ name, usage }) {
     this.#put(usage?.includes(" ") ? `${name} ` : name);
     this.#offer([]);

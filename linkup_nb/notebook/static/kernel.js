@@ -1,8 +1,8 @@
 // @ts-check
 // Requests to the kernel, and files on their way to it and from it.
 
-/** @import { Model, Reply, Requests } from "./protocol.js" */
-/** @typedef {{content: Reply, buffers: DataView[]}} Answer */
+/** @import { Model, ReplyUpdate, Requests } from "./protocol.js" */
+/** @typedef {{content: ReplyUpdate, buffers: DataView[]}} Answer */
 /** @typedef {ReturnType<typeof setTimeout>} Timer */
 /** @typedef {{resolve: (answer: Answer) => void, reject: (reason: unknown) => void, resend?: Timer, late?: Timer, again: boolean}} Waiting */
 
@@ -66,7 +66,7 @@ export class Kernel {
   }
 
   /**
-   * @param {Reply} content
+   * @param {ReplyUpdate} content
    * @param {DataView[]} buffers
    */
   answer(content, buffers) {

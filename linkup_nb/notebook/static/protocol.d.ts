@@ -27,9 +27,11 @@ export interface Signal {
 }
 
 /** Everything that the kernel sends. Without `view` it is for all views. */
-export type FromKernel = { view?: string | null } & (Reply | State | Rows | RowUpdate | AvatarPicture | Failure);
+export type FromKernel = { view?: string | null } & (
+  ReplyUpdate | StateUpdate | Rows | RowUpdate | AvatarPicture | ErrorUpdate
+);
 
-export interface Reply {
+export interface ReplyUpdate {
   type: "reply";
   id: string;
   ok: boolean;
@@ -40,15 +42,15 @@ export interface Reply {
   size?: number;
 }
 
-export interface State {
+export interface StateUpdate {
   type: "state";
   me: Me;
   needs_profile: boolean;
   rooms: RoomEntry[];
   room: string | null;
-  peers: Peer[];
+  peers: PeerEntry[];
   status: StatusLine;
-  commands: Command[];
+  commands: CommandEntry[];
   limits: Limits;
   selection: Selection | null;
   recording: boolean;
@@ -81,7 +83,7 @@ export interface RoomEntry {
   unread: number;
 }
 
-export interface Peer {
+export interface PeerEntry {
   key: string;
   short: string;
   name: string;
@@ -91,7 +93,7 @@ export interface Peer {
   avatar: string | null;
 }
 
-export interface Command {
+export interface CommandEntry {
   name: string;
   usage: string;
   help: string;
@@ -149,7 +151,7 @@ export interface AvatarPicture {
   mime: string;
 }
 
-export interface Failure {
+export interface ErrorUpdate {
   type: "error";
   text: string;
 }

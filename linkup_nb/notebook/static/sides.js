@@ -1,7 +1,7 @@
 // @ts-check
 // The rooms on the left, the people on the right.
 
-/** @import { Peer, RoomEntry } from "./protocol.js" */
+/** @import { PeerEntry, RoomEntry } from "./protocol.js" */
 
 import { child, keyed, parse, say, setText } from "./dom.js";
 
@@ -39,7 +39,7 @@ export function showRooms(list, rooms, shown, present) {
 
 /**
  * @param {HTMLElement} side
- * @param {Peer[]} peers
+ * @param {PeerEntry[]} peers
  */
 export function showPeers(side, peers) {
   const groups = GROUPS
@@ -53,7 +53,7 @@ export function showPeers(side, peers) {
 
 /**
  * @param {HTMLElement} item
- * @param {Peer} peer
+ * @param {PeerEntry} peer
  */
 function showPeer(item, { name, short, shared_name: shared, status, detail }) {
   const [who, rtt] = [child(item, 1), child(item, 2)];

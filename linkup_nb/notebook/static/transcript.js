@@ -1,7 +1,7 @@
 // @ts-check
 // The page's half of the chat widget; `notebook/chat/transcript.py` is the kernel's half.
 
-/** @import { AvatarPicture, FromKernel, Model, RoomEntry, Requests, RowUpdate, Rows, State } from "./protocol.js" */
+/** @import { AvatarPicture, FromKernel, Model, RoomEntry, Requests, RowUpdate, Rows, StateUpdate } from "./protocol.js" */
 /** @import { Situation } from "./session.js" */
 
 import { Composer } from "./composer.js";
@@ -30,7 +30,7 @@ class Chat {
   parts = parts(this.root);
   style = document.createElement("style");
   blobs = new Blobs();
-  /** @type {State | null} */
+  /** @type {StateUpdate | null} */
   state = null;
   /** @type {string | null} */
   epoch = null;
@@ -231,7 +231,7 @@ class Chat {
     this.#showAlone();
   }
 
-  /** @param {State} news */
+  /** @param {StateUpdate} news */
   #onState(news) {
     const before = this.state;
     // A node that has closed is in no room any more, and what was seen of it stays.
@@ -382,7 +382,7 @@ class Chat {
     this.parts["create-or-join"].ariaExpanded = String(!place.hidden);
   }
 
-  /** @param {State["selection"]} selection */
+  /** @param {StateUpdate["selection"]} selection */
   #showSelection(selection) {
     const text = selection ? `panel.selection  →  ${selection.expression}` : "panel.selection is the message you click";
     setText(this.parts.expression, text);

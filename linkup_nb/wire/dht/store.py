@@ -27,7 +27,7 @@ V = TypeVar("V")
 
 
 @dataclass(slots=True)
-class _Kept(Generic[V]):
+class _Stored(Generic[V]):
     value: V
     source: str
     until: float
@@ -43,7 +43,7 @@ class Shelf(Generic[K, V]):
         self._size = size
         self._lifetime = lifetime
         self._dropped = dropped
-        self._kept: dict[K, _Kept[V]] = {}
+        self._kept: dict[K, _Stored[V]] = {}
         self._sources: dict[str, dict[K, None]] = {}  # keys, the oldest first
 
     def __len__(self) -> int:
@@ -57,7 +57,7 @@ class Shelf(Generic[K, V]):
         if len(self._kept) >= self._size:
             largest = max(self._sources, key=lambda source: len(self._sources[source]))
             self.remove(next(iter(self._sources[largest])))
-        self._kept[key] = _Kept(value, source, now + self._lifetime)
+        self._kept[key] = _Stored(value, source, now + self._lifetime)
         self._sources.setdefault(source, {})[key] = None
 
     def get(self, key: K, now: float) -> V | None:

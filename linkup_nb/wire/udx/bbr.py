@@ -29,7 +29,7 @@ QUANTUM_TIME = 0.001  # seconds of sending that one burst may hold
 MAX_QUANTUM = 64 * 1024  # bytes
 
 
-class Mode(Enum):
+class BbrMode(Enum):
     """What BBR is doing."""
 
     STARTUP = "startup"
@@ -59,7 +59,7 @@ class Bbr:
     """
 
     def __init__(self, packet_size: int, seed: int) -> None:
-        self.mode = Mode.STARTUP
+        self.mode = BbrMode.STARTUP
         self.packet_size = packet_size
         self.window = INITIAL_WINDOW * packet_size
         self.min_rtt: float | None = None
@@ -104,7 +104,7 @@ class Bbr:
         elif self._round_started:
             self._forget_bandwidths()
         self._update_bunches(sample, now)
-        if self.mode is Mode.PROBE_BANDWIDTH:
+        if self.mode is BbrMode.PROBE_BANDWIDTH:
             self._update_cycle(sample, now)
         if self._round_started and not (self._pipe_filled or sample.app_limited):
             self._update_full_pipe()
@@ -136,11 +136,11 @@ class Bbr:
 
     def on_restart(self) -> None:
         """Sending begins again after there was nothing to send (draft-cardwell, section 4.3.4.4)."""
-        if self.mode is Mode.PROBE_BANDWIDTH and self.bandwidth:
+        if self.mode is BbrMode.PROBE_BANDWIDTH and self.bandwidth:
             self.rate = self.bandwidth
 
     def _save_window(self) -> None:
-        if self._in_recovery or self.mode is Mode.PROBE_RTT:
+        if self._in_recovery or self.mode is BbrMode.PROBE_RTT:
             self._saved_window = max(self._saved_window, self.window)
         else:
             self._saved_window = self.window
@@ -198,20 +198,20 @@ class Bbr:
 
     def _update_min_rtt(self, sample: Sample, now: float) -> None:
         """Leave startup and drain, and measure the round trip anew (draft-cardwell, sections 4.3.3 and 4.3.5)."""
-        if self.mode is Mode.STARTUP and self._pipe_filled:
-            self.mode = Mode.DRAIN
+        if self.mode is BbrMode.STARTUP and self._pipe_filled:
+            self.mode = BbrMode.DRAIN
             self._gain, self._window_gain = 1 / STARTUP_GAIN, STARTUP_GAIN
-        if self.mode is Mode.DRAIN and sample.in_flight <= self._target(1.0):
+        if self.mode is BbrMode.DRAIN and sample.in_flight <= self._target(1.0):
             self._probe_bandwidth(now)
         expired = self.min_rtt is not None and now > self._min_rtt_at + MIN_RTT_LIFETIME
         if sample.rtt is not None and (self.min_rtt is None or sample.rtt <= self.min_rtt or expired):
             self.min_rtt, self._min_rtt_at = sample.rtt, now
-        if expired and self.mode is not Mode.PROBE_RTT:
+        if expired and self.mode is not BbrMode.PROBE_RTT:
             self._save_window()
-            self.mode = Mode.PROBE_RTT
+            self.mode = BbrMode.PROBE_RTT
             self._gain = self._window_gain = 1.0
             self._probe_rtt_until = None
-        if self.mode is Mode.PROBE_RTT:
+        if self.mode is BbrMode.PROBE_RTT:
             self._probe_rtt(sample, now)
 
     def _probe_rtt(self, sample: Sample, now: float) -> None:
@@ -224,11 +224,11 @@ class Bbr:
             if self._pipe_filled:
                 self._probe_bandwidth(now)
             else:
-                self.mode = Mode.STARTUP
+                self.mode = BbrMode.STARTUP
                 self._gain = self._window_gain = STARTUP_GAIN
 
     def _probe_bandwidth(self, now: float) -> None:
-        self.mode = Mode.PROBE_BANDWIDTH
+        self.mode = BbrMode.PROBE_BANDWIDTH
         self._window_gain = WINDOW_GAIN
         cruising = 2 + self._seed % (len(CYCLE) - 2)
         self._enter_cycle(cruising, now)
@@ -252,7 +252,7 @@ class Bbr:
             self.window = min(self.window + sample.acked, target + bunches)
         elif self.window < target or sample.delivered < INITIAL_WINDOW * self.packet_size:
             self.window += sample.acked
-        if self.window < least or self.mode is Mode.PROBE_RTT:
+        if self.window < least or self.mode is BbrMode.PROBE_RTT:
             self.window = least
         elif self.window > MAX_WINDOW:
             self.window = MAX_WINDOW

@@ -18,7 +18,7 @@ Ranges = tuple[tuple[int, int], ...]
 
 
 @dataclass(slots=True, eq=False)
-class Sent:
+class SentPacket:
     """A packet of data or END."""
 
     seq: int
@@ -56,8 +56,8 @@ class Flight:
         self.min_rtt: float | None = None
         self.newest_at = -1.0  # when the newest packet that has arrived was sent
         self._probe_ended = probe_ended
-        self._packets: dict[int, Sent] = {}
-        self._in_flight: dict[int, Sent] = {}  # in the order they were sent last
+        self._packets: dict[int, SentPacket] = {}
+        self._in_flight: dict[int, SentPacket] = {}  # in the order they were sent last
         self._lost: list[int] = []  # a heap; entries that are not lost any more are skipped
         self._sacked: dict[int, int] = {}  # the ranges that the last acknowledgement named
         self._reported_to: float = (
@@ -91,23 +91,23 @@ class Flight:
         self._reordering = 1
         self._path_since = now
 
-    def add(self, kinds: int, payload: bytes | memoryview, padding: int, now: float) -> Sent:
+    def add(self, kinds: int, payload: bytes | memoryview, padding: int, now: float) -> SentPacket:
         """Send a packet for the first time."""
-        sent = Sent(self.next_seq, kinds, payload, padding, HEADER_SIZE + padding + len(payload))
+        sent = SentPacket(self.next_seq, kinds, payload, padding, HEADER_SIZE + padding + len(payload))
         self._packets[self.next_seq] = sent
         self.next_seq += 1
         self.data_bytes += len(payload)
         self._transmit(sent, now)
         return sent
 
-    def add_run(self, payloads: list[memoryview], now: float) -> list[Sent]:
+    def add_run(self, payloads: list[memoryview], now: float) -> list[SentPacket]:
         """Send full packets of data for the first time."""
         if not self._in_flight:
             self._first_sent_at = self._delivered_at = now
         seq, size = self.next_seq, HEADER_SIZE + len(payloads[0])
         since = (self.delivered, self._delivered_at, self._first_sent_at, self.delivered <= self._app_limited_until)
         run = [
-            Sent(number, DATA, payload, 0, size, 1, False, False, now, *since)
+            SentPacket(number, DATA, payload, 0, size, 1, False, False, now, *since)
             for number, payload in enumerate(payloads, seq)
         ]
         sent = dict(enumerate(run, seq))
@@ -118,7 +118,7 @@ class Flight:
         self.bytes += len(run) * size
         return run
 
-    def next_lost(self) -> Sent | None:
+    def next_lost(self) -> SentPacket | None:
         """The first of the lost packets, which `send_again` would send."""
         while self._lost:
             sent = self._packets.get(self._lost[0])
@@ -127,7 +127,7 @@ class Flight:
             heappop(self._lost)
         return None
 
-    def send_again(self, sent: Sent, now: float) -> None:
+    def send_again(self, sent: SentPacket, now: float) -> None:
         """Send a packet once more, be it lost or in flight."""
         if sent.lost:
             sent.lost = False
@@ -137,7 +137,7 @@ class Flight:
         self.retransmissions += 1
         self._transmit(sent, now)
 
-    def tail(self) -> Sent:
+    def tail(self) -> SentPacket:
         """The packet that was sent last; something has to be in flight."""
         return next(reversed(self._in_flight.values()))
 
@@ -181,7 +181,7 @@ class Flight:
         """
         self.reorder_at = None
         wait = self._newest_rtt + (self.min_rtt or 0.0) * self._reordering / 4
-        lost: list[Sent] = []
+        lost: list[SentPacket] = []
         for sent in self._in_flight.values():
             if sent.sent_at > self.newest_at or (sent.sent_at == self.newest_at and sent.seq > self._newest_seq):
                 break
@@ -198,7 +198,7 @@ class Flight:
             self._lose(sent)
         self.reorder_at = None
 
-    def _transmit(self, sent: Sent, now: float) -> None:
+    def _transmit(self, sent: SentPacket, now: float) -> None:
         if not self._in_flight:
             self._first_sent_at = self._delivered_at = now
         sent.sent_at = now
@@ -210,9 +210,9 @@ class Flight:
         self._in_flight[sent.seq] = sent
         self.bytes += sent.size
 
-    def _arrived(self, ack: int, sacks: Ranges) -> list[Sent]:
+    def _arrived(self, ack: int, sacks: Ranges) -> list[SentPacket]:
         """The packets that an acknowledgement is the first to speak of."""
-        arrived: list[Sent] = []
+        arrived: list[SentPacket] = []
         for seq in range(self.unacked, ack):
             sent = self._packets.pop(seq)
             self.data_bytes -= len(sent.payload)
@@ -239,7 +239,7 @@ class Flight:
             self._reported_to = past
         return arrived
 
-    def _measure(self, newest: Sent, now: float) -> float | None:
+    def _measure(self, newest: SentPacket, now: float) -> float | None:
         """Measure the round trip (RFC 6298, section 2) and how far packets overtake each other (RFC 8985, section 6.2).
 
         Returns the round trip in seconds, if the packet was sent only once.
@@ -261,7 +261,7 @@ class Flight:
         self.min_rtt = rtt if self.min_rtt is None else min(rtt, self.min_rtt)
         return rtt
 
-    def _rate(self, newest: Sent, now: float) -> float | None:
+    def _rate(self, newest: SentPacket, now: float) -> float | None:
         """Bytes a second, over the longer of how long sending and how long arriving took (section 3.3 of the draft)."""
         self._first_sent_at = newest.sent_at
         took = max(newest.sent_at - newest.first_sent_at, now - newest.prior_delivered_at)
@@ -269,7 +269,7 @@ class Flight:
             return None
         return (self.delivered - newest.prior_delivered) / took
 
-    def _lose(self, sent: Sent) -> int:
+    def _lose(self, sent: SentPacket) -> int:
         """Count a packet as lost; returns its bytes, 0 for a probe, whose loss is no sign of congestion."""
         del self._in_flight[sent.seq]
         self.bytes -= sent.size

@@ -8,7 +8,7 @@ from collections import deque
 from math import inf
 
 from linkup_nb.wire.udx.bbr import INITIAL_WINDOW, Bbr
-from linkup_nb.wire.udx.flight import Flight, Ranges, Sent
+from linkup_nb.wire.udx.flight import Flight, Ranges, SentPacket
 from linkup_nb.wire.udx.mtu import MtuSearch
 from linkup_nb.wire.udx.packet import DATA, END, HEADER_SIZE, unwrap
 from linkup_nb.wire.udx.path import UNPROVEN_BYTES, Path
@@ -123,9 +123,9 @@ class Sender:
             self._last_activity = now
         return False
 
-    def packets(self, now: float) -> list[Sent]:
+    def packets(self, now: float) -> list[SentPacket]:
         """What is to be sent now, in this order."""
-        out: list[Sent] = []
+        out: list[SentPacket] = []
         self._resume_at = None
         if self._tail_probe_due:
             self._send_tail_probe(now, out)
@@ -207,18 +207,18 @@ class Sender:
             self._tokens = min(self._tokens + rate * (now - self._tokens_at), most)
         self._tokens_at = now
 
-    def _send_tail_probe(self, now: float, out: list[Sent]) -> None:
+    def _send_tail_probe(self, now: float, out: list[SentPacket]) -> None:
         self._tail_probe_due = False
         if self.flight and self._path.may_send((probe := self.flight.tail()).size):
             self._send_again(probe, now, out)
             self._last_activity = now
 
-    def _send_again(self, sent: Sent, now: float, out: list[Sent]) -> None:
+    def _send_again(self, sent: SentPacket, now: float, out: list[SentPacket]) -> None:
         self.flight.send_again(sent, now)
         self._path.spend(sent.size)
         out.append(sent)
 
-    def _send_lost(self, now: float, out: list[Sent]) -> bool:
+    def _send_lost(self, now: float, out: list[SentPacket]) -> bool:
         """Send lost packets again; false if the pace has to be kept before all of them are sent."""
         flight = self.flight
         while (sent := flight.next_lost()) is not None:
@@ -232,7 +232,7 @@ class Sender:
             self._tokens -= sent.size
         return True
 
-    def _send_new(self, now: float, out: list[Sent]) -> bool:
+    def _send_new(self, now: float, out: list[SentPacket]) -> bool:
         """Send data and END that wait; false if the pace has to be kept before all that might go is sent."""
         flight, path, mtu, limit = self.flight, self._path, self.mtu, self.congestion.window
         while self._queued or (self._end_queued and not self._end_sent):
@@ -280,7 +280,7 @@ class Sender:
         room = min(self.window - self.flight.data_bytes, len(self._queue[0]), self._queued - 1) // size
         return int(min(room, (limit - self.flight.bytes) // (HEADER_SIZE + size), self._tokens // (HEADER_SIZE + size)))
 
-    def _send_run(self, count: int, now: float, out: list[Sent]) -> None:
+    def _send_run(self, count: int, now: float, out: list[SentPacket]) -> None:
         size, first = self.mtu.payload_size, self._queue[0]
         end = count * size
         out += self.flight.add_run([first[start : start + size] for start in range(0, end, size)], now)

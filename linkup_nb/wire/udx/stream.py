@@ -18,7 +18,7 @@ from linkup_nb.wire.udx.events import (
     RoomToWrite,
     StreamClosed,
 )
-from linkup_nb.wire.udx.flight import Ranges, Sent
+from linkup_nb.wire.udx.flight import Ranges, SentPacket
 from linkup_nb.wire.udx.mtu import BASE_PAYLOAD
 from linkup_nb.wire.udx.packet import (
     DATA,
@@ -431,7 +431,7 @@ class Stream:
                 self._add(out, encode(self._packet(MESSAGE, message)))
         self._messages.clear()
 
-    def _add_packets(self, out: list[Datagrams], packets: list[Sent]) -> None:
+    def _add_packets(self, out: list[Datagrams], packets: list[SentPacket]) -> None:
         """Pack data, putting into one batch what one system call can send: datagrams of one size, but for the last."""
         assert self.path.address is not None
         remote = self.path.address

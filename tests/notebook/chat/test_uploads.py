@@ -3,16 +3,16 @@ from itertools import count
 import pytest
 
 from linkup_nb.errors import FileTooLarge, UsageError
-from linkup_nb.notebook.chat.requests import UploadBegin
+from linkup_nb.notebook.chat.requests import UploadBeginRequest
 from linkup_nb.notebook.chat.uploads import CHUNK, MAX_UPLOADS, UPLOAD_IDLE, Uploads, chunk_count
 from linkup_nb.rooms.linkup.messages import MAX_FILE
 
 numbers = count()
 
 
-def begin(size: int, name: str = "a", chunks: int | None = None) -> UploadBegin:
+def begin(size: int, name: str = "a", chunks: int | None = None) -> UploadBeginRequest:
     chunks = chunk_count(size) if chunks is None else chunks
-    return UploadBegin(id=f"{next(numbers)}", view="v", upload=name, purpose="file", size=size, chunks=chunks)
+    return UploadBeginRequest(id=f"{next(numbers)}", view="v", upload=name, purpose="file", size=size, chunks=chunks)
 
 
 def test_chunks_may_come_twice_and_in_any_order() -> None:

@@ -2,7 +2,7 @@ from itertools import pairwise
 
 import pytest
 
-from linkup_nb.wire.udx.bbr import INITIAL_WINDOW, MAX_WINDOW, MIN_WINDOW, Bbr, Mode, Sample
+from linkup_nb.wire.udx.bbr import INITIAL_WINDOW, MAX_WINDOW, MIN_WINDOW, Bbr, BbrMode, Sample
 from linkup_nb.wire.udx.stream import Stream
 from tests.wire.udx.wire import Conditions, Wire, pair
 
@@ -17,7 +17,7 @@ class Busy:
         self.wire = Wire(Conditions(rate=rate, delay=delay))
         self.one, self.other = pair(self.wire)
         self.bbr = self.one.sender.congestion
-        self.modes: list[Mode] = []
+        self.modes: list[BbrMode] = []
 
     def run(self, seconds: float) -> None:
         end = self.wire.now + seconds
@@ -45,7 +45,7 @@ def test_the_model_finds_the_path() -> None:
     busy.run(2)
     assert busy.bbr.bandwidth == pytest.approx(2 * MB, rel=0.03)
     assert busy.bbr.min_rtt == pytest.approx(0.05, rel=0.05)
-    assert busy.modes == [Mode.STARTUP, Mode.DRAIN, Mode.PROBE_BANDWIDTH]
+    assert busy.modes == [BbrMode.STARTUP, BbrMode.DRAIN, BbrMode.PROBE_BANDWIDTH]
     assert 2 * MB * 0.05 < busy.bbr.window < 3 * 2 * MB * 0.05
 
 
@@ -60,8 +60,8 @@ def test_the_shortest_round_trip_is_measured_anew() -> None:
     busy.run(2)
     busy.wire.conditions.delay = 0.1
     busy.run(12)
-    assert Mode.PROBE_RTT in busy.modes
-    assert busy.modes[-1] is Mode.PROBE_BANDWIDTH
+    assert BbrMode.PROBE_RTT in busy.modes
+    assert busy.modes[-1] is BbrMode.PROBE_BANDWIDTH
     assert busy.bbr.min_rtt == pytest.approx(0.2, rel=0.2)
 
 
