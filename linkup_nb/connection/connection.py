@@ -60,7 +60,7 @@ class Connection(Events):
         self._stream = SecretStream(handshake, os.urandom(HEADER_SIZE), remote_public_key=remote_public_key)
         self._transport = transport
         self._rtt: float | None = None
-        self._asked_at = 0.0
+        self._handshake_sent_at = 0.0
         self._established = asyncio.Event()
         self._opened = asyncio.Event()
         self._ended = asyncio.Event()
@@ -271,7 +271,7 @@ class Connection(Events):
     def _send_handshake(self) -> None:
         data = self._stream.data_to_send()
         if data:
-            self._asked_at = self._loop.time()
+            self._handshake_sent_at = self._loop.time()
             self.bytes_sent += len(data)
             self._transport.write(data)
 
@@ -302,7 +302,7 @@ class Connection(Events):
         if stream.remote_public_key and not self._established.is_set():
             self.remote_public_key = stream.remote_public_key
             self.handshake_hash = stream.handshake_hash
-            self._rtt = self._loop.time() - self._asked_at if self._asked_at else None
+            self._rtt = self._loop.time() - self._handshake_sent_at if self._handshake_sent_at else None
             self._established.set()
         if stream.state is SecretStreamState.OPEN:
             self._timer.cancel()

@@ -108,8 +108,10 @@ class Mdns:
             return Check(self.name, Outcome.WARNING, seen, f"{self._problem}.", advice)
         if offline() or not self._browser:
             return Check(self.name, Outcome.OFF if offline() else Outcome.OK, self.describe())
-        heard = sum(len(joined.peers) for joined in self._topics.values())
-        return Check(self.name, Outcome.OK, f"On {', '.join(self._network[0])}: {count(heard, 'announcement')} heard.")
+        received = sum(len(joined.peers) for joined in self._topics.values())
+        return Check(
+            self.name, Outcome.OK, f"On {', '.join(self._network[0])}: {count(received, 'announcement')} heard."
+        )
 
     def describe(self) -> str:
         if self._problem:
@@ -198,7 +200,7 @@ class Mdns:
                 joined.peers.pop(name, None)
             elif name in joined.peers or (state_change.name == "Added" and len(joined.peers) < MAX_INSTANCES):
                 joined.peers[name] = None
-                self._ask(name, joined)
+                self._query(name, joined)
 
     def _report(self, joined: _MdnsTopic) -> None:
         """Pass on what is known of a topic, and ask for what is not."""
@@ -206,9 +208,9 @@ class Mdns:
             if peer:
                 joined.found(peer)
             else:
-                self._ask(name, joined)
+                self._query(name, joined)
 
-    def _ask(self, name: str, joined: _MdnsTopic) -> None:
+    def _query(self, name: str, joined: _MdnsTopic) -> None:
         if name not in self._asking and len(self._asking) < MAX_QUESTIONS and self._zeroconf:
             self._asking.add(name)
             self._tasks.start(self._resolve(self._zeroconf.zeroconf, name, joined), "an mDNS question")

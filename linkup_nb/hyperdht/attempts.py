@@ -118,7 +118,7 @@ class Attempts:
             if self._answered.done():
                 return
             try:
-                call = await self._ask(relay)
+                call = await self._call(relay)
             except PeerTimeout:
                 self._failure = PeerTimeout("the peer is known and does not answer: it is gone, or does not want us")
             except LinkupError as error:
@@ -136,7 +136,7 @@ class Attempts:
             else:
                 self._answered.set_result(call)
 
-    async def _ask(self, relay: Address) -> Call:
+    async def _call(self, relay: Address) -> Call:
         value = bytes(dht_connect.PeerHandshake(Mode.FROM_CLIENT, self._noise))
         target = blake2b_256(self._public_key)
         answer = await self._node.request(relay, DhtCommand.PEER_HANDSHAKE, target=target, value=value)

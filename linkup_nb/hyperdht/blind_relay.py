@@ -34,7 +34,7 @@ class BlindRelay:
         self.counters: Counter[str] = Counter()
         self._node = node
         self._sessions: set[_Session] = set()
-        self._waiting: dict[bytes, _Asked] = {}  # by token
+        self._waiting: dict[bytes, _Half] = {}  # by token
         self._joints: dict[bytes, Joint] = {}
         self._tasks = Tasks()
         self._tasks.start(self._sweep(), "the end of unused relaying")
@@ -81,35 +81,33 @@ class BlindRelay:
 
     def _pair(self, session: "_Session", pair: Pair) -> None:
         if pair.token in self._joints:
-            self.counters["pairings asked for twice"] += 1
+            self.counters["pairings requested twice"] += 1
             return
         if pair.token not in session.tokens and len(session.tokens) >= MAX_PAIRINGS:
             self.counters["pairings over the limit of one peer"] += 1
             raise PeerRefused(f"a peer has at most {MAX_PAIRINGS} pairings here")
-        asked = _Asked(session, pair)
-        other = self._waiting.setdefault(pair.token, asked)
+        half = _Half(session, pair)
+        other = self._waiting.setdefault(pair.token, half)
         session.tokens.add(pair.token)
-        if other is asked:
+        if other is half:
             return
         if other.pair.initiator == pair.initiator:
-            self.counters["pairings asked for twice"] += 1
+            self.counters["pairings requested twice"] += 1
         elif len(self._joints) >= MAX_JOINTS:
             self.counters["pairings over the limit of all"] += 1
             self._part(pair.token)
             raise PeerRefused(f"at most {MAX_JOINTS} pairs are relayed for at a time")
         else:
-            self._join(other, asked)
+            self._join(other, half)
 
-    def _join(self, one: "_Asked", other: "_Asked") -> None:
+    def _join(self, one: "_Half", other: "_Half") -> None:
         token, udx = one.pair.token, self._node.socket
         del self._waiting[token]
-        first, second = (
-            JointEnd(udx.unused_id(), asked.pair.stream_id, asked.session.address) for asked in (one, other)
-        )
+        first, second = (JointEnd(udx.unused_id(), half.pair.stream_id, half.session.address) for half in (one, other))
         self._joints[token] = udx.endpoint.join(first, second, monotonic())
         self.counters["pairs relayed for"] += 1
-        for asked, end in ((one, first), (other, second)):
-            asked.session.tell(Pair(asked.pair.initiator, token, end.local_id))
+        for half, end in ((one, first), (other, second)):
+            half.session.send(Pair(half.pair.initiator, token, end.local_id))
 
     def _part(self, token: bytes) -> None:
         self._waiting.pop(token, None)
@@ -126,8 +124,8 @@ class BlindRelay:
             for token, joint in tuple(self._joints.items()):
                 if joint.over or now - joint.received_at > JOINT_TIMEOUT:
                     self._part(token)
-            for token, asked in tuple(self._waiting.items()):
-                if now - asked.at > PAIRING_TIMEOUT:
+            for token, half in tuple(self._waiting.items()):
+                if now - half.at > PAIRING_TIMEOUT:
                     self.counters["pairings whose other peer never came"] += 1
                     self._part(token)
             for session in tuple(self._sessions):
@@ -137,7 +135,7 @@ class BlindRelay:
                     self._tasks.start(session.connection.close(), "the end of an idle connection")
 
 
-class _Asked:
+class _Half:
     """One half of a pairing."""
 
     def __init__(self, session: "_Session", pair: Pair) -> None:
@@ -163,7 +161,7 @@ class _Session:
         """Where the peer is at present."""
         return self.connection.address
 
-    def tell(self, pair: Pair) -> None:
+    def send(self, pair: Pair) -> None:
         self._channels.send(self._channel, PAIR, bytes(pair))
 
     def opened(self, handshake: bytes) -> None:

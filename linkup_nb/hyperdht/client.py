@@ -38,7 +38,7 @@ class DhtClient(ABC):
         """Our own id, if we keep things for others."""
 
     @abstractmethod
-    def ask(
+    def send_request(
         self,
         to: Address,
         command: int,
@@ -116,8 +116,8 @@ class DhtClient(ABC):
                 if any(record.public_key == key_pair.public_key for record in _records(answer))
             ]
         else:
-            asked = [self.ask(node, DhtCommand.FIND_PEER, target=topic) for node in nodes]
-            holders = [answer for answer in await asyncio.gather(*asked) if answer is not None]
+            requests = [self.send_request(node, DhtCommand.FIND_PEER, target=topic) for node in nodes]
+            holders = [answer for answer in await asyncio.gather(*requests) if answer is not None]
         await self._commit(DhtCommand.UNANNOUNCE, topic, key_pair, holders, ())
 
     async def mutable_put(self, key_pair: KeyPair, value: bytes, seq: int) -> int:
@@ -175,14 +175,17 @@ class DhtClient(ABC):
             token, id_ = node.reply.token, node.reply.id
             if token is not None and id_ is not None:
                 signed = DhtAnnouncement.sign(command, key_pair, topic, id_, token, relays)
-                done.append(self.ask(node.sender, command, target=topic, value=bytes(signed), token=token))
+                done.append(self.send_request(node.sender, command, target=topic, value=bytes(signed), token=token))
         answers = await asyncio.gather(*done)
         return tuple(answer for answer in answers if answer is not None and answer.reply.error == Failure.NONE)
 
     async def _put(self, command: DhtCommand, target: bytes, value: bytes, nodes: Iterable[DhtAnswer]) -> list[int]:
         """The error in the reply of each node that has replied."""
-        asked = [self.ask(node.sender, command, target=target, value=value, token=node.reply.token) for node in nodes]
-        answers = await asyncio.gather(*asked)
+        requests = [
+            self.send_request(node.sender, command, target=target, value=value, token=node.reply.token)
+            for node in nodes
+        ]
+        answers = await asyncio.gather(*requests)
         return [answer.reply.error for answer in answers if answer is not None]
 
 

@@ -137,7 +137,7 @@ class Puncher:
         """The peer's payload; raises `PeerError`."""
         return HolepunchPayload.open(sealed, self._secret)
 
-    def tell(
+    def round_message(
         self,
         round: int,
         *,

@@ -49,7 +49,7 @@ Done = Callable[[DhtAnswer | None], object]
 
 
 @dataclass(slots=True, eq=False)
-class _Asked:
+class _PendingRequest:
     tid: int
     to: Address
     datagram: bytes
@@ -84,9 +84,9 @@ class DhtIo:
         self._loop = asyncio.get_running_loop()
         self._offline = offline()
         self._opened = self._closed = False
-        self._asked: dict[int, _Asked] = {}
+        self._pending: dict[int, _PendingRequest] = {}
         self._window = 0
-        self._waiting: deque[_Asked] = deque()
+        self._waiting: deque[_PendingRequest] = deque()
         self._proven: OrderedDict[Address, float] = OrderedDict()
         self._held: dict[Address, list[bytes]] = {}
         self._proving: set[Address] = set()
@@ -95,7 +95,7 @@ class DhtIo:
     @property
     def in_flight(self) -> int:
         """Requests that wait for a reply, or for their turn."""
-        return len(self._asked)
+        return len(self._pending)
 
     def open(self, host: str, port: int) -> None:
         """Bind the socket; port 0 takes a free one. Raises `OSError`."""
@@ -109,10 +109,10 @@ class DhtIo:
             self.socket.close()
         self._closed = True
         self._waiting.clear()
-        for asked in list(self._asked.values()):
-            self._settle(asked, None)
+        for pending in list(self._pending.values()):
+            self._settle(pending, None)
 
-    def ask(
+    def request(
         self,
         to: Address,
         command: int,
@@ -125,18 +125,18 @@ class DhtIo:
         retries: int = RETRIES,
     ) -> None:
         """Ask a node; `done` is called with its answer, or with `None` when none came in time."""
-        full = len(self._asked) >= MAX_IN_FLIGHT
+        full = len(self._pending) >= MAX_IN_FLIGHT
         if full or self._closed or not self._may_send(to):
             if full:
                 self.counters["requests not sent: too many in flight"] += 1
             self._loop.call_soon(done, None)
             return
         tid = randbits(16)
-        while tid in self._asked:
+        while tid in self._pending:
             tid = randbits(16)
         request = DhtRequest(tid, to, command, internal, self.id, token, target, value)
-        asked = self._asked[tid] = _Asked(tid, to, bytes(request), retries, done)
-        self._send_in_turn(asked)
+        pending = self._pending[tid] = _PendingRequest(tid, to, bytes(request), retries, done)
+        self._send_in_turn(pending)
 
     def send(self, packet: DhtRequest | DhtReply, to: Address) -> None:
         """Send a datagram as it is; if it is a request, what comes back with its number is not taken for a reply."""
@@ -152,7 +152,7 @@ class DhtIo:
             return
         held = self._held.get(to, [])
         if len(held) >= MAX_HELD_EACH or sum(map(len, self._held.values())) >= MAX_HELD or not self.prove(to):
-            self.counters["replies dropped: too many wait for a proof of the asker's address"] += 1
+            self.counters["replies dropped: too many wait for a proof of the requester's address"] += 1
             return
         self._held.setdefault(to, held).append(data)
 
@@ -163,7 +163,7 @@ class DhtIo:
         if len(self._proving) >= MAX_PROVING:
             return False
         self._proving.add(address)
-        self.ask(address, Internal.PING, lambda answer: self._on_proof(address, answer), internal=True, retries=0)
+        self.request(address, Internal.PING, lambda answer: self._on_proof(address, answer), internal=True, retries=0)
         return True
 
     def _on_proof(self, address: Address, answer: DhtAnswer | None) -> None:
@@ -173,7 +173,7 @@ class DhtIo:
             if answer is not None:
                 self.socket.send_datagram(data, address)
             else:
-                self.counters["replies dropped: the asker's address was not proven"] += 1
+                self.counters["replies dropped: the requester's address was not proven"] += 1
 
     def _is_proven(self, address: Address) -> bool:
         return self._proven.get(address, 0.0) > monotonic() - PROVEN_FOR
@@ -212,55 +212,55 @@ class DhtIo:
             self._on_reply(packet, sender, now)
 
     def _on_reply(self, reply: DhtReply, sender: Address, now: float) -> None:
-        asked = self._asked.get(reply.tid)
-        if asked is None or not asked.sent or asked.to != sender:
-            self.counters["replies dropped: not asked for"] += 1
+        pending = self._pending.get(reply.tid)
+        if pending is None or not pending.sent or pending.to != sender:
+            self.counters["replies dropped: not requested"] += 1
             return
         self._proven[sender] = now
         self._proven.move_to_end(sender)
         if len(self._proven) > MAX_PROVEN:
             self._proven.popitem(last=False)
-        answer = DhtAnswer(reply, sender, now - asked.sent_at)
+        answer = DhtAnswer(reply, sender, now - pending.sent_at)
         self.on_answer(answer)
-        self._settle(asked, answer)
+        self._settle(pending, answer)
 
-    def _send_in_turn(self, asked: _Asked) -> None:
+    def _send_in_turn(self, pending: _PendingRequest) -> None:
         if self._window >= MAX_WINDOW:
-            self._waiting.append(asked)
+            self._waiting.append(pending)
             return
         self._window += 1
-        asked.in_window = True
-        patience = TIMEOUT if asked.sent else FIRST_TIMEOUT
+        pending.in_window = True
+        patience = TIMEOUT if pending.sent else FIRST_TIMEOUT
         due = self._loop.time() + patience
-        asked.timer = self._loop.call_later(patience, self._on_timeout, asked, due)
-        asked.sent += 1
-        asked.sent_at = monotonic()
-        self.socket.send_datagram(asked.datagram, asked.to)
+        pending.timer = self._loop.call_later(patience, self._on_timeout, pending, due)
+        pending.sent += 1
+        pending.sent_at = monotonic()
+        self.socket.send_datagram(pending.datagram, pending.to)
 
-    def _on_timeout(self, asked: _Asked, due: float) -> None:
-        self._leave_window(asked)
+    def _on_timeout(self, pending: _PendingRequest, due: float) -> None:
+        self._leave_window(pending)
         if self._loop.time() - due < LATE:  # else it is we who are late, and answers may wait to be read
-            self.on_late(asked.to)
-        if asked.sent > asked.retries:
-            self._settle(asked, None)
-            if asked.retries:  # a single datagram may have been lost
-                self.on_silence(asked.to)
+            self.on_late(pending.to)
+        if pending.sent > pending.retries:
+            self._settle(pending, None)
+            if pending.retries:  # a single datagram may have been lost
+                self.on_silence(pending.to)
         else:
-            self._send_in_turn(asked)
+            self._send_in_turn(pending)
 
-    def _leave_window(self, asked: _Asked) -> None:
-        if not asked.in_window:
+    def _leave_window(self, pending: _PendingRequest) -> None:
+        if not pending.in_window:
             return
-        asked.in_window = False
+        pending.in_window = False
         self._window -= 1
         while self._waiting and self._window < MAX_WINDOW:
             waiting = self._waiting.popleft()
-            if waiting.tid in self._asked:
+            if waiting.tid in self._pending:
                 self._send_in_turn(waiting)
 
-    def _settle(self, asked: _Asked, answer: DhtAnswer | None) -> None:
-        del self._asked[asked.tid]
-        if asked.timer:
-            asked.timer.cancel()
-        self._leave_window(asked)
-        asked.done(answer)
+    def _settle(self, pending: _PendingRequest, answer: DhtAnswer | None) -> None:
+        del self._pending[pending.tid]
+        if pending.timer:
+            pending.timer.cancel()
+        self._leave_window(pending)
+        pending.done(answer)

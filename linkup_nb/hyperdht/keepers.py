@@ -41,5 +41,5 @@ class KeeperWatch:
 
     async def _silent(self, nodes: Iterable[Address]) -> set[Address]:
         nodes = tuple(nodes)
-        pings = [self._node.ask(node, Internal.PING, internal=True, retries=PING_TRIES) for node in nodes]
+        pings = [self._node.send_request(node, Internal.PING, internal=True, retries=PING_TRIES) for node in nodes]
         return {node for node, answer in zip(nodes, await asyncio.gather(*pings), strict=True) if answer is None}

@@ -233,7 +233,7 @@ class DhtListener:
             if not puncher.punch():
                 self._stop_punching(session)
                 return puncher.refuse(session.round)
-        return puncher.tell(
+        return puncher.round_message(
             session.round,
             punching=puncher.at_work,
             token=token if is_relay else None,

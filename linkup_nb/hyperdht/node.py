@@ -194,7 +194,7 @@ class DhtNode(Events, DhtClient):
         self._resolved.set()
         await self._save()
 
-    def ask(
+    def send_request(
         self,
         to: Address,
         command: int,
@@ -212,7 +212,7 @@ class DhtNode(Events, DhtClient):
             if not future.done():
                 future.set_result(answer)
 
-        self._io.ask(
+        self._io.request(
             to, command, on_answer, internal=internal, target=target, value=value, token=token, retries=retries
         )
         return future
@@ -229,7 +229,7 @@ class DhtNode(Events, DhtClient):
         retries: int = RETRIES,
     ) -> DhtAnswer:
         """Ask one node; raises `PeerTimeout`. Look at `reply.error` of the answer."""
-        answer = await self.ask(
+        answer = await self.send_request(
             to, command, internal=internal, target=target, value=value, token=token, retries=retries
         )
         if answer is None:
@@ -245,7 +245,7 @@ class DhtNode(Events, DhtClient):
         query = Query(
             target,
             start=partial(self._start, target),
-            ask=lambda to, done: self._io.ask(to, command, done, internal=internal, target=target, value=value),
+            request=lambda to, done: self._io.request(to, command, done, internal=internal, target=target, value=value),
             usable=self._usable,
             dead=self._upkeep.hint,
         )
@@ -296,7 +296,7 @@ class DhtNode(Events, DhtClient):
 
     def _on_request(self, request: DhtRequest, sender: Address, room: int) -> None:
         if request.id is not None:
-            pinged = self._upkeep.asked_by(sender)
+            pinged = self._upkeep.requested_by(sender)
         else:
             lost = self._declared and self.id is None  # the reply tells us where we are
             pinged = lost and self._io.prove(sender)

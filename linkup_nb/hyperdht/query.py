@@ -20,15 +20,15 @@ MAX_PATIENCE = 0.5  # seconds; also the patience before the first reply
 PATIENCE_FACTOR = 4  # in between: this many times the slowest reply of the query so far
 LONG_PATIENCE = 1.0  # seconds for one that was there before, if there are few replies and nobody else to ask
 WATCH_EVERY = 0.05  # seconds; if our own loop is late by as much, the nodes get their time anew
-MAX_ASKED = 200  # nodes asked in one query
+MAX_QUERIED = 200  # nodes asked in one query
 MAX_NAMED = 2000  # nodes named in one query
 MAX_DEAD_NAMES = 8  # nodes without a reply that one node may name before the others that it names are passed over
 
-Ask = Callable[[Address, Callable[[DhtAnswer | None], object]], object]
+Requester = Callable[[Address, Callable[[DhtAnswer | None], object]], object]
 
 
 @dataclass(slots=True, eq=False)
-class _Asked:
+class _QueriedNode:
     address: Address
     distance: int
     named_by: Address | None
@@ -50,20 +50,20 @@ class Query:
         target: bytes,
         *,
         start: Callable[[], Awaitable[Iterable[Address]]],
-        ask: Ask,
+        request: Requester,
         usable: Callable[[Address, Address], bool],
         dead: Callable[[Address, Address], object],
     ) -> None:
         self.target = target
         self._start = start
-        self._ask = ask
+        self._request = request
         self._usable = usable
         self._dead = dead
         self._began = 0.0
         self._named: dict[Address, Address | None] = {}
         self._candidates: list[tuple[int, Address]] = []
-        self._asked: list[_Asked] = []
-        self._awaited: dict[_Asked, float] = {}  # and since when, the oldest first
+        self._queried: list[_QueriedNode] = []
+        self._awaited: dict[_QueriedNode, float] = {}  # and since when, the oldest first
         self._dead_names: Counter[Address] = Counter()
         self._closest: list[tuple[int, DhtAnswer]] = []
         self._answers: deque[DhtAnswer] = deque()
@@ -84,14 +84,14 @@ class Query:
         """Every node that was asked, in that order."""
         return tuple(
             Hop(
-                asked.address,
-                asked.distance,
-                asked.named_by,
-                asked.at - self._began,
-                asked.answer.rtt if asked.answer else None,
-                asked.answer.reply.error if asked.answer else Failure.NONE,
+                queried.address,
+                queried.distance,
+                queried.named_by,
+                queried.at - self._began,
+                queried.answer.rtt if queried.answer else None,
+                queried.answer.reply.error if queried.answer else Failure.NONE,
             )
-            for asked in self._asked
+            for queried in self._queried
         )
 
     async def __aiter__(self) -> AsyncIterator[DhtAnswer]:
@@ -136,15 +136,15 @@ class Query:
     def _go_on(self) -> None:
         while len(self._awaited) - self._slow < ALPHA and self._candidates:
             away, address = heappop(self._candidates)
-            if not self._is_near(away) or len(self._asked) >= MAX_ASKED:
+            if not self._is_near(away) or len(self._queried) >= MAX_QUERIED:
                 self._candidates.clear()
                 break
             named_by = self._named[address]
             if named_by is None or self._dead_names[named_by] < MAX_DEAD_NAMES:
-                asked = _Asked(address, away, named_by, monotonic())
-                self._asked.append(asked)
-                self._awaited[asked] = asked.at
-                self._ask(address, partial(self._on_answer, asked))
+                queried = _QueriedNode(address, away, named_by, monotonic())
+                self._queried.append(queried)
+                self._awaited[queried] = queried.at
+                self._request(address, partial(self._on_answer, queried))
         if not self._candidates and (not self._awaited or (self._replied and self._is_vain())):
             self.close()
 
@@ -153,31 +153,31 @@ class Query:
         horizon = monotonic() - LONG_PATIENCE
         enough = len(self._closest) >= K
         return all(
-            asked.slow and (enough or asked.named_by is not None or since <= horizon)
-            for asked, since in self._awaited.items()
+            queried.slow and (enough or queried.named_by is not None or since <= horizon)
+            for queried, since in self._awaited.items()
         )
 
     def _is_near(self, away: int) -> bool:
         return len(self._closest) < K or away < self._closest[-1][0]
 
-    def _on_answer(self, asked: _Asked, answer: DhtAnswer | None) -> None:
-        del self._awaited[asked]
-        self._slow -= asked.slow
-        asked.answer = answer
+    def _on_answer(self, queried: _QueriedNode, answer: DhtAnswer | None) -> None:
+        del self._awaited[queried]
+        self._slow -= queried.slow
+        queried.answer = answer
         if answer is None:
-            self._blame(asked)
+            self._blame(queried)
         elif not self._over:
-            self._take(asked, answer)
+            self._take(queried, answer)
         if not self._over:
             self._go_on()
 
-    def _take(self, asked: _Asked, answer: DhtAnswer) -> None:
+    def _take(self, queried: _QueriedNode, answer: DhtAnswer) -> None:
         reply, sender = answer.reply, answer.sender
         self._replied = True
         self._slowest = max(self._slowest, answer.rtt)
         if reply.error == Failure.NONE:
-            if reply.id is not None and self._is_near(asked.distance):
-                insort(self._closest, (asked.distance, answer), key=lambda near: near[0])
+            if reply.id is not None and self._is_near(queried.distance):
+                insort(self._closest, (queried.distance, answer), key=lambda near: near[0])
                 del self._closest[K:]
             self._answers.append(answer)
             self._news.set()
@@ -185,10 +185,10 @@ class Query:
             if address not in self._named and self._usable(address, sender):
                 self._add(address, sender)
 
-    def _blame(self, asked: _Asked) -> None:
-        if asked.named_by is not None:
-            self._dead_names[asked.named_by] += not asked.slow
-            self._dead(asked.address, asked.named_by)
+    def _blame(self, queried: _QueriedNode) -> None:
+        if queried.named_by is not None:
+            self._dead_names[queried.named_by] += not queried.slow
+            self._dead(queried.address, queried.named_by)
 
     def _watch(self) -> None:
         due = monotonic() + WATCH_EVERY
@@ -201,13 +201,13 @@ class Query:
         patience = MAX_PATIENCE
         if self._replied:
             patience = min(MAX_PATIENCE, max(MIN_PATIENCE, PATIENCE_FACTOR * self._slowest))
-        for asked, since in self._awaited.items():
+        for queried, since in self._awaited.items():
             if late:
-                self._awaited[asked] = now  # it was we who were slow; their replies may wait to be read
-            elif not asked.slow and since <= now - patience:
-                asked.slow = True
+                self._awaited[queried] = now  # it was we who were slow; their replies may wait to be read
+            elif not queried.slow and since <= now - patience:
+                queried.slow = True
                 self._slow += 1
-                if asked.named_by is not None:
-                    self._dead_names[asked.named_by] += 1
+                if queried.named_by is not None:
+                    self._dead_names[queried.named_by] += 1
         self._watch()
         self._go_on()

@@ -9,7 +9,7 @@ from linkup_nb.errors import DecodeError
 from linkup_nb.hyperdht.io import DhtIo
 from linkup_nb.wire.dht.rpc import Address, DhtReply, DhtRequest, Internal, decode, encode_port
 
-ASKED = 5  # nodes
+PINGED = 5  # nodes
 NEEDED = 3  # replies of so many nodes; one is enough if fewer than `ASKED` are known
 TRIES = 2
 PATIENCE = 1.0  # seconds for the replies to each try
@@ -17,11 +17,11 @@ PATIENCE = 1.0  # seconds for the replies to each try
 
 async def is_reachable(io: DhtIo, nodes: Iterable[Address]) -> bool:
     """Whether a datagram that is not a reply passes all firewalls and NATs before this machine, as in `dht-rpc`."""
-    asked = list(nodes)[:ASKED]
-    needed = NEEDED if len(asked) >= ASKED else 1
-    expected = {(randbits(16), node) for node in asked}
+    pinged = list(nodes)[:PINGED]
+    needed = NEEDED if len(pinged) >= PINGED else 1
+    expected = {(randbits(16), node) for node in pinged}
     enough = asyncio.Event()
-    heard: set[Address] = set()
+    replied: set[Address] = set()
 
     def on_datagram(data: bytes, sender: Address) -> None:
         try:
@@ -29,8 +29,8 @@ async def is_reachable(io: DhtIo, nodes: Iterable[Address]) -> bool:
         except DecodeError:
             return
         if isinstance(reply, DhtReply) and (reply.tid, sender) in expected and reply.to[1] == listener.address[1]:
-            heard.add(sender)
-            if len(heard) >= needed:
+            replied.add(sender)
+            if len(replied) >= needed:
                 enough.set()
 
     try:

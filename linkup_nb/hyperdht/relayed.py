@@ -18,7 +18,7 @@ from linkup_nb.wire.noise import NoiseHandshake
 HEAD_START = 5.0  # seconds for a hole to be punched, before a relay is asked
 RELAY_TIMEOUT = 15.0  # seconds to connect to a relay, and for the other peer to come there; as in hyperdht
 FAREWELL = 2.0  # seconds for what was sent last to be sent again, before the relay is left
-MAX_ASKING = 16  # calls for which a relay is being asked, as strangers can name relays too
+MAX_PAIRING = 16  # calls for which a relay is being asked, as strangers can name relays too
 
 Offer = tuple[bytes, bytes]  # a relay's public key, and a token for it
 
@@ -44,7 +44,7 @@ class Relays:
         self._node = node
         self._reach = reach
         self._through = through
-        self._asking = 0
+        self._pairing = 0
         self._tasks = Tasks()
 
     def offer(self) -> Offer | None:
@@ -56,9 +56,9 @@ class Relays:
 
         Raises `NotReachable`, or another `PeerError` that says why the relay could not be asked.
         """
-        if self._asking >= MAX_ASKING:
-            raise NotReachable(f"relays are being asked for {MAX_ASKING} other calls; try again later")
-        self._asking += 1
+        if self._pairing >= MAX_PAIRING:
+            raise NotReachable(f"relays are being asked for {MAX_PAIRING} other calls; try again later")
+        self._pairing += 1
         relay: Connection | None = None
         try:
             async with asyncio.timeout(RELAY_TIMEOUT):
@@ -69,7 +69,7 @@ class Relays:
                 await relay.opened()
                 way = way[0], relay.address  # it may speak from its other socket
                 stream.relay = way
-                remote_id = await _ask(relay, Pair(agreed.initiator, agreed.token, stream.id))
+                remote_id = await _request_pair(relay, Pair(agreed.initiator, agreed.token, stream.id))
             # A relay in JavaScript sends nothing on to a peer whose own first packet has not come.
             connection = stream.connect(way, remote_id, handshake, show=True)
         except BaseException as error:
@@ -79,7 +79,7 @@ class Relays:
                 raise NotReachable(f"the peer did not come to the relay within {RELAY_TIMEOUT:g} s") from None
             raise
         finally:
-            self._asking -= 1
+            self._pairing -= 1
         connection.on("close", partial(self._leave, relay))
         relay.on("close", partial(self._left, connection))
         return connection
@@ -104,7 +104,7 @@ def agree(ours: Offer | None, theirs: Offer | None, *, dialling: bool) -> Agreem
     return Agreement(*theirs, initiator=False) if theirs is not None else None
 
 
-class _Asking:
+class _PairRequest:
     """The handler of the channel on which a relay is asked."""
 
     def __init__(self, pair: Pair) -> None:
@@ -128,12 +128,12 @@ class _Asking:
             self.answer.set_exception(NotReachable("the relay does not relay for us"))
 
 
-async def _ask(relay: Connection, pair: Pair) -> int:
+async def _request_pair(relay: Connection, pair: Pair) -> int:
     """The stream at the relay that we are to send to, once the other peer has come."""
-    asking, channels = _Asking(pair), Channels.of(relay)
-    channel = channels.open(PROTOCOL, relay.public_key, b"", asking)
+    request, channels = _PairRequest(pair), Channels.of(relay)
+    channel = channels.open(PROTOCOL, relay.public_key, b"", request)
     channels.send(channel, PAIR, bytes(pair))
-    return await asking.answer
+    return await request.answer
 
 
 async def _close_after(seconds: float, connection: Connection) -> None:

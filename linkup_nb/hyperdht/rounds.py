@@ -90,9 +90,9 @@ class _Rounds:
         puncher, call = self._puncher, self._call
         if puncher.is_random and not puncher.turn.free:
             raise NotReachable("another hole is being punched at random; try again in half a minute")
-        reply = await self._tell(
+        reply = await self._exchange(
             Relay(call.relay, self._server_address),
-            puncher.tell(
+            puncher.round_message(
                 self._next_round(),
                 punching=True,
                 token=puncher.token(self._server_address[0]),
@@ -110,7 +110,9 @@ class _Rounds:
         """Learn of the peer's firewall, and tell of ours. Returns the token that shows that we get what it sends."""
         puncher, server = self._puncher, self._server_address
         puncher.unlock(server)
-        reply = await self._tell(self._relay, puncher.tell(self._next_round(), remote_address=server), None)
+        reply = await self._exchange(
+            self._relay, puncher.round_message(self._next_round(), remote_address=server), None
+        )
         for address in reply.addresses or ():
             if puncher.remote.firewall < Firewall.RANDOM and address != server and address[1]:
                 puncher.unlock(address)
@@ -127,7 +129,7 @@ class _Rounds:
             raise NotReachable(_UNPUNCHABLE)
         return reply.token
 
-    async def _tell(self, relay: Relay, sealed: bytes, token: bytes | None) -> HolepunchPayload:
+    async def _exchange(self, relay: Relay, sealed: bytes, token: bytes | None) -> HolepunchPayload:
         """Send a payload through a node that knows the peer, and take the one that comes back."""
         call, target = self._call, blake2b_256(self._call.handshake.remote_public_key or b"")
         assert call.payload.holepunch_id is not None
@@ -155,7 +157,7 @@ class _Rounds:
 
     async def _abort(self) -> None:
         with suppress(LinkupError):
-            await self._tell(self._relay, self._puncher.refuse(self._next_round()), None)
+            await self._exchange(self._relay, self._puncher.refuse(self._next_round()), None)
 
     def _next_round(self) -> int:
         self._round += 1

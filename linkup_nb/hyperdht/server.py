@@ -138,9 +138,9 @@ class DhtServer:
         closer = tuple(self._nodes(request.target, to)) if nodes and request.target is not None else ()
         self._io.answer(DhtReply(request.tid, to, self._io.id, token, closer, error, value), to, room)
 
-    def _nodes(self, target: bytes, asker: Address) -> list[Address]:
-        reaches = scope(asker[0])
-        return [node for node in self._table.closest(target) if node != asker and scope(node[0]) >= reaches]
+    def _nodes(self, target: bytes, requester: Address) -> list[Address]:
+        reaches = scope(requester[0])
+        return [node for node in self._table.closest(target) if node != requester and scope(node[0]) >= reaches]
 
     def _read(self, request: DhtRequest, sender: Address, room: int, value: bytes | None) -> None:
         self._reply(request, sender, room, value, token=self._tokens.issue(sender[0]), nodes=True)

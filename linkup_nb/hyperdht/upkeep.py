@@ -35,7 +35,7 @@ class Upkeep:
         self._hints = 0
         self._silent: OrderedDict[Address, float] = OrderedDict()
 
-    def asked_by(self, address: Address) -> bool:
+    def requested_by(self, address: Address) -> bool:
         """A node that has an id has asked us something; true if it was pinged, since its answer would let it in."""
         contact = self._table.get(address)
         if contact is not None:
@@ -88,7 +88,7 @@ class Upkeep:
         if self._hints < MAX_HINTS:
             self._hints += 1
             value = bytes(Encoder().ipv4_address(*dead))
-            self._io.ask(named_by, Internal.DOWN_HINT, lambda answer: None, internal=True, value=value)
+            self._io.request(named_by, Internal.DOWN_HINT, lambda answer: None, internal=True, value=value)
 
     def suspect(self, address: Address) -> None:
         """Somebody says that a node is dead: ask it, unless it is none of ours or was heard of just now."""
@@ -103,7 +103,7 @@ class Upkeep:
             self._checking.add(address)
             if contact := self._table.get(address):
                 contact.pinged = monotonic()
-            self._io.ask(address, Internal.PING, lambda _: self._checking.discard(address), internal=True)
+            self._io.request(address, Internal.PING, lambda _: self._checking.discard(address), internal=True)
 
     def tick(self) -> None:
         """Ping some of those not heard of for long; call it every few seconds."""
@@ -129,4 +129,4 @@ class Upkeep:
                 self._table.remove(rival.address)
                 self._table.replied(newcomer, monotonic())
 
-        self._io.ask(rival.address, Internal.PING, on_answer, internal=True)
+        self._io.request(rival.address, Internal.PING, on_answer, internal=True)

@@ -115,8 +115,8 @@ class KademliaNode:
 
     async def ping(self, address: Address) -> float | None:
         """The round trip to a node in seconds; `None` if it does not reply."""
-        asked_at = time.monotonic()
-        return time.monotonic() - asked_at if await self._ask(address, Ping()) is not None else None
+        sent_at = time.monotonic()
+        return time.monotonic() - sent_at if await self._request(address, Ping()) is not None else None
 
     async def find_neighbours(self) -> None:
         """Get to know the nodes around our own place, and let them know us."""
@@ -154,10 +154,10 @@ class KademliaNode:
     async def look_again(self, target: bytes, found: Found) -> None:
         """Ask the nodes that a look-up has found once more, and add what is new to `found`."""
         verified: dict[bytes, Announcement] = {}
-        asked = {self._look(address, target): address for address in found.tokens}
-        for future in await _within(LOOK_TIMEOUT, asked):
+        requests = {self._look(address, target): address for address in found.tokens}
+        for future in await _within(LOOK_TIMEOUT, requests):
             if isinstance(reply := future.result(), NodesFound):
-                self._verify(target, asked[future], reply, verified, found)
+                self._verify(target, requests[future], reply, verified, found)
 
     async def announce(
         self, target: bytes, announcement: Announcement, tokens: Mapping[Address, bytes], *, timeout: float
@@ -168,8 +168,8 @@ class KademliaNode:
         """
         self._store.add(target, announcement, source_of(self.address), self._clock())
         data = bytes(announcement)
-        asked = [self._ask(address, Announce(target, token, data)) for address, token in tokens.items()]
-        replies = [future.result() for future in await _within(timeout, asked)]
+        requests = [self._request(address, Announce(target, token, data)) for address, token in tokens.items()]
+        replies = [future.result() for future in await _within(timeout, requests)]
         return sum(isinstance(reply, Stored) and reply.kept for reply in replies)
 
     def tick(self) -> None:
@@ -197,10 +197,10 @@ class KademliaNode:
             case Announce():
                 return Stored(self._keep(call, address))
 
-    def _nodes(self, target: bytes, asker: Address, room: int) -> NodesFound:
-        local = is_loopback(asker[0])
+    def _nodes(self, target: bytes, requester: Address, room: int) -> NodesFound:
+        local = is_loopback(requester[0])
         closest = self._contacts.closest(target[:ID_SIZE], MAX_NAMED)
-        named = [each for each in closest if each != asker and (local or not is_loopback(each[0]))]
+        named = [each for each in closest if each != requester and (local or not is_loopback(each[0]))]
         nodes = pack_addresses(named[: max(0, room) // 6])
         room -= len(nodes)
         announcements = []
@@ -209,7 +209,9 @@ class KademliaNode:
             if room < 0:
                 break
             announcements.append(announcement)
-        return NodesFound(self._tokens.issue(asker, self._clock()), pack_addresses([asker]), nodes, announcements)
+        return NodesFound(
+            self._tokens.issue(requester, self._clock()), pack_addresses([requester]), nodes, announcements
+        )
 
     def _keep(self, call: Announce, address: Address) -> bool:
         now = self._clock()
@@ -263,14 +265,14 @@ class KademliaNode:
             found.announcements[announcement.public_key] = usable
 
     def _look(self, address: Address, target: bytes) -> "asyncio.Future[Reply | None]":
-        return self._ask(address, Lookup(target))
+        return self._request(address, Lookup(target))
 
     def _check(self, address: Address) -> None:
         if address not in self._checking and len(self._checking) < MAX_CHECKS:
             self._checking.add(address)
-            self._ask(address, Ping()).add_done_callback(lambda _: self._checking.discard(address))
+            self._request(address, Ping()).add_done_callback(lambda _: self._checking.discard(address))
 
-    def _ask(self, address: Address, call: Call) -> "asyncio.Future[Reply | None]":
+    def _request(self, address: Address, call: Call) -> "asyncio.Future[Reply | None]":
         reply = self._endpoint.request(address, call)
         if not reply.done():
             reply.add_done_callback(lambda _: self._learn(address, reply))
@@ -281,7 +283,7 @@ class KademliaNode:
             return
         if reply.result() is not None:
             self._silent.pop(address, None)
-            self._contacts.heard(address)
+            self._contacts.replied(address)
             return
         self._contacts.remove(address)
         self._silent[address] = time.monotonic()
@@ -294,8 +296,8 @@ def _rank(announcement: Announcement) -> tuple[int, int]:
 
 
 async def _within(
-    seconds: float, asked: Iterable["asyncio.Future[Reply | None]"]
+    seconds: float, requests: Iterable["asyncio.Future[Reply | None]"]
 ) -> set["asyncio.Future[Reply | None]"]:
     """Those that are done in time; the others go on without us."""
-    pending = set(asked)
+    pending = set(requests)
     return (await asyncio.wait(pending, timeout=seconds))[0] if pending else pending

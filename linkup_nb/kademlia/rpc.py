@@ -217,28 +217,28 @@ class RpcEndpoint(asyncio.DatagramProtocol):
         self._send(_REPLY + message_id + msgspec.msgpack.encode(reply), address)
 
     def _receive_reply(self, message_id: bytes, body: bytes, address: Address) -> None:
-        asked = self._outstanding.get(message_id)
-        if asked is None or asked.address != address:
-            self.counters["replies dropped: not asked for"] += 1
+        outstanding = self._outstanding.get(message_id)
+        if outstanding is None or outstanding.address != address:
+            self.counters["replies dropped: not requested"] += 1
             return
         try:
-            reply = _REPLIES[asked.call].decode(body)
+            reply = _REPLIES[outstanding.call].decode(body)
         except _MALFORMED:
             self.counters["datagrams dropped: malformed"] += 1
             return
         self._resolve(message_id, reply)
 
     def _resend(self, message_id: bytes) -> None:
-        asked = self._outstanding[message_id]
+        outstanding = self._outstanding[message_id]
         timeout = REPLY_TIMEOUT - RESEND_AFTER
-        asked.timer = asyncio.get_running_loop().call_later(timeout, self._resolve, message_id, None)
-        self._send(asked.datagram, asked.address)
+        outstanding.timer = asyncio.get_running_loop().call_later(timeout, self._resolve, message_id, None)
+        self._send(outstanding.datagram, outstanding.address)
 
     def _resolve(self, message_id: bytes, reply: Reply | None) -> None:
-        asked = self._outstanding.pop(message_id)
-        asked.timer.cancel()
-        if not asked.future.done():
-            asked.future.set_result(reply)
+        outstanding = self._outstanding.pop(message_id)
+        outstanding.timer.cancel()
+        if not outstanding.future.done():
+            outstanding.future.set_result(reply)
 
     def _send(self, datagram: bytes, address: Address) -> bool:
         if not may_dial(*address):

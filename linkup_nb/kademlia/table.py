@@ -40,7 +40,7 @@ class Contacts:
         self.own_id = own_id
         self._check = check
         self._table = RoutingTable(self, K, Node(own_id))
-        self._heard: dict[Address, float] = {}
+        self._replied_at: dict[Address, float] = {}
 
     def __len__(self) -> int:
         return sum(map(len, self._table.buckets))
@@ -65,22 +65,22 @@ class Contacts:
         nearest = nsmallest(count, self._nodes(), key=lambda contact: contact.long_id ^ goal)
         return [(contact.ip, contact.port) for contact in nearest]
 
-    def heard(self, address: Address) -> None:
+    def replied(self, address: Address) -> None:
         """A node has answered: know it from now on, if there is room."""
         if address not in self and not self.wants(address):
             return
-        self._heard[address] = time.monotonic()
+        self._replied_at[address] = time.monotonic()
         self._table.add_contact(node(address))
 
     def remove(self, address: Address) -> None:
         """A node does not answer any more."""
         self._table.remove_contact(node(address))
-        self._heard.pop(address, None)
+        self._replied_at.pop(address, None)
 
     def stale(self, seconds: float) -> list[Address]:
         """Contacts that have not been heard for so long."""
         addresses = self.addresses()
-        self._heard = {address: self._heard[address] for address in addresses if address in self._heard}
+        self._replied_at = {address: self._replied_at[address] for address in addresses if address in self._replied_at}
         return [address for address in addresses if self._silence(address) > seconds]
 
     def recentre(self, own_id: bytes) -> None:
@@ -100,4 +100,4 @@ class Contacts:
         return chain.from_iterable(bucket.nodes.values() for bucket in self._table.buckets)
 
     def _silence(self, address: Address) -> float:
-        return time.monotonic() - self._heard.get(address, 0.0)
+        return time.monotonic() - self._replied_at.get(address, 0.0)

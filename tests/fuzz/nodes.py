@@ -99,7 +99,7 @@ class Nodes:
         await self.called.close()
         self._stranger.close()
 
-    async def ask(self, node: DhtNode, data: bytes) -> None:
+    async def send_request(self, node: DhtNode, data: bytes) -> None:
         try:
             packet = decode(data)
         except PeerError:
@@ -150,11 +150,11 @@ class Nodes:
         while not dial.done():
             for _ in range(MAX_STEPS):
                 await asyncio.sleep(0)
-            asked = [asked for asked in self.called._io._asked.values() if asked.to == self.stranger]
+            pending = [pending for pending in self.called._io._pending.values() if pending.to == self.stranger]
             piece = next(answers, None)
-            if not asked or piece is None:
+            if not pending or piece is None:
                 break
-            request = decode(asked[0].datagram)
+            request = decode(pending[0].datagram)
             assert isinstance(request, DhtRequest)
             value = b""
             if not request.internal and request.command == DhtCommand.PEER_HANDSHAKE:
@@ -203,8 +203,8 @@ VALUE = MutableValue.sign(THEIRS, 1, b"value")
 
 DHT_NODE = Target(
     any_of(
-        _does(lambda these, data: these.ask(these.server, data)),
-        _does(lambda these, data: these.ask(these.called, data)),
+        _does(lambda these, data: these.send_request(these.server, data)),
+        _does(lambda these, data: these.send_request(these.called, data)),
         _does(lambda these, data: these.shake(data)),
         _does(lambda these, data: these.punch(data)),
         _does(lambda these, data: these.answer(data)),

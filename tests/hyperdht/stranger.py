@@ -51,7 +51,7 @@ class Stranger(asyncio.DatagramProtocol):
                 if isinstance(packet := decode(data), kind):
                     return packet, len(data)
 
-    async def ask(self, to: Address, command: int, tid: int = 7, **fields: Any) -> DhtReply:
+    async def exchange(self, to: Address, command: int, tid: int = 7, **fields: Any) -> DhtReply:
         self.request(to, command, tid, **fields)
         while True:
             reply, _ = await self.next(DhtReply)

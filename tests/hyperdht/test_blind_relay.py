@@ -97,7 +97,7 @@ async def test_two_who_ask_with_the_same_role_are_not_joined() -> None:
         one.pair(True)
         await until(lambda: place.relay._waiting)
         other.pair(True)
-        await until(lambda: place.relay.counters["pairings asked for twice"])
+        await until(lambda: place.relay.counters["pairings requested twice"])
         assert not place.relay.joints
 
 

@@ -29,7 +29,7 @@ async def liar() -> AsyncIterator[Stranger]:
 
 
 @pytest.fixture
-async def asker(liar: Stranger) -> AsyncIterator[DhtNode]:
+async def requester(liar: Stranger) -> AsyncIterator[DhtNode]:
     node = await start([liar.address], ephemeral=True)
     yield node
     await node.close()
@@ -46,74 +46,74 @@ def answer(liar: Stranger, command: DhtCommand, **fields: object) -> None:
 
 
 async def test_a_lookup_brings_each_record_once_and_only_so_many(
-    liar: Stranger, asker: DhtNode, monkeypatch: pytest.MonkeyPatch
+    liar: Stranger, requester: DhtNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     records = [PeerRecord(bytes([number]) * 32) for number in range(MAX_RECORDS)]
     answer(liar, DhtCommand.LOOKUP, value=encode_records([*records[:5], *records[:5]]))
-    assert [record async for record in asker.lookup(TOPIC)] == records[:5]
+    assert [record async for record in requester.lookup(TOPIC)] == records[:5]
     monkeypatch.setattr(dht_client, "MAX_FOUND", 7)
     answer(liar, DhtCommand.LOOKUP, value=encode_records(records))
-    assert [record async for record in asker.lookup(TOPIC)] == records[:7]
+    assert [record async for record in requester.lookup(TOPIC)] == records[:7]
 
 
 @pytest.mark.parametrize("value", [b"", b"\xff", b"\1" + bytes(20), bytes(1000)])
-async def test_what_cannot_be_read_is_nothing(liar: Stranger, asker: DhtNode, value: bytes) -> None:
+async def test_what_cannot_be_read_is_nothing(liar: Stranger, requester: DhtNode, value: bytes) -> None:
     answer(liar, DhtCommand.LOOKUP, value=value)
-    assert [record async for record in asker.lookup(TOPIC)] == []
+    assert [record async for record in requester.lookup(TOPIC)] == []
     answer(liar, DhtCommand.FIND_PEER, value=value)
-    assert [found async for found in asker.find_peer(KEYS.public_key)] == []
+    assert [found async for found in requester.find_peer(KEYS.public_key)] == []
     answer(liar, DhtCommand.MUTABLE_GET, value=value)
-    assert await asker.mutable_get(KEYS.public_key) is None
+    assert await requester.mutable_get(KEYS.public_key) is None
     answer(liar, DhtCommand.IMMUTABLE_GET, value=value)
-    assert await asker.immutable_get(TOPIC) is None
+    assert await requester.immutable_get(TOPIC) is None
 
 
-async def test_another_peer_and_values_that_are_not_signed_are_not_believed(liar: Stranger, asker: DhtNode) -> None:
+async def test_another_peer_and_values_that_are_not_signed_are_not_believed(liar: Stranger, requester: DhtNode) -> None:
     answer(liar, DhtCommand.FIND_PEER, value=bytes(PeerRecord(OTHERS.public_key)))
-    assert [found async for found in asker.find_peer(KEYS.public_key)] == []
+    assert [found async for found in requester.find_peer(KEYS.public_key)] == []
     for value in (
         MutableValue.sign(OTHERS, 9, b"another's"),
         MutableValue(KEYS.public_key, 9, b"x", MutableValue.sign(KEYS, 8, b"x").signature),
     ):
         answer(liar, DhtCommand.MUTABLE_GET, value=value.encode_reply())
-        assert await asker.mutable_get(KEYS.public_key) is None
+        assert await requester.mutable_get(KEYS.public_key) is None
     old = MutableValue.sign(KEYS, 3, b"old")
     answer(liar, DhtCommand.MUTABLE_GET, value=old.encode_reply())
-    assert await asker.mutable_get(KEYS.public_key) == old
-    assert await asker.mutable_get(KEYS.public_key, min_seq=4) is None
+    assert await requester.mutable_get(KEYS.public_key) == old
+    assert await requester.mutable_get(KEYS.public_key, min_seq=4) is None
 
 
 @pytest.mark.parametrize("error", [Failure.SEQ_TOO_LOW, Failure.SEQ_REUSED])
-async def test_a_number_that_is_used_up_is_said_in_words(liar: Stranger, asker: DhtNode, error: Failure) -> None:
+async def test_a_number_that_is_used_up_is_said_in_words(liar: Stranger, requester: DhtNode, error: Failure) -> None:
     answer(liar, DhtCommand.MUTABLE_PUT, error=error)
     with pytest.raises(UsageError, match="seq 3 or a larger one; take a larger one"):
-        await asker.mutable_put(KEYS, b"value", 3)
+        await requester.mutable_put(KEYS, b"value", 3)
 
 
-async def test_a_value_that_nobody_keeps_is_said_in_words(liar: Stranger, asker: DhtNode) -> None:
+async def test_a_value_that_nobody_keeps_is_said_in_words(liar: Stranger, requester: DhtNode) -> None:
     for command in (DhtCommand.MUTABLE_PUT, DhtCommand.IMMUTABLE_PUT):
         answer(liar, command, error=Failure.INVALID_TOKEN)
     with pytest.raises(NotAvailable, match="no node of the network keeps"):
-        await asker.immutable_put(b"value")
+        await requester.immutable_put(b"value")
     answer(liar, DhtCommand.MUTABLE_PUT, error=Failure.INVALID_TOKEN)
     with pytest.raises(NotAvailable, match="no node of the network keeps"):
-        await asker.mutable_put(KEYS, b"value", 1)
+        await requester.mutable_put(KEYS, b"value", 1)
 
 
 @pytest.mark.parametrize("value", [b"", bytes(1001)])
-async def test_only_values_of_1_to_1000_bytes_can_be_stored(asker: DhtNode, value: bytes) -> None:
+async def test_only_values_of_1_to_1000_bytes_can_be_stored(requester: DhtNode, value: bytes) -> None:
     with pytest.raises(UsageError, match="1 to 1000 bytes"):
-        await asker.immutable_put(value)
+        await requester.immutable_put(value)
     with pytest.raises(UsageError, match="1 to 1000 bytes"):
-        await asker.mutable_put(KEYS, value, 1)
+        await requester.mutable_put(KEYS, value, 1)
 
 
-async def test_who_refuses_an_announcement_is_not_counted(liar: Stranger, asker: DhtNode) -> None:
+async def test_who_refuses_an_announcement_is_not_counted(liar: Stranger, requester: DhtNode) -> None:
     answer(liar, DhtCommand.ANNOUNCE, error=Failure.INVALID_TOKEN)
-    assert await asker.announce(TOPIC, KEYS) == ()
+    assert await requester.announce(TOPIC, KEYS) == ()
     answer(liar, DhtCommand.ANNOUNCE)
-    assert [each.sender for each in await asker.announce(TOPIC, KEYS)] == [liar.address]
-    assert [each.reply.to for each in await asker.announce_self(KEYS)] == [asker.address]
+    assert [each.sender for each in await requester.announce(TOPIC, KEYS)] == [liar.address]
+    assert [each.reply.to for each in await requester.announce_self(KEYS)] == [requester.address]
 
 
 async def test_a_lone_node_finds_what_it_has_announced_itself() -> None:

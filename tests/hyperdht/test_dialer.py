@@ -53,17 +53,17 @@ async def test_holes_are_punched_where_the_shortcut_of_one_network_is_closed(mon
 
 async def test_nodes_that_are_said_to_know_the_peer_are_asked_first() -> None:
     async with peers() as (server, client):
-        asked: list[Address] = []
+        called: list[Address] = []
         request = client.node.request
 
         async def watched(to: Address, *rest: Any, **more: Any) -> DhtAnswer:
-            asked.append(to)
+            called.append(to)
             return await request(to, *rest, **more)
 
         client.node.request = watched  # type: ignore[method-assign]
         relay = server.listener.announcement.addresses[0]
         await client.dialer.dial(server.key, [("127.0.0.1", 1), relay])
-        assert set(asked) == {("127.0.0.1", 1), relay}
+        assert set(called) == {("127.0.0.1", 1), relay}
 
 
 async def test_a_peer_at_its_own_address_is_called_directly() -> None:
@@ -80,8 +80,8 @@ async def test_who_sends_first_goes_by_what_the_peer_was_told(monkeypatch: pytes
         client.hide()
         request = client.node.request
 
-        async def and_then_reachable(*asked: Any, **more: Any) -> DhtAnswer:
-            answer = await request(*asked, **more)
+        async def and_then_reachable(*called: Any, **more: Any) -> DhtAnswer:
+            answer = await request(*called, **more)
             client.node._nat.open = True
             return answer
 
@@ -196,17 +196,17 @@ async def test_a_peer_that_declines_is_named(payload: HandshakePayload, sentence
 async def test_a_peer_far_away_is_not_looked_for_in_our_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LINKUP_OFFLINE", "0")
     async with peers() as (_, client):
-        asked: list[Address] = []
+        called: list[Address] = []
 
         async def watched(to: Address, *_: Any, **__: Any) -> DhtAnswer:
-            asked.append(to)
+            called.append(to)
             raise PeerTimeout("nobody is asked in a test")
 
         client.node.request = watched  # type: ignore[method-assign]
         named = [("127.0.0.1", 22), ("8.8.8.8", 53), ("192.168.1.1", 80)]
         for seen_at in ("9.9.9.9", "127.0.0.1"):
             assert await client.dialer._nearby(named, (seen_at, 9)) is None
-        assert asked == [("192.168.1.1", 80), ("127.0.0.1", 22)]
+        assert called == [("192.168.1.1", 80), ("127.0.0.1", 22)]
 
 
 async def test_an_answer_that_a_node_made_up_does_not_spoil_the_call() -> None:

@@ -239,7 +239,7 @@ def test_what_a_peer_is_told_of_where_we_are(sample: NatSample, addresses: tuple
 
 async def test_what_peers_tell_each_other_is_sealed(node: DhtNode) -> None:
     side = Side(node, Firewall.OPEN, initiator=True)
-    told = side.puncher.open(side.puncher.tell(3, punching=True, remote_address=HERE, token=bytes(32)))
+    told = side.puncher.open(side.puncher.round_message(3, punching=True, remote_address=HERE, token=bytes(32)))
     assert (told.round, told.punching, told.remote_address, told.token) == (3, True, HERE, bytes(32))
     assert told.addresses == (node.public_address,)
     refused = side.puncher.open(side.puncher.refuse(4, ErrorCode.TRY_LATER))

@@ -85,11 +85,11 @@ async def test_closing_with_requests_under_way_is_quick() -> None:
     async with network(2) as nodes:
         peer = await start([nodes[0].address])
         await nodes[0].close()
-        asked = asyncio.create_task(peer.query(Internal.FIND_NODE, TOPIC, internal=True).finished())
+        query = asyncio.create_task(peer.query(Internal.FIND_NODE, TOPIC, internal=True).finished())
         await asyncio.sleep(0)
         async with asyncio.timeout(PATIENCE):
             await peer.close()
-            await asked
+            await query
 
 
 async def test_a_view_shows_the_table_by_distance_and_the_last_lookup_hop_by_hop() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from linkup_nb.hyperdht import query as dht_query
 from linkup_nb.hyperdht.io import DhtAnswer
-from linkup_nb.hyperdht.query import ALPHA, MAX_ASKED, MAX_DEAD_NAMES, MAX_NAMED, Query
+from linkup_nb.hyperdht.query import ALPHA, MAX_DEAD_NAMES, MAX_NAMED, MAX_QUERIED, Query
 from linkup_nb.wire.dht.rpc import Address, DhtReply, node_id
 from linkup_nb.wire.dht.table import K
 from tests.hyperdht.network import by_distance
@@ -24,7 +24,7 @@ class Paper:
     def __init__(self, count: int) -> None:
         self.addresses: list[Address] = [(f"10.0.{n >> 8}.{n & 255}", 49737) for n in range(1, count + 1)]
         self.dead: set[Address] = set()
-        self.asked: list[Address] = []
+        self.queried: list[Address] = []
         self.at_once = self.most_at_once = 0
         self.hints: list[tuple[Address, Address]] = []
         self.silent: list[Callable[[DhtAnswer | None], object]] = []
@@ -37,8 +37,8 @@ class Paper:
     def names(self, address: Address) -> Iterable[Address]:
         return by_distance(self.known[address], TARGET)[:K]
 
-    def ask(self, to: Address, done: Callable[[DhtAnswer | None], object]) -> None:
-        self.asked.append(to)
+    def request(self, to: Address, done: Callable[[DhtAnswer | None], object]) -> None:
+        self.queried.append(to)
         if to in self.dead:
             self.silent.append(done)
             if self.give_up:
@@ -64,7 +64,7 @@ class Paper:
         return Query(
             TARGET,
             start=begin,
-            ask=self.ask,
+            request=self.request,
             usable=lambda named, named_by: named[1] != 0,
             dead=lambda address, named_by: self.hints.append((address, named_by)),
         )
@@ -80,13 +80,13 @@ async def test_the_closest_of_all_are_found_with_so_many_asked_at_a_time() -> No
     query = await paper.run()
     assert [answer.sender for answer in query.closest] == by_distance(paper.addresses, TARGET)[:K]
     assert paper.most_at_once == ALPHA
-    assert len(paper.asked) < 100
+    assert len(paper.queried) < 100
 
 
 async def test_nobody_is_asked_twice() -> None:
     paper = Paper(300)
     await paper.run()
-    assert max(Counter(paper.asked).values()) == 1
+    assert max(Counter(paper.queried).values()) == 1
 
 
 async def test_answers_come_one_by_one_and_whoever_has_heard_enough_can_stop() -> None:
@@ -97,13 +97,13 @@ async def test_answers_come_one_by_one_and_whoever_has_heard_enough_can_stop() -
         answers.append(answer)
         query.close()
     assert answers[0].sender in paper.addresses[:3]
-    assert len(paper.asked) <= 3 + ALPHA
+    assert len(paper.queried) <= 3 + ALPHA
 
 
 async def test_hops_tell_who_was_asked_and_who_named_them() -> None:
     paper = Paper(100)
     query = await paper.run()
-    assert [hop.address for hop in query.hops] == paper.asked
+    assert [hop.address for hop in query.hops] == paper.queried
     assert [hop.named_by for hop in query.hops[:3]] == [None] * 3
     for hop in query.hops[3:]:
         assert hop.named_by is not None
@@ -166,7 +166,7 @@ async def test_a_query_with_nobody_to_ask_ends_at_once() -> None:
     paper.dead = set()
     paper.addresses = []
     assert (await paper.run()).closest == ()
-    assert paper.asked == []
+    assert paper.queried == []
 
 
 async def test_a_query_in_which_nobody_answers_ends_when_all_are_given_up() -> None:
@@ -199,25 +199,25 @@ async def test_liars_who_name_ever_more_nodes_cannot_keep_a_query_going() -> Non
     for names_each in (1, 20):
         paper = Liars(names_each, alive=True)
         await paper.run()
-        assert len(paper.asked) <= MAX_ASKED
+        assert len(paper.queried) <= MAX_QUERIED
 
 
 async def test_a_liar_who_names_the_dead_is_not_listened_to_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dht_query, "LONG_PATIENCE", 0.05)
     paper = Liars(K, alive=False)
     await paper.run(paper.addresses[0])
-    assert len(paper.asked) <= 1 + MAX_DEAD_NAMES + ALPHA
+    assert len(paper.queried) <= 1 + MAX_DEAD_NAMES + ALPHA
 
 
 async def test_so_many_names_are_remembered_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dht_query, "MAX_ASKED", 10 * MAX_NAMED)
+    monkeypatch.setattr(dht_query, "MAX_QUERIED", 10 * MAX_NAMED)
     paper = Liars(K, alive=True)
     await paper.run()
-    assert len(paper.asked) <= MAX_NAMED
+    assert len(paper.queried) <= MAX_NAMED
 
 
 async def test_addresses_that_are_not_usable_are_not_asked() -> None:
     paper = Paper(3)
     paper.known = {address: [("10.0.0.1", 0), ("10.7.7.7", 0)] for address in paper.addresses}
     await paper.run()
-    assert paper.asked == by_distance(paper.addresses, TARGET)
+    assert paper.queried == by_distance(paper.addresses, TARGET)

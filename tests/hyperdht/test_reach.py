@@ -7,7 +7,7 @@ import pytest
 
 from linkup_nb.hyperdht import reach as dht_reach
 from linkup_nb.hyperdht.io import DhtIo
-from linkup_nb.hyperdht.reach import ASKED, NEEDED, is_reachable
+from linkup_nb.hyperdht.reach import NEEDED, PINGED, is_reachable
 from linkup_nb.wire.dht.rpc import Address, DhtRequest, Internal, decode_port
 from tests.hyperdht.stranger import Stranger, stranger
 
@@ -23,7 +23,7 @@ async def io() -> AsyncIterator[DhtIo]:
 @pytest.fixture
 async def nodes() -> AsyncIterator[list[Stranger]]:
     async with AsyncExitStack() as stack:
-        yield [await stack.enter_async_context(stranger()) for _ in range(ASKED + 1)]
+        yield [await stack.enter_async_context(stranger()) for _ in range(PINGED + 1)]
 
 
 @pytest.fixture
@@ -49,17 +49,17 @@ async def test_who_gets_the_replies_of_enough_nodes_is_reachable(io: DhtIo, node
     for node in nodes[:NEEDED]:
         reply_there(node)
     assert await is_reachable(io, addresses(nodes))
-    assert nodes[ASKED].received.empty()
+    assert nodes[PINGED].received.empty()
 
 
 async def test_of_few_nodes_one_is_enough(io: DhtIo, nodes: list[Stranger]) -> None:
     reply_there(nodes[0])
-    assert await is_reachable(io, addresses(nodes[: ASKED - 1]))
+    assert await is_reachable(io, addresses(nodes[: PINGED - 1]))
 
 
 async def test_of_many_one_is_not_enough(io: DhtIo, nodes: list[Stranger], impatient: None) -> None:
     reply_there(nodes[0])
-    assert not await is_reachable(io, addresses(nodes[:ASKED]))
+    assert not await is_reachable(io, addresses(nodes[:PINGED]))
 
 
 async def test_who_gets_replies_only_where_it_asked_from_is_not(
@@ -79,17 +79,17 @@ async def test_a_lost_question_is_asked_again(io: DhtIo, nodes: list[Stranger]) 
 async def test_what_others_send_to_the_fresh_socket_does_not_count(
     io: DhtIo, nodes: list[Stranger], impatient: None
 ) -> None:
-    asked, *others = nodes
+    first, *others = nodes
 
     def answer(request: DhtRequest, sender: Address) -> None:
         there = sender[0], decode_port(request.value or b"")
         for other in others:
             other.reply(request, there)
             other.send(b"nonsense", there)
-        asked.reply(DhtRequest((request.tid + 1) % 65536, there, 0), there)
+        first.reply(DhtRequest((request.tid + 1) % 65536, there, 0), there)
 
-    asked.on_request = answer
-    assert not await is_reachable(io, addresses([asked]))
+    first.on_request = answer
+    assert not await is_reachable(io, addresses([first]))
 
 
 async def test_with_nobody_to_ask_nothing_is_shown(io: DhtIo, nodes: list[Stranger], impatient: None) -> None:

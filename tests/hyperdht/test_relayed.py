@@ -104,11 +104,11 @@ async def test_a_peer_that_does_not_come_to_the_relay_is_not_waited_for(monkeypa
     async with at_a_relay() as (_, called, caller):
         with pytest.raises(NotReachable, match="the peer did not come to the relay within 1 s"):
             await caller.dialer.dial(called.key)
-        await until(lambda: not caller.relays._asking)
+        await until(lambda: not caller.relays._pairing)
 
 
 async def test_relays_are_asked_for_so_many_calls_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(relayed, "MAX_ASKING", 0)
+    monkeypatch.setattr(relayed, "MAX_PAIRING", 0)
     async with at_a_relay() as (_, called, caller):
         with pytest.raises(NotReachable, match="relays are being asked for 0 other calls"):
             await caller.dialer.dial(called.key)

@@ -59,7 +59,7 @@ async def other() -> AsyncIterator[Stranger]:
 
 
 async def token(node: DhtNode, other: Stranger, target: bytes = TOPIC) -> bytes:
-    given = (await other.ask(node.address, DhtCommand.LOOKUP, target=target)).token
+    given = (await other.exchange(node.address, DhtCommand.LOOKUP, target=target)).token
     assert given is not None
     return given
 
@@ -76,7 +76,7 @@ async def announce(
     signed = DhtAnnouncement.sign(
         DhtCommand.ANNOUNCE, keys, target, node.id or b"", given, (RELAY,), refresh=refresh, bump=bump
     )
-    return await other.ask(node.address, DhtCommand.ANNOUNCE, target=target, token=given, value=bytes(signed))
+    return await other.exchange(node.address, DhtCommand.ANNOUNCE, target=target, token=given, value=bytes(signed))
 
 
 async def counted(node: DhtNode, reason: str, count: int = 1) -> None:
@@ -88,9 +88,9 @@ async def counted(node: DhtNode, reason: str, count: int = 1) -> None:
 
 async def test_a_ping_and_a_search_are_answered_with_who_and_where(other: Stranger) -> None:
     async with network(5) as nodes:
-        pong = await other.ask(nodes[0].address, Internal.PING, internal=True)
+        pong = await other.exchange(nodes[0].address, Internal.PING, internal=True)
         assert pong == DhtReply(7, other.address, nodes[0].id)
-        found = await other.ask(nodes[0].address, Internal.FIND_NODE, internal=True, target=TOPIC)
+        found = await other.exchange(nodes[0].address, Internal.FIND_NODE, internal=True, target=TOPIC)
         assert set(found.closer_nodes) == {node.address for node in nodes[1:]}
         assert found.token is None
 
@@ -100,7 +100,7 @@ async def test_a_ping_is_answered_to_another_port_or_later(node: DhtNode, other:
         value = encode_port(third.address[1])
         other.request(node.address, Internal.PING_NAT, internal=True, value=value)
         assert (await third.next(DhtReply))[0] == DhtReply(7, third.address, node.id)
-    later = await other.ask(node.address, Internal.DELAYED_PING, internal=True, value=encode_delay(0.01))
+    later = await other.exchange(node.address, Internal.DELAYED_PING, internal=True, value=encode_delay(0.01))
     assert later == DhtReply(7, other.address, node.id)
 
 
@@ -116,26 +116,26 @@ async def test_long_delays_and_too_many_are_not_waited_for(
 
 @pytest.mark.parametrize("internal", [True, False])
 async def test_what_nobody_knows_is_refused(node: DhtNode, other: Stranger, internal: bool) -> None:
-    reply = await other.ask(node.address, 99, internal=internal)
+    reply = await other.exchange(node.address, 99, internal=internal)
     assert reply.error == Failure.UNKNOWN_COMMAND
 
 
 async def test_an_announcement_is_kept_and_withdrawn(node: DhtNode, other: Stranger) -> None:
     assert (await announce(node, other)).error == Failure.NONE
-    value = (await other.ask(node.address, DhtCommand.LOOKUP, target=TOPIC)).value
+    value = (await other.exchange(node.address, DhtCommand.LOOKUP, target=TOPIC)).value
     assert value is not None
     assert decode_records(value) == [PeerRecord(KEYS.public_key, (RELAY,))]
     given = await token(node, other)
     signed = DhtAnnouncement.sign(DhtCommand.UNANNOUNCE, KEYS, TOPIC, node.id or b"", given, ())
-    await other.ask(node.address, DhtCommand.UNANNOUNCE, target=TOPIC, token=given, value=bytes(signed))
-    assert (await other.ask(node.address, DhtCommand.LOOKUP, target=TOPIC)).value is None
+    await other.exchange(node.address, DhtCommand.UNANNOUNCE, target=TOPIC, token=given, value=bytes(signed))
+    assert (await other.exchange(node.address, DhtCommand.LOOKUP, target=TOPIC)).value is None
 
 
 async def test_a_lookup_tells_the_bump_of_the_topic(node: DhtNode, other: Stranger) -> None:
     now = int(time() * 1000)
     for bump, kept in [(None, 0), (2, 2), (1, 2), (now + 24 * 3600 * 1000, 2), (now, now)]:
         await announce(node, other, bump=bump)
-        value = (await other.ask(node.address, DhtCommand.LOOKUP, target=TOPIC)).value
+        value = (await other.exchange(node.address, DhtCommand.LOOKUP, target=TOPIC)).value
         assert value == encode_records([PeerRecord(KEYS.public_key, (RELAY,))], kept)
 
 
@@ -145,7 +145,7 @@ async def test_an_announcement_is_renewed_by_the_preimage_of_its_hash(node: DhtN
     node.store.unannounce(TOPIC, KEYS.public_key)
     given = await token(node, other)
     value = bytes(DhtAnnouncement(refresh=preimage))
-    assert (await other.ask(node.address, DhtCommand.ANNOUNCE, target=TOPIC, token=given, value=value)).error == 0
+    assert (await other.exchange(node.address, DhtCommand.ANNOUNCE, target=TOPIC, token=given, value=value)).error == 0
     assert node.store.records(TOPIC, monotonic()) == [PeerRecord(KEYS.public_key, (RELAY,))]
     other.request(node.address, DhtCommand.ANNOUNCE, target=TOPIC, token=given, value=value)
     await counted(node, "announcements refused: nothing to refresh")
@@ -158,7 +158,7 @@ async def test_of_many_on_a_topic_each_has_a_chance(node: DhtNode, other: Strang
     seen: set[bytes] = set()
     async with asyncio.timeout(PATIENCE):
         while len(seen) < len(everyone):
-            value = (await other.ask(node.address, DhtCommand.LOOKUP, target=TOPIC)).value
+            value = (await other.exchange(node.address, DhtCommand.LOOKUP, target=TOPIC)).value
             assert value is not None
             records = decode_records(value)
             assert len(records) == MAX_RECORDS
@@ -193,7 +193,7 @@ async def test_an_announcement_signed_for_something_else_is_refused(
     forged = DhtAnnouncement(PeerRecord(KEYS.public_key, (RELAY,)), signature=signed.signature)
     other.request(node.address, DhtCommand.ANNOUNCE, target=TOPIC, token=given, value=bytes(forged))
     await counted(node, "announcements refused: wrong signature")
-    assert (await other.ask(node.address, DhtCommand.LOOKUP, target=TOPIC)).value is None
+    assert (await other.exchange(node.address, DhtCommand.LOOKUP, target=TOPIC)).value is None
 
 
 async def test_an_announcement_without_token_or_with_one_of_another_host_is_refused(
@@ -209,14 +209,14 @@ async def test_an_announcement_without_token_or_with_one_of_another_host_is_refu
     refused, _ = await other.next(DhtReply)
     assert refused.error == Failure.INVALID_TOKEN
     assert refused.token == await token(node, other)
-    assert (await other.ask(node.address, DhtCommand.LOOKUP, target=TOPIC)).value is None
+    assert (await other.exchange(node.address, DhtCommand.LOOKUP, target=TOPIC)).value is None
 
 
 async def test_a_token_is_good_for_a_while(node: DhtNode, other: Stranger, monkeypatch: pytest.MonkeyPatch) -> None:
     given, now = await token(node, other), monotonic()
     for later, error in ((TOKEN_ROTATION, Failure.NONE), (3 * TOKEN_ROTATION, Failure.INVALID_TOKEN)):
         monkeypatch.setattr(dht_server, "monotonic", lambda later=later: now + later)
-        reply = await other.ask(
+        reply = await other.exchange(
             node.address, DhtCommand.IMMUTABLE_PUT, target=blake2b_256(b"x"), token=given, value=b"x"
         )
         assert reply.error == error
@@ -227,14 +227,14 @@ async def test_values_are_kept_by_the_rules_for_their_number(node: DhtNode, othe
 
     async def put(seq: int, value: bytes) -> int:
         put = MutableValue.sign(KEYS, seq, value).encode_put()
-        return (await other.ask(node.address, DhtCommand.MUTABLE_PUT, target=TARGET, token=given, value=put)).error
+        return (await other.exchange(node.address, DhtCommand.MUTABLE_PUT, target=TARGET, token=given, value=put)).error
 
     assert await put(5, b"five") == Failure.NONE
     assert await put(5, b"five") == Failure.NONE
     assert await put(5, b"another") == Failure.SEQ_REUSED
     assert await put(4, b"four") == Failure.SEQ_TOO_LOW
     for least, found in ((0, True), (5, True), (6, False)):
-        got = await other.ask(node.address, DhtCommand.MUTABLE_GET, target=TARGET, value=encode_least_seq(least))
+        got = await other.exchange(node.address, DhtCommand.MUTABLE_GET, target=TARGET, value=encode_least_seq(least))
         assert (got.value is not None) == found
 
 
@@ -321,7 +321,7 @@ async def test_a_round_of_hole_punching_goes_through_us_as_well(node: DhtNode, o
 async def test_who_asks_for_a_peer_that_we_do_not_know_is_sent_to_nearer_nodes(other: Stranger) -> None:
     async with network(3) as nodes:
         hello = bytes(PeerHandshake(Mode.FROM_CLIENT, b"hi"))
-        reply = await other.ask(nodes[0].address, DhtCommand.PEER_HANDSHAKE, target=TARGET, value=hello)
+        reply = await other.exchange(nodes[0].address, DhtCommand.PEER_HANDSHAKE, target=TARGET, value=hello)
         assert reply.value is None
         assert set(reply.closer_nodes) == {node.address for node in nodes[1:]}
 
@@ -365,10 +365,10 @@ async def test_what_is_meant_for_us_goes_to_our_own_handler(node: DhtNode, other
     assert (kind, request.value, sender) == ("handshake", hello, other.address)
     other.request(node.address, DhtCommand.PEER_HOLEPUNCH, target=TARGET, value=hello)
     assert (await asyncio.wait_for(taken.get(), PATIENCE))[0] == "holepunch"
-    reply = await other.ask(node.address, DhtCommand.PEER_HANDSHAKE, target=TOPIC, value=hello)
+    reply = await other.exchange(node.address, DhtCommand.PEER_HANDSHAKE, target=TOPIC, value=hello)
     assert reply.value is None
     assert taken.empty()
-    found = await other.ask(node.address, DhtCommand.FIND_PEER, target=TARGET)
+    found = await other.exchange(node.address, DhtCommand.FIND_PEER, target=TARGET)
     assert found.value == bytes(record)
 
 
@@ -384,8 +384,8 @@ async def test_a_forged_sender_gets_at_most_three_times_what_was_sent_in_his_nam
                 fields: dict[str, Any] = {"id": victim.id, "value": hello, "token": bytes(32)}
                 asked = {"target": TOPIC} | {name: value for name, value in fields.items() if name == more}
                 sent = victim.request(nodes[0].address, command, **asked)
-                await author.ask(nodes[0].address, Internal.PING, internal=True)
-                await author.ask(nodes[0].address, Internal.DELAYED_PING, internal=True, value=encode_delay(0.05))
+                await author.exchange(nodes[0].address, Internal.PING, internal=True)
+                await author.exchange(nodes[0].address, Internal.DELAYED_PING, internal=True, value=encode_delay(0.05))
                 got = sum(len(victim.received.get_nowait()[0]) for _ in range(victim.received.qsize()))
                 assert got <= AMPLIFICATION * sent
 

@@ -84,7 +84,7 @@ async def test_a_hint_is_checked_before_it_is_believed(impatient: None, monkeypa
         await until(lambda: known(nodes[0]) == {alive, dead})
         await nodes[2].close()
         for accused in (alive, dead, ("127.0.0.1", 9)):
-            reply = await other.ask(nodes[0].address, Internal.DOWN_HINT, internal=True, value=hint(accused))
+            reply = await other.exchange(nodes[0].address, Internal.DOWN_HINT, internal=True, value=hint(accused))
             assert reply.error == 0
         await until(lambda: dead not in known(nodes[0]))
         assert known(nodes[0]) == {alive}
@@ -95,7 +95,7 @@ async def test_who_was_heard_of_just_now_is_not_asked_because_of_a_hint(node: Dh
         answers(contact)
         await node.request(contact.address, Internal.PING, internal=True)
         contact.on_request = None
-        await other.ask(node.address, Internal.DOWN_HINT, internal=True, value=hint(contact.address))
+        await other.exchange(node.address, Internal.DOWN_HINT, internal=True, value=hint(contact.address))
         assert contact.received.empty()
 
 
@@ -109,9 +109,9 @@ async def test_who_names_the_dead_is_given_a_hint(impatient: None) -> None:
             gossip.reply(request, sender, id=gossip.id, closer_nodes=(dead.address,))
 
         gossip.on_request = answer
-        asker = await start([gossip.address])
+        requester = await start([gossip.address])
         assert await asyncio.wait_for(hints.get(), PATIENCE) == hint(dead.address)
-        await asker.close()
+        await requester.close()
 
 
 async def test_of_an_old_and_a_new_node_in_a_full_bucket_the_living_stays(
@@ -164,13 +164,13 @@ async def test_contacts_not_heard_of_for_long_are_pinged(
 async def test_the_silent_are_not_asked_again_just_because_somebody_names_them(impatient: None) -> None:
     async with stranger() as gossip, stranger() as dead:
         answers(gossip, closer_nodes=(dead.address,))
-        asker = await start([gossip.address], ephemeral=True)
+        requester = await start([gossip.address], ephemeral=True)
         await until(lambda: dead.received.qsize() == 1 + dht_io.RETRIES)
-        await asker.query(Internal.FIND_NODE, TARGET, internal=True).finished()
+        await requester.query(Internal.FIND_NODE, TARGET, internal=True).finished()
         assert dead.received.qsize() == 1 + dht_io.RETRIES
-        await asker.rejoin()  # elsewhere he may be there
+        await requester.rejoin()  # elsewhere he may be there
         await until(lambda: dead.received.qsize() > 1 + dht_io.RETRIES)
-        await asker.close()
+        await requester.close()
 
 
 async def test_so_many_hints_are_given_and_so_many_silent_remembered(
@@ -192,13 +192,13 @@ async def test_addresses_that_are_none_or_ours_alone_are_not_followed() -> None:
     unusable = (("127.0.0.1", 0), ("224.0.0.1", 5000), ("0.0.0.0", 5000), ("255.255.255.255", 1))
     async with stranger() as gossip:
         answers(gossip, closer_nodes=unusable)
-        asker = await start([gossip.address], ephemeral=True)
-        assert asker.counters["addresses ignored: not to be sent to from here"] >= len(unusable)
-        assert not asker.counters["datagrams not sent: address not allowed"]
-        assert not asker._upkeep.usable(("127.0.0.1", 5000), ("8.8.8.8", 49737))
-        assert not asker._upkeep.usable(("192.168.1.1", 5000), ("8.8.8.8", 49737))
-        assert not asker._upkeep.usable(("127.0.0.1", 5000), ("192.168.1.2", 49737))
-        await asker.close()
+        requester = await start([gossip.address], ephemeral=True)
+        assert requester.counters["addresses ignored: not to be sent to from here"] >= len(unusable)
+        assert not requester.counters["datagrams not sent: address not allowed"]
+        assert not requester._upkeep.usable(("127.0.0.1", 5000), ("8.8.8.8", 49737))
+        assert not requester._upkeep.usable(("192.168.1.1", 5000), ("8.8.8.8", 49737))
+        assert not requester._upkeep.usable(("127.0.0.1", 5000), ("192.168.1.2", 49737))
+        await requester.close()
 
 
 async def test_who_misses_one_answer_is_named_to_nobody_until_it_answers() -> None:
@@ -207,11 +207,13 @@ async def test_who_misses_one_answer_is_named_to_nobody_until_it_answers() -> No
         doubted = nodes[2].address
 
         async def named() -> tuple[Address, ...]:
-            return (await other.ask(nodes[0].address, Internal.FIND_NODE, internal=True, target=TARGET)).closer_nodes
+            return (
+                await other.exchange(nodes[0].address, Internal.FIND_NODE, internal=True, target=TARGET)
+            ).closer_nodes
 
         assert set(await named()) == {nodes[1].address, doubted}
         await nodes[2].close()
-        nodes[0].ask(doubted, Internal.PING, internal=True)
+        nodes[0].send_request(doubted, Internal.PING, internal=True)
         await until(lambda: nodes[0]._table.closest(TARGET) == [nodes[1].address])
         assert await named() == (nodes[1].address,)
         again = DhtNode([nodes[0].address], host=doubted[0], port=doubted[1], ephemeral=False)
@@ -228,5 +230,5 @@ async def test_when_one_has_died_those_around_are_asked_too(monkeypatch: pytest.
         await until(lambda: len(known(nodes[0])) == 7)
         dead = {node.address for node in nodes[5:]}
         await asyncio.gather(*(node.close() for node in nodes[5:]))
-        nodes[0].ask(nodes[5].address, Internal.PING, internal=True)
+        nodes[0].send_request(nodes[5].address, Internal.PING, internal=True)
         await until(lambda: not known(nodes[0]) & dead)  # though it has asked only for one of them

@@ -38,7 +38,7 @@ KEYS = KeyPair.from_seed(SEED)
 TOPIC = b"\x42" * 32
 
 
-class Asker:
+class Requester:
     """A socket that asks nodes and waits for their replies."""
 
     def __init__(self) -> None:
@@ -57,61 +57,61 @@ class Asker:
         self._waiting[tid] = asyncio.get_running_loop().create_future()
         return tid, self._waiting[tid]
 
-    async def ask(self, node: Address, command: int, **fields: Any) -> DhtReply:
+    async def request(self, node: Address, command: int, **fields: Any) -> DhtReply:
         tid, reply = self.expect()
         self.socket.send_datagram(bytes(DhtRequest(tid, node, command, **fields)), node)
         return await asyncio.wait_for(reply, PATIENCE)
 
 
 @asynccontextmanager
-async def network() -> AsyncIterator[tuple[Asker, list[Address], JavaScriptPeer]]:
+async def network() -> AsyncIterator[tuple[Requester, list[Address], JavaScriptPeer]]:
     """An asker, the nodes of a network, and the process that they run in."""
     process = await asyncio.create_subprocess_exec("node", str(PEER), stdin=PIPE, stdout=PIPE)
-    asker = Asker()
+    requester = Requester()
     try:
         theirs = JavaScriptPeer(process)
         nodes = [(node["host"], node["port"]) for node in await theirs.tells("nodes")]
-        yield asker, nodes, theirs
+        yield requester, nodes, theirs
     finally:
-        asker.socket.close()
+        requester.socket.close()
         assert process.stdin
         process.stdin.close()
         await process.wait()
 
 
 async def test_nodes_answer_what_every_node_is_asked() -> None:
-    async with network() as (asker, nodes, _):
+    async with network() as (requester, nodes, _):
         for node in nodes:
-            pong = await asker.ask(node, Internal.PING, internal=True)
-            assert (pong.to, pong.id, pong.error) == (asker.socket.address, node_id(node), Failure.NONE)
-        found = await asker.ask(nodes[-1], Internal.FIND_NODE, internal=True, target=TOPIC)
+            pong = await requester.request(node, Internal.PING, internal=True)
+            assert (pong.to, pong.id, pong.error) == (requester.socket.address, node_id(node), Failure.NONE)
+        found = await requester.request(nodes[-1], Internal.FIND_NODE, internal=True, target=TOPIC)
         assert found.closer_nodes
         assert set(nodes[:-1]) <= set(found.closer_nodes)
-        later = await asker.ask(nodes[0], Internal.DELAYED_PING, internal=True, value=encode_delay(0.05))
+        later = await requester.request(nodes[0], Internal.DELAYED_PING, internal=True, value=encode_delay(0.05))
         assert later.error == Failure.NONE
-        unknown = await asker.ask(nodes[0], 99, internal=True)
+        unknown = await requester.request(nodes[0], 99, internal=True)
         assert unknown.error == Failure.UNKNOWN_COMMAND
 
 
 async def test_a_ping_can_be_answered_to_another_port() -> None:
-    async with network() as (asker, nodes, _):
-        other = Asker()
+    async with network() as (requester, nodes, _):
+        other = Requester()
         tid, reply = other.expect()
         value = encode_port(other.socket.address[1])
         request = DhtRequest(tid, nodes[0], Internal.PING_NAT, internal=True, value=value)
-        asker.socket.send_datagram(bytes(request), nodes[0])
+        requester.socket.send_datagram(bytes(request), nodes[0])
         assert (await asyncio.wait_for(reply, PATIENCE)).error == Failure.NONE
         other.socket.close()
 
 
 async def test_our_announcements_are_found_and_withdrawn() -> None:
-    async with network() as (asker, nodes, theirs):
+    async with network() as (requester, nodes, theirs):
         for command, relays in ((DhtCommand.ANNOUNCE, (nodes[0], nodes[1])), (DhtCommand.UNANNOUNCE, ())):
             for node in nodes:
-                asked = await asker.ask(node, DhtCommand.LOOKUP, target=TOPIC)
-                assert asked.token is not None
-                signed = DhtAnnouncement.sign(command, KEYS, TOPIC, node_id(node), asked.token, relays)
-                done = await asker.ask(node, command, target=TOPIC, token=asked.token, value=bytes(signed))
+                reply = await requester.request(node, DhtCommand.LOOKUP, target=TOPIC)
+                assert reply.token is not None
+                signed = DhtAnnouncement.sign(command, KEYS, TOPIC, node_id(node), reply.token, relays)
+                done = await requester.request(node, command, target=TOPIC, token=reply.token, value=bytes(signed))
                 assert done.error == Failure.NONE
             theirs.command(lookup=TOPIC.hex())
             found = await theirs.tells("found")
@@ -122,52 +122,54 @@ async def test_our_announcements_are_found_and_withdrawn() -> None:
 
 
 async def test_a_token_that_was_not_given_is_refused() -> None:
-    async with network() as (asker, nodes, _):
+    async with network() as (requester, nodes, _):
         signed = DhtAnnouncement.sign(DhtCommand.ANNOUNCE, KEYS, TOPIC, node_id(nodes[0]), bytes(32), ())
-        refused = await asker.ask(nodes[0], DhtCommand.ANNOUNCE, target=TOPIC, token=bytes(32), value=bytes(signed))
+        refused = await requester.request(
+            nodes[0], DhtCommand.ANNOUNCE, target=TOPIC, token=bytes(32), value=bytes(signed)
+        )
         assert refused.error == Failure.INVALID_TOKEN
 
 
 async def test_their_announcements_are_found() -> None:
-    async with network() as (asker, nodes, theirs):
+    async with network() as (requester, nodes, theirs):
         theirs.command(announce={"topic": TOPIC.hex(), "seed": SEED.hex()})
         await theirs.tells("announced")
         records: set[PeerRecord] = set()
         for node in nodes:
-            value = (await asker.ask(node, DhtCommand.LOOKUP, target=TOPIC)).value
+            value = (await requester.request(node, DhtCommand.LOOKUP, target=TOPIC)).value
             records.update(decode_records(value) if value is not None else [])
         assert {record.public_key for record in records} == {KEYS.public_key}
 
 
 async def test_signed_values_go_both_ways() -> None:
-    async with network() as (asker, nodes, theirs):
+    async with network() as (requester, nodes, theirs):
         ours = MutableValue.sign(KEYS, 1, b"from Python")
         for node in nodes:
-            asked = await asker.ask(node, DhtCommand.MUTABLE_GET, target=ours.target, value=encode_least_seq(0))
-            fields = {"target": ours.target, "token": asked.token, "value": ours.encode_put()}
-            assert (await asker.ask(node, DhtCommand.MUTABLE_PUT, **fields)).error == Failure.NONE
+            reply = await requester.request(node, DhtCommand.MUTABLE_GET, target=ours.target, value=encode_least_seq(0))
+            fields = {"target": ours.target, "token": reply.token, "value": ours.encode_put()}
+            assert (await requester.request(node, DhtCommand.MUTABLE_PUT, **fields)).error == Failure.NONE
         theirs.command(mutableGet=KEYS.public_key.hex())
         assert await theirs.tells("got") == {"seq": 1, "value": b"from Python".hex()}
 
         theirs.command(mutablePut={"seed": SEED.hex(), "value": b"from JavaScript".hex(), "seq": 2})
         await theirs.tells("put")
-        reply = await asker.ask(nodes[0], DhtCommand.MUTABLE_GET, target=ours.target, value=encode_least_seq(2))
+        reply = await requester.request(nodes[0], DhtCommand.MUTABLE_GET, target=ours.target, value=encode_least_seq(2))
         assert reply.value is not None
         value = MutableValue.decode_reply(reply.value, KEYS.public_key)
         assert (value.seq, value.value, value.valid) == (2, b"from JavaScript", True)
 
-        asked = await asker.ask(nodes[0], DhtCommand.MUTABLE_GET, target=ours.target, value=encode_least_seq(0))
-        fields = {"target": ours.target, "token": asked.token, "value": ours.encode_put()}
-        assert (await asker.ask(nodes[0], DhtCommand.MUTABLE_PUT, **fields)).error == Failure.SEQ_TOO_LOW
+        reply = await requester.request(nodes[0], DhtCommand.MUTABLE_GET, target=ours.target, value=encode_least_seq(0))
+        fields = {"target": ours.target, "token": reply.token, "value": ours.encode_put()}
+        assert (await requester.request(nodes[0], DhtCommand.MUTABLE_PUT, **fields)).error == Failure.SEQ_TOO_LOW
 
 
 async def test_values_are_stored_under_their_hash() -> None:
-    async with network() as (asker, nodes, theirs):
+    async with network() as (requester, nodes, theirs):
         target = blake2b_256(b"never to change")
         for node in nodes:
-            asked = await asker.ask(node, DhtCommand.IMMUTABLE_GET, target=target)
-            fields = {"target": target, "token": asked.token, "value": b"never to change"}
-            assert (await asker.ask(node, DhtCommand.IMMUTABLE_PUT, **fields)).error == Failure.NONE
+            reply = await requester.request(node, DhtCommand.IMMUTABLE_GET, target=target)
+            fields = {"target": target, "token": reply.token, "value": b"never to change"}
+            assert (await requester.request(node, DhtCommand.IMMUTABLE_PUT, **fields)).error == Failure.NONE
         theirs.command(immutableGet=target.hex())
         assert await theirs.tells("got") == b"never to change".hex()
-        assert (await asker.ask(nodes[0], DhtCommand.IMMUTABLE_GET, target=target)).value == b"never to change"
+        assert (await requester.request(nodes[0], DhtCommand.IMMUTABLE_GET, target=target)).value == b"never to change"

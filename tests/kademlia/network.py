@@ -32,7 +32,7 @@ class Stranger(asyncio.DatagramProtocol):
     def send(self, datagram: bytes, address: Address) -> None:
         self.transport.sendto(datagram, address)
 
-    def ask(self, address: Address, name: str, *arguments: object, message_id: bytes = b"i" * 20) -> None:
+    def request(self, address: Address, name: str, *arguments: object, message_id: bytes = b"i" * 20) -> None:
         self.send(request(name, *arguments, message_id=message_id), address)
 
     async def next(self) -> tuple[bytes, Address]:

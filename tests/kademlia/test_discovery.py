@@ -175,7 +175,7 @@ async def test_nobody_who_is_not_told_learns_the_topic() -> None:
     async with stranger() as eavesdropper, Peer("anna", [eavesdropper.address]) as anna:
         heard: list[bytes] = []
 
-        def answer(name: str, arguments: list[bytes], asker: Address) -> object:
+        def answer(name: str, arguments: list[bytes], requester: Address) -> object:
             heard.append(b"".join(arguments))
             return {"ping": [], "lookup": [b"token...", bytes(6), b"", []], "announce": [True]}[name]
 
@@ -237,7 +237,7 @@ def keeping(keeper: Stranger) -> asyncio.Queue[bytes]:
     """Let a stranger be a node that takes announcements; they go into the queue."""
     announced: asyncio.Queue[bytes] = asyncio.Queue()
 
-    def answer(name: str, arguments: list[bytes], asker: Address) -> object:
+    def answer(name: str, arguments: list[bytes], requester: Address) -> object:
         if name == "announce":
             announced.put_nowait(arguments[2])
         return {"ping": [], "lookup": [b"token...", bytes(6), b"", []], "announce": [True]}[name]

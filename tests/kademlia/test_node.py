@@ -42,16 +42,16 @@ def announcement(
     return Announcement.sign(key_pair, target, bytes(PROOF_SIZE), addresses, int((at + ANNOUNCEMENT_TTL) * 1000))
 
 
-def closest_to(target: bytes, nodes: list[KademliaNode], asker: KademliaNode) -> list[Address]:
-    return by_distance([node.address for node in nodes if node is not asker], target)[:K]
+def closest_to(target: bytes, nodes: list[KademliaNode], requester: KademliaNode) -> list[Address]:
+    return by_distance([node.address for node in nodes if node is not requester], target)[:K]
 
 
 async def test_every_lookup_in_a_network_is_exact_also_when_a_third_of_it_dies() -> None:
     async with network(70) as nodes:
         for _ in range(20):
-            asker, target = random.choice(nodes), os.urandom(32)
-            found = await asker.look_up(target)
-            assert list(found.tokens) == closest_to(target, nodes, asker)
+            requester, target = random.choice(nodes), os.urandom(32)
+            found = await requester.look_up(target)
+            assert list(found.tokens) == closest_to(target, nodes, requester)
         announced = []
         for announcer in random.sample(nodes, 8):
             target = os.urandom(32)
@@ -65,10 +65,10 @@ async def test_every_lookup_in_a_network_is_exact_also_when_a_third_of_it_dies()
         living = [node for node in nodes if node not in dead]
         seconds = []
         for target in [*announced, *(os.urandom(32) for _ in range(8))]:
-            asker, began = random.choice(living), time.monotonic()
-            found = await asker.look_up(target)
+            requester, began = random.choice(living), time.monotonic()
+            found = await requester.look_up(target)
             seconds.append(time.monotonic() - began)
-            assert list(found.tokens) == closest_to(target, living, asker)
+            assert list(found.tokens) == closest_to(target, living, requester)
             assert (ANNA.public_key in found.announcements) == (target in announced)
         assert statistics.median(seconds) < 1.5  # a crawl in rounds waits at least REPLY_TIMEOUT for its dead
 
@@ -146,13 +146,13 @@ async def test_many_on_one_target_are_all_found_in_one_lookup() -> None:
 
 async def test_nobody_announces_from_an_address_that_is_not_his() -> None:
     async with network(1) as [node], stranger() as thief, stranger() as other:
-        other.ask(node.address, "lookup", TARGET, bytes(346))
+        other.request(node.address, "lookup", TARGET, bytes(346))
         token, *_ = await other.next_reply()
-        thief.ask(node.address, "announce", TARGET, token, bytes(announcement()))
+        thief.request(node.address, "announce", TARGET, token, bytes(announcement()))
         assert await thief.next_reply() == [False]
         assert node.kept == 0
         assert node.counters == {"announcements refused: wrong token": 1}
-        other.ask(node.address, "announce", TARGET, token, bytes(announcement()))
+        other.request(node.address, "announce", TARGET, token, bytes(announcement()))
         assert await other.next_reply() == [True]
         assert node.kept == 1
 
@@ -160,18 +160,18 @@ async def test_nobody_announces_from_an_address_that_is_not_his() -> None:
 @pytest.mark.parametrize("at", range(0, 130, 7))
 async def test_a_forged_announcement_is_refused(at: int) -> None:
     async with network(1) as [node], stranger() as forger:
-        forger.ask(node.address, "lookup", TARGET, bytes(346))
+        forger.request(node.address, "lookup", TARGET, bytes(346))
         token, *_ = await forger.next_reply()
         data = bytearray(bytes(announcement()))
         data[at % len(data)] ^= 1
-        forger.ask(node.address, "announce", TARGET, token, bytes(data))
+        forger.request(node.address, "announce", TARGET, token, bytes(data))
         assert await forger.next_reply() == [False]
         assert node.counters == {"announcements refused: malformed, forged or expired": 1}
 
 
 async def test_calls_of_the_right_form_are_answered_whatever_they_contain(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kademlia_rpc, "REQUEST_BURST", kademlia_rpc.TOTAL_BURST)
-    async with network(5) as nodes, stranger() as asker:
+    async with network(5) as nodes, stranger() as requester:
         for _ in range(300):
             target = random.randbytes(32)
             name, arguments = random.choice(
@@ -180,13 +180,13 @@ async def test_calls_of_the_right_form_are_answered_whatever_they_contain(monkey
                     ("announce", [target, random.randbytes(8), random.randbytes(random.randrange(193))]),
                 ]
             )
-            asker.ask(nodes[0].address, name, *arguments)
-            assert await asker.next_reply()
+            requester.request(nodes[0].address, name, *arguments)
+            assert await requester.next_reply()
         assert nodes[0].kept == 0
 
 
 async def test_replies_of_the_right_form_do_no_harm_whatever_they_contain() -> None:
-    def nonsense(name: str, arguments: list[bytes], asker: Address) -> object:
+    def nonsense(name: str, arguments: list[bytes], requester: Address) -> object:
         nodes = random.randbytes(6 * random.randrange(MAX_NAMED + 1))  # in all less than MAX_DATAGRAM
         announcements = [random.randbytes(random.randrange(193)) for _ in range(random.randrange(5))]
         return {"ping": [], "lookup": [random.randbytes(8), random.randbytes(6), nodes, announcements]}[name]
@@ -262,7 +262,7 @@ async def test_a_liar_who_names_dead_nodes_next_to_the_target_delays_a_lookup_bu
 
 async def test_forged_datagrams_put_nobody_into_the_table() -> None:
     async with network(1) as [node], stranger() as mute:
-        mute.ask(node.address, "lookup", TARGET, bytes(346))
+        mute.request(node.address, "lookup", TARGET, bytes(346))
         await mute.next_reply()
         await mute.next_request("ping")  # it is asked whether it is there, and does not say so
         assert node.contacts == []
@@ -270,10 +270,10 @@ async def test_forged_datagrams_put_nobody_into_the_table() -> None:
 
 async def test_a_newcomer_who_answers_is_known_from_then_on() -> None:
     async with network(1) as [node], stranger() as newcomer, stranger() as other:
-        newcomer.ask(node.address, "ping")
+        newcomer.request(node.address, "ping")
         message_id, _ = await newcomer.next_request("ping")
         newcomer.send(reply(message_id, []), node.address)
-        other.ask(node.address, "lookup", TARGET, bytes(346))
+        other.request(node.address, "lookup", TARGET, bytes(346))
         _, _, named, _ = await other.next_reply()
         assert named == pack_addresses([newcomer.address])
 
@@ -283,7 +283,7 @@ async def test_so_many_newcomers_are_checked_at_a_time_and_no_more() -> None:
         checked = 0
         for _ in range(kademlia_node.MAX_CHECKS + 20):
             mute = await stack.enter_async_context(stranger())
-            mute.ask(node.address, "ping")
+            mute.request(node.address, "ping")
             data, _ = await mute.next()  # a check is sent before the reply
             checked += data[0] == 0
         assert checked == kademlia_node.MAX_CHECKS

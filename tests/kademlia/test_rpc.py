@@ -79,7 +79,7 @@ def dropped(endpoint: RpcEndpoint) -> int:
 
 async def test_calls_are_answered(endpoint: RpcEndpoint, other: Stranger) -> None:
     for name, expected in [("ping", []), ("lookup", [b"token...", b"seenas", b"", []]), ("announce", [True])]:
-        other.ask(endpoint.address, name, *ARGUMENTS[name])
+        other.request(endpoint.address, name, *ARGUMENTS[name])
         assert await other.next_reply() == expected
 
 
@@ -103,7 +103,7 @@ async def test_no_other_call_is_reachable(endpoint: RpcEndpoint, name: str) -> N
 
 @pytest.mark.usefixtures("no_rate_limit")
 async def test_any_bytes_at_all_are_dropped_and_counted(endpoint: RpcEndpoint, other: Stranger) -> None:
-    asked = endpoint.request(other.address, Lookup(b"t" * 32))
+    future = endpoint.request(other.address, Lookup(b"t" * 32))
     message_id, _ = await other.next_request("lookup")
 
     @settings(max_examples=400)
@@ -114,7 +114,7 @@ async def test_any_bytes_at_all_are_dropped_and_counted(endpoint: RpcEndpoint, o
         assert dropped(endpoint) == before + 1
 
     receive()
-    assert not asked.done()
+    assert not future.done()
 
 
 @pytest.mark.usefixtures("no_rate_limit")
@@ -143,7 +143,7 @@ async def test_damaged_requests_do_no_harm(endpoint: RpcEndpoint, other: Strange
         endpoint.datagram_received(bytes(damaged[:length]), other.address)
 
     receive()
-    other.ask(endpoint.address, "ping", message_id=b"afterwards, as usual")
+    other.request(endpoint.address, "ping", message_id=b"afterwards, as usual")
     async with asyncio.timeout(TIMEOUT):
         while (await other.next())[0][1:21] != b"afterwards, as usual":
             pass
@@ -172,25 +172,25 @@ async def test_a_datagram_over_the_limit_is_dropped(endpoint: RpcEndpoint) -> No
 
 
 async def test_a_reply_counts_only_from_the_address_that_was_asked(endpoint: RpcEndpoint, other: Stranger) -> None:
-    asked = endpoint.request(other.address, Ping())
+    future = endpoint.request(other.address, Ping())
     message_id, address = await other.next_request("ping")
     async with stranger() as third:
         third.send(reply(message_id, []), address)
-        third.ask(address, "ping")
+        third.request(address, "ping")
         await third.next_reply()  # so the forged reply has been seen
-    assert not asked.done()
-    assert endpoint.counters["replies dropped: not asked for"] == 1
+    assert not future.done()
+    assert endpoint.counters["replies dropped: not requested"] == 1
     other.send(reply(message_id, []), address)
-    assert await asyncio.wait_for(asked, TIMEOUT) == Pong()
+    assert await asyncio.wait_for(future, TIMEOUT) == Pong()
 
 
 async def test_a_reply_that_comes_twice_counts_once(endpoint: RpcEndpoint, other: Stranger) -> None:
-    asked = endpoint.request(other.address, Ping())
+    future = endpoint.request(other.address, Ping())
     message_id, _ = await other.next_request("ping")
     for _ in range(2):
         endpoint.datagram_received(reply(message_id, []), other.address)
-    assert await asked == Pong()
-    assert endpoint.counters == {"replies dropped: not asked for": 1}
+    assert await future == Pong()
+    assert endpoint.counters == {"replies dropped: not requested": 1}
 
 
 @pytest.mark.parametrize(
@@ -213,12 +213,12 @@ async def test_a_reply_that_comes_twice_counts_once(endpoint: RpcEndpoint, other
 async def test_a_malformed_reply_does_not_end_the_wait_for_a_good_one(
     endpoint: RpcEndpoint, other: Stranger, malformed: object
 ) -> None:
-    asked = endpoint.request(other.address, Lookup(b"t" * 32))
+    future = endpoint.request(other.address, Lookup(b"t" * 32))
     message_id, _ = await other.next_request("lookup")
     endpoint.datagram_received(reply(message_id, malformed), other.address)
     assert endpoint.counters == {"datagrams dropped: malformed": 1}
     endpoint.datagram_received(reply(message_id, [b"token...", b"seenas", b"", []]), other.address)
-    assert await asked == NODES
+    assert await future == NODES
 
 
 async def test_a_silent_node_is_asked_twice_and_then_given_up(
@@ -232,23 +232,23 @@ async def test_a_silent_node_is_asked_twice_and_then_given_up(
     assert first == second
     assert other.received.empty()
     endpoint.datagram_received(reply(first[1:21], []), other.address)
-    assert endpoint.counters == {"replies dropped: not asked for": 1}
+    assert endpoint.counters == {"replies dropped: not requested": 1}
 
 
 async def test_a_reply_to_a_caller_who_has_gone_is_harmless(endpoint: RpcEndpoint, other: Stranger) -> None:
-    asked = endpoint.request(other.address, Ping())
+    future = endpoint.request(other.address, Ping())
     message_id, _ = await other.next_request("ping")
-    asked.cancel()
+    future.cancel()
     endpoint.datagram_received(reply(message_id, []), other.address)
-    assert asked.cancelled()
+    assert future.cancelled()
 
 
 async def test_so_many_requests_are_outstanding_and_no_more(endpoint: RpcEndpoint, other: Stranger) -> None:
-    asked = [endpoint.request(other.address, Ping()) for _ in range(MAX_OUTSTANDING + 1)]
-    assert [future.done() for future in asked] == [False] * MAX_OUTSTANDING + [True]
+    futures = [endpoint.request(other.address, Ping()) for _ in range(MAX_OUTSTANDING + 1)]
+    assert [future.done() for future in futures] == [False] * MAX_OUTSTANDING + [True]
     assert endpoint.counters == {"requests not sent: too many outstanding": 1}
     endpoint.close()
-    assert all(future.result() is None for future in asked)
+    assert all(future.result() is None for future in futures)
 
 
 @pytest.mark.parametrize("host", ["203.0.113.9", "8.8.8.8", "224.0.0.251", "255.255.255.255", "0.0.0.0", "localhost"])
@@ -259,11 +259,11 @@ async def test_offline_nothing_is_sent_beyond_loopback(endpoint: RpcEndpoint, ho
 
 
 async def test_our_own_request_is_not_answered(endpoint: RpcEndpoint) -> None:
-    asked = endpoint.request(endpoint.address, Ping())
+    future = endpoint.request(endpoint.address, Ping())
     async with stranger() as other:
-        other.ask(endpoint.address, "ping")
+        other.request(endpoint.address, "ping")
         await other.next_reply()
-    assert not asked.done()
+    assert not future.done()
     assert endpoint.counters == {"requests dropped: our own": 1}
 
 
@@ -271,7 +271,7 @@ async def test_a_flood_is_dropped_and_others_are_still_answered(endpoint: RpcEnd
     for _ in range(REQUEST_BURST + 50):
         endpoint.datagram_received(request("ping"), HERE)
     assert endpoint.counters["requests dropped: too many"] >= 40
-    other.ask(endpoint.address, "ping")
+    other.request(endpoint.address, "ping")
     assert await other.next_reply() == []
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from linkup_nb.kademlia.announcements import Address, pack_addresses, unpack_addresses
 from linkup_nb.kademlia.rpc import MAX_NAMED, NodesFound, Reply
-from linkup_nb.kademlia.search import ALPHA, MAX_ASKED, MAX_CANDIDATES, MAX_PATIENCE, MIN_PATIENCE, KademliaSearch
+from linkup_nb.kademlia.search import ALPHA, MAX_CANDIDATES, MAX_PATIENCE, MAX_QUERIED, MIN_PATIENCE, KademliaSearch
 from linkup_nb.kademlia.table import K
 from tests.kademlia.network import by_distance
 
@@ -21,17 +21,17 @@ class FakeNetwork:
         self.nodes: list[Address] = [(f"10.0.{number >> 8}.{number & 255}", 4000) for number in range(count)]
         self.dead: set[Address] = set()
         self.late: dict[Address, float] = {}
-        self.asked: list[Address] = []
+        self.queried: list[Address] = []
         self.waiting = 0
         self.most_waiting = 0
 
     def named(self) -> list[Address]:
         return by_distance(self.nodes, TARGET)[:MAX_NAMED]
 
-    def ask(self, address: Address) -> "asyncio.Future[Reply | None]":
+    def request(self, address: Address) -> "asyncio.Future[Reply | None]":
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Reply | None] = loop.create_future()
-        self.asked.append(address)
+        self.queried.append(address)
         self.waiting += 1
         self.most_waiting = max(self.most_waiting, self.waiting)
         if address not in self.dead:
@@ -48,7 +48,7 @@ class FakeNetwork:
 
     async def search(self, start: int = 3) -> list[Address]:
         living = [address for address in self.nodes if address not in self.dead]
-        return await KademliaSearch(TARGET, self.ask, self.take).run(random.sample(living, start))
+        return await KademliaSearch(TARGET, self.request, self.take).run(random.sample(living, start))
 
 
 async def test_the_closest_are_found_with_so_many_asked_at_a_time() -> None:
@@ -60,7 +60,7 @@ async def test_the_closest_are_found_with_so_many_asked_at_a_time() -> None:
 async def test_nobody_is_asked_twice() -> None:
     network = FakeNetwork(200)
     await network.search()
-    assert len(network.asked) == len(set(network.asked))
+    assert len(network.queried) == len(set(network.queried))
 
 
 async def test_the_dead_among_the_closest_are_left_out_and_hardly_waited_for() -> None:
@@ -85,13 +85,13 @@ async def test_a_late_reply_counts_when_the_search_is_still_on() -> None:
 async def test_nodes_are_not_held_to_account_for_a_loop_that_was_blocked() -> None:
     network = FakeNetwork(K)
 
-    def ask(address: Address) -> "asyncio.Future[Reply | None]":
-        asked = network.ask(address)
-        if len(network.asked) == K:
+    def request(address: Address) -> "asyncio.Future[Reply | None]":
+        queried = network.request(address)
+        if len(network.queried) == K:
             time.sleep(1.5 * MAX_PATIENCE)
-        return asked
+        return queried
 
-    assert len(await KademliaSearch(TARGET, ask, network.take).run(network.nodes)) == K
+    assert len(await KademliaSearch(TARGET, request, network.take).run(network.nodes)) == K
 
 
 async def test_a_search_with_nobody_to_ask_ends_at_once() -> None:
@@ -101,10 +101,11 @@ async def test_a_search_with_nobody_to_ask_ends_at_once() -> None:
 async def test_a_search_in_which_nobody_replies_ends() -> None:
     network = FakeNetwork(3)
     living, network.dead = network.nodes, set(network.nodes)
-    assert await asyncio.wait_for(KademliaSearch(TARGET, network.ask, network.take).run(living), 3 * MAX_PATIENCE) == []
+    search = KademliaSearch(TARGET, network.request, network.take)
+    assert await asyncio.wait_for(search.run(living), 3 * MAX_PATIENCE) == []
 
 
-async def ask_liars(names_each: int) -> int:
+async def search_liars(names_each: int) -> int:
     """How many are asked in a search in which each names so many nodes that are closer still."""
     network, farthest_first = (
         FakeNetwork(0),
@@ -114,13 +115,13 @@ async def ask_liars(names_each: int) -> int:
     def take(address: Address, reply: NodesFound) -> Iterable[Address]:
         return [farthest_first.pop(0) for _ in range(names_each)]
 
-    assert len(await KademliaSearch(TARGET, network.ask, take).run([("10.255.255.255", 1)])) <= K
-    return len(network.asked)
+    assert len(await KademliaSearch(TARGET, network.request, take).run([("10.255.255.255", 1)])) <= K
+    return len(network.queried)
 
 
 async def test_liars_who_name_ever_closer_nodes_cannot_keep_a_search_going() -> None:
-    assert await ask_liars(names_each=3) == MAX_ASKED
+    assert await search_liars(names_each=3) == MAX_QUERIED
 
 
 async def test_liars_who_name_many_nodes_are_not_listened_to_for_long() -> None:
-    assert await ask_liars(names_each=MAX_NAMED) <= MAX_CANDIDATES / MAX_NAMED + ALPHA + K
+    assert await search_liars(names_each=MAX_NAMED) <= MAX_CANDIDATES / MAX_NAMED + ALPHA + K

@@ -17,7 +17,7 @@ def hosts(count: int) -> list[Address]:
 def filled(addresses: list[Address]) -> Contacts:
     contacts = Contacts(node_id(("10.9.9.9", 1)), lambda address: None)
     for address in addresses:
-        contacts.heard(address)
+        contacts.replied(address)
     return contacts
 
 
