@@ -21,6 +21,7 @@ from linkup_nb.rooms.memory.device import device_key
 from linkup_nb.rooms.memory.invite import is_invite, parse_invite
 from linkup_nb.rooms.memory.room import MemoryRoom
 from linkup_nb.rooms.memory.rooms import MemoryRooms
+from linkup_nb.rooms.memory.waiting import WaitingRoom
 from linkup_nb.rooms.names import check_name
 from linkup_nb.rooms.profile import Profile
 from linkup_nb.rooms.room import Room
@@ -198,14 +199,17 @@ class Node(Events):
             return status.CLOSED
         if not self.rooms:
             return status.NO_ROOM
-        where = self.rooms[0].name if len(self.rooms) == 1 else "your rooms"
+        if len(self.rooms) == 1:
+            return self.status_of(self.rooms[0])
         members = [member for room in self.rooms for member in room.peers]
-        return status.describe(where, members, offline=offline())
+        return status.describe("your rooms", members, offline=offline())
 
     def status_of(self, room: Room | None, finding: str = "") -> Status:
         """The status of one room; that of the node for `None`. `finding` is what the doctor found to be wrong."""
         if not room or room not in self.rooms:
             return self.status
+        if isinstance(room, WaitingRoom):
+            return status.waiting(room.name, room.refusal)
         return status.describe(room.name, room.peers, offline=offline(), finding=finding)
 
     def room(self, topic: str | bytes) -> Room:
@@ -247,8 +251,9 @@ class Node(Events):
     async def join(self, topic: str | bytes, *, name: str | None = None) -> Room:
         """The room of an invite ("linkup:…"), or the LinkUp room with a topic (64 hexadecimal digits, or 32 bytes).
 
-        `name` is what you call it here. Returns once it is saved and being announced, whoever is there. Raises
-        `InvalidInvite`, `InvalidTopic` or `InvalidName`.
+        `name` is what you call it here. Returns once it is saved and being announced, whoever is there. By a limited
+        invite it is a WaitingRoom until a member lets you in, which may take days and goes on after a restart:
+        `await room.admitted(timeout=…)` is the room itself. Raises `InvalidInvite`, `InvalidTopic` or `InvalidName`.
         """
         if isinstance(topic, str) and is_invite(topic):
             return await self._with_memory.join(parse_invite(topic), None if name is None else check_name(name))

@@ -12,8 +12,10 @@ from typing import Protocol
 from linkup_nb.discovery.check import Report
 from linkup_nb.errors import UnknownCommand, UnknownRoom, UsageError
 from linkup_nb.rooms.member import Member, MemberStatus, milliseconds
+from linkup_nb.rooms.memory.invites import parse_duration
 from linkup_nb.rooms.memory.message import RoomMessage
 from linkup_nb.rooms.memory.room import MemoryRoom
+from linkup_nb.rooms.memory.waiting import WaitingRoom
 from linkup_nb.rooms.message import FileMessage, TextMessage
 from linkup_nb.rooms.names import clean, escape_markdown
 from linkup_nb.rooms.room import Room
@@ -115,7 +117,21 @@ async def _create(node: Host, room: Room | None, argument: str) -> CommandReply:
 
 
 async def _invite(node: Host, room: Room | None, argument: str) -> CommandReply:
-    return CommandReply(_invitation(_with_memory(room).invite))
+    invited = _with_memory(room)
+    options, rest = _options("invite", argument, {"expires": True, "uses": True})
+    if rest:
+        raise UsageError(f"~invite takes nothing else: type {COMMANDS['invite'].usage}.")
+    if not options:
+        return CommandReply(_invitation(invited.invite))
+    expires = parse_duration(options["expires"]) if "expires" in options else None
+    uses = options.get("uses")
+    if uses is not None and not re.fullmatch("[0-9]{1,9}", uses):
+        raise UsageError(f"--uses is followed by a number: type {COMMANDS['invite'].usage}.")
+    made = await invited.create_invite(expires=expires, uses=None if uses is None else int(uses))
+    limits = [f"until {made.expires.astimezone():%d %b %Y, %H:%M}"] if made.expires else []
+    limits += [f"for {made.uses} {'person' if made.uses == 1 else 'people'}"] if made.uses else []
+    honest = "While it lasts, whoever has it can come in and read everything. It is shown only now."
+    return CommandReply(f"This invite is good {' and '.join(limits)}. {honest}\n\n`{made.link}`")
 
 
 def _invitation(word: str) -> str:
@@ -124,6 +140,9 @@ def _invitation(word: str) -> str:
 
 async def _join(node: Host, room: Room | None, argument: str) -> CommandReply:
     joined = await node.join(argument)
+    if isinstance(joined, WaitingRoom):
+        text = f"Waiting for a member to let you in to {_named(joined)}, also after a restart."
+        return CommandReply(text, ReplyAction.SHOW_ROOM, joined)
     return CommandReply(f"You are in {_named(joined)}.", ReplyAction.SHOW_ROOM, joined)
 
 
@@ -226,6 +245,8 @@ def _shown(room: Room | None) -> Room:
 
 def _with_memory(room: Room | None) -> MemoryRoom:
     shown = _shown(room)
+    if isinstance(shown, WaitingRoom):
+        raise UsageError(shown.refusal or "No member has let you in yet: wait until one is there.")
     if not isinstance(shown, MemoryRoom):
         raise UsageError("This is a room of LinkUp, which forgets: ~create NAME makes one with memory.")
     return shown
@@ -276,7 +297,7 @@ COMMANDS = {
     for command in (
         Command("help", "~help", "show this list", _help),
         Command("create", "~create [--linkup] NAME", "make a room, and get its invite to share", _create, "a name"),
-        Command("invite", "~invite", "show the word by which others join this room", _invite),
+        Command("invite", "~invite [--expires 2d --uses 1]", "show this room's invite, or make one that ends", _invite),
         Command("join", "~join INVITE", "join by an invite, or a LinkUp room by its 64 digits", _join, "an invite"),
         Command("leave", "~leave", "leave this room", _leave),
         Command("list", "~list", "list your rooms", _list),

@@ -31,6 +31,13 @@ CLOSED = Status(0, "Not connected: this node is closed.", Level.OFF)
 NO_ROOM = Status(0, "No room yet. Create one, or join by its topic.", Level.ALONE)
 
 
+def waiting(where: str, refusal: str | None) -> Status:
+    """The status of a room that no member has let us into yet, or not at all."""
+    if refusal:
+        return Status(0, refusal, Level.ALONE)
+    return Status(0, f"Waiting for a member to let you in to {where}.", Level.WAITING)
+
+
 def describe(where: str, members: Sequence[Member], *, offline: bool, finding: str = "") -> Status:
     """The status of a room, or of several and all their members. `offline`: only this machine can be reached.
 

@@ -37,6 +37,11 @@ class PairingStatus(IntEnum):
 
     CONFIRMED = 0
     REJECTED = 1
+    USED = 2
+    EXPIRED = 3
+
+
+_REFUSALS = {PairingStatus.REJECTED, PairingStatus.USED, PairingStatus.EXPIRED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +132,9 @@ class PairingResponse:
         )
 
     @classmethod
-    def reject(cls, public_key: bytes, session: bytes) -> Self:
-        """Says that the invite is no longer good."""
-        return cls._make(public_key, session, bytes(Encoder().uint(PairingStatus.REJECTED)))
+    def reject(cls, public_key: bytes, session: bytes, status: PairingStatus) -> Self:
+        """Says that the invite is no longer good, and why."""
+        return cls._make(public_key, session, bytes(Encoder().uint(status)))
 
     @classmethod
     def _make(cls, public_key: bytes, session: bytes, payload: bytes) -> Self:
@@ -144,8 +149,8 @@ class PairingResponse:
         decoder = Decoder(data)
         return cls(decoder.fixed(KEY_SIZE), decoder.buffer())
 
-    def open(self, invite: PairingInvite, session: bytes) -> bytes | None:
-        """The room's secret, or `None` if the member refused.
+    def open(self, invite: PairingInvite, session: bytes) -> bytes | PairingStatus:
+        """The room's secret, or why the member refused; `REJECTED` for a reason that is not known here, too.
 
         Raises `DecodeError` if this does not answer this session, or if what it gives is not the topic's secret.
         """
@@ -153,8 +158,9 @@ class PairingResponse:
             raise DecodeError("A response to a request to join answers another request.")
         key = _hash(_SESSION_KEY, invite.public_key, session)
         decoder = Decoder(_unseal(self.sealed, key, session))
-        if decoder.uint() != PairingStatus.CONFIRMED:
-            return None
+        status = decoder.uint()
+        if status != PairingStatus.CONFIRMED:
+            return PairingStatus(status) if status in _REFUSALS else PairingStatus.REJECTED
         decoder.uint()  # flags, for what a later version may add
         secret = decoder.fixed(KEY_SIZE)
         if discovery_key(secret) != invite.topic:

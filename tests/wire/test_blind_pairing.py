@@ -8,6 +8,7 @@ from linkup_nb.wire.blind_pairing import (
     PairingInvite,
     PairingRequest,
     PairingResponse,
+    PairingStatus,
     invite_id,
 )
 from linkup_nb.wire.keys import discovery_key
@@ -27,7 +28,15 @@ def test_a_candidate_gets_the_secret_of_the_topic() -> None:
 
 def test_a_refusal_gives_nothing() -> None:
     request = PairingRequest.make(INVITE, b"me")
-    assert PairingResponse.reject(KEY, request.session).open(INVITE, request.session) is None
+    for status in (PairingStatus.REJECTED, PairingStatus.USED, PairingStatus.EXPIRED):
+        response = PairingResponse.reject(KEY, request.session, status)
+        assert PairingResponse.decode(bytes(response)).open(INVITE, request.session) is status
+
+
+def test_a_refusal_for_a_reason_of_a_later_version_is_a_refusal() -> None:
+    request = PairingRequest.make(INVITE, b"me")
+    response = PairingResponse._make(KEY, request.session, b"\x09")
+    assert response.open(INVITE, request.session) is PairingStatus.REJECTED
 
 
 def test_a_member_that_gives_another_secret_is_found_out() -> None:

@@ -169,8 +169,11 @@ class Conversation:
 
     def _settle(self, *_: object) -> None:
         rooms = self._node.rooms
-        if self.shown.room not in rooms and (rooms or self._node.status.level is not Level.OFF):
-            self._show(next(iter(rooms), None))
+        shown = self.shown.room
+        if shown not in rooms and (rooms or self._node.status.level is not Level.OFF):
+            # A room that a member has let us into takes the place of the one that waited.
+            same = [room for room in rooms if shown and room.topic == shown.topic]
+            self._show(next(iter([*same, *rooms]), None))
         self._publisher.wake()
 
     def _show(self, room: Room | None) -> None:

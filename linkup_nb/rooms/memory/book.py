@@ -4,9 +4,10 @@ from pathlib import Path
 
 import msgspec
 
-from linkup_nb.errors import UsageError
+from linkup_nb.errors import DecodeError, UsageError
 from linkup_nb.rooms.files import write_private
 from linkup_nb.rooms.memory.keys import RoomKeys
+from linkup_nb.wire.blind_pairing import PairingInvite
 
 MAX_ROOMS = 256  # of one profile, those that were left too
 
@@ -25,37 +26,80 @@ class BookEntry(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True)
     left: bool = False
 
 
+class WaitingEntry(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """A limited invite by which nobody has let us in yet, in its bytes, and what we call the room."""
+
+    invite: bytes
+    name: str
+
+    @property
+    def pairing(self) -> PairingInvite:
+        """The invite."""
+        return PairingInvite.decode(self.invite)
+
+
+class _File(msgspec.Struct, frozen=True, rename="camel"):
+    rooms: list[BookEntry] = []
+    waiting: list[WaitingEntry] = []
+
+
 class Book:
     """The entries of a profile by topic, in the file `path`."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._entries: dict[bytes, BookEntry] = {}
+        self._rooms: dict[bytes, BookEntry] = {}
+        self._waiting: dict[bytes, WaitingEntry] = {}
 
     def load(self) -> None:
         """Read the file. Raises `UsageError` for one that is damaged."""
         if not self._path.exists():
             return
         try:
-            entries = msgspec.json.decode(self._path.read_bytes(), type=list[BookEntry])
-            self._entries = {RoomKeys(entry.secret).topic: entry for entry in entries}
-        except (OSError, ValueError) as error:
+            file = msgspec.json.decode(self._path.read_bytes(), type=_File)
+            self._rooms = {RoomKeys(entry.secret).topic: entry for entry in file.rooms}
+            self._waiting = {entry.pairing.topic: entry for entry in file.waiting}
+        except (OSError, ValueError, DecodeError) as error:
             raise UsageError(f"{self._path} cannot be read ({error}): put back its copy, or move it away.") from None
 
     @property
     def entries(self) -> tuple[BookEntry, ...]:
         """The rooms, those that were left too, in the order in which they were first joined."""
-        return tuple(self._entries.values())
+        return tuple(self._rooms.values())
+
+    @property
+    def waiting(self) -> tuple[WaitingEntry, ...]:
+        """The rooms that nobody has let us into yet."""
+        return tuple(self._waiting.values())
 
     def get(self, topic: bytes) -> BookEntry | None:
         """The room of a topic."""
-        return self._entries.get(topic)
+        return self._rooms.get(topic)
 
     def put(self, entry: BookEntry) -> None:
-        """Keep a room, or what has changed of it; on disk when this returns. Raises `UsageError` over `MAX_ROOMS`."""
+        """Keep a room, or what has changed of it; on disk when this returns. Raises `UsageError` over `MAX_ROOMS`.
+
+        Nobody waits to be let in there any more.
+        """
         topic = RoomKeys(entry.secret).topic
-        if topic not in self._entries and len(self._entries) >= MAX_ROOMS:
+        self._check_room_for(topic)
+        waiting = {other: one for other, one in self._waiting.items() if other != topic}
+        self._save(self._rooms | {topic: entry}, waiting)
+
+    def put_waiting(self, entry: WaitingEntry) -> None:
+        """Keep an invite until somebody answers. Raises `UsageError` over `MAX_ROOMS`."""
+        topic = entry.pairing.topic
+        self._check_room_for(topic)
+        self._save(self._rooms, self._waiting | {topic: entry})
+
+    def drop_waiting(self, topic: bytes) -> None:
+        """Wait no more to be let into a room."""
+        self._save(self._rooms, {other: one for other, one in self._waiting.items() if other != topic})
+
+    def _check_room_for(self, topic: bytes) -> None:
+        if topic not in self._rooms | self._waiting and len(self._rooms) + len(self._waiting) >= MAX_ROOMS:
             raise UsageError(f"You have been in {MAX_ROOMS} rooms, the most there can be.")
-        entries = self._entries | {topic: entry}
-        write_private(self._path, msgspec.json.encode(list(entries.values())))
-        self._entries = entries
+
+    def _save(self, rooms: dict[bytes, BookEntry], waiting: dict[bytes, WaitingEntry]) -> None:
+        write_private(self._path, msgspec.json.encode(_File(list(rooms.values()), list(waiting.values()))))
+        self._rooms, self._waiting = rooms, waiting

@@ -1,11 +1,20 @@
-"""Which rooms are met on which connections: each room is offered on all, and each that the peer knows is met."""
+"""Which rooms are met on which connections: each room is offered on all, and each that the peer knows is met.
+
+Where one is not in a room yet, each peer is asked to let one in.
+"""
+
+import asyncio
 
 from linkup_nb.channels import Channels
 from linkup_nb.connection.connection import Connection
 from linkup_nb.hypercore.corestore import Corestore
+from linkup_nb.rooms.memory.admission import Candidate
 from linkup_nb.rooms.memory.peer import RoomPeer
 from linkup_nb.rooms.memory.session import RoomSession
+from linkup_nb.wire import blind_pairing
 from linkup_nb.wire.rooms import PROTOCOL, channel_id
+
+ASK_AGAIN = 30.0  # seconds until a peer that did not know a room is asked again: it may have joined meanwhile
 
 
 class RoomLinks:
@@ -15,6 +24,8 @@ class RoomLinks:
         self._store = store
         self._sessions: dict[bytes, RoomSession] = {}
         self._links: dict[Channels, _Link] = {}
+        self._candidates: list[Candidate] = []
+        self._timer: asyncio.TimerHandle | None = None
 
     def add(self, session: RoomSession) -> None:
         """Offer a room that has been opened on every connection, now and later."""
@@ -27,6 +38,31 @@ class RoomLinks:
         """Offer a room no longer."""
         del self._sessions[session.keys.topic]
 
+    def add_candidate(self, candidate: Candidate) -> None:
+        """Ask to be let into a room on every connection, now and later."""
+        self._candidates.append(candidate)
+        self._ask()
+
+    def remove_candidate(self, candidate: Candidate) -> None:
+        """Ask no more."""
+        self._candidates.remove(candidate)
+        candidate.close()
+
+    def close(self) -> None:
+        """Ask nobody any more."""
+        for candidate in tuple(self._candidates):
+            self.remove_candidate(candidate)
+        if self._timer:
+            self._timer.cancel()
+
+    def _ask(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+        for candidate in self._candidates:
+            for channels in self._links:
+                candidate.meet(channels)
+        self._timer = asyncio.get_running_loop().call_later(ASK_AGAIN, self._ask) if self._candidates else None
+
     def connected(self, connection: Connection) -> None:
         """A connection has opened."""
         channels = Channels.of(connection)
@@ -34,6 +70,8 @@ class RoomLinks:
         channels.on_end(lambda: self._links.pop(channels, None))
         for session in self._sessions.values():
             link.meet(session)
+        for candidate in self._candidates:
+            candidate.meet(channels)
 
     def _copy(self, connection: Connection) -> None:
         link = self._links.get(Channels.of(connection))
@@ -49,6 +87,7 @@ class _Link:
         self._sessions = sessions
         self._peers: dict[bytes, RoomPeer] = {}
         channels.accept(PROTOCOL, self._accept)
+        channels.accept(blind_pairing.PROTOCOL, self._accept_candidate)
 
     def meet(self, session: RoomSession) -> None:
         """Open a room here."""
@@ -69,3 +108,10 @@ class _Link:
                 self.meet(session)
                 return True
         return False
+
+    def _accept_candidate(self, topic: bytes) -> bool:
+        session = self._sessions.get(topic)
+        if session is None:
+            return False
+        session.admission.accept(self._channels)
+        return True

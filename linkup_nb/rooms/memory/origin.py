@@ -1,8 +1,10 @@
 """What the messages of a room call: their texts, reactions, replies and proofs, and what one does about them."""
 
 import asyncio
+import os
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -11,6 +13,8 @@ from linkup_nb.errors import NodeClosed, NotAvailable, UsageError
 from linkup_nb.loops import from_any_loop
 from linkup_nb.rooms.memory import block as blocks
 from linkup_nb.rooms.memory.block import Body, Kind
+from linkup_nb.rooms.memory.invite import Invite
+from linkup_nb.rooms.memory.invites import MAX_INVITES, MAX_USES, LimitedInvite, expiry
 from linkup_nb.rooms.memory.keys import place_of, short_id
 from linkup_nb.rooms.memory.message import (
     Edition,
@@ -25,7 +29,8 @@ from linkup_nb.rooms.memory.people import People
 from linkup_nb.rooms.memory.rows import Link, Row, State
 from linkup_nb.rooms.memory.session import RoomSession
 from linkup_nb.rooms.names import file_name
-from linkup_nb.wire.keys import z32decode
+from linkup_nb.wire.blind_pairing import PairingInvite, invite_id
+from linkup_nb.wire.keys import KEY_SIZE, z32decode, z32encode
 
 
 class RoomOrigin:
@@ -189,6 +194,32 @@ class RoomOrigin:
     async def load(self, message: "RoomFileMessage | RoomAudioMessage", timeout: float) -> bytes:
         """The file that a message names, from here or from whoever has it."""
         return await self._session.load(message.drive, message.path, message.version, timeout)
+
+    # Invites
+
+    async def create_invite(self, name: str, expires: datetime | timedelta | None, uses: int | None) -> LimitedInvite:
+        """Make an invite that ends; see `MemoryRoom.create_invite`."""
+        if uses is not None and not 1 <= uses <= MAX_USES:
+            raise UsageError(f"An invite is for 1 to {MAX_USES:,} people, not {uses}.")
+        me = self._session.identity.public_key
+        if self._session.invites.made_by(me) >= MAX_INVITES:
+            raise UsageError(f"You have made {MAX_INVITES} invites to this room, the most there can be.")
+        ends = expiry(expires, datetime.now(UTC))
+        pairing = PairingInvite(os.urandom(KEY_SIZE), self._session.keys.topic, ends)
+        id = invite_id(pairing.public_key)
+        made = blocks.InviteMade(z32encode(id), z32encode(pairing.public_key), ends, uses)
+        await self._session.write([made])
+        [invite] = [one for one in self._session.invites.all(self) if one.id == id]
+        return replace(invite, link=Invite(pairing, name).link())
+
+    @from_any_loop
+    async def revoke(self, invite: LimitedInvite) -> None:
+        """End an invite."""
+        if invite.maker != self._session.identity.public_key:
+            raise UsageError("This invite is somebody else's: only who made it can revoke it.")
+        key = self._session.invites.public_key(invite.id)
+        assert key is not None
+        await self._session.write([blocks.InviteMade(z32encode(invite.id), z32encode(key), revoked=True)])
 
     def _check_own(self, message: RoomMessage) -> None:
         if not message.own:

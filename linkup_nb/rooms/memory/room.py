@@ -4,7 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol, overload
 
@@ -18,6 +18,7 @@ from linkup_nb.rooms.memory import block as blocks
 from linkup_nb.rooms.memory.arrivals import Taken
 from linkup_nb.rooms.memory.block import Kind
 from linkup_nb.rooms.memory.invite import Invite
+from linkup_nb.rooms.memory.invites import LimitedInvite
 from linkup_nb.rooms.memory.keys import place_of
 from linkup_nb.rooms.memory.message import (
     RoomAudioMessage,
@@ -82,6 +83,23 @@ class MemoryRoom(Room):
     def invite_qr(self) -> QrCode:
         """The invite as a QR code: `print` it, or show its `svg`."""
         return QrCode(self.invite)
+
+    @from_any_loop
+    async def create_invite(
+        self, *, expires: datetime | timedelta | None = None, uses: int | None = None
+    ) -> LimitedInvite:
+        """An invite that ends: at a moment or after a time, after so many people, or when it is revoked.
+
+        Its `link` is the word to send. Until then it is as good as the room's secret to whoever can reach a member;
+        two members who cannot reach each other may both honour its last use. Raises `UsageError` for a moment that has
+        passed, or for too many invites.
+        """
+        return await self._origin.create_invite(self.name, expires, uses)
+
+    @property
+    def invites(self) -> tuple[LimitedInvite, ...]:
+        """The limited invites of everybody in the room, those that have ended too, the first one first."""
+        return self._session.invites.all(self._origin)
 
     @property
     def messages(self) -> Timeline:

@@ -1,6 +1,7 @@
 """The rooms with memory of a node, over one swarm; cores are copied to those only who have proven to know a room."""
 
 import asyncio
+import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -9,17 +10,21 @@ import msgspec
 
 from linkup_nb.connection.connection import Connection
 from linkup_nb.discovery.protocol import PeerInfo
+from linkup_nb.errors import InvalidInvite
 from linkup_nb.hypercore.corestore import Corestore
-from linkup_nb.loops import Events
+from linkup_nb.loops import Events, Tasks
 from linkup_nb.rooms.memory import block as blocks
-from linkup_nb.rooms.memory.book import Book, BookEntry
+from linkup_nb.rooms.memory.admission import Candidate
+from linkup_nb.rooms.memory.book import Book, BookEntry, WaitingEntry
 from linkup_nb.rooms.memory.invite import Invite
 from linkup_nb.rooms.memory.keys import RoomKeys, new_nonce, short_id
 from linkup_nb.rooms.memory.links import RoomLinks
 from linkup_nb.rooms.memory.room import MemoryRoom
 from linkup_nb.rooms.memory.session import RoomSession
+from linkup_nb.rooms.memory.waiting import WaitingRoom
 from linkup_nb.rooms.names import check_name
 from linkup_nb.swarm.swarm import Swarm
+from linkup_nb.wire.blind_pairing import PairingInvite
 from linkup_nb.wire.keys import KeyPair
 
 
@@ -38,14 +43,16 @@ class MemoryRooms(Events):
         self._links = RoomLinks(store)
         self._rooms: dict[bytes, MemoryRoom] = {}
         self._sessions: dict[bytes, RoomSession] = {}
+        self._candidates: dict[bytes, tuple[WaitingRoom, Candidate]] = {}
+        self._tasks = Tasks()
         self._changing = asyncio.Lock()
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="linkup_nb rooms")
         swarm.on("connection", self._connected)
 
     @property
-    def rooms(self) -> tuple[MemoryRoom, ...]:
-        """The rooms that are joined."""
-        return tuple(self._rooms.values())
+    def rooms(self) -> tuple[MemoryRoom | WaitingRoom, ...]:
+        """The rooms that are joined, then those that nobody has let us into yet."""
+        return (*self._rooms.values(), *[room for room, _ in tuple(self._candidates.values())])
 
     async def open(self) -> None:
         """Join the rooms of the profile again."""
@@ -53,6 +60,8 @@ class MemoryRooms(Events):
         for entry in self._book.entries:
             if not entry.left:
                 await self._enter(entry)
+        for waiting in self._book.waiting:
+            await self._ask(waiting.pairing, waiting.name)
 
     async def create(self, name: str) -> MemoryRoom:
         """A new room, of which we are the founder. Raises `InvalidName`."""
@@ -62,10 +71,27 @@ class MemoryRooms(Events):
         await self._sessions[keys.topic].write([blocks.Room(room.name, nonce)])
         return room
 
-    async def join(self, invite: Invite, name: str | None = None) -> MemoryRoom:
-        """The room of an invite. Returns once it is saved and being announced, whoever is there."""
-        assert isinstance(invite.credential, RoomKeys)
-        return await self._join(invite.credential, name or invite.name or short_id(invite.topic)[:6])
+    async def join(self, invite: Invite, name: str | None = None) -> MemoryRoom | WaitingRoom:
+        """The room of an invite. Returns once it is saved and being announced, whoever is there.
+
+        By a limited invite it is a WaitingRoom until a member lets us in. Raises `InvalidInvite` for an expired one.
+        """
+        name = name or invite.name or short_id(invite.topic)[:6]
+        pairing = invite.credential
+        if isinstance(pairing, RoomKeys):
+            return await self._join(pairing, name)
+        if pairing.expires is not None and pairing.expires <= time.time():
+            raise InvalidInvite("This invite has expired: ask for another one.")
+        async with self._changing:
+            if room := self._rooms.get(invite.topic):
+                return room
+            known = self._book.get(invite.topic)
+            if known:
+                return await self._return(known)
+            if waits := self._candidates.get(invite.topic):
+                await self._give_up(waits[0])
+            await asyncio.to_thread(self._book.put_waiting, WaitingEntry(bytes(pairing), name))
+            return await self._ask(pairing, name)
 
     async def leave(self, room: MemoryRoom) -> None:
         """Say that we leave, and join the room no more; what is here of it stays."""
@@ -83,6 +109,15 @@ class MemoryRooms(Events):
             await room.close()
         self.emit("update")
 
+    async def give_up(self, room: WaitingRoom) -> None:
+        """Ask no more to be let into a room."""
+        async with self._changing:
+            if room.topic in self._candidates and self._candidates[room.topic][0] is room:
+                await asyncio.to_thread(self._book.drop_waiting, room.topic)
+                await self._give_up(room)
+                await self._swarm.leave(room.topic)
+        self.emit("update")
+
     async def introduce(self, name: str, avatar: bytes) -> None:
         """Tell everybody in the rooms how we are called and what we look like."""
         self._name = name
@@ -91,7 +126,11 @@ class MemoryRooms(Events):
 
     async def close(self) -> None:
         """Stop taking part in all rooms."""
-        for room in self.rooms:
+        await self._tasks.cancel()
+        self._links.close()
+        for waiting, _ in self._candidates.values():
+            waiting.close()
+        for room in self._rooms.values():
             await room.close()
         self._executor.shutdown()
 
@@ -100,9 +139,37 @@ class MemoryRooms(Events):
             if room := self._rooms.get(keys.topic):
                 return room
             known = self._book.get(keys.topic)
-            entry = msgspec.structs.replace(known, left=False) if known else BookEntry(keys.secret, name)
-            await self._save(entry)
-            return await self._enter(entry)
+            room = await self._return(known or BookEntry(keys.secret, name))
+            if waits := self._candidates.get(keys.topic):
+                waits[0].answered(room=room)
+                await self._give_up(waits[0])
+            return room
+
+    async def _return(self, entry: BookEntry) -> MemoryRoom:
+        entry = msgspec.structs.replace(entry, left=False)
+        await self._save(entry)
+        return await self._enter(entry)
+
+    async def _ask(self, invite: PairingInvite, name: str) -> WaitingRoom:
+        candidate = Candidate(invite, self._identity.public_key)
+        room = WaitingRoom(name, candidate, self)
+        self._candidates[invite.topic] = room, candidate
+
+        def admitted(secret: bytes) -> None:
+            self._tasks.start(self._join(RoomKeys(secret), name), "entering a room that a member let us into")
+
+        candidate.on("admitted", admitted)
+        candidate.on("refused", lambda sentence: room.answered(refusal=sentence))
+        room.on("update", partial(self.emit, "update"))
+        self._links.add_candidate(candidate)
+        await self._swarm.join(invite.topic)
+        self.emit("room", room)
+        return room
+
+    async def _give_up(self, room: WaitingRoom) -> None:
+        _, candidate = self._candidates.pop(room.topic)
+        self._links.remove_candidate(candidate)
+        room.close()
 
     async def _enter(self, entry: BookEntry) -> MemoryRoom:
         keys = RoomKeys(entry.secret)

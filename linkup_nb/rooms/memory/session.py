@@ -14,18 +14,21 @@ from linkup_nb.hypercore.core import Core
 from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.hyperdrive.drive import Drive
 from linkup_nb.loops import Events
-from linkup_nb.rooms.memory.block import Body
+from linkup_nb.rooms.memory.admission import Admission
+from linkup_nb.rooms.memory.arrivals import Taken
+from linkup_nb.rooms.memory.block import Body, InviteUsed, Kind, decode
 from linkup_nb.rooms.memory.export import FeedExport, header
 from linkup_nb.rooms.memory.feeds import RoomFeeds
 from linkup_nb.rooms.memory.hello import sign_hello
 from linkup_nb.rooms.memory.index import Index
+from linkup_nb.rooms.memory.invites import Invites
 from linkup_nb.rooms.memory.keys import RoomKeys, place_of, short_id
 from linkup_nb.rooms.memory.marks import Marks
 from linkup_nb.rooms.memory.peer import RoomPeer
 from linkup_nb.rooms.memory.rows import FeedRow, Row, State
 from linkup_nb.rooms.memory.search import Query
 from linkup_nb.wire import rooms as wire
-from linkup_nb.wire.keys import KEY_SIZE, KeyPair
+from linkup_nb.wire.keys import KEY_SIZE, KeyPair, z32encode
 
 OWN_FEED_TIMEOUT = 1.5  # seconds for a member to say how long our own feed is, before the first write
 EXPORTED_TOGETHER = 500  # lines that are written to an export at a time
@@ -73,6 +76,8 @@ class RoomSession(Events):
         self._clock = clock
         self._drives: dict[bytes, Drive] = {}
         self._drive_cores: set[bytes] = set()
+        self.invites = Invites(lambda identity, place: False)
+        self.admission = Admission(keys.topic, keys.secret, self.invites, self._use_invite)
         self.index: Index
         self.feeds: RoomFeeds
         self.drive: Drive
@@ -84,13 +89,15 @@ class RoomSession(Events):
         self.index = await self._loop.run_in_executor(self._executor, Index, self._index_path)
         clock = {} if self._clock is None else {"clock": self._clock}
         self.feeds = RoomFeeds(self._store, self.keys, self.index, self.identity.public_key, self._executor, **clock)
-        self.feeds.on("taken", lambda taken: self.emit("taken", taken))
+        self.feeds.on("taken", self._taken)
         self.feeds.on("feed", self._introduced)
         self.feeds.on("follow", lambda _: self._copy())
         kept = await self._loop.run_in_executor(self._executor, self.index.meta, "drive cores") or b""
         self._drive_cores = {kept[at : at + KEY_SIZE] for at in range(0, len(kept), KEY_SIZE)}
         await self._share(self.drive.key)
         await self._share(await self.drive.content_key())
+        for row in self.index.latest(Kind.INVITE) + self.index.latest(Kind.USED):
+            self._take_invite(row)
         await self.feeds.open(own)
         if not own.length and not self._marks.get(own.key):
             await self._append([self._hello(own)])
@@ -110,6 +117,7 @@ class RoomSession(Events):
     async def close(self) -> None:
         """Leave the peers, and stop reading."""
         self.closed = True
+        await self.admission.close()
         for peer in tuple(self.peers):
             peer.close()
         await self.feeds.close()
@@ -177,6 +185,24 @@ class RoomSession(Events):
                     lines = []
             await asyncio.to_thread(_write_lines, file, lines)
         return len(rows)
+
+    def _taken(self, taken: Taken) -> None:
+        came = [self._take_invite(row) for row in taken.rows if row.kind in (Kind.INVITE, Kind.USED)]
+        if any(came):
+            self.admission.retry()
+        self.emit("taken", taken)
+        if came:
+            self.emit("update")
+
+    def _take_invite(self, row: Row) -> bool:
+        author = self.feed_of(row.tie).identity
+        if author is None or row.body is None or row.state & (State.REFUSED | State.OUT_OF_ORDER):
+            return False
+        _, body = decode(row.body).body()
+        return self.invites.take((row.t, row.tie, row.seq), author, body)
+
+    async def _use_invite(self, id: bytes, identity: bytes) -> None:
+        await self.write([InviteUsed(z32encode(id), z32encode(identity))])
 
     def feed_of(self, tie: int) -> FeedRow:
         """The feed of a row."""
