@@ -32,7 +32,7 @@ from linkup_nb.kademlia.rpc import (
     RpcEndpoint,
     Stored,
 )
-from linkup_nb.kademlia.search import KademliaSearch
+from linkup_nb.kademlia.search import search
 from linkup_nb.kademlia.table import ID_SIZE, Contacts, node_id
 from linkup_nb.wire.keys import KEY_SIZE
 
@@ -230,7 +230,7 @@ class KademliaNode:
 
     async def _search(self, target: bytes, take: Callable[[Address, NodesFound], Iterable[Address]]) -> list[Address]:
         start = self._contacts.closest(target[:ID_SIZE], MAX_NAMED)
-        return await KademliaSearch(target, lambda address: self._look(address, target), take).run(start)
+        return await search(target, start, lambda address: self._look(address, target), take)
 
     def _named(self, named_by: Address, reply: NodesFound) -> list[Address]:
         usable = [each for each in unpack_addresses(reply.nodes) if self._usable(each, named_by)]

@@ -11,8 +11,8 @@ from kademlia.node import Node
 from kademlia.routing import RoutingTable
 
 from linkup_nb.kademlia.announcements import Address, pack_addresses, source_of
+from linkup_nb.wire.dht.table import K
 
-K = 20  # nodes in a bucket, and nodes that keep an announcement
 MAX_CONTACTS = 1000
 CONTACTS_PER_SOURCE = 16  # of one host, which may serve a class; one stranger's ports cannot fill the table
 RECHECK_AFTER = 60.0  # seconds; a node heard of since then is not asked whether it still lives

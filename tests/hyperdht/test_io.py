@@ -98,9 +98,7 @@ async def test_who_never_replies_is_given_up(io: Requester, other: Stranger, imp
     assert io.in_flight == 0
 
 
-async def test_a_reply_counts_only_from_the_requested_node_and_once(
-    io: Requester, other: Stranger
-) -> None:
+async def test_a_reply_counts_only_from_the_requested_node_and_once(io: Requester, other: Stranger) -> None:
     future = io.reply_to(other.address)
     request, _ = await other.next(DhtRequest)
     async with stranger() as third, stranger("127.0.0.2") as fourth:

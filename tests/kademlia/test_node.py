@@ -17,7 +17,8 @@ from linkup_nb.kademlia import rpc as kademlia_rpc
 from linkup_nb.kademlia.announcements import ANNOUNCEMENT_TTL, Address, Announcement, pack_addresses
 from linkup_nb.kademlia.node import KademliaNode
 from linkup_nb.kademlia.rpc import AMPLIFICATION, MAX_DATAGRAM, MAX_NAMED, REPLY_TIMEOUT
-from linkup_nb.kademlia.table import K, node_id
+from linkup_nb.kademlia.table import node_id
+from linkup_nb.wire.dht.table import K
 from linkup_nb.wire.keys import KeyPair
 from tests.kademlia.network import TIMEOUT, by_distance, network, reply, request, stranger, watch_datagrams
 

@@ -6,7 +6,8 @@ import pytest
 
 from linkup_nb.kademlia import table as kademlia_table
 from linkup_nb.kademlia.announcements import Address
-from linkup_nb.kademlia.table import CONTACTS_PER_SOURCE, MAX_CONTACTS, Contacts, K, node_id
+from linkup_nb.kademlia.table import CONTACTS_PER_SOURCE, MAX_CONTACTS, Contacts, node_id
+from linkup_nb.wire.dht.table import K
 from tests.kademlia.network import by_distance
 
 

@@ -11,7 +11,7 @@ from itertools import chain
 from linkup_nb.wire.dht.rpc import ID_SIZE, Address, node_id
 from linkup_nb.wire.dht.scope import Scope, scope
 
-K = 20  # nodes in a bucket, and nodes that store a record
+K = 20  # nodes in a bucket, and nodes that store a record; in private networks too
 MAX_PER_HOST = 16  # nodes of one host other than this machine: the ports of one stranger cannot fill the table
 
 
