@@ -129,11 +129,33 @@ class RoomFeeds(Events):
         """Follow one's own feed and all that the index knows."""
         self._tasks.start(self._pump(), "taking the blocks of a room")
         await self.write_to(own)
+        if own.length and all(row.key == own.key for row in self.rows):
+            await self._find()
         for row in self.rows:
             if row.identity is not None:
                 await self.follow(row.key)
-            elif row.key != own.key:  # it was still unproven when the room was closed
+            elif row.key not in self._open:  # it was still unproven when the room was closed
                 await self._on_thread(self._arrivals.forget, row.key)
+
+    async def _find(self) -> None:
+        """The index was lost, and with it the keys of the feeds: those that say hello to this room are in the store."""
+        for stored in await asyncio.to_thread(lambda: self._store.cores):
+            if stored.length and stored.key not in self._open:
+                core = await self._core(stored.key)
+                found = await self._says_hello(core, timeout=0)
+                await core.close()
+                if found:
+                    await self.follow(stored.key)
+
+    async def _core(self, key: bytes) -> Core:
+        return await self._store.core(key=key, encryption_key=self.keys.encryption_key, forks=False)
+
+    async def _says_hello(self, core: Core, timeout: float) -> bool:
+        """Whether a core, which may be anything, is a feed of this room."""
+        with suppress(TimeoutError, LinkupError, MalformedBlock):
+            _, hello = blocks.decode(await core.get(0, timeout=timeout)).body()
+            return isinstance(hello, Hello) and bool(verify_hello(hello, self.keys.topic, core.key))
+        return False
 
     async def write_to(self, own: Core) -> None:
         """Write to this feed from now on."""
@@ -145,8 +167,7 @@ class RoomFeeds(Events):
         """Fetch and read a feed from now on; returns whether it is one of the room's."""
         if self._closed or key in self._open:
             return key in self._open
-        core = await self._store.core(key=key, encryption_key=self.keys.encryption_key, forks=False)
-        return await self._follow(core)
+        return await self._follow(await self._core(key))
 
     async def prove(self, key: bytes, until: "asyncio.Future[None]") -> None:
         """Follow a feed that somebody has named, who is gone at `until`.
@@ -198,10 +219,7 @@ class RoomFeeds(Events):
             return False
         feed = self._open[core.key] = OpenFeed(core)
         self.emit("follow", core.key)
-        shown = False
-        with suppress(TimeoutError, LinkupError, MalformedBlock):
-            _, hello = blocks.decode(await core.get(0, timeout=HELLO_TIMEOUT)).body()
-            shown = isinstance(hello, Hello) and bool(verify_hello(hello, self.keys.topic, core.key))
+        shown = await self._says_hello(core, HELLO_TIMEOUT)
         del self._open[core.key]
         if not shown:
             await feed.close()

@@ -75,7 +75,7 @@ class RoomLinks:
 
     def _copy(self, connection: Connection) -> None:
         link = self._links.get(Channels.of(connection))
-        if link:
+        if link and not self._store.closed:
             self._store.replicate(connection, only=link.may_copy)
 
 
