@@ -174,6 +174,10 @@ class RoomFeeds(Events):
 
         One whose hello is wrong, or does not come while anybody who has named it is here, is forgotten.
         """
+        if not self._closed:
+            await asyncio.wait([self._tasks.start(self._prove(key, until), "waiting for the hello of a feed")])
+
+    async def _prove(self, key: bytes, until: "asyncio.Future[None]") -> None:
         if not await self.follow(key):
             return
         feed = self._open[key]

@@ -15,7 +15,7 @@ STEPS = 15
 ROOM = RoomKeys(b"r" * 32)
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(10))
 async def test_everybody_comes_to_the_same_and_nothing_that_was_acknowledged_is_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
@@ -27,9 +27,9 @@ async def test_everybody_comes_to_the_same_and_nothing_that_was_acknowledged_is_
             for _ in range(STEPS):
                 await party.step()
             await party.end()
-            kept = ids(party.guests[0].session)
+            kept = set(ids(party.guests[0].session))
             await party.begin_again()
             await party.end()
-            assert ids(party.guests[0].session) == kept
+            assert kept <= set(ids(party.guests[0].session))
         finally:
             await party.close()
