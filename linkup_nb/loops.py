@@ -151,7 +151,7 @@ class Events(AsyncIOEventEmitter):
         super()._add_event_handler(event, k, v if event == "error" else run)
 
     def _handler_failed(self, error: Exception) -> None:
-        log.error("a handler of %r failed", type(self).__name__, exc_info=error)
+        log.error("A handler of %r failed.", type(self).__name__, exc_info=error)
 
 
 class Tasks:
@@ -170,7 +170,7 @@ class Tasks:
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)
         if not task.cancelled() and (error := task.exception()):
-            log.error("%s failed", task.get_name(), exc_info=error)
+            log.error("%s failed.", task.get_name(), exc_info=error)
 
     async def wait(self) -> None:
         """Wait until all that still run have ended."""
@@ -224,4 +224,4 @@ async def every(awaitables: list[Awaitable[object]]) -> None:
     """Wait for all, whatever becomes of each; failures are logged."""
     for result in await asyncio.gather(*awaitables, return_exceptions=True):
         if isinstance(result, Exception):
-            log.error("a task failed", exc_info=result)
+            log.error("A task failed.", exc_info=result)

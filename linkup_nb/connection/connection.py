@@ -71,7 +71,7 @@ class Connection(Events):
         self._readers: set[asyncio.Future[None]] = set()
         self._reading_paused = False
         self._turn = asyncio.Lock()
-        self._writers = 0  # those who wait for their turn or for room
+        self._writers = 0  # callers that wait for their turn or for room
         self._sent_in_turn = 0
         self._writing_paused = False
         self._writable = asyncio.Event()

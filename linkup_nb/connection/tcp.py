@@ -1,4 +1,4 @@
-"""What we ask of the kernel about a TCP connection."""
+"""The options of a TCP socket, and the round trip that the kernel measures on it."""
 
 import contextlib
 import socket

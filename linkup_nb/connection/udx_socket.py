@@ -196,7 +196,7 @@ class UdxSocket:
 
     def _on_timer(self) -> None:
         self._timer, self._timer_at = None, inf
-        self.transmit_soon()  # after those who are about to answer what has just come
+        self.transmit_soon()  # after callbacks that are about to answer what has just come
 
     def _fire_events(self) -> None:
         while (event := self.endpoint.next_event()) is not None:

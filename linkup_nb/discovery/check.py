@@ -78,10 +78,10 @@ class Report:
 
 @runtime_checkable
 class Examinable(Protocol):
-    """A discovery that can be examined; of another, the doctor repeats what it says in `describe`."""
+    """A discovery that can be examined; of another, the doctor repeats `describe`."""
 
     async def examine(self) -> Sequence[Check]:
-        """What it finds when it looks at itself and at the network; ends in bounded time and raises nothing."""
+        """The checks of itself and of the network; ends in bounded time and raises nothing."""
 
 
 async def knock(host: str, port: int, ping: Callable[[], Awaitable[float]]) -> Bootstrap:
@@ -105,7 +105,7 @@ def count(number: int, noun: str) -> str:
 
 
 def sentence(error: Exception) -> str:
-    """What an exception says, as a sentence."""
+    """The text of an exception, as a sentence."""
     text = str(error) or type(error).__name__
     return f"{text[:1].upper()}{text[1:].rstrip('.')}."
 

@@ -30,7 +30,7 @@ REPORT_INTERVAL = 15.0  # seconds between reports of all that is known, and betw
 RESOLVE_TIMEOUT = 3.0  # seconds
 CLOSE_TIMEOUT = 2.0  # seconds to say goodbye in
 MAX_INSTANCES = 256  # instances remembered of one topic
-MAX_QUESTIONS = 16  # instances whose records are asked for at one time
+MAX_QUESTIONS = 16  # instances whose records are queried at one time
 
 
 @dataclass(eq=False, slots=True)
@@ -54,7 +54,7 @@ class _MdnsTopic:
 
 
 class Mdns:
-    """The discovery for the local network; where there is none to be had, `describe` says so and nothing is raised."""
+    """The discovery for the local network; without one, `describe` reports that and nothing is raised."""
 
     name = "mdns"
     this_machine_only = False
@@ -101,7 +101,7 @@ class Mdns:
         await self._shut()
 
     async def examine(self) -> Check:
-        """Whether the network takes part, and how many others were heard."""
+        """Whether the network takes part, and how many announcements were received."""
         if self._problem:
             advice = "Connect to a network; a firewall must let multicast pass (UDP, port 5353)."
             seen = "Peers on the local network cannot be found."
@@ -110,7 +110,7 @@ class Mdns:
             return Check(self.name, Outcome.OFF if offline() else Outcome.OK, self.describe())
         received = sum(len(joined.peers) for joined in self._topics.values())
         return Check(
-            self.name, Outcome.OK, f"On {', '.join(self._network[0])}: {count(received, 'announcement')} heard."
+            self.name, Outcome.OK, f"On {', '.join(self._network[0])}: {count(received, 'announcement')} received."
         )
 
     def describe(self) -> str:
@@ -203,7 +203,7 @@ class Mdns:
                 self._query(name, joined)
 
     def _report(self, joined: _MdnsTopic) -> None:
-        """Pass on what is known of a topic, and ask for what is not."""
+        """Report the known peers of a topic, and query the records that are missing."""
         for name, peer in list(joined.peers.items()):
             if peer:
                 joined.found(peer)
@@ -241,7 +241,7 @@ class Mdns:
 
 
 async def _register(zeroconf: "AsyncZeroconf", service: "AsyncServiceInfo") -> None:
-    # Our key is in the name, so nobody else has a right to it: there is no need to ask around first.
+    # Our key is in the name, so nobody else has a right to it: there is no need to probe for it (RFC 6762, 8.1).
     sending = await zeroconf.async_register_service(service, cooperating_responders=True)
     await sending
 

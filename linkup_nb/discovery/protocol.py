@@ -1,4 +1,4 @@
-"""What the swarm and the ways of finding peers say to each other."""
+"""The interface between the swarm and the ways of finding peers."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Announcer:
     """Whom we announce, and where to dial us: over TCP at `port` of each of `hosts`, loopback first.
 
     `port` is 0 and `hosts` empty until the swarm listens, which it does before its first join with `server=True`.
-    A discovery that takes connections itself asks `refuses` with the peer's key as early as it knows it: the reason to
+    A discovery that takes connections itself calls `refuses` with the peer's key as early as it knows it: the reason to
     answer nothing, or `None`. It passes a connection to `admit` once that is established and the peer has shown to be
     there now, as an initiator does by the frame after the handshake, for a first message may be an old one repeated.
     The swarm then confirms or closes it.
@@ -41,11 +41,11 @@ class Announcer:
 
 @dataclass(frozen=True, slots=True)
 class FoundPeer:
-    """A peer on the topic that was joined: its 32-byte key, its (host, port) addresses, and who found it.
+    """A peer on the topic that was joined: its 32-byte key, its (host, port) addresses, and its discovery.
 
     `reach` connects to it in another way than over TCP, where there is one. It is called when no address has answered,
     and again for each attempt. It returns an established connection to the owner of `public_key` that is not confirmed,
-    or raises `OSError` or a `LinkupError` whose words say why not. It ends in bounded time. A connection that is
+    or raises `OSError` or a `LinkupError` with the reason. It ends in bounded time. A connection that is
     closed before it is confirmed, or whose `reach` was cancelled, has sent the peer nothing that opens it there.
     """
 
@@ -56,10 +56,10 @@ class FoundPeer:
 
 
 def membership_proof(topic: bytes, public_key: bytes) -> bytes:
-    """What shows those who know a topic that the owner of this public key knows it too; it tells others nothing.
+    """The proof to peers that know a topic that the owner of this public key knows it too; others learn nothing.
 
     Announcements carry it. `discovery_key(topic)` is public, so without it any stranger could announce itself there, be
-    dialled, and be told what only the topic's people should hear.
+    dialled, and receive what only the topic's people should get.
     """
     return blake2b_256(_MEMBER + public_key, key=topic)[:PROOF_SIZE]
 

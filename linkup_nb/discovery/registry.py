@@ -62,7 +62,7 @@ class Registry:
         self._topics: dict[bytes, _RegistryTopic] = {}
         self._folder: Path | None = None
         self._problem: str | None = None
-        self._modified = 0  # nanoseconds, as the folder says
+        self._modified = 0  # nanoseconds, of the folder
         self._settled = 0.0  # monotonic seconds
 
     def share(self) -> "Registry":

@@ -31,8 +31,8 @@ T = TypeVar("T", bound=JoinedTopic)
 class Topics(Generic[T]):
     """Joins, leaves and refreshes topics, as `Discovery` has it.
 
-    `make(topic)` makes the entry for a new topic, `look(entry)` announces and looks up once, as the entry's `server`
-    and `client` say, `withdraw(entry)` takes the announcement back. These have a topic for themselves, and at most
+    `make(topic)` makes the entry for a new topic, `look(entry)` announces and looks up once, by the entry's `server`
+    and `client`, `withdraw(entry)` takes the announcement back. These have a topic for themselves, and at most
     `at_once` topics have their turn at a time. A look is repeated `pause(entry)` seconds later, and up to a fifth more.
     Set `entered` once the network has been entered: until then a join waits, at most `patience` seconds.
     """

@@ -27,16 +27,16 @@ from linkup_nb.wire.noise import IK, NoiseHandshake
 from linkup_nb.wire.udx.events import Address
 
 MAX_ATTEMPTS = 3  # nodes at a time through which one peer is called
-NEXT_AFTER = 0.1  # seconds for the answer by one node that is said to know the peer, before the next is tried too
-HEAD_START = 0.5  # seconds for the nodes that are said to know the peer, before others are looked for
+NEXT_AFTER = 0.1  # seconds for the answer by a node that is reported to know the peer, before the next is tried
+HEAD_START = 0.5  # seconds for the nodes that are reported to know the peer, before others are looked for
 CALL_TIMEOUT = 15.0  # seconds until the peer has answered
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A peer that has answered: what it said, through which node, and where that node sees it and us.
+    """A peer that has answered: its payload, the node that relayed it, and where that node sees it and us.
 
-    `passive` if we have told it that everyone reaches us, so that it is to send first.
+    `passive` if we have announced to it that everyone reaches us, so that it is to send first.
     """
 
     handshake: NoiseHandshake
@@ -80,16 +80,16 @@ class Attempts:
         self._answered: asyncio.Future[Call] = asyncio.get_running_loop().create_future()
         self._tried: set[Address] = set()
         self._slots = asyncio.Semaphore(MAX_ATTEMPTS)
-        self._failure: LinkupError = NotReachable("no node of the network knows this peer: it is not there at present")
+        self._failure: LinkupError = NotReachable("No node of the network knows this peer: it is not there at present.")
 
     async def run(self, relays: Sequence[Address]) -> Call:
-        """The first answer; `relays` are nodes that are said to know the peer. Raises a `PeerError` without one."""
+        """The first answer; `relays` are nodes that are reported to know the peer. Raises a `PeerError` without one."""
         search = asyncio.create_task(self._search(relays))
         try:
             async with asyncio.timeout(CALL_TIMEOUT):
                 return await self._answered
         except TimeoutError:
-            raise PeerTimeout(f"the peer did not answer within {CALL_TIMEOUT:g} s") from None
+            raise PeerTimeout(f"The peer did not answer within {CALL_TIMEOUT:g} s.") from None
         finally:
             await end(search)
 
@@ -120,7 +120,7 @@ class Attempts:
             try:
                 call = await self._call(relay)
             except PeerTimeout:
-                self._failure = PeerTimeout("the peer is known and does not answer: it is gone, or does not want us")
+                self._failure = PeerTimeout("The peer is known and does not answer: it is gone, or does not want us.")
             except LinkupError as error:
                 self._failure = error
             else:
@@ -141,15 +141,15 @@ class Attempts:
         target = blake2b_256(self._public_key)
         answer = await self._node.request(relay, DhtCommand.PEER_HANDSHAKE, target=target, value=value)
         if answer.reply.value is None:
-            raise NotReachable("the nodes that should know this peer do not know where it is")
+            raise NotReachable("The nodes that should know this peer do not know where it is.")
         reply = dht_connect.PeerHandshake.decode(answer.reply.value)
         if reply.mode != Mode.REPLY:
-            raise ProtocolError("a node answered a handshake with something else")
+            raise ProtocolError("A node answered a handshake with something else.")
         handshake = copy(self._handshake)  # a node may have made the answer up; then others still have their chance
         payload = HandshakePayload.decode(handshake.receive(reply.noise))
         server = reply.peer_address or relay
         if not may_follow(server, relay):
-            raise ProtocolError("a node says that the peer is at an address that it cannot know")
+            raise ProtocolError("A node reported the peer at an address that it cannot know.")
         relayed = reply.peer_address is not None
         through = agree(self._offer, payload.relay_through, dialling=True)
         return Call(handshake, payload, relay, server, answer.reply.to, relayed, self._passive, through)
@@ -157,8 +157,8 @@ class Attempts:
 
 def _check(payload: HandshakePayload) -> None:
     if payload.version != dht_connect.VERSION or payload.error == ErrorCode.VERSION_MISMATCH:
-        raise HandshakeError("the peer speaks another version of the handshake")
+        raise HandshakeError("The peer speaks another version of the handshake.")
     if payload.error == ErrorCode.TRY_LATER:
-        raise NotReachable("the peer is busy; try again later")
+        raise NotReachable("The peer is busy: try again later.")
     if payload.error != ErrorCode.NONE or payload.udx_id is None:
-        raise NotReachable("the peer does not want to connect")
+        raise NotReachable("The peer does not want to connect.")

@@ -61,7 +61,7 @@ class BlindRelay:
         host = connection.address[0]
         if sum(session.connection.address[0] == host for session in self._sessions) >= MAX_SESSIONS_OF_HOST:
             self.counters["connections over the limit of one host"] += 1
-            await connection.close(PeerRefused(f"one host has at most {MAX_SESSIONS_OF_HOST} connections here"))
+            await connection.close(PeerRefused(f"One host has at most {MAX_SESSIONS_OF_HOST} connections here."))
             return
         session = _Session(self, connection)
         self._sessions.add(session)
@@ -85,7 +85,7 @@ class BlindRelay:
             return
         if pair.token not in session.tokens and len(session.tokens) >= MAX_PAIRINGS:
             self.counters["pairings over the limit of one peer"] += 1
-            raise PeerRefused(f"a peer has at most {MAX_PAIRINGS} pairings here")
+            raise PeerRefused(f"A peer has at most {MAX_PAIRINGS} pairings here.")
         half = _Half(session, pair)
         other = self._waiting.setdefault(pair.token, half)
         session.tokens.add(pair.token)
@@ -96,7 +96,7 @@ class BlindRelay:
         elif len(self._joints) >= MAX_JOINTS:
             self.counters["pairings over the limit of all"] += 1
             self._part(pair.token)
-            raise PeerRefused(f"at most {MAX_JOINTS} pairs are relayed for at a time")
+            raise PeerRefused(f"At most {MAX_JOINTS} pairs are relayed for at a time: try again later.")
         else:
             self._join(other, half)
 
@@ -136,7 +136,7 @@ class BlindRelay:
 
 
 class _Half:
-    """One half of a pairing."""
+    """The request of one of the two peers of a pairing."""
 
     def __init__(self, session: "_Session", pair: Pair) -> None:
         self.session = session
@@ -145,7 +145,7 @@ class _Half:
 
 
 class _Session:
-    """A peer that may ask; `tokens` are those that it has asked with."""
+    """A peer that may request pairings; `tokens` are those of its requests."""
 
     def __init__(self, relay: BlindRelay, connection: Connection) -> None:
         self.connection = connection
@@ -175,10 +175,10 @@ class _Session:
             if token in self.tokens:
                 self._relay._part(token)
         else:
-            raise ProtocolError(f"a relay knows no message {type}")
+            raise ProtocolError(f"A relay knows no message {type}.")
 
     def drained(self) -> None:
-        """What a relay says is never so much that it has to wait."""
+        """A relay never sends so much that it has to wait."""
 
     def ended(self) -> None:
         self._relay._lost(self)

@@ -1,4 +1,4 @@
-"""What a node of the DHT asks others for: to find and announce peers, to store and get values."""
+"""The requests that a node of the DHT sends: to find and announce peers, to store and get values."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -28,7 +28,7 @@ MAX_RELAYS = 3  # nodes that pass messages on to a peer
 
 
 class DhtClient(ABC):
-    """The questions; whoever can ask one node, and query for the nearest, answers them."""
+    """The requests of a client, on top of `send_request` to one node and `query` of the nearest ones."""
 
     store: DhtStore
 
@@ -49,16 +49,16 @@ class DhtClient(ABC):
         token: bytes | None = None,
         retries: int = RETRIES,
     ) -> "asyncio.Future[DhtAnswer | None]":
-        """Ask one node, without waiting; the future gets its answer, or `None` when none came in time."""
+        """Send a request to one node; the future gets its answer, or `None` when none came in time."""
 
     @abstractmethod
     def query(self, command: int, target: bytes, value: bytes | None = None, *, internal: bool = False) -> Query:
-        """Ask the nodes nearest to a target; see `Query`."""
+        """Query the nodes nearest to a target; see `Query`."""
 
     async def lookup(self, topic: bytes) -> AsyncIterator[PeerRecord]:
-        """Who is announced on a 32-byte target, each record once, as the nodes tell it; at most `MAX_FOUND`.
+        """The peers announced on a 32-byte target, each record once, as the nodes report them; at most `MAX_FOUND`.
 
-        Anybody can announce anything: a record shows who holds its key only once you are connected.
+        Anybody can announce anything: that a peer holds the key of its record is shown only by a connection.
         """
         found = set(self.store.records(topic, monotonic())) if self.id else set()
         for record in list(found):
@@ -76,14 +76,14 @@ class DhtClient(ABC):
                         return
 
     async def find_peer(self, public_key: bytes) -> AsyncIterator[tuple[DhtAnswer, PeerRecord]]:
-        """The nodes that pass messages on to a peer (the senders of the answers), and what it says of itself."""
+        """The nodes that pass messages on to a peer (the senders of the answers), and its record."""
         async for answer in self.query(DhtCommand.FIND_PEER, blake2b_256(public_key)):
             record = _record(answer)
             if record is not None and record.public_key == public_key:
                 yield answer, record
 
     async def announce(self, topic: bytes, key_pair: KeyPair, relays: Iterable[Address] = ()) -> tuple[DhtAnswer, ...]:
-        """Say at the nodes nearest to a topic that we are there, and that `relays` pass messages on to us.
+        """Announce us at the nodes nearest to a topic, with the `relays` that pass messages on to us.
 
         Returns the answers of those that keep it for 20 minutes, nearest first; announce again before.
         """
@@ -104,9 +104,9 @@ class DhtClient(ABC):
         return await self._commit(DhtCommand.ANNOUNCE, target, key_pair, closest[:MAX_RELAYS], ())
 
     async def unannounce(self, topic: bytes, key_pair: KeyPair, nodes: Iterable[Address] | None = None) -> None:
-        """Take back what was announced, at the nodes that keep it, or just at `nodes`.
+        """Take an announcement back, at the nodes that keep it, or just at `nodes`.
 
-        For what `announce_self` has announced, the topic is the hash of the key.
+        For an announcement by `announce_self`, the topic is the hash of the key.
         """
         self.store.unannounce(topic, key_pair.public_key)
         if nodes is None:
@@ -131,7 +131,7 @@ class DhtClient(ABC):
         kept = errors.count(Failure.NONE)
         if not kept and (Failure.SEQ_TOO_LOW in errors or Failure.SEQ_REUSED in errors):
             raise UsageError(
-                f"another value is stored under this key with seq {seq} or a larger one; take a larger one"
+                f"Another value is stored under this key with seq {seq} or a larger one; take a larger one."
             )
         return _check_kept(kept)
 
@@ -212,5 +212,5 @@ def _mutable(answer: DhtAnswer, public_key: bytes) -> MutableValue | None:
 
 def _check_kept(count: int) -> int:
     if not count:
-        raise NotAvailable("no node of the network keeps the value; see whether any can be reached, and try again")
+        raise NotAvailable("No node of the network keeps the value; see whether any can be reached, and try again.")
     return count

@@ -46,7 +46,7 @@ class DhtDialer:
     async def dial(self, public_key: bytes, relays: Sequence[Address] = ()) -> Connection:
         """A connection to the owner of a key, established; `confirm` or close it. `relays` may know the peer.
 
-        Raises a `PeerError` that says why there is none: `NotReachable`, `PeerTimeout`, or `HandshakeError`.
+        Raises a `PeerError` with the reason why there is none: `NotReachable`, `PeerTimeout`, or `HandshakeError`.
         """
         connection, _ = await self.reach(public_key, relays)
         return connection
@@ -76,14 +76,14 @@ class DhtDialer:
                     stream.give_up()
 
     async def close(self) -> None:
-        """Give up what is still under way."""
+        """Give up the calls that are still under way."""
         await self._tasks.cancel()
 
     async def _hang_up(self, calling: "asyncio.Task[Call]", stream: PeerStream) -> None:
         """End a call that was given up, also at a peer that takes it only now.
 
-        One that we have told that everyone reaches us has connected its stream already. In the npm package `hyperswarm`
-        that would replace a connection which it has to us, and then wait for us in vain, refusing every further call.
+        After a `passive` call the peer has connected its stream already. In the npm package `hyperswarm` that would
+        replace its connection to us, and then wait for us in vain, refusing every further call.
         """
         try:
             async with asyncio.timeout(HANG_UP_TIMEOUT):
@@ -102,8 +102,8 @@ class DhtDialer:
         try:
             connection = await self._relays.connect(call.relay_through, stream, call.handshake)
         except LinkupError as error:
-            why = str(cause) or f"no hole could be punched within {PUNCH_HEAD_START:g} s"
-            raise NotReachable(f"{why}; and a relay did not help: {error}") from None
+            why = str(cause) or f"No hole could be punched within {PUNCH_HEAD_START:g} s."
+            raise NotReachable(f"{why} A relay did not help either: {error}") from None
         assert stream.relay is not None
         return connection, stream.relay
 
@@ -119,7 +119,7 @@ class DhtDialer:
             with suppress(TimeoutError):
                 async with asyncio.timeout(PASSIVE_TIMEOUT):
                     return await asyncio.shield(found)
-            raise NotReachable(f"the peer was to send first, and did not within {PASSIVE_TIMEOUT:g} s")
+            raise NotReachable(f"The peer was to send first, and did not within {PASSIVE_TIMEOUT:g} s.")
         if call.client_address[0] == call.server_address[0]:
             near = await self._nearby(payload.addresses4, call.server_address)
             if near is not None:

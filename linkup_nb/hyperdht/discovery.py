@@ -47,7 +47,7 @@ class HyperDHT:
     It listens on UDP at `host` and `port` (`None`: 49737 or one near it; with `LINKUP_OFFLINE=1` the host is
     127.0.0.1), and keeps the nodes that it knows in the file `state`. Peers are found, and connected to, in JavaScript
     as well: so it is the topic itself that is announced, with our key, and whoever knows it finds us. A peer that is
-    found need not know more than that; what a room tells its members has to be protected by the room.
+    found need not know more than that; what a room sends to its members has to be protected by the room.
 
     It belongs to one swarm, which gives it an identity; `share` makes one for another swarm on the same node.
 
@@ -139,7 +139,7 @@ class HyperDHT:
         node.on("wakeup", self._wake_up)
         self._tasks.start(self._enter(node), "hyperdht: entering the network")
         watch = KeeperWatch(node, lambda: [topic.keepers for topic in self._topics], self._renew)
-        self._tasks.start(watch.run(), "hyperdht: watching who keeps our announcements")
+        self._tasks.start(watch.run(), "hyperdht: watching the keepers of our announcements")
 
     async def join(self, topic: bytes, *, server: bool, client: bool, found: Callable[[FoundPeer], None]) -> None:
         """See `Discovery`; while the network cannot be entered, it returns all the same and announces when it can."""
@@ -157,7 +157,7 @@ class HyperDHT:
         """Connect to the owner of a key, whether or not a topic has been joined; `relays` may know the peer.
 
         It dials with the key pair of its swarm; without a swarm with one that nobody knows, then `close` it in the end.
-        The connection is established; confirm it and wait until it is open. Raises a `PeerError` whose words say why
+        The connection is established; confirm it and wait until it is open. Raises a `PeerError` with the reason why
         there is none: `NotReachable`, `PeerTimeout` or `HandshakeError`.
         """
         self._take_loop()
@@ -215,7 +215,7 @@ class HyperDHT:
         self._announcer.admit(connection)
 
     async def _open(self) -> DhtNode:
-        """Have a node, and somebody who dials from it."""
+        """Open the node, and a dialer on it."""
         async with self._opening:
             if self._node is None:
                 node, punchers = await self._shared.acquire(), self._shared.punchers
@@ -259,7 +259,7 @@ class HyperDHT:
             await self._look_up(topic)
             return
         await asyncio.gather(self._look_up(topic), self._announce(topic))
-        # Two who come at once may both have looked before the other announced; now one of them will see.
+        # Two peers that join at once may both have looked before the other announced; now one of them finds the other.
         await self._look_up(topic)
 
     async def _look_up(self, topic: _HyperDhtTopic) -> None:

@@ -13,9 +13,9 @@ from linkup_nb.wire.dht.nat import NatSample
 from linkup_nb.wire.dht.rpc import Address, Internal
 from linkup_nb.wire.dht.scope import scope
 
-# What each kind of firewall means for those who want to reach us.
+# For a peer that wants to reach us, by kind of firewall: outcome, finding, cause and advice.
 _FIREWALLS: dict[Firewall, tuple[Outcome, str, str, str]] = {
-    Firewall.OPEN: (Outcome.OK, "Whoever sends to us is heard.", "", ""),
+    Firewall.OPEN: (Outcome.OK, "A datagram of anybody reaches us.", "", ""),
     Firewall.CONSISTENT: (Outcome.OK, "All see us at one address: holes can be punched through our NAT.", "", ""),
     Firewall.RANDOM: (
         Outcome.WARNING,
@@ -23,7 +23,12 @@ _FIREWALLS: dict[Firewall, tuple[Outcome, str, str, str]] = {
         "Our NAT gives every connection another port, so peers behind one like it cannot reach us, nor we them.",
         "Forward a UDP port to this machine, or use another network.",
     ),
-    Firewall.UNKNOWN: (Outcome.WARNING, "Too few have said where they see us.", "", "Look again in a minute."),
+    Firewall.UNKNOWN: (
+        Outcome.WARNING,
+        "Too few nodes have reported where they see us.",
+        "",
+        "Look again in a minute.",
+    ),
 }
 
 
@@ -50,7 +55,7 @@ async def _knock(node: DhtNode, addresses: list[Address]) -> list[Bootstrap]:
 async def _ping(node: DhtNode, host: str, port: int) -> float:
     found = await resolve(host, port)
     if not found:
-        raise PeerTimeout(f"no host is called {host}")
+        raise PeerTimeout(f"No host is called {host}: check the name.")
     return (await node.request(found[0], Internal.PING, internal=True)).rtt
 
 
@@ -59,7 +64,7 @@ def _network(node: DhtNode) -> Check:
     if not known and node.bootstrap:
         cause = "LINKUP_OFFLINE keeps it on this machine." if offline() else "No bootstrap node has replied yet."
         return Check("hyperdht", Outcome.OFF if offline() else Outcome.FAILED, "No node of HyperDHT is known.", cause)
-    role = "only asks" if node.id is None else "keeps things for others"
+    role = "only sends requests" if node.id is None else "keeps things for others"
     return Check("hyperdht", Outcome.OK, f"{count(known, 'node')} known; ours {role}, at port {node.address[1]}.")
 
 
@@ -67,7 +72,7 @@ def _public_address(nat: NatSample) -> Check:
     outcome, seen, cause, advice = _FIREWALLS[nat.firewall]
     where = f"{nat.host}:{nat.port}" if nat.address else nat.host or "nowhere in particular"
     if not nat.seen_by:
-        return Check("public address", Outcome.OFF, "Nobody has told us yet where they see us.")
+        return Check("public address", Outcome.OFF, "No node has reported yet where it sees us.")
     others = "1 host sees" if nat.seen_by == 1 else f"{nat.seen_by} hosts see"
     return Check("public address", outcome, f"{others} us at {where}. {seen}", cause, advice)
 

@@ -30,7 +30,7 @@ BIRTHDAY_SOCKETS = 256  # sockets from which a peer behind a random NAT sends
 RANDOM_PROBES = 1750  # datagrams of a random punch, about 35 s
 PROBE_INTERVAL = 0.02  # seconds between them
 RANDOM_PAUSE = 20.0  # seconds between two random punches, of which there is one at a time
-MAX_EXPECTED = 8  # addresses at which relaying nodes say that they see a peer
+MAX_EXPECTED = 8  # addresses at which relaying nodes report that they see a peer
 PORTS = (1000, 65535)  # of a random NAT
 
 
@@ -40,7 +40,7 @@ def is_consistent(firewall: int) -> bool:
 
 
 def our_addresses(nat: NatSample) -> tuple[Address, ...] | None:
-    """What we tell a peer of where we are; `None` if we do not know."""
+    """Our addresses as a payload announces them; `None` if we do not know them."""
     if nat.firewall == Firewall.UNKNOWN or nat.host is None:
         return None
     return ((nat.host, 0 if nat.firewall == Firewall.RANDOM else nat.port),)
@@ -71,7 +71,7 @@ class RandomTurn:
 
 @dataclass(slots=True)
 class Remote:
-    """What the peer says of itself; `verified` are hosts at which it was shown to get what we send."""
+    """The peer as its payloads report it; `verified` are hosts at which it was shown to receive what we send."""
 
     firewall: int = Firewall.UNKNOWN
     addresses: tuple[Address, ...] = ()
@@ -79,7 +79,7 @@ class Remote:
     punching: bool = False
 
     def update(self, payload: HolepunchPayload, seen_at: Address, verified: str | None) -> None:
-        """Take what it says in a round; of its addresses, those that one can know who is `seen_at` another."""
+        """Take the payload of a round; of its addresses, those that a peer `seen_at` this address can know."""
         self.firewall = payload.firewall
         self.punching = payload.punching
         self.addresses = tuple(
@@ -101,7 +101,7 @@ class Puncher:
     """Our half of opening a way to one peer; `expected` are addresses at which others have seen it.
 
     The initiator's `found` is called with the way by which a probe of the peer has come; the other end answers probes,
-    and waits for the initiator's stream. `punch` when both have told each other where they are.
+    and waits for the initiator's stream. `punch` when both have exchanged their addresses.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class Puncher:
         self._punching: asyncio.Task[None] | None = None
 
     def token(self, host: str) -> bytes:
-        """What a peer has to show that gets our mail at this host."""
+        """The token that a peer at this host has to echo to show that it receives what we send."""
         return blake2b_256(host.encode(), key=self._local_secret)
 
     def _seal(self, payload: HolepunchPayload) -> bytes:
@@ -146,7 +146,7 @@ class Puncher:
         token: bytes | None = None,
         remote_token: bytes | None = None,
     ) -> bytes:
-        """What the peer has to know of us, sealed."""
+        """The payload of a round, sealed: our firewall and addresses, and what is given."""
         nat = self._node.nat
         return self._seal(
             HolepunchPayload(
@@ -161,7 +161,7 @@ class Puncher:
         )
 
     def refuse(self, round: int, error: int = ErrorCode.ABORTED) -> bytes:
-        """That we give up, sealed."""
+        """The payload that gives up, sealed."""
         return self._seal(HolepunchPayload(Firewall.UNKNOWN, round, error))
 
     def unlock(self, address: Address) -> None:
@@ -170,7 +170,7 @@ class Puncher:
             self._node.socket.send_probe(address, ttl=LOW_TTL)
 
     def probe(self, address: Address) -> None:
-        """Open our own firewall for this address, and tell the peer so if it has opened its own."""
+        """Open our own firewall for this address; the probe reaches the peer if it has opened its own."""
         if may_dial(*address):
             self._node.socket.send_probe(address)
 
@@ -183,7 +183,7 @@ class Puncher:
         )
 
     def on_probe(self, udx: UdxSocket, address: Address) -> None:
-        """A datagram of one byte has come, of which we think that it is the peer's."""
+        """A probe (a datagram of one byte) has come that may be the peer's."""
         if self._found is not None:
             self._found((udx, address))
             return
@@ -200,7 +200,7 @@ class Puncher:
         return self._punching is not None and not self._punching.done()
 
     def punch(self) -> bool:
-        """Begin; false if there is no way that could be tried. `wait` tells when it is given up."""
+        """Begin; false if there is no way that could be tried. `wait` ends when all were tried."""
         if self._punching is not None:
             return True
         work = self._choose()

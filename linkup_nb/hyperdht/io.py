@@ -38,7 +38,7 @@ _PORTS = range(1, 65536)
 
 @dataclass(frozen=True, slots=True)
 class DhtAnswer:
-    """A reply, who sent it, and how many seconds after the request it came; an id in it is the sender's."""
+    """A reply, its sender, and how many seconds after the request it came; an id in it is the sender's."""
 
     reply: DhtReply
     sender: Address
@@ -62,12 +62,12 @@ class _PendingRequest:
 
 
 class DhtIo:
-    """Asks and answers on a socket; every datagram that is dropped is counted in `counters`, by reason.
+    """Requests and replies on a socket; every datagram that is dropped is counted in `counters`, by reason.
 
     Set `on_request(request, sender, room)`, which gets the well-formed requests that are within the limits and how many
     bytes may be sent to a sender that is not proven, and if it matters `on_answer`, `on_late` for each time that an
-    answer has not come in time, `on_silence` for when it has not come at all, `on_probe` and
-    `on_event`. `id` goes into every datagram, if it is not `None`.
+    answer has not come in time, `on_silence` for when it has not come at all, `on_probe` and `on_event`.
+    `id` goes into every datagram, if it is not `None`.
     """
 
     def __init__(self) -> None:
@@ -124,7 +124,7 @@ class DhtIo:
         token: bytes | None = None,
         retries: int = RETRIES,
     ) -> None:
-        """Ask a node; `done` is called with its answer, or with `None` when none came in time."""
+        """Send a request; `done` is called with the answer, or with `None` when none came in time."""
         full = len(self._pending) >= MAX_IN_FLIGHT
         if full or self._closed or not self._may_send(to):
             if full:
@@ -144,7 +144,7 @@ class DhtIo:
             self.socket.send_datagram(bytes(packet), to)
 
     def answer(self, reply: DhtReply, to: Address, room: int) -> None:
-        """Reply; with more than `room` bytes only once it is shown that `to` has really asked."""
+        """Reply; with more than `room` bytes only once the address `to` is proven."""
         data = bytes(reply)
         if len(data) <= room or self._is_proven(to):
             if self._may_send(to):

@@ -39,8 +39,10 @@ from linkup_nb.wire.keys import KeyPair
 from linkup_nb.wire.noise import IK, NoiseHandshake
 from linkup_nb.wire.udx.events import Address
 
-MAX_SESSIONS = 256  # handshakes answered or refused that are remembered; who sends most of them loses its oldest first
-SESSION_LIFETIME = HANDSHAKE_TIMEOUT  # seconds for a peer to come after its handshake, or to say how holes are punched
+MAX_SESSIONS = (
+    256  # handshakes answered or refused that are remembered; the host that sends most of them loses its oldest first
+)
+SESSION_LIFETIME = HANDSHAKE_TIMEOUT  # seconds for a peer to come after its handshake, or to start hole punching
 PUNCH_LIFETIME = 45.0  # seconds from the handshake for a hole to be punched
 SWEEP_EVERY = 1.0  # seconds
 
@@ -67,7 +69,7 @@ class Session:
 class DhtListener:
     """Takes calls for one key on a node.
 
-    `refuses(public_key)` is asked before a call costs more than its reading: the reason not to answer, or `None`.
+    `refuses(public_key)` is called before a call costs more than its reading: the reason not to answer, or `None`.
     `admit(connection)` gets every connection whose peer has shown to be there; it is not confirmed. Callers that cannot
     come otherwise come through `relays`.
     """

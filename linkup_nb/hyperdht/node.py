@@ -1,4 +1,4 @@
-"""A node of the DHT: it finds its way into the network, asks, and once it is shown to be reachable serves others."""
+"""A node of the DHT: it enters the network, sends requests, and once it is shown to be reachable serves others."""
 
 import asyncio
 import logging
@@ -49,7 +49,7 @@ SAVE_EVERY = 300.0  # seconds between two times that the known nodes are written
 REVIEW_PATIENCE = 0.3  # seconds for which entering the network waits until we know whether we can be reached
 STABLE_AFTER = 20 * 60.0  # seconds that a reachable node is there before it keeps things for others
 RECHECK_AFTER = 10 * 60.0  # seconds until a node that could not be reached looks whether it can be now
-ASLEEP = 3 * TICK  # seconds; a tick that is later tells that this machine has slept
+ASLEEP = 3 * TICK  # seconds; a tick that is later shows that this machine has slept
 
 log = logging.getLogger("linkup_nb")
 
@@ -59,8 +59,8 @@ class DhtNode(Events, DhtClient):
 
     `bootstrap` are the nodes by which it enters the network; none for the first node of a network. It listens on `host`
     (all addresses; 127.0.0.1 with `LINKUP_OFFLINE=1`) and `port` (`None`: the usual one or one near it). Nodes that
-    live long at an address of their own keep things for others: `ephemeral=False` says that this one will, `True` that
-    it will not, and else it finds out. `state` is a file for the nodes known last time. Call `open`, and in the end
+    live long at an address of their own keep things for others: with `ephemeral=False` this one will, with `True` it
+    will not, and else it finds out. `state` is a file for the nodes known last time. Call `open`, and in the end
     `close`; it fires "ready", "persistent", "ephemeral" and "wakeup".
     """
 
@@ -75,7 +75,7 @@ class DhtNode(Events, DhtClient):
     ) -> None:
         super().__init__(asyncio.get_running_loop())
         self.store = DhtStore()
-        self.streams: dict[int, Callable[[Event], object]] = {}  # who is told of a stream's events, by local id
+        self.streams: dict[int, Callable[[Event], object]] = {}  # callbacks for a stream's events, by local id
         self.bootstrap = tuple(bootstrap)
         self._host = host or ("127.0.0.1" if offline() else "0.0.0.0")
         self._port = port
@@ -120,7 +120,7 @@ class DhtNode(Events, DhtClient):
 
     @property
     def nat(self) -> NatSample:
-        """Where others see us, and what they have to know of the firewall before us."""
+        """Where others see us, and the kind of firewall before us."""
         return self._nat.sample
 
     @property
@@ -133,7 +133,7 @@ class DhtNode(Events, DhtClient):
 
     @property
     def counters(self) -> Counter[str]:
-        """What was dropped or refused, by reason."""
+        """How much was dropped or refused, by reason."""
         return self._io.counters
 
     @property
@@ -143,7 +143,7 @@ class DhtNode(Events, DhtClient):
 
     @property
     def identities(self) -> dict[bytes, Identity]:
-        """Who takes calls here, by the hashes of their keys; see `DhtServer`."""
+        """The identities that take calls here, by the hashes of their keys; see `DhtServer`."""
         return self._server.identities
 
     @property
@@ -174,7 +174,7 @@ class DhtNode(Events, DhtClient):
         """
         await self._ready.wait()
         if self._closed:
-            raise NodeClosed("this node of the DHT has been closed; make a new one")
+            raise NodeClosed("This node of the DHT has been closed; make a new one.")
 
     async def rejoin(self) -> None:
         """Enter the network anew, because this machine has slept or is in another network."""
@@ -205,7 +205,7 @@ class DhtNode(Events, DhtClient):
         token: bytes | None = None,
         retries: int = RETRIES,
     ) -> "asyncio.Future[DhtAnswer | None]":
-        """Ask one node, without waiting; the future gets its answer, or `None` when none came in time."""
+        """Send a request to one node; the future gets its answer, or `None` when none came in time."""
         future: asyncio.Future[DhtAnswer | None] = asyncio.get_running_loop().create_future()
 
         def on_answer(answer: DhtAnswer | None) -> None:
@@ -228,12 +228,12 @@ class DhtNode(Events, DhtClient):
         token: bytes | None = None,
         retries: int = RETRIES,
     ) -> DhtAnswer:
-        """Ask one node; raises `PeerTimeout`. Look at `reply.error` of the answer."""
+        """Send a request and wait for the answer; raises `PeerTimeout`. Look at `reply.error` of the answer."""
         answer = await self.send_request(
             to, command, internal=internal, target=target, value=value, token=token, retries=retries
         )
         if answer is None:
-            raise PeerTimeout(f"no reply from the node at {to[0]}:{to[1]}")
+            raise PeerTimeout(f"No reply from the node at {to[0]}:{to[1]}.")
         return answer
 
     def send(self, packet: DhtRequest | DhtReply, to: Address) -> None:
@@ -241,7 +241,7 @@ class DhtNode(Events, DhtClient):
         self._io.send(packet, to)
 
     def query(self, command: int, target: bytes, value: bytes | None = None, *, internal: bool = False) -> Query:
-        """Ask the nodes nearest to a target; see `Query`."""
+        """Query the nodes nearest to a target; see `Query`."""
         query = Query(
             target,
             start=partial(self._start, target),
@@ -298,7 +298,7 @@ class DhtNode(Events, DhtClient):
         if request.id is not None:
             pinged = self._upkeep.requested_by(sender)
         else:
-            lost = self._declared and self.id is None  # the reply tells us where we are
+            lost = self._declared and self.id is None  # the reply will show us our address
             pinged = lost and self._io.prove(sender)
         self._server.serve(request, sender, room - PING_SIZE if pinged else room)
 
@@ -321,7 +321,7 @@ class DhtNode(Events, DhtClient):
         return not is_ours and self._upkeep.usable(named, named_by)
 
     async def _start(self, target: bytes) -> list[Address]:
-        """Where a query begins: with the nearest nodes that we know, and with those who know more if they are few."""
+        """Where a query begins: with the nearest nodes that we know, and with bootstrap nodes if they are few."""
         if not self._entries and not len(self._table) and self.bootstrap:
             await self._resolved.wait()
         nearest = self._table.closest(target)
@@ -433,4 +433,4 @@ class DhtNode(Events, DhtClient):
             try:
                 await asyncio.to_thread(save_nodes, self._state, self.bootstrap, nodes)
             except OSError as error:
-                log.warning("the nodes of the DHT cannot be kept in %s: %s", self._state, error)
+                log.warning("The nodes of the DHT cannot be kept in %s: %s.", self._state, error)

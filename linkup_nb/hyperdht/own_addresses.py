@@ -1,4 +1,4 @@
-"""Where peers may reach us, as far as we know: what a handshake tells them."""
+"""Where peers may reach us, as far as we know: the addresses that a handshake announces."""
 
 from linkup_nb.connection.addresses import lan_addresses
 from linkup_nb.hyperdht.node import DhtNode
@@ -15,11 +15,11 @@ def local_addresses(node: DhtNode) -> tuple[Address, ...]:
 
 
 def named_addresses(node: DhtNode) -> tuple[Address, ...]:
-    """All that we tell a peer of where we may be."""
+    """All addresses that we announce to a peer."""
     everywhere = (node.public_address,) if is_open(node) and node.public_address else ()
     return (*everywhere, *local_addresses(node))
 
 
 def is_open(node: DhtNode) -> bool:
-    """Whether whoever sends to us is heard."""
+    """Whether a datagram of anybody reaches us."""
     return node.nat.firewall == Firewall.OPEN and node.public_address is not None

@@ -1,4 +1,4 @@
-"""A UDX stream that waits for its peer, who may come from anywhere and to more than one socket."""
+"""A UDX stream that waits for its peer, which may come from anywhere and to more than one socket."""
 
 import asyncio
 from collections.abc import Callable
@@ -19,7 +19,7 @@ Way = tuple[UdxSocket, Address]
 
 
 class PeerStream:
-    """The stream whose `id` one peer is told; `found` gets the way by which its first packet has come.
+    """The stream whose `id` one peer gets; `found` is called with the way by which its first packet has come.
 
     Call `connect` once a way is known, or `give_up`, which makes no sound.
     """
@@ -37,7 +37,7 @@ class PeerStream:
         node.streams[self.id] = lambda event: self._on_event(node.socket, event)
 
     def open_socket(self, on_probe: Callable[[UdxSocket, Address], object]) -> UdxSocket:
-        """Another socket, which may become the one of this stream; `on_probe` is told of datagrams of one byte.
+        """Another socket, which may become the one of this stream; `on_probe` is called for datagrams of one byte.
 
         Raises `OSError`. Close it if it does not become that.
         """
@@ -57,7 +57,7 @@ class PeerStream:
             self._waiting[udx] = udx.open_stream(self.id, idle_timeout=WAITING_TIMEOUT)
 
     def connect(self, way: Way, remote_id: int, handshake: NoiseHandshake, *, show: bool = False) -> Connection:
-        """The connection to the peer, whose stream has this id; with `show` it is sent a packet that says nothing.
+        """The connection to the peer, whose stream has this id; with `show` it is sent an empty packet.
 
         Raises `NotReachable` if the peer has ended its stream meanwhile, as one does that we are connected with.
         """
@@ -90,7 +90,7 @@ class PeerStream:
         self._waiting.clear()
 
     def abort(self) -> None:
-        """End it, connected or not, and whatever was said."""
+        """End it, connected or not, whatever was agreed."""
         self.give_up()
         if self._transport is not None:
             self._transport.abort()

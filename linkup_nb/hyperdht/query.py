@@ -1,4 +1,4 @@
-"""A query of the DHT: ask the nodes nearest to a target, which name nearer ones, until no nearer ones are named."""
+"""A query of the DHT: requests to the nodes nearest to a target, which name nearer ones, until there are none."""
 
 import asyncio
 from collections import deque
@@ -18,7 +18,7 @@ class Query:
     """Iterate over it for the answers, as they come; afterwards `closest` are the nearest nodes.
 
     It requests nothing before it is iterated over, or `finished` is awaited. `start` gives the nodes to begin with,
-    `request` sends to one, `usable(named, named_by)` says whether to follow a name, and `dead(address, named_by)` is
+    `request` sends to one, `usable(named, named_by)` is whether to follow a name, and `dead(address, named_by)` is
     called for each that does not reply. The rules are those of `Search`.
     """
 
@@ -84,7 +84,7 @@ class Query:
         return self.closest
 
     def close(self) -> None:
-        """Query nobody else; for those who have found enough."""
+        """Query no further node, when enough has been found."""
         self._search.stop()
         self._news.set()
         if self._timer:

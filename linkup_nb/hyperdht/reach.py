@@ -1,4 +1,4 @@
-"""Whether strangers can reach us: nodes of the DHT are asked to reply to a socket that has never sent anything."""
+"""Whether strangers can reach us: nodes of the DHT are requested to reply to a socket that has never sent anything."""
 
 import asyncio
 from collections.abc import Iterable

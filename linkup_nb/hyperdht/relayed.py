@@ -1,4 +1,4 @@
-"""Connecting through a relay, when no hole can be punched: both peers ask it, with one token, to join their streams."""
+"""Connecting through a relay, when no hole can be punched: it joins the streams of two peers that send it one token."""
 
 import asyncio
 import os
@@ -15,17 +15,17 @@ from linkup_nb.loops import Tasks
 from linkup_nb.wire.blind_relay import PAIR, PROTOCOL, TOKEN_SIZE, Pair
 from linkup_nb.wire.noise import NoiseHandshake
 
-HEAD_START = 5.0  # seconds for a hole to be punched, before a relay is asked
+HEAD_START = 5.0  # seconds for a hole to be punched, before a relay is requested
 RELAY_TIMEOUT = 15.0  # seconds to connect to a relay, and for the other peer to come there; as in hyperdht
 FAREWELL = 2.0  # seconds for what was sent last to be sent again, before the relay is left
-MAX_PAIRING = 16  # calls for which a relay is being asked, as strangers can name relays too
+MAX_PAIRING = 16  # calls that wait for a relay, as strangers can name relays too
 
 Offer = tuple[bytes, bytes]  # a relay's public key, and a token for it
 
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """Which relay two peers meet at, with which token; the `initiator` is the one who named it."""
+    """Which relay two peers meet at, with which token; the `initiator` is the peer that named it."""
 
     key: bytes
     token: bytes
@@ -35,7 +35,7 @@ class Agreement:
 class Relays:
     """Our part in being relayed; `through` is the key of a relay that we name to peers, if we have one.
 
-    `reach(key)` connects to a relay, as somebody else than who we are to peers.
+    `reach(key)` connects to a relay, with another key pair than the one that peers see.
     """
 
     def __init__(
@@ -48,23 +48,23 @@ class Relays:
         self._tasks = Tasks()
 
     def offer(self) -> Offer | None:
-        """What to say of our relay in a handshake."""
+        """Our relay, as a handshake announces it; `None` without one."""
         return (self._through, os.urandom(TOKEN_SIZE)) if self._through is not None else None
 
     async def connect(self, agreed: Agreement, stream: PeerStream, handshake: NoiseHandshake) -> Connection:
-        """The connection to a peer with whom the handshake is over, through a relay.
+        """The connection to a peer, through a relay, once the handshake is over.
 
-        Raises `NotReachable`, or another `PeerError` that says why the relay could not be asked.
+        Raises `NotReachable`, or another `PeerError` with the reason why the relay could not be used.
         """
         if self._pairing >= MAX_PAIRING:
-            raise NotReachable(f"relays are being asked for {MAX_PAIRING} other calls; try again later")
+            raise NotReachable(f"{MAX_PAIRING} other calls are waiting for a relay; try again later.")
         self._pairing += 1
         relay: Connection | None = None
         try:
             async with asyncio.timeout(RELAY_TIMEOUT):
                 relay, way = await self._reach(agreed.key)
                 if way[0] is not self._node.socket:
-                    raise NotReachable("the relay is behind a firewall itself")
+                    raise NotReachable("The relay is behind a firewall itself: choose one that everyone reaches.")
                 relay.confirm()
                 await relay.opened()
                 way = way[0], relay.address  # it may speak from its other socket
@@ -76,7 +76,7 @@ class Relays:
             if relay is not None:
                 self._tasks.start(relay.close(), "leaving a relay")
             if isinstance(error, TimeoutError):
-                raise NotReachable(f"the peer did not come to the relay within {RELAY_TIMEOUT:g} s") from None
+                raise NotReachable(f"The peer did not come to the relay within {RELAY_TIMEOUT:g} s.") from None
             raise
         finally:
             self._pairing -= 1
@@ -94,7 +94,7 @@ class Relays:
 
     def _left(self, connection: Connection, reason: Exception | None) -> None:
         if not connection.closed:
-            self._tasks.start(connection.close(PeerError("the relay between us hung up")), "the end of a relay")
+            self._tasks.start(connection.close(PeerError("The relay between us hung up.")), "the end of a relay")
 
 
 def agree(ours: Offer | None, theirs: Offer | None, *, dialling: bool) -> Agreement | None:
@@ -105,14 +105,14 @@ def agree(ours: Offer | None, theirs: Offer | None, *, dialling: bool) -> Agreem
 
 
 class _PairRequest:
-    """The handler of the channel on which a relay is asked."""
+    """The handler of the channel on which a relay gets our request."""
 
     def __init__(self, pair: Pair) -> None:
         self._pair = pair
         self.answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
     def opened(self, handshake: bytes) -> None:
-        """It has been asked already."""
+        """The request has been sent already."""
 
     def received(self, type: int, payload: bytes) -> None:
         if type == PAIR and not self.answer.done():
@@ -125,7 +125,7 @@ class _PairRequest:
 
     def ended(self) -> None:
         if not self.answer.done():
-            self.answer.set_exception(NotReachable("the relay does not relay for us"))
+            self.answer.set_exception(NotReachable("The relay does not relay for us."))
 
 
 async def _request_pair(relay: Connection, pair: Pair) -> int:

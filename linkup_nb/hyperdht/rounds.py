@@ -31,8 +31,8 @@ T = TypeVar("T")
 
 SECOND_LOOK = 1.0  # seconds that a peer is given to learn of its firewall
 
-_RELAY_HELPS = "a relay helps: HyperDHT(relay_through=…) with the key that `linkup-nb relay` prints on a public server"
-_UNPUNCHABLE = f"each of the two firewalls shows another port to everyone, so no hole can be punched; {_RELAY_HELPS}"
+_USE_A_RELAY = "use a relay: HyperDHT(relay_through=…) with the key that `linkup-nb relay` prints on a public server."
+_UNPUNCHABLE = f"Each of the two firewalls shows another port to everyone, so no hole can be punched; {_USE_A_RELAY}"
 
 
 async def punch_hole(
@@ -69,7 +69,7 @@ class _Rounds:
         known = call.server_address
         relays = [relay for relay in call.payload.relays if may_follow(relay.relay_address, known)]
         if not relays:
-            raise NotReachable("the peer names no node that we could reach it through")
+            raise NotReachable("The peer names no node that we could reach it through.")
         self._relay = next((relay for relay in relays if relay.relay_address == call.relay), relays[0])
 
     async def run(self) -> Way:
@@ -79,7 +79,7 @@ class _Rounds:
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
             if not self._found.done():
                 work.result()
-                raise NotReachable(f"no hole could be punched through the two firewalls; {_RELAY_HELPS}")
+                raise NotReachable(f"No hole could be punched through the two firewalls; {_USE_A_RELAY}")
             return self._found.result()
         finally:
             with suppress(LinkupError):
@@ -89,7 +89,7 @@ class _Rounds:
         token = await self._probe(last=False)
         puncher, call = self._puncher, self._call
         if puncher.is_random and not puncher.turn.free:
-            raise NotReachable("another hole is being punched at random; try again in half a minute")
+            raise NotReachable("Another hole is being punched at random; try again in half a minute.")
         reply = await self._exchange(
             Relay(call.relay, self._server_address),
             puncher.round_message(
@@ -101,13 +101,13 @@ class _Rounds:
             puncher.token(self._server_address[0]),
         )
         if not reply.punching:
-            raise NotReachable("the peer does not open its firewall for us")
+            raise NotReachable("The peer does not open its firewall for us.")
         if not puncher.punch():
-            raise NotReachable("what the peer says of its firewall leaves no way to it")
+            raise NotReachable("The firewall that the peer reports leaves no way to it.")
         await puncher.wait()
 
     async def _probe(self, *, last: bool) -> bytes | None:
-        """Learn of the peer's firewall, and tell of ours. Returns the token that shows that we get what it sends."""
+        """Exchange firewalls with the peer. Returns the token that shows that we get what it sends."""
         puncher, server = self._puncher, self._server_address
         puncher.unlock(server)
         reply = await self._exchange(
@@ -122,15 +122,15 @@ class _Rounds:
             return await self._probe(last=True)
         if Firewall.UNKNOWN in (puncher.remote.firewall, self._node.nat.firewall):
             await self._abort()
-            whose = "ours" if self._node.nat.firewall == Firewall.UNKNOWN else "the peer's"
-            raise NotReachable(f"nobody knows what kind of firewall is {whose}, so no hole can be punched")
+            whose = "our" if self._node.nat.firewall == Firewall.UNKNOWN else "the peer's"
+            raise NotReachable(f"The kind of {whose} firewall is not known, so no hole can be punched.")
         if puncher.remote.firewall == self._node.nat.firewall == Firewall.RANDOM:
             await self._abort()
             raise NotReachable(_UNPUNCHABLE)
         return reply.token
 
     async def _exchange(self, relay: Relay, sealed: bytes, token: bytes | None) -> HolepunchPayload:
-        """Send a payload through a node that knows the peer, and take the one that comes back."""
+        """Send a payload through a node that knows the peer, and return the peer's reply."""
         call, target = self._call, blake2b_256(self._call.handshake.remote_public_key or b"")
         assert call.payload.holepunch_id is not None
         message = PeerHolepunch(Mode.FROM_CLIENT, call.payload.holepunch_id, sealed, relay.peer_address)
@@ -139,12 +139,12 @@ class _Rounds:
         )
         reply = PeerHolepunch.decode(answer.reply.value or b"")
         if reply.mode != Mode.REPLY:
-            raise ProtocolError("a node answered a message of the hole punching with something else")
+            raise ProtocolError("A node answered a message of the hole punching with something else.")
         payload = self._puncher.open(reply.payload)
         if payload.error == ErrorCode.TRY_LATER:
-            raise NotReachable("the peer is busy with another hole; try again later")
+            raise NotReachable("The peer is busy with another hole; try again later.")
         if payload.error != ErrorCode.NONE:
-            raise NotReachable("the peer gave up: no hole can be punched from its side")
+            raise NotReachable("The peer gave up: no hole can be punched from its side.")
         echoed = token is not None and payload.remote_token == token
         named_by = self._call.server_address
         self._puncher.remote.update(payload, named_by, relay.peer_address[0] if echoed else None)

@@ -1,4 +1,4 @@
-"""Being found by our key: the nodes nearest to it pass messages on to us, as long as they hear from us."""
+"""Being found by our key: the nodes nearest to it pass messages on to us, as long as we ping them."""
 
 import asyncio
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from linkup_nb.wire.keys import KeyPair, blake2b_256
 from linkup_nb.wire.udx.events import Address
 
 KEEP_ALIVE = 3.0  # seconds between two pings of a relaying node, which keep the way to us open
-ROUNDS = 100  # of pings, until we announce again whatever they say
+ROUNDS = 100  # of pings, until we announce again whatever the replies are
 ENOUGH = 3  # relaying nodes; when fewer than that reply, others are looked for
 PING_TRIES = 1  # times that such a ping is sent again
 WITHDRAW_TIMEOUT = 2.0  # seconds for the nodes to forget us when we leave
@@ -31,7 +31,7 @@ class SelfAnnouncement:
 
     @property
     def addresses(self) -> tuple[Address, ...]:
-        """The nodes to ask for us."""
+        """The nodes that relay to us."""
         return tuple(relay.relay_address for relay in self.relays)
 
     def is_relay(self, address: Address) -> bool:

@@ -1,4 +1,4 @@
-"""What a node of the DHT does for others: it answers them, keeps what they announce, and passes messages on."""
+"""The server half of a node of the DHT: it answers requests, stores announcements, and relays messages."""
 
 import asyncio
 import random
@@ -38,7 +38,7 @@ from linkup_nb.wire.dht.store import DhtStore
 from linkup_nb.wire.dht.table import Table
 from linkup_nb.wire.keys import blake2b_256
 
-MAX_DELAY = 10.0  # seconds for which a DELAYED_PING may ask
+MAX_DELAY = 10.0  # seconds that a DELAYED_PING may request
 MAX_DELAYED = 256  # such replies that wait
 
 _RELAYED = (DhtCommand.PEER_HANDSHAKE, DhtCommand.PEER_HOLEPUNCH)
@@ -46,7 +46,7 @@ _RELAYED = (DhtCommand.PEER_HANDSHAKE, DhtCommand.PEER_HOLEPUNCH)
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A key whose owner takes calls at this node: its record, and the callbacks for the messages that are for it."""
+    """A key whose owner takes calls at this node: its record, and the callbacks for the messages to it."""
 
     record: PeerRecord
     on_handshake: Callable[[DhtRequest, Address], None]
@@ -57,7 +57,7 @@ class DhtServer:
     """Answers requests. Only a node that has an id, because its address is known and stays, keeps things for others.
 
     Messages for one of the `identities`, which are by the hashes of their keys, go to its callbacks; those for others
-    are passed on. `check(address)` is called for a node that somebody says is dead.
+    are passed on. `check(address)` is called for a node that is reported dead.
     """
 
     def __init__(self, io: DhtIo, table: Table, store: DhtStore, check: Callable[[Address], object]) -> None:
@@ -89,7 +89,7 @@ class DhtServer:
         }
 
     def serve(self, request: DhtRequest, sender: Address, room: int) -> None:
-        """Answer a request; with more than `room` bytes only once it is shown that the sender has really asked."""
+        """Answer a request; with more than `room` bytes only once the sender's address is proven."""
         self._rotate()
         if request.token is not None and not self._tokens.valid(request.token, sender[0]):
             self._io.counters["requests refused: wrong token"] += 1
@@ -119,7 +119,7 @@ class DhtServer:
             self._internal[request.command](request, sender, room)
         elif not request.internal and request.command in self._stored and self._io.id is not None:
             if request.target is None:
-                raise DecodeError("a request without its target")
+                raise DecodeError("A request has no target.")
             self._stored[request.command](request.target, request, sender, room)
         else:
             self._reply(request, sender, room, error=Failure.UNKNOWN_COMMAND, nodes=True)
@@ -208,7 +208,7 @@ class DhtServer:
     def _signed(
         self, command: DhtCommand, target: bytes, request: DhtRequest, announcement: DhtAnnouncement
     ) -> PeerRecord | None:
-        """The record that a request announces, if it is signed by the one that it names and for us."""
+        """The record that a request announces, if it is signed by the peer that it names and for us."""
         if request.token is None or self._io.id is None:
             self._io.counters["announcements refused: no token"] += 1
         elif not announcement.valid(command, target, self._io.id, request.token):
@@ -250,7 +250,7 @@ class DhtServer:
 
     def _relay(self, request: DhtRequest, sender: Address, room: int) -> None:
         if request.target is None or request.value is None:
-            raise DecodeError("nothing to pass on")
+            raise DecodeError("A message to pass on has no target or no value.")
         forward = self._store.forwards.get(request.target, monotonic())
         server = forward.address if forward else None
         if request.command == DhtCommand.PEER_HANDSHAKE:
@@ -265,7 +265,7 @@ class DhtServer:
             case Mode.FROM_CLIENT if (to := message.relay_address or server) is not None:
                 self._pass_on(request, PeerHandshake(Mode.FROM_RELAY, message.noise, sender), to, sender, server)
             case Mode.FROM_CLIENT:
-                self._reply(request, sender, room, nodes=True)  # who may know more
+                self._reply(request, sender, room, nodes=True)  # nearer nodes may know the peer
             case Mode.FROM_RELAY if server is not None:
                 second = PeerHandshake(Mode.FROM_SECOND_RELAY, message.noise, message.peer_address, sender)
                 self._pass_on(request, second, server, sender, server)
@@ -295,7 +295,7 @@ class DhtServer:
         sender: Address,
         server: Address | None,
     ) -> None:
-        """Send a request on with its number, to whom its sender has named or to the server that we are a relay of."""
+        """Forward a request with its number, to the address that its sender names or to the server we relay for."""
         if to != server and not may_follow(to, sender):
             self._io.counters["messages not passed on: address not allowed"] += 1
             return
@@ -308,7 +308,7 @@ class DhtServer:
     def _hand_over(
         self, request: DhtRequest, message: PeerHandshake | PeerHolepunch, to: Address, sender: Address
     ) -> None:
-        """Send what a server says to the client as our reply to what that one has asked."""
+        """Forward a server's message to the client as our reply to its request."""
         if not may_follow(to, sender):
             self._io.counters["messages not passed on: address not allowed"] += 1
             return

@@ -1,4 +1,4 @@
-"""One node of HyperDHT for several identities: it opens with the first who needs it, and closes with the last."""
+"""One node of HyperDHT for several identities: it opens with its first user, and closes with the last."""
 
 import asyncio
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from linkup_nb.wire.udx.events import Address
 
 
 class SharedNode:
-    """Counts those who use the node: each calls `acquire` once, and in the end `release`."""
+    """Counts the users of the node: each calls `acquire` once, and in the end `release`."""
 
     def __init__(
         self,

@@ -10,18 +10,18 @@ from linkup_nb.wire.dht.rpc import Address, Internal
 from linkup_nb.wire.dht.scope import may_follow
 from linkup_nb.wire.dht.table import Contact, Table
 
-MAX_CHECKS = 32  # nodes that are being pinged at a time, because they are old or said to be dead
+MAX_CHECKS = 32  # nodes that are being pinged at a time, because they are old or reported dead
 MAX_REPLACEMENTS = 3  # besides, old ones in a full bucket, whose place a newcomer would take
-RECENT = 60.0  # seconds; a node heard of since then is not asked whether it lives
+RECENT = 60.0  # seconds; a node seen since then is not pinged
 STALE = 300.0  # seconds without a word after which a node is pinged
-SERVING_STALE = 20.0  # the same at a node that serves others, who are to be named the living: a ping a second
+SERVING_STALE = 20.0  # the same at a node that serves others, as it is to name living nodes only: a ping a second
 SPREAD = 8  # others that are pinged when one has not answered: many die at once, when a machine or a network does
 SPREAD_PAUSE = 10.0  # seconds since they were last pinged, at least
 MAX_HINTS = 10  # hints sent between two calls of `tick`
 MAX_SILENT = 1024  # addresses remembered for not having replied
-SILENT_FOR = 60.0  # seconds for which they are not asked just because somebody names them
-HINT_PAUSE = 5.0  # seconds after a node was heard of in which it cannot be dead
-PINGS_A_TICK = 5  # nodes that were not heard of for long
+SILENT_FOR = 60.0  # seconds for which they are not queried just because a node names them
+HINT_PAUSE = 5.0  # seconds after a node was pinged in which it cannot be dead
+PINGS_A_TICK = 5  # nodes that were silent for long
 
 
 class Upkeep:
@@ -36,7 +36,7 @@ class Upkeep:
         self._silent: OrderedDict[Address, float] = OrderedDict()
 
     def requested_by(self, address: Address) -> bool:
-        """A node that has an id has asked us something; true if it was pinged, since its answer would let it in."""
+        """A node with an id has sent us a request; true if it was pinged, since its answer would let it in."""
         contact = self._table.get(address)
         if contact is not None:
             contact.seen = monotonic()
@@ -65,7 +65,7 @@ class Upkeep:
                 self.check(contact.address)
 
     def silent(self, address: Address) -> None:
-        """A node has not answered, however often it was asked."""
+        """A node has answered no request, however often it was sent."""
         self._table.remove(address)
         self._silent[address] = monotonic()
         self._silent.move_to_end(address)
@@ -73,7 +73,7 @@ class Upkeep:
             self._silent.popitem(last=False)
 
     def usable(self, named: Address, named_by: Address) -> bool:
-        """Whether to ask a node that another one has named."""
+        """Whether to query a node that another one has named."""
         if not may_follow(named, named_by):
             self._io.counters["addresses ignored: not to be sent to from here"] += 1
             return False
@@ -84,14 +84,14 @@ class Upkeep:
         return self._silent.get(address, -SILENT_FOR) > monotonic() - SILENT_FOR
 
     def hint(self, dead: Address, named_by: Address) -> None:
-        """Tell a node that one that it has named does not reply."""
+        """Notify a node that one that it has named does not reply."""
         if self._hints < MAX_HINTS:
             self._hints += 1
             value = bytes(Encoder().ipv4_address(*dead))
             self._io.request(named_by, Internal.DOWN_HINT, lambda answer: None, internal=True, value=value)
 
     def suspect(self, address: Address) -> None:
-        """Somebody says that a node is dead: ask it, unless it is none of ours or was heard of just now."""
+        """A node was reported dead: ping it, unless it is not in our table or was pinged just now."""
         contact = self._table.get(address)
         if contact is not None and contact.pinged < monotonic() - HINT_PAUSE:
             self._table.doubt(address)
@@ -106,7 +106,7 @@ class Upkeep:
             self._io.request(address, Internal.PING, lambda _: self._checking.discard(address), internal=True)
 
     def tick(self) -> None:
-        """Ping some of those not heard of for long; call it every few seconds."""
+        """Ping some of those that were silent for long; call it every few seconds."""
         self._hints = 0
         horizon = monotonic() - (STALE if self._io.id is None else SERVING_STALE)
         for contact in self._table.oldest()[:PINGS_A_TICK]:
@@ -114,7 +114,7 @@ class Upkeep:
                 self.check(contact.address)
 
     def forgive(self) -> None:
-        """Ask everybody again: we were cut off, and those who did not answer may be there."""
+        """Forget which nodes were silent, and ping all anew: we were cut off, and they may be there."""
         self._silent.clear()
         for contact in self._table:
             contact.pinged = 0.0

@@ -10,7 +10,7 @@ from linkup_nb.wire.dht.rpc import Address, Failure
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """A node that a query asked: who named it (`None`: we knew it), when, and how long it took to answer.
+    """A node that was queried: the node that named it (`None`: we knew it), when, and how long it took to answer.
 
     Times are in seconds, `at` since the query began, `rtt` is `None` without an answer.
     """
@@ -69,7 +69,7 @@ class DhtView:
 
     @property
     def ephemeral(self) -> bool:
-        """Whether it only asks, and keeps nothing for others."""
+        """Whether it only sends requests, and keeps nothing for others."""
         return self.id is None
 
 

@@ -164,7 +164,7 @@ class Bee:
             raise UsageError(
                 f"The newest version is {newest}, and there has never been a version {version}."
                 if self.core.writable or version < 0
-                else f"Version {version} is not here: the newest known is {newest}; update() asks the peers for more."
+                else f"Version {version} is not here: the newest known is {newest}; update() requests more from peers."
             )
         return version
 

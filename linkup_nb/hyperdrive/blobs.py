@@ -157,7 +157,7 @@ class Blobs:
             if at + size > start and (end is None or at < end):
                 block = await self.core.get(index, timeout=self._timeout)
                 if len(block) != size:
-                    raise DecodeError(f"Block {index} has {len(block)} bytes, and the map of its file says {size}.")
+                    raise DecodeError(f"Block {index} has {len(block)} bytes, where the map of its file has {size}.")
                 yield block[max(start - at, 0) : None if end is None else end - at]
             at += size
 
@@ -201,7 +201,7 @@ class Blobs:
         try:
             index, skip = await self.core.seek(blob.byte_offset + offset, timeout=self._timeout)
         except UsageError as error:
-            raise DecodeError(f"A file that is not where its entry says: {error}.") from None
+            raise DecodeError(f"A file is not where its entry points: {error}.") from None
         if not blob.block_offset <= index <= blob.block_offset + blob.block_length:
             raise DecodeError(f"Byte {offset} of a file is in block {index}, which is not one of it.")
         return index, skip

@@ -114,7 +114,7 @@ class DriveFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec has no t
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
         """The loop of fsspec's own thread."""
-        # fsspec asks for it on the thread that then waits for the answer.
+        # fsspec reads it on the thread that then waits for the result.
         try:
             _blocked.set(asyncio.get_running_loop())
         except RuntimeError:
@@ -220,7 +220,7 @@ class DriveFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec has no t
     def modified(self, path: str) -> datetime:
         """When a file was changed: `modified` or `mtime` of its metadata, as ISO 8601 or milliseconds, else 1970.
 
-        A drive does not know when its versions were made; `ukey` tells whether a file has changed.
+        A drive does not know when its versions were made; `ukey` changes when a file has changed.
         """
         return _moment(self.info(path), ("modified", "mtime"))
 
@@ -359,13 +359,13 @@ def _names_a_file(path: Any) -> bool:
 
 def _moment(about: dict[str, Any], names: tuple[str, str]) -> datetime:
     metadata = about.get("metadata")
-    for said in (metadata.get(name) for name in names) if isinstance(metadata, dict) else ():
+    for value in (metadata.get(name) for name in names) if isinstance(metadata, dict) else ():
         try:
-            if isinstance(said, str):
-                moment = datetime.fromisoformat(said)
+            if isinstance(value, str):
+                moment = datetime.fromisoformat(value)
                 return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-            if isinstance(said, int | float):
-                return datetime.fromtimestamp(said / 1000, UTC)
+            if isinstance(value, int | float):
+                return datetime.fromtimestamp(value / 1000, UTC)
         except (ValueError, OverflowError, OSError):
             continue
     return datetime.fromtimestamp(0, UTC)

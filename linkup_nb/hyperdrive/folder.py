@@ -13,7 +13,7 @@ from typing import BinaryIO, NamedTuple
 from linkup_nb.errors import UsageError
 from linkup_nb.hyperdrive.entry import normalize
 
-MAX_NAME = 255  # bytes of a name, where the system does not tell
+MAX_NAME = 255  # bytes of a name, where the system does not report it
 MAX_TARGET = 4095  # bytes of a link's target, or of a whole path: PATH_MAX of Linux without its NUL
 
 LEADS_OUT = "it leads out of the folder"
@@ -203,7 +203,7 @@ class Folder:
 
 
 def open_file(path: Path, flags: int = os.O_RDONLY | _NO_WAITING) -> BinaryIO:
-    """Open a file to read; waits for nobody who writes into a pipe. Raises `OSError`, also for what is no file."""
+    """Open a file to read; waits for no writer of a pipe. Raises `OSError`, also for what is no file."""
     handle = os.open(path, flags)
     try:
         if not stat.S_ISREG(os.fstat(handle).st_mode):

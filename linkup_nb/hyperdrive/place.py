@@ -15,8 +15,8 @@ from linkup_nb.hyperdrive.entry import FILES, Entry, folder_of, key_of
 from linkup_nb.hyperdrive.view import DriveView
 from linkup_nb.loops import from_any_loop
 
-HEAD_TIMEOUT = 2.0  # seconds that a copy waits for peers to tell whether there is a newer version
-SILENCE = 30.0  # seconds for which peers that did not tell are not waited for again
+HEAD_TIMEOUT = 2.0  # seconds that a copy waits for peers to announce a newer version
+SILENCE = 30.0  # seconds for which peers that did not announce one are not waited for again
 
 
 class _Open:

@@ -63,7 +63,7 @@ class DriveServer:
 
     @property
     def url(self) -> str:
-        """Where the first drive's folder of all is, with the token that it asks for."""
+        """The URL of the first drive's root folder, with the token that it needs."""
         return self.link("/")
 
     def link(self, path: str, *, key: bytes | None = None, version: int | None = None) -> str:
@@ -92,7 +92,7 @@ async def serve(
 ) -> DriveServer:
     """Serve a drive to the browser of this computer; `port` 0 takes any that is free.
 
-    Who asks needs the token; `token=False` lets every program of this computer in. With `open_drive`, other drives are
+    A request needs the token; `token=False` lets every program of this computer in. With `open_drive`, other drives are
     served by `?key=`. What no peer sends within `timeout` seconds is answered with 504. Raises `UsageError` when the
     port is taken.
     """
@@ -125,7 +125,7 @@ class _Site(NamedTuple):
     turns: asyncio.Semaphore
 
 
-class _Failure(HTTPError):
+class _SentenceError(HTTPError):
     """What goes into the body of an answer; a status line holds no such sentence."""
 
     def __init__(self, status: int, sentence: str) -> None:
@@ -134,9 +134,9 @@ class _Failure(HTTPError):
 
 
 _FAILURES: tuple[tuple[type[LinkupError], int, str | None], ...] = (
-    (NotAvailable, 504, "No peer sent it in time"),
-    (NodeClosed, 503, "The store of this drive has been closed"),
-    (PeerError, 502, "The author of the drive wrote there what cannot be read"),
+    (NotAvailable, 504, "No peer sent it in time: try again when a peer that has it is online."),
+    (NodeClosed, 503, "The store of this drive has been closed."),
+    (PeerError, 502, "What the author of the drive wrote there cannot be read."),
     (MachineError, 500, None),
     (UsageError, 404, None),
 )
@@ -153,7 +153,7 @@ class _Handler(RequestHandler):
 
     def set_default_headers(self) -> None:
         # What peers put into drives runs in no page: not as script, not as a type that it was not named. Behind a proxy
-        # it comes from the host of the notebook, of which it must not ask anything either.
+        # it comes from the host of the notebook, to which it must send no request either.
         self.set_header("X-Content-Type-Options", "nosniff")
         self.set_header(
             "Content-Security-Policy", "sandbox allow-downloads; default-src 'none'; style-src 'unsafe-inline'"
@@ -182,7 +182,7 @@ class _Handler(RequestHandler):
     def write_error(self, status_code: int, **details: object) -> None:
         self.set_header("Content-Type", "text/plain; charset=utf-8")
         error = details["exc_info"][1] if isinstance(details.get("exc_info"), tuple) else None  # type: ignore[index]
-        sentence = error.sentence if isinstance(error, _Failure) else self._reason
+        sentence = error.sentence if isinstance(error, _SentenceError) else self._reason
         self.finish(f"{status_code} {sentence}\n")
 
     def _argument(self, name: str) -> str | None:
@@ -221,7 +221,7 @@ class _Handler(RequestHandler):
         return None  # tornado's is a hash of what it sends; a file has its own
 
     def _fail(self, error: LinkupError | TimeoutError) -> None:
-        """Say what went wrong; when a part of the file is on its way, only a cut tells that the rest will not come."""
+        """Answer with the reason; once a part of the file is sent, only a cut shows that the rest will not come."""
         if self._stream.closed():
             return
         if self._headers_written:
@@ -230,10 +230,10 @@ class _Handler(RequestHandler):
         if isinstance(error, TimeoutError):
             error = self._site.drive.bee.core.missing("No peer sent it in time")
         if isinstance(error, MachineError):
-            log.error("serving a drive failed: %s", error)
+            log.error("Serving a drive failed: %s", error)
         for kind, status, sentence in _FAILURES:
             if isinstance(error, kind):
-                raise _Failure(status, sentence or str(error))
+                raise _SentenceError(status, sentence or str(error))
         raise error
 
     @property
@@ -271,8 +271,12 @@ class _Handler(RequestHandler):
             await drive.arrived()
             await drive.update()
         if int(version) > drive.version:
-            unheard = not drive.writable and not drive.bee.core.peers
-            raise _Failure(504, "No peer sent that version") if unheard else HTTPError(404, reason="No such version")
+            unknown = not drive.writable and not drive.bee.core.peers
+            raise (
+                _SentenceError(504, "No peer sent that version.")
+                if unknown
+                else HTTPError(404, reason="No such version")
+            )
         return drive.checkout(int(version)) if int(version) else drive  # 0 is the newest, as in JavaScript
 
     async def _send(self, drive: DriveView, entry: Entry) -> None:

@@ -178,7 +178,7 @@ class DriveView:
 
     @from_any_loop
     async def size(self, entry: Entry) -> int:
-        """Bytes of a file. For one that JavaScript put with `dedup`, `entry.size` is less, and this may ask a peer."""
+        """Bytes of a file. For one that JavaScript put with `dedup`, `entry.size` is less; may request blocks."""
         if entry.blob is None or not entry.blob.mapped:
             return entry.size
         return await (await self._contents()).size(entry.blob)
@@ -325,7 +325,7 @@ class DriveView:
         return await self._contents()
 
     async def _contents(self) -> Blobs:
-        """The contents; who they belong to is known once the bee's manifest, or its header, has come."""
+        """The contents; their core is known once the bee's manifest, or its header, has come."""
         if not self._blobs.done():
             core = await self._open_blobs()
             if not self._blobs.done():

@@ -43,7 +43,7 @@ def _alone(block: Block) -> bool:
 
 
 def _of_its_time(block: Block) -> bool:
-    """Whether no node tells of a later block: what a batch left of a tree may have grown with the batch."""
+    """Whether no node refers to a later block: what a batch left of a tree may have grown with the batch."""
     return all(
         max(keys, default=0) <= block.seq and max(children[::2], default=0) <= block.seq
         for keys, children in block.levels()

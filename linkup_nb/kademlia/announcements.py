@@ -1,4 +1,4 @@
-"""Signed announcements: who is on a topic and where to dial them, and the bounded store that a node keeps of them.
+"""Signed announcements of the peers on a topic and their addresses, and the bounded store that a node keeps of them.
 
 Times are unix seconds and always arguments.
 """
@@ -63,7 +63,7 @@ def unpack_addresses(packed: bytes) -> tuple[Address, ...]:
 class Announcement:
     """One peer's signed word that it is at `addresses`; with no addresses, that it has left.
 
-    `proof` is a `membership_proof`, for those who know the topic. `expires` is in unix milliseconds; of two
+    `proof` is a `membership_proof`, for peers that know the topic. `expires` is in unix milliseconds; of two
     announcements by one key the one that expires later is the newer.
     """
 
@@ -89,7 +89,7 @@ class Announcement:
         decoder.end()
         addresses = unpack_addresses(packed)
         if len(addresses) > MAX_ADDRESSES:
-            raise DecodeError(f"a peer announces at most {MAX_ADDRESSES} addresses, not {len(addresses)}")
+            raise DecodeError(f"A peer announces at most {MAX_ADDRESSES} addresses, not {len(addresses)}.")
         for host, port in addresses:
             if not 0 < int(host.partition(".")[0]) < 224 or not port:  # 0.x.x.x, multicast and reserved are no host's
                 raise DecodeError(f"{host}:{port} is not the address of a peer")
@@ -97,7 +97,7 @@ class Announcement:
         if not -MAX_CLOCK_SKEW < remaining <= ANNOUNCEMENT_TTL + MAX_CLOCK_SKEW:
             raise DecodeError(f"an announcement expires in {remaining:.0f} seconds")
         if not verify(_signable(target, proof, addresses, expires), signature, public_key):
-            raise DecodeError("an announcement is not signed by its announcer")
+            raise DecodeError("An announcement is not signed by its announcer.")
         return cls(public_key, proof, addresses, expires, signature)
 
     def __bytes__(self) -> bytes:
@@ -179,7 +179,7 @@ class AnnouncementStore:
         return True
 
     def get(self, target: bytes, now: float) -> list[Announcement]:
-        """Those who are on a target, in random order, so that a reply that holds only some gives all a chance."""
+        """The announcements on a target, in random order, so that a reply that holds only some gives all a chance."""
         entries = self._targets.get(target, {}).values()
         present = [kept.announcement for kept in entries if kept.until > now and not kept.withdrawn]
         random.shuffle(present)

@@ -24,9 +24,9 @@ from linkup_nb.wire.keys import KEY_SIZE, KeyPair, discovery_key
 BOOTSTRAP_PORT = 8468  # as in the examples of the package `kademlia`
 LOOK_EVERY = 60.0  # seconds between two look-ups of a topic
 ANNOUNCE_EVERY = 300.0  # seconds; announcements last ANNOUNCEMENT_TTL, four times as long
-ANNOUNCE_TIMEOUT = 1.0  # seconds for all nodes together to say that they keep an announcement
+ANNOUNCE_TIMEOUT = 1.0  # seconds for all nodes together to acknowledge an announcement
 CLOSE_TIMEOUT = 2.0  # seconds for them to forget us on all topics
-WITHDRAW_TIMEOUT = 0.3  # seconds for them to say that they have forgotten it; closing takes as long if one is dead
+WITHDRAW_TIMEOUT = 0.3  # seconds for them to acknowledge its end; closing takes as long if one is dead
 MAX_AT_ONCE = 16  # topics that look up, announce or withdraw at a time; the others wait for their turn
 TIDY_EVERY = 60.0  # seconds between two rounds of forgetting the expired and pinging the silent
 NEIGHBOURS_EVERY = 10  # rounds of tidying between two searches for our own neighbours
@@ -35,7 +35,7 @@ ENTER_TIMEOUT = 3.0  # seconds for which a join waits until the bootstrap peers 
 
 
 def parse_peer(peer: str) -> Address:
-    """The bootstrap peer that is written `host:port`; raises `UsageError` saying how it should be."""
+    """The bootstrap peer that is written `host:port`; raises `UsageError` for other text."""
     host, colon, port = peer.rpartition(":")
     if not colon or not port.isascii() or not port.isdigit():
         raise UsageError(
@@ -100,7 +100,7 @@ class Kademlia:
 
     @property
     def counters(self) -> Mapping[str, int]:
-        """What other nodes sent and was dropped, by reason."""
+        """How much that other nodes sent was dropped, by reason."""
         return MappingProxyType(dict(self._node.counters))
 
     async def start(self, announcer: Announcer) -> None:
@@ -145,8 +145,8 @@ class Kademlia:
             rtt = await self._node.ping(address)
             if rtt is not None:
                 return rtt
-            raise PeerTimeout(f"{address[0]}:{address[1]} is silent")
-        raise PeerTimeout(f"no host is called {host}")
+            raise PeerTimeout(f"{address[0]}:{address[1]} does not reply.")
+        raise PeerTimeout(f"No host is called {host}: check the name.")
 
     def describe(self) -> str:
         """One sentence for the user."""
@@ -179,7 +179,7 @@ class Kademlia:
                 self._topics.hurry()
                 await self._cut_off.wait()
             elif addresses or not offline():
-                self._trouble = f"no reply from {names}, which is asked again and again"
+                self._trouble = f"no reply from {names}, which is pinged again and again"
             else:
                 self._trouble = f"LINKUP_OFFLINE=1 keeps this node from {names}"
             self._topics.entered.set()
@@ -214,7 +214,7 @@ class Kademlia:
         due = addresses != topic.addresses or time.monotonic() >= topic.announce_at
         if topic.server and addresses and due and not topic.left:
             await self._announce(topic, addresses, found.tokens)
-            # Two who come at once may both have looked before the other announced; now one of them will see.
+            # Two peers that join at once may both have looked before the other announced; now one finds the other.
             await self._node.look_again(topic.target, found)
             self._report(topic, found)
 
@@ -225,7 +225,7 @@ class Kademlia:
             if not self._announcer or announcement.public_key == self._announcer.key_pair.public_key:
                 continue
             if announcement.proof != membership_proof(topic.topic, announcement.public_key):
-                self._node.counters["announcements ignored: by one who does not know the topic"] += 1
+                self._node.counters["announcements ignored: no proof of knowing the topic"] += 1
             else:
                 topic.found(FoundPeer(announcement.public_key, announcement.addresses, self.name))
 

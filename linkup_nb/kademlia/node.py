@@ -1,4 +1,4 @@
-"""One node of a Kademlia network: what it answers, keeps, and asks."""
+"""One node of a Kademlia network: the requests that it sends and answers, and the announcements that it keeps."""
 
 import asyncio
 import secrets
@@ -37,11 +37,11 @@ from linkup_nb.kademlia.table import ID_SIZE, Contacts, node_id
 from linkup_nb.wire.keys import KEY_SIZE
 
 MAX_CHECKS = 32  # newcomers and old contacts being pinged at a time
-STALE_AFTER = 300.0  # seconds after which a contact that was not heard of is pinged
+STALE_AFTER = 300.0  # seconds of silence after which a contact is pinged
 MAX_SILENT = 1024  # addresses remembered for not having replied
 SILENT_FOR = 60.0  # seconds for which a search leaves them out
 MAX_FOUND = 256  # peers taken from one look-up
-LOOK_TIMEOUT = 1.0  # seconds for all nodes together that are asked once more
+LOOK_TIMEOUT = 1.0  # seconds for all nodes together that are queried once more
 
 
 @dataclass(slots=True)
@@ -77,7 +77,7 @@ class KademliaNode:
 
     @property
     def counters(self) -> Counter[str]:
-        """What was dropped, by reason."""
+        """How much was dropped, by reason."""
         return self._endpoint.counters
 
     @property
@@ -98,7 +98,7 @@ class KademliaNode:
             self._contacts.recentre(node_id(self.address))
 
     def close(self) -> None:
-        """Stop at once and tell nobody."""
+        """Stop at once, without notifying other nodes."""
         self._endpoint.close()
 
     async def join(self, addresses: Iterable[Address]) -> bool:
@@ -135,7 +135,7 @@ class KademliaNode:
                 await self._search(self._own_target, self._named)
 
     async def look_up(self, target: bytes) -> Found:
-        """Search for the nodes closest to a 32-byte target, and for all who are announced there."""
+        """Search for the nodes closest to a 32-byte target, and for all announcements there."""
         tokens: dict[Address, bytes] = {}
         verified: dict[bytes, Announcement] = {}
         found = Found()
@@ -152,7 +152,7 @@ class KademliaNode:
         return found
 
     async def look_again(self, target: bytes, found: Found) -> None:
-        """Ask the nodes that a look-up has found once more, and add what is new to `found`."""
+        """Query the nodes that a look-up has found once more, and add new announcements to `found`."""
         verified: dict[bytes, Announcement] = {}
         requests = {self._look(address, target): address for address in found.tokens}
         for future in await _within(LOOK_TIMEOUT, requests):
@@ -164,7 +164,7 @@ class KademliaNode:
     ) -> int:
         """Have an announcement kept, here and by the nodes that a look-up has found.
 
-        Returns how many others have said within `timeout` seconds that they keep it.
+        Returns how many others have acknowledged it within `timeout` seconds.
         """
         self._store.add(target, announcement, source_of(self.address), self._clock())
         data = bytes(announcement)
@@ -173,7 +173,7 @@ class KademliaNode:
         return sum(isinstance(reply, Stored) and reply.kept for reply in replies)
 
     def tick(self) -> None:
-        """Forget what has expired and ping contacts not heard of for long; to be called every minute or so."""
+        """Drop expired announcements and ping contacts that were silent for long; to be called every minute or so."""
         self._store.sweep(self._clock())
         for address in self._contacts.stale(STALE_AFTER):
             self._check(address)
@@ -253,7 +253,7 @@ class KademliaNode:
                     verified[data] = Announcement.decode(target, data, self._clock())
                 except DecodeError:
                     self.counters["announcements dropped: malformed, forged or expired"] += 1
-                    return  # who passes one such on is not worth verifying more of
+                    return  # a node that passes one such on is not worth verifying more of
             self._collect(verified[data], named_by, found)
 
     def _collect(self, announcement: Announcement, named_by: Address, found: Found) -> None:

@@ -71,11 +71,11 @@ class NodesFound(_Fields):
 
     def __post_init__(self) -> None:
         if len(self.nodes) % 6:
-            raise ValueError("the last address is cut short")
+            raise ValueError("The last address is cut short.")
 
 
 class Lookup(_Fields):
-    """Who is close to this target, and who is announced on it? The padding makes room for the reply."""
+    """Requests the nodes close to a target and the announcements on it. The padding makes room for the reply."""
 
     target: _Key
     padding: bytes = bytes(346)
@@ -130,7 +130,7 @@ class _Outstanding:
 
 
 class RpcEndpoint(asyncio.DatagramProtocol):
-    """Asks and answers on one UDP socket.
+    """Requests and replies on one UDP socket.
 
     `answer(call, address, room)` gives the reply to a well-formed request, which as a datagram may have `room` bytes.
     It listens at `address`. Everything that is dropped is counted in `counters`, by reason.

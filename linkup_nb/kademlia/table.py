@@ -15,7 +15,7 @@ from linkup_nb.wire.dht.table import K
 
 MAX_CONTACTS = 1000
 CONTACTS_PER_SOURCE = 16  # of one host, which may serve a class; one stranger's ports cannot fill the table
-RECHECK_AFTER = 60.0  # seconds; a node heard of since then is not asked whether it still lives
+RECHECK_AFTER = 60.0  # seconds; a node that has replied since then is not pinged
 ID_SIZE = 20  # bytes, as the package has it
 
 
@@ -33,7 +33,7 @@ def node(address: Address) -> Node:
 class Contacts:
     """Nodes that have answered us, most of them close to `own_id`.
 
-    When a bucket is full, `check(address)` is called: ask whether that node still answers, and `remove` it if not.
+    When a bucket is full, `check(address)` is called: ping that node, and `remove` it if it does not reply.
     """
 
     def __init__(self, own_id: bytes, check: Callable[[Address], None]) -> None:
@@ -78,7 +78,7 @@ class Contacts:
         self._replied_at.pop(address, None)
 
     def stale(self, seconds: float) -> list[Address]:
-        """Contacts that have not been heard for so long."""
+        """Contacts that were silent for so long."""
         addresses = self.addresses()
         self._replied_at = {address: self._replied_at[address] for address in addresses if address in self._replied_at}
         return [address for address in addresses if self._silence(address) > seconds]

@@ -5,7 +5,8 @@ first whose handshake ends there; the other end confirms all of them and uses th
 it, for only a connection that both have confirmed carries any.
 
 The npm package `hyperswarm` confirms each at once, and of two keeps the one that the larger key has dialled. So over
-UDX, where its peers are met, the larger key that is dialling lets those who come wait until it knows how that ends.
+UDX, where its peers are met, the larger key that is dialling lets incoming connections wait until it knows how
+that ends.
 """
 
 import asyncio
@@ -20,14 +21,15 @@ from linkup_nb.swarm.peer import SwarmPeer
 DUPLICATE_GRACE = 1.0  # seconds that a second connection of a peer waits, at least, for the first one or our dial
 GRACE_ROUND_TRIPS = 4  # round trips of the first connection that it waits, at least
 
-REPLACED = "replaced by a newer connection"
+REPLACED = "Replaced by a newer connection."
 
 
 class Choice:
     """Confirms and ends the connections to each peer, until it has one.
 
     `chosen` is called before one is confirmed or used that the peer has made, for then there is no need to dial.
-    `opened` and `ended` are told of the one connection, `ended` also why; `lost` is told of a peer that has one less.
+    `opened` and `ended` are called with the one connection, `ended` also with the reason; `lost` is called with a peer
+    that has one less.
     """
 
     def __init__(
@@ -105,7 +107,7 @@ class Choice:
         """Let a newcomer wait until it, or the connection or dial that was there before, has ended, or for a while."""
         if peer.open or not peer.connection:
             self._end_grace(peer)
-            # If the old connection lives, its peer closes the newcomer as soon as it has heard of the old one.
+            # If the old connection lives, its peer closes the newcomer as soon as it has noticed that.
             rtt = peer.connection.rtt if peer.connection else None
             grace = max(DUPLICATE_GRACE, GRACE_ROUND_TRIPS * (rtt or 0))
             peer.grace = self._loop.call_later(grace, self._grace_is_over, peer)

@@ -20,8 +20,8 @@ class Dialer:
     """Dials peers until they are connected.
 
     `admit` gets each connection whose peer has proven its key, and confirms or closes it, also after `stop`.
-    `wanted` is asked before each dial; `changed` is called when the state of a peer has changed, `failed` when all ways
-    to it have failed: then call `lost` unless it has come by itself.
+    `wanted` is called before each dial; `changed` when the state of a peer has changed, `failed` when all ways to it
+    have failed: then call `lost` unless it has come by itself.
     """
 
     def __init__(

@@ -85,7 +85,7 @@ def _udp(found: Sequence[Check]) -> Check:
     knocks = [check for check in found if isinstance(check, Bootstrap) and check.outcome is not Outcome.OFF]
     replies = sum(check.rtt is not None for check in knocks)
     if not knocks:
-        return Check("UDP out", Outcome.OFF, "No node was asked over UDP.")
+        return Check("UDP out", Outcome.OFF, "No request was sent over UDP.")
     if replies:
         return Check("UDP out", Outcome.OK, f"{replies} of {count(len(knocks), 'bootstrap node')} replied.")
     seen = "No bootstrap node replied."

@@ -8,10 +8,10 @@ from contextlib import suppress
 from linkup_nb.discovery.protocol import Discovery, FoundPeer
 from linkup_nb.loops import Tasks, every
 
-FIRST_PAUSE = 1.0  # seconds until somebody who is missed is looked for again, doubling up to the last; also the least
+FIRST_PAUSE = 1.0  # seconds until a missed peer is looked for again, doubling up to the last; also the least
 LAST_PAUSE = 600.0  # seconds
 EARLY_LOOKS = 2  # after the one at joining, whoever was found
-JITTER = 0.25  # of a pause, up or down, so that two who look for each other do not look in step
+JITTER = 0.25  # of a pause, up or down, so that two peers that look for each other do not look in step
 
 
 class TopicSearch:
@@ -19,7 +19,7 @@ class TopicSearch:
 
     Those who are on the topic may have come a moment after we looked, and have looked a moment before we were
     announced; most discoveries look again minutes later. So it looks again soon, `EARLY_LOOKS` times, and then, less
-    and less often, while `misses` says that somebody is missed.
+    and less often, while `misses` reports a missed peer.
     """
 
     def __init__(

@@ -29,7 +29,7 @@ MAX_PEERS = 64  # connections
 MAX_KNOWN_PEERS = 256  # peers kept on one topic
 MAX_FOUND_ADDRESSES = 32  # addresses that are looked at each time a peer is found
 LASTING = 15.0  # seconds of connection after which earlier failures are forgiven
-PARTED = 120.0  # seconds for which those whom we left are not let in again without a topic; their retries end sooner
+PARTED = 120.0  # seconds for which peers that we left are not let in again without a topic; their retries end sooner
 FORGET_AFTER = 60.0  # seconds for which a peer is kept that is neither connected nor found
 HOUSEKEEPING = 15.0  # seconds between looks at what to forget and at our own network addresses
 
@@ -39,7 +39,7 @@ class Swarm(Events):
 
     Emits `connection` and `disconnection` (the Connection, a PeerInfo), `topic` (a public key, a topic) when a peer
     becomes known on a topic, and `update` when `peers` has changed. `discovery` is by default `[Local()]`. `firewall`
-    is asked with a peer's key before a connection costs anything, and refuses it by `True`.
+    is called with a peer's key before a connection costs anything, and refuses it by `True`.
     """
 
     def __init__(
@@ -117,13 +117,13 @@ class Swarm(Events):
         `server` and `client`. Raises `OSError` when we cannot listen.
         """
         if len(topic) != KEY_SIZE:
-            raise InvalidTopic(f"a topic is {KEY_SIZE} bytes, not {len(topic)}")
+            raise InvalidTopic(f"A topic is {KEY_SIZE} bytes, not {len(topic)}.")
         if not (server or client):
-            raise UsageError("join a topic as server, as client, or as both")
+            raise UsageError("Join a topic as server, as client, or as both.")
         if server:
             await self._listen()
         if self._closed:
-            raise NodeClosed("this swarm has been closed")
+            raise NodeClosed("This swarm has been closed: make a new one.")
         if not self._started:
             self._tasks.start(self._keep_house(), "the swarm's housekeeping")
             self._tasks.start(self._watch_the_clock(), "noticing that the machine has slept")
@@ -138,7 +138,7 @@ class Swarm(Events):
 
     @from_any_loop
     async def leave(self, topic: bytes) -> None:
-        """Be found on this topic no more, and close the connections to those with whom we share no other."""
+        """Be found on this topic no more, and close the connections to peers that share no other with us."""
         joined = self._topics.pop(topic, None)
         if not joined:
             return
@@ -169,7 +169,7 @@ class Swarm(Events):
 
     @from_any_loop
     async def resume(self) -> None:
-        """Join every topic again, and dial everybody who was known.
+        """Join every topic again, and dial every known peer.
 
         A machine that wakes without having been suspended does as much by itself: no peer waits as long as it sleeps.
         """
@@ -253,7 +253,7 @@ class Swarm(Events):
         )
 
     def _misses(self, topic: bytes) -> bool:
-        """Whether nobody on a topic is connected, or somebody of whom it is not known on which topic."""
+        """Whether no peer on a topic is connected, or one whose topics are not known."""
         topics = [peer.topics for peer in self._peers.values() if peer.open]
         return not any(topic in known for known in topics) or not all(topics)
 
@@ -299,11 +299,11 @@ class Swarm(Events):
             return
         if refusal := self._refuses(connection.remote_public_key):
             self.count(f"connections refused: {refusal}")
-            self._choice.end(connection, PeerRefused(refusal))
+            self._choice.end(connection, PeerRefused(f"The connection is refused: {refusal}."))
             return
         peer = self._peers.setdefault(connection.remote_public_key, SwarmPeer(connection.remote_public_key))
         if self._is_full() and not (peer.connection or peer.pending) and (stranger := self._stranger()):
-            self._choice.drop(stranger, PeerRefused("made room for a peer on one of our topics"))
+            self._choice.drop(stranger, PeerRefused("The connection made room for a peer on one of our topics."))
         self._choice.add(peer, connection)
         self._touch()
 
@@ -313,7 +313,7 @@ class Swarm(Events):
         if public_key == self.public_key:
             return "our own key"
         if self._firewall(public_key):
-            return "the firewall does not let them pass"
+            return "the firewall does not let this peer pass"
         if self._closed or self._suspended:
             return "the swarm is closing" if self._closed else "the swarm is suspended"
         if not (peer and peer.topics) and self._loop.time() - self._left.get(public_key, float("-inf")) < PARTED:
@@ -381,7 +381,7 @@ class Swarm(Events):
         async for missed in wakings():
             if self._server:
                 self._announce_address(self._server)
-            slept = PeerTimeout(f"this machine has slept for {missed:.0f} s, and its peers have given it up")
+            slept = PeerTimeout(f"This machine has slept for {missed:.0f} s, and its peers have given it up.")
             for peer in list(self._peers.values()):
                 self._choice.drop(peer, slept)
             self._seek_everybody()

@@ -448,7 +448,7 @@ async def test_a_handler_that_fails_harms_nobody(caplog: pytest.LogCaptureFixtur
         one = await connect(HOST, server.port)
         await one.close()
     await server.close()
-    assert "a handler of 'Server' failed" in caplog.text
+    assert "A handler of 'Server' failed" in caplog.text
 
 
 async def test_reprs_are_one_line() -> None:

@@ -93,10 +93,10 @@ async def test_a_number_that_is_used_up_is_said_in_words(liar: Stranger, request
 async def test_a_value_that_nobody_keeps_is_said_in_words(liar: Stranger, requester: DhtNode) -> None:
     for command in (DhtCommand.MUTABLE_PUT, DhtCommand.IMMUTABLE_PUT):
         answer(liar, command, error=Failure.INVALID_TOKEN)
-    with pytest.raises(NotAvailable, match="no node of the network keeps"):
+    with pytest.raises(NotAvailable, match="No node of the network keeps"):
         await requester.immutable_put(b"value")
     answer(liar, DhtCommand.MUTABLE_PUT, error=Failure.INVALID_TOKEN)
-    with pytest.raises(NotAvailable, match="no node of the network keeps"):
+    with pytest.raises(NotAvailable, match="No node of the network keeps"):
         await requester.mutable_put(KEYS, b"value", 1)
 
 

@@ -99,7 +99,7 @@ async def test_a_node_that_is_not_the_peer_does_not_answer_for_it() -> None:
 
 async def test_a_peer_that_is_not_there_is_named(caplog: pytest.LogCaptureFixture) -> None:
     async with peers() as (_, client):
-        with pytest.raises(NotReachable, match="no node of the network knows this peer"):
+        with pytest.raises(NotReachable, match="No node of the network knows this peer"):
             await client.dialer.dial(KeyPair.from_seed(os.urandom(32)).public_key)
     assert [record.getMessage() for record in caplog.records] == []  # the caller has the reason
 
@@ -156,7 +156,7 @@ async def test_only_so_many_calls_are_made_at_a_time(monkeypatch: pytest.MonkeyP
 
 
 class Liar:
-    """A node that answers handshakes itself, with the key that is asked for or with none."""
+    """A node that answers handshakes itself, with the key that is called or with none."""
 
     def __init__(self, peer: Peer, key_pair: KeyPair, payload: HandshakePayload, *, forge: bool = False) -> None:
         self._peer, self._key_pair, self._payload, self._forge = peer, key_pair, payload, forge
@@ -180,7 +180,7 @@ class Liar:
 @pytest.mark.parametrize(
     ("payload", "sentence"),
     [
-        (HandshakePayload(error=ErrorCode.TRY_LATER), "the peer is busy"),
+        (HandshakePayload(error=ErrorCode.TRY_LATER), "The peer is busy: try again later"),
         (HandshakePayload(error=ErrorCode.ABORTED), "does not want to connect"),
         (HandshakePayload(), "does not want to connect"),
         (HandshakePayload(error=ErrorCode.VERSION_MISMATCH), "another version"),

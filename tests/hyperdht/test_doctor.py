@@ -38,7 +38,7 @@ async def test_a_node_in_its_network(nodes: list[DhtNode]) -> None:
     assert isinstance(good, Bootstrap)
     assert (good.name, good.outcome, bad.outcome) == (f"bootstrap {HOST}:{bootstrap[1]}", Outcome.OK, Outcome.FAILED)
     assert good.rtt is not None
-    assert named(checks, "hyperdht").seen.startswith("5 nodes known; ours only asks, at port ")
+    assert named(checks, "hyperdht").seen.startswith("5 nodes known; ours only sends requests, at port ")
     assert str(named(checks, "announced")) == "2 topics, each at 4 nodes at least."
 
 
@@ -58,7 +58,11 @@ async def test_a_network_that_nobody_is_in() -> None:
 @pytest.mark.parametrize(
     ("nat", "outcome", "text"),
     [
-        (NatSample("203.0.113.5", 49737, Firewall.OPEN, 4), Outcome.OK, "4 hosts see us at 203.0.113.5:49737. Whoever"),
+        (
+            NatSample("203.0.113.5", 49737, Firewall.OPEN, 4),
+            Outcome.OK,
+            "4 hosts see us at 203.0.113.5:49737. A datagram of anybody",
+        ),
         (NatSample("203.0.113.5", 49737, Firewall.CONSISTENT, 4), Outcome.OK, "holes can be punched"),
         (NatSample("203.0.113.5", 0, Firewall.RANDOM, 4), Outcome.WARNING, "4 hosts see us at 203.0.113.5. Each sees"),
         (NatSample("203.0.113.5", 1, Firewall.UNKNOWN, 1), Outcome.WARNING, "1 host sees us at 203.0.113.5:1."),

@@ -88,13 +88,13 @@ async def test_the_connection_ends_with_its_relay() -> None:
         await relay.close()
         async with asyncio.timeout(PATIENCE):
             await asyncio.gather(ours.wait_closed(), theirs.wait_closed())
-        assert "the relay between us hung up" in f"{ours.close_reason} {theirs.close_reason}"
+        assert "The relay between us hung up" in f"{ours.close_reason} {theirs.close_reason}"
 
 
 async def test_a_relay_that_is_not_there_is_named() -> None:
     async with at_a_relay() as (_, called, caller):
         caller.relays._through = KeyPair.from_seed(os.urandom(32)).public_key
-        with pytest.raises(NotReachable, match="a relay did not help: no node of the network knows this peer"):
+        with pytest.raises(NotReachable, match="A relay did not help either: No node of the network knows this peer"):
             await caller.dialer.dial(called.key)
 
 
@@ -102,7 +102,7 @@ async def test_a_peer_that_does_not_come_to_the_relay_is_not_waited_for(monkeypa
     monkeypatch.setattr(relayed, "RELAY_TIMEOUT", 1.0)
     monkeypatch.setattr(dht_listener, "PUNCH_HEAD_START", 10 * PATIENCE)
     async with at_a_relay() as (_, called, caller):
-        with pytest.raises(NotReachable, match="the peer did not come to the relay within 1 s"):
+        with pytest.raises(NotReachable, match="The peer did not come to the relay within 1 s"):
             await caller.dialer.dial(called.key)
         await until(lambda: not caller.relays._pairing)
 
@@ -110,6 +110,6 @@ async def test_a_peer_that_does_not_come_to_the_relay_is_not_waited_for(monkeypa
 async def test_relays_are_asked_for_so_many_calls_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(relayed, "MAX_PAIRING", 0)
     async with at_a_relay() as (_, called, caller):
-        with pytest.raises(NotReachable, match="relays are being asked for 0 other calls"):
+        with pytest.raises(NotReachable, match="0 other calls are waiting for a relay"):
             await caller.dialer.dial(called.key)
         await until(lambda: called.listener.counters["calls that a relay did not bring"])

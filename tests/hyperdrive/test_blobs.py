@@ -54,7 +54,7 @@ async def test_an_entry_says_that_there_is_a_map(blobs: Blobs) -> None:
     ("content", "sentence"),
     [
         (block_map((0, 3), version=1), "of version 1"),
-        (block_map((0, 4)), "Block 0 has 3 bytes, and the map of its file says 4"),
+        (block_map((0, 4)), "Block 0 has 3 bytes, where the map of its file has 4"),
         (block_map((0, 3))[:-1], "got the end"),
         (b"", "got the end"),
         (bytes(Encoder().uint(0).uint(MAX_MAPPED + 1)), f"with {MAX_MAPPED + 1} blocks"),

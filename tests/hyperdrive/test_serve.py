@@ -258,7 +258,10 @@ async def test_what_no_peer_sends_is_504_in_time(far: Far) -> None:
 
     answer = await ask(far.server, "/small?token={token}")
 
-    assert (answer.status, answer.body) == (504, b"504 No peer sent it in time\n")
+    assert (answer.status, answer.body) == (
+        504,
+        b"504 No peer sent it in time: try again when a peer that has it is online.\n",
+    )
     assert "content-range" not in answer.headers
     assert (await ask(far.server, "/?token={token}")).status == 200
 

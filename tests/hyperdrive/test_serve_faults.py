@@ -199,7 +199,7 @@ async def test_a_closed_store_is_503(drive: Drive, server: DriveServer) -> None:
     await drive.put("/a", b"x")
     await drive._source.store.close()
 
-    assert await get(server.link("/a")) == (503, "503 The store of this drive has been closed\n")
+    assert await get(server.link("/a")) == (503, "503 The store of this drive has been closed.\n")
 
 
 async def test_a_drive_that_has_not_come_is_no_404(drive: Drive, tmp_path: Path) -> None:
@@ -207,7 +207,10 @@ async def test_a_drive_that_has_not_come_is_no_404(drive: Drive, tmp_path: Path)
     server = await serve(theirs, timeout=0.2)
 
     for path in ("/a", "/", "/folder/"):
-        assert await get(server.link(path)) == (504, "504 No peer sent it in time\n")
+        assert await get(server.link(path)) == (
+            504,
+            "504 No peer sent it in time: try again when a peer that has it is online.\n",
+        )
     assert (await get(server.link("/a", version=3)))[0] == 504
     await server.close()
 
@@ -227,6 +230,6 @@ async def test_a_version_that_has_not_come_is_asked_for(drive: Drive, tmp_path: 
         async with asyncio.timeout(10):
             while (answer := await get(server.link("/a", version=9)))[0] == 404:
                 continue
-        assert answer == (504, "504 No peer sent that version\n")
+        assert answer == (504, "504 No peer sent that version.\n")
         assert await get(server.link("/a", version=2)) == (200, "1")
         await server.close()

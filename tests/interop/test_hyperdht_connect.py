@@ -200,7 +200,7 @@ async def test_an_open_caller_is_sent_to_first() -> None:
 
 async def test_a_peer_that_is_not_there_is_named() -> None:
     async with javascript_network() as network, our_node(network) as ours:
-        with pytest.raises(NotReachable, match="no node of the network knows this peer"):
+        with pytest.raises(NotReachable, match="No node of the network knows this peer"):
             await ours.discovery.dial(KeyPair.from_seed(os.urandom(32)).public_key)
 
 

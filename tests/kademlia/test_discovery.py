@@ -199,7 +199,9 @@ async def test_who_does_not_know_the_topic_is_not_passed_on() -> None:
         await mallory.discovery.refresh(TOPIC)
         await anna.join()
         assert anna.all_found() == set()
-        assert sum(count for reason, count in anna.discovery.counters.items() if "does not know the topic" in reason)
+        assert sum(
+            count for reason, count in anna.discovery.counters.items() if "no proof of knowing the topic" in reason
+        )
 
 
 async def test_a_bootstrap_node_that_is_down_at_first_is_tried_until_it_is_there(

@@ -35,7 +35,7 @@ async def test_a_failed_dial_is_repeated_less_and_less_often_and_given_up_until_
         pauses = [later - earlier for earlier, later in pairwise(dials)]
         assert all(pause > delay * 0.7 for pause, delay in zip(pauses, dialer.RETRY_DELAYS, strict=True))
         assert member.info(key).attempts == 4
-        assert str(member.info(key).last_error).startswith(f"127.0.0.1:{port}: the ")
+        assert str(member.info(key).last_error).startswith(f"127.0.0.1:{port}: The ")
         async with Member(TOPIC, bytes(32)) as moved:  # the same peer at a new port
             member.finds(moved)
             await member.until(lambda: member.came == [key])

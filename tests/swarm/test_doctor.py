@@ -118,7 +118,7 @@ async def test_bootstrap_peers_that_reply_and_that_do_not(make_swarm: MakeSwarm)
     bad = named(report, f"bootstrap 127.0.0.1:{gone[1]}")
     assert isinstance(good, Bootstrap)
     assert good.rtt is not None
-    assert (bad.outcome, bad.cause) == (Outcome.WARNING, f"127.0.0.1:{gone[1]} is silent.")
+    assert (bad.outcome, bad.cause) == (Outcome.WARNING, f"127.0.0.1:{gone[1]} does not reply.")
     assert str(named(report, "UDP out")) == "1 of 2 bootstrap nodes replied."
     assert named(report, "kademlia").outcome is Outcome.OK
 

@@ -377,7 +377,7 @@ async def test_a_swarm_is_used_from_another_thread() -> None:
 
 async def test_wrong_calls_get_a_sentence() -> None:
     async with Member(TOPIC) as member:
-        with pytest.raises(InvalidTopic, match="a topic is 32 bytes, not 3"):
+        with pytest.raises(InvalidTopic, match="A topic is 32 bytes, not 3"):
             await member.swarm.join(b"abc")
         with pytest.raises(UsageError, match="as server, as client, or as both"):
             await member.swarm.join(TOPIC, server=False, client=False)
@@ -443,6 +443,6 @@ async def test_the_firewall_refuses_a_key_each_way_and_on_every_transport() -> N
         meetings[2].point(TOPIC, meetings[0].place, tcp)
         await two.until(lambda: two.came)
         assert [info.public_key for info in guarded.peers if info.since] == [keys[1]]
-        assert guarded.counters["connections refused: the firewall does not let them pass"] > 0
+        assert guarded.counters["connections refused: the firewall does not let this peer pass"] > 0
         assert (one.came, meetings[0].place.calls) == ([], 0)
     await guarded.close()

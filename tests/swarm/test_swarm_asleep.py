@@ -47,6 +47,6 @@ async def test_a_machine_that_has_slept_makes_all_connections_anew(monkeypatch: 
         ahead = 3600.0
         await member.until(lambda: member.came[2:] == [other.key])
         assert sorted(member.went) == sorted([other.key, gone.key])
-        assert "this machine has slept for 3600 s" in str(member.info(gone).last_error)
+        assert "This machine has slept for 3600 s" in str(member.info(gone).last_error)
         assert member.pointer.refreshed[looks:] == [TOPIC]
         assert member.info(other).status is PeerStatus.CONNECTED

@@ -1,4 +1,4 @@
-"""The worst that the doctor finds while a panel's room has nobody else in it, for the line that says so."""
+"""The worst finding of the doctor while a panel's room has nobody else in it, for the status line."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from linkup_nb.node import Node
 from linkup_nb.notebook.chat.publisher import Shown
 from linkup_nb.rooms.status import Level
 
-FIRST_LOOK = 6.0  # seconds after which most of those who can be found have been found
+FIRST_LOOK = 6.0  # seconds after which most of the peers that can be found have been found
 NEXT_LOOK = 60.0  # seconds
 
 

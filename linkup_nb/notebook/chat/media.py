@@ -20,7 +20,7 @@ _SOUNDS = (
     (b"OggS", "audio/ogg"),
     (b"fLaC", "audio/flac"),
 )
-_RECORDINGS = ((b"\x1a\x45\xdf\xa3", "audio/webm"),)  # a film may start so too: taken for sound only if said to be
+_RECORDINGS = ((b"\x1a\x45\xdf\xa3", "audio/webm"),)  # a film may start so too: taken for sound only if declared so
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Sends a page what is new: each of its views has a cursor, and gets what lies between it and the end."""
+"""Publishes to a page: each of its views has a cursor, and gets the rows between it and the end."""
 
 import asyncio
 import logging
@@ -18,7 +18,7 @@ from linkup_nb.notebook.chat.updates import AvatarPicture, Delivery, Row, Rows, 
 from linkup_nb.rooms.message import Message
 from linkup_nb.rooms.room import Room
 
-MAX_VIEWS = 32  # views of one panel that are kept up to date; the one that asked longest ago is forgotten
+MAX_VIEWS = 32  # views of one panel that are kept up to date; the one whose request is oldest is forgotten
 BATCH = 500  # rows of one message to the page
 BATCH_SIZE = 1_048_576  # characters of text and HTML after which a batch goes out as it is
 BATCH_TIME = 0.02  # seconds of rendering after which it does, so that the node's loop stays free
@@ -85,7 +85,7 @@ class Publisher:
             self.wake()
 
     async def run(self) -> None:
-        """Send what is new, for ever: at once, then at most every `COALESCE` seconds."""
+        """Publish what is new, for ever: at once, then at most every `COALESCE` seconds."""
         while True:
             await self._changed.wait()
             self._changed.clear()

@@ -1,4 +1,4 @@
-"""What stands around the transcript: rooms, people, and the line that says whether we are connected."""
+"""The state around the transcript: rooms, people, and the status line."""
 
 from linkup_nb.node import Node
 from linkup_nb.notebook.chat.feed import Avatars, Feeds
@@ -33,7 +33,7 @@ def describe(
     selection: Selection | None = None,
     recording: bool = False,
 ) -> StateUpdate:
-    """What stands around the rows of a room; the doctor's `finding`, `selection` and `recording` are one panel's."""
+    """The state around the rows of a room; the doctor's `finding`, `selection` and `recording` are one panel's."""
     status = node.status_of(room, finding)
     return StateUpdate(
         me=_me(node, feeds.avatars),

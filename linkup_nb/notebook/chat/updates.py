@@ -47,7 +47,7 @@ class CommandEntry(msgspec.Struct, frozen=True):
 
 
 class StatusLine(msgspec.Struct, frozen=True):
-    """Whether we are connected, and to whom."""
+    """How we are connected, in one sentence."""
 
     level: Level
     text: str
@@ -67,7 +67,7 @@ class Selection(msgspec.Struct, frozen=True):
 
 
 class StateUpdate(Update, kw_only=True, tag="state"):
-    """All that stands around the rows."""
+    """The state around the rows."""
 
     me: Me
     needs_profile: bool

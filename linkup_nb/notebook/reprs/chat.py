@@ -21,9 +21,9 @@ def _node(node: Node) -> str:
 
 
 def _room(room: Room) -> str:
-    said = f"{len(room):,} messages"
+    summary = f"{len(room):,} messages"
     people = [(member.label, member.status.value, milliseconds(member.rtt)) for member in room.peers]
-    return titled(f"{room.name} ({short_topic(room.topic)})", said) + table(("person", "", "round trip"), people)
+    return titled(f"{room.name} ({short_topic(room.topic)})", summary) + table(("person", "", "round trip"), people)
 
 
 def _member(member: Member) -> str:
@@ -49,7 +49,7 @@ def _message(message: Message) -> str:
 
 
 def _who(name: str, key: str) -> str:
-    """A name with its key, which is the name of those who have not said one."""
+    """A name with its key, which stands in for a name that has not been announced."""
     return name if name == key else f"{name} ({key})"
 
 

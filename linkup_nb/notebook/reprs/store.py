@@ -206,7 +206,7 @@ def _download(download: Download) -> str:
 
 
 def _server(server: DriveServer) -> str:
-    return titled(f"A drive on port {server.port}", "its .url is where, with the token that it asks for")
+    return titled(f"A drive on port {server.port}", "its .url is the address, with the token that it needs")
 
 
 _DRAWN: dict[type, Callable[[Any], str]] = {

@@ -1,4 +1,4 @@
-"""How the swarm, its connections and what the doctor says look as the value of a cell."""
+"""The swarm, its connections and the doctor's report as the value of a cell."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -121,7 +121,7 @@ def _report(report: Report) -> str:
 
 def _dht(view: DhtView) -> str:
     seen_as = f", seen as {_address(view.public_address)} by {view.nat.seen_by}" if view.public_address else ""
-    role = "only asks" if view.ephemeral else "keeps things for others"
+    role = "only sends requests" if view.ephemeral else "keeps things for others"
     state = f"{len(view.nodes)} nodes known; ours {role}; firewall: {view.nat.firewall.name.lower()}"
     nodes = [
         (
@@ -133,7 +133,7 @@ def _dht(view: DhtView) -> str:
         )
         for node in view.nodes
     ]
-    known = table(("bits in common", "id", "address", "last heard", "round trip"), nodes)
+    known = table(("bits in common", "id", "address", "last seen", "round trip"), nodes)
     title = f"HyperDHT node at {_address(view.address)}{seen_as}"
     return titled(title, state) + known + (_query(view.last_query) if view.last_query else "")
 
@@ -141,7 +141,7 @@ def _dht(view: DhtView) -> str:
 def _query(query: QueryView) -> str:
     title = f"Last query: {query.command} near {query.target.hex()[:8]}…"
     answered = sum(hop.rtt is not None for hop in query.hops)
-    state = f"{len(query.hops)} nodes asked, {answered} replied, {len(query.closest)} nearest found"
+    state = f"{len(query.hops)} nodes queried, {answered} replied, {len(query.closest)} nearest found"
     hops = [
         (
             number,
@@ -157,7 +157,7 @@ def _query(query: QueryView) -> str:
     return titled(title, state) + table(_HOP_HEADER, hops)
 
 
-_HOP_HEADER = ("hop", "asked", "named by", "bits in common", "after", "replied in", "error")
+_HOP_HEADER = ("hop", "queried", "named by", "bits in common", "after", "replied in", "error")
 
 
 def _tuple(value: tuple[object, ...]) -> str | None:

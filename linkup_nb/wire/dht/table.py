@@ -24,7 +24,7 @@ class Contact:
     number: int  # the id, for distances
     added: float
     seen: float  # when it last replied
-    pinged: float  # when it was last asked, or replied
+    pinged: float  # when it was last sent a request, or replied
     rtt: float | None = None  # seconds, of its last reply
     doubtful: bool = False  # it has let a request go by, and has not answered since
 
