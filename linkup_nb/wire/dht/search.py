@@ -1,4 +1,4 @@
-"""The rules of a search for the nodes nearest to a target: who is queried next, who is waited for, and when it is over.
+"""The rules of a search for the nodes nearest to a target: which node is queried next, which is waited for, and when it is over.
 
 As in the Kademlia paper (Maymounkov and Mazières 2002, section 2.3), except that nobody waits for the dead: a node that
 is slow to reply leaves its place to the next one, and when its reply comes while the search is on, it counts.
@@ -44,7 +44,7 @@ class QueriedNode(Generic[R]):
 
 
 class Search(Generic[R]):
-    """One search, whose replies are of the caller's kind; `distance` tells how far a node is from the target.
+    """One search, whose replies are of the caller's kind; `distance` is how far a node is from the target.
 
     `add` the nodes to begin with and send a request to all of `next_queried`. Then call `replied` or `failed` for each
     of them, `tick` every `TICK` seconds, and `next_queried` again after each of these, until it is `over`.
@@ -136,7 +136,7 @@ class Search(Generic[R]):
                     self._dead_names[queried.named_by] += 1
 
     def stop(self) -> None:
-        """Query nobody else; for those who have found enough."""
+        """Query no further node, when enough has been found."""
         self.over = True
 
     def _settle(self, queried: QueriedNode[R]) -> None:
