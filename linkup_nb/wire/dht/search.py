@@ -1,4 +1,4 @@
-"""The rules of a search for the nodes nearest to a target: which node is queried next, which is waited for, and when it is over.
+"""The rules of a search for the nodes nearest to a target: which node is next, which is waited for, when it is over.
 
 As in the Kademlia paper (Maymounkov and Mazières 2002, section 2.3), except that nobody waits for the dead: a node that
 is slow to reply leaves its place to the next one, and when its reply comes while the search is on, it counts.
