@@ -12,7 +12,7 @@ from linkup_nb.discovery.check import Report
 from linkup_nb.discovery.protocol import Discovery, SharedDiscovery
 from linkup_nb.errors import InvalidImage, NodeClosed, StoreError, UnknownRoom
 from linkup_nb.hypercore.corestore import Corestore
-from linkup_nb.loops import Events, from_any_loop
+from linkup_nb.loops import Events, from_any_loop, on_own_loop
 from linkup_nb.rooms import status
 from linkup_nb.rooms.avatar import scale_avatar
 from linkup_nb.rooms.linkup.lobby import Lobby
@@ -101,7 +101,14 @@ class Node(Events):
         if self._store:
             identity = self.profile.key_pair
             name = self._lobby.name
-            self._memory = MemoryRooms(self.path, self._store, self._swarm, identity=identity, name=name)
+            self._memory = MemoryRooms(
+                self.path,
+                self._store,
+                self._swarm,
+                identity=identity,
+                name=name,
+                share_reads=self.profile.share_reads,
+            )
             parts.append(self._memory)
         for swarm in (self._swarm, self._linkup_swarm):
             swarm.on("update", partial(self.emit, "update"))
@@ -153,6 +160,25 @@ class Node(Events):
     def avatar(self) -> bytes:
         """Your picture, a PNG, JPEG or WebP of at most 64 KiB; a generated one if you have chosen none."""
         return self._opened.avatar
+
+    @property
+    def share_reads(self) -> bool:
+        """Whether others see what you have read in rooms with memory, and you what they have; kept in the profile.
+
+        `node.share_reads = False` ends both.
+        """
+        return self.profile.share_reads
+
+    @share_reads.setter
+    def share_reads(self, share: bool) -> None:
+        self.profile.share_reads = share
+        self._save_share_reads()
+
+    @on_own_loop
+    def _save_share_reads(self) -> None:
+        self.profile.save()
+        if self._memory:
+            self._memory.set_share_reads(self.profile.share_reads)
 
     @property
     def public_key(self) -> bytes:

@@ -27,8 +27,11 @@ from linkup_nb.hyperdrive.history import Diff, History
 from linkup_nb.hyperdrive.serve import DriveServer
 from linkup_nb.hyperdrive.view import DriveView
 from linkup_nb.rooms.linkup.room import LinkUpRoom
+from linkup_nb.rooms.memory.channel import RoomChannel
 from linkup_nb.rooms.memory.message import RoomTextMessage
+from linkup_nb.rooms.memory.qr import QrCode
 from linkup_nb.rooms.memory.room import MemoryRoom
+from linkup_nb.rooms.memory.timeline import Timeline
 from linkup_nb.swarm.topic import SwarmTopic
 
 PATIENCE = 20.0  # seconds
@@ -86,6 +89,7 @@ class World:
     room: lu.Room
     remembered: MemoryRoom
     said: RoomTextMessage
+    channel: RoomChannel
     topic: SwarmTopic
     served: DriveServer
     batch: DriveBatch
@@ -116,6 +120,7 @@ async def world(folder: Path) -> AsyncIterator[World]:
         made.node = await stack.enter_async_context(lu.Node(folder / "node", name="kestrel", discovery=[]))
         made.room = await made.node.create_room("lobby", linkup=True)
         made.remembered = await made.node.create_room("physics")
+        made.channel = await made.remembered.create_channel("random")
         made.said = await made.remembered.send("said")
         yield made
         await made.connection.close()
@@ -298,6 +303,15 @@ TABLE: dict[type, tuple[Callable[[World], Any], list[tuple[str, Call]]]] = {
             method("send_audio", b"audio"),
             method("mark_read"),
             method("search", "text"),
+            method("create_channel", "random", "anything"),
+            method("invite_qr"),
+            method("create_invite", uses=1),
+            method("channel", "random"),
+            method("messages_in", "random"),
+            method("unread_in", "random"),
+            method("set_subject", "physics"),
+            method("set_typing"),
+            calls("at", lambda world, room: room.at(room[0])),
             calls("message", lambda world, room: room.message(room[0].id)),
             calls("export", lambda world, room: room.export(world.folder / "room.linkup")),
             method("__len__"),
@@ -307,6 +321,30 @@ TABLE: dict[type, tuple[Callable[[World], Any], list[tuple[str, Call]]]] = {
             calls("clear", lambda world, room: _refused(room)),
             method("leave"),
             method("close"),
+        ],
+    ),
+    QrCode: (lambda world: world.remembered.invite_qr(), []),
+    RoomChannel: (
+        lambda world: world.channel,
+        [
+            method("send", "text"),
+            method("send_file", ("name.txt", b"content")),
+            method("search", "text"),
+            method("set_typing"),
+            method("mark_read"),
+            method("__len__"),
+            method("__getitem__", 0),
+        ],
+    ),
+    Timeline: (
+        lambda world: world.remembered.timeline,
+        [
+            method("__len__"),
+            method("__getitem__", 0),
+            calls("before", lambda world, timeline: timeline.before(world.said)),
+            calls("after", lambda world, timeline: timeline.after(world.said)),
+            calls("around", lambda world, timeline: timeline.around(world.said)),
+            calls("at", lambda world, timeline: timeline.at(world.said.timestamp)),
         ],
     ),
     RoomTextMessage: (

@@ -46,8 +46,8 @@ class Core(Events):
     """A log; made by `Corestore.core`. `async with` it, or `close` it.
 
     Emits `append`, `truncate` (length, fork), `fork` (the number of one that is not followed), `download` (index),
-    `peer` (connection) and `conflict` (two pieces of evidence that its author signed two histories; nothing more is
-    accepted then).
+    `peer` (connection), `held` (the public key of a peer, how many blocks from the first on it has now) and `conflict`
+    (two pieces of evidence that its author signed two histories; nothing more is accepted then).
     """
 
     def __init__(
@@ -143,6 +143,12 @@ class Core(Events):
     def peers(self) -> int:
         """How many peers have this core open with us."""
         return len(self._replicator.peers)
+
+    @property
+    def held(self) -> dict[bytes, int]:
+        """How many blocks from the first on each peer has that has this core open with us, by its public key."""
+        peers = tuple(self._replicator.peers)
+        return {peer.connection.remote_public_key: min(peer.blocks.contiguous, self.length) for peer in peers}
 
     @property
     def manifest(self) -> Manifest | None:
@@ -448,6 +454,8 @@ class Core(Events):
                 self.emit("download", index)
             case ev.PeerOpened(connection):
                 self.emit("peer", connection)
+            case ev.PeerGrown(connection, length):
+                self.emit("held", connection.remote_public_key, min(length, self.length))
             case ev.ConflictFound(ours, theirs):
                 self.emit("conflict", ours, theirs)
 

@@ -60,6 +60,14 @@ class PeerOpened:
 
 
 @dataclass(frozen=True, slots=True)
+class PeerGrown:
+    """The peer on this connection has announced that it has the first `length` blocks, more than before."""
+
+    connection: MessageStream
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
 class ConflictFound:
     """The author signed two heads that disagree; the log is frozen."""
 
@@ -95,6 +103,7 @@ LogEvent = (
     | BlockRequested
     | BlockReleased
     | PeerOpened
+    | PeerGrown
     | ConflictFound
     | WriteFailed
     | StorageFailed

@@ -81,6 +81,7 @@ class Peer:
         self.connection = connection
         self.head: msg.Sync | None = None
         self.blocks = Bitfield()
+        self.reported = 0  # of its blocks, how many from the first on were last reported to have come
         self.pending: dict[int, PendingRequest] = {}
         self.last_answer = 0.0  # loop time
         self.refusals = 0
@@ -188,8 +189,8 @@ class Peer:
             self._send(ours)
 
     def send_have(self, start: int, length: int) -> None:
-        """Announce blocks that are here, unless the peer has them all itself."""
-        if next(self.blocks.missing(start, start + length), None) is not None:
+        """Announce blocks that are here, unless the peer has them all itself: the first ones always, for its sake."""
+        if start == 0 or next(self.blocks.missing(start, start + length), None) is not None:
             self._send(msg.Range(start, length))
 
     def send_dropped(self, start: int, length: int) -> None:

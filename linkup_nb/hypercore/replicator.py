@@ -169,6 +169,9 @@ class Replicator:
 
     def blocks_received(self, peer: Peer, start: int) -> None:
         self.scheduler.blocks_received(peer, start)
+        before, peer.reported = peer.reported, peer.blocks.contiguous
+        if peer.reported > before:
+            self.log.notify(ev.PeerGrown(peer.connection, peer.reported))
 
     def answered(self, peer: Peer, request: PendingRequest, data: msg.Data) -> None:
         self.scheduler.answered(peer, request, data)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -34,7 +35,8 @@ class Member:
     """Somebody else in a room.
 
     `name` is the one they have chosen, or their short key while that is not known; `shared_name` is true when two
-    people of the room have used it. `avatar` is a PNG or JPEG made here, or `None`. `rtt` is in seconds.
+    people of the room have used it. `avatar` is a PNG or JPEG made here, or `None`. `rtt` is in seconds. `last_seen` is
+    when they were last here or wrote something, as far as is known; LinkUp's rooms do not know.
     """
 
     name: str
@@ -43,6 +45,12 @@ class Member:
     avatar: bytes | None = None
     rtt: float | None = None
     shared_name: bool = False
+    last_seen: datetime | None = None
+
+    @property
+    def here(self) -> bool:
+        """Whether they are here now."""
+        return self.status is MemberStatus.HERE
 
     @property
     def short_key(self) -> str:

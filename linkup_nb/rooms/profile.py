@@ -116,6 +116,15 @@ class Profile:
         self._config["userAvatar"] = to_data_url(avatar) if avatar else ""
 
     @property
+    def share_reads(self) -> bool:
+        """Whether others see what you have read in rooms with memory, and you what they have; yes unless you say no."""
+        return self._config.get("shareReads") is not False
+
+    @share_reads.setter
+    def share_reads(self, share: bool) -> None:
+        self._config["shareReads"] = bool(share)
+
+    @property
     def bootstrap(self) -> tuple[str, ...]:
         """The "host:port" or "hyperdht:host:port" of peers through which private networks are found."""
         return tuple(peer for peer in _list(self._config.get("bootstrap")) if isinstance(peer, str))

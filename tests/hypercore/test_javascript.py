@@ -89,6 +89,18 @@ async def test_javascript_reads_what_we_wrote(pair: Pair, count: int) -> None:
         assert bytes.fromhex(await pair.peer.call("get", handle="b", index=index)) == block(index)
 
 
+async def test_we_see_how_much_javascript_has(pair: Pair) -> None:
+    core = await pair.store.core(name="ours")
+    await core.append(BLOCKS)
+    all_of_it = asyncio.Event()
+    core.on("held", lambda _, length: all_of_it.set() if length == len(BLOCKS) else None)
+    await pair.join()
+    await pair.peer.call("core", handle="b", key=core.key.hex())
+    await pair.peer.call("download", handle="b", start=0, end=len(BLOCKS))
+    await asyncio.wait_for(all_of_it.wait(), 20)
+    assert list(core.held.values()) == [len(BLOCKS)]
+
+
 async def test_live_appends_both_ways(pair: Pair) -> None:
     ours = await pair.store.core(name="ours")
     theirs = await pair.store.core(key=(await pair.peer.call("core", handle="a", name="theirs"))["key"])

@@ -387,3 +387,20 @@ async def _follow(folder: Path, all_moves: list[tuple[str, int]]) -> None:
                 assert await reader.get(index, timeout=5) == await author.get(index)
         assert (await reader.audit()).clean
         await server.close()
+
+
+async def test_an_author_sees_how_much_of_a_core_each_peer_has(tmp_path: Path) -> None:
+    async with Corestore(tmp_path / "a") as here, Corestore(tmp_path / "b") as there:
+        author, reader, server = await _copied(here, there, 10)
+        grown: asyncio.Queue[tuple[bytes, int]] = asyncio.Queue()
+        author.on("held", lambda key, length: grown.put_nowait((key, length)))
+
+        await author.append([b"one", b"two"])
+        await reader.wait_for_length(12, timeout=5)
+        await (await reader.download()).done(timeout=5)
+        async with asyncio.timeout(5):
+            while (last := await grown.get())[1] < 12:
+                pass
+
+        assert author.held == {last[0]: 12}
+        await server.close()

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import msgspec
 
 from linkup_nb.rooms.memory import block as blocks
-from linkup_nb.rooms.memory.block import LATEST, SAID, Body, Envelope, Kind, MalformedBlock
+from linkup_nb.rooms.memory.block import CHANGES, LATEST, SAID, Body, Envelope, Kind, MalformedBlock
 from linkup_nb.rooms.memory.hello import verify_hello
 from linkup_nb.rooms.memory.index import Index
 from linkup_nb.rooms.memory.keys import place_of, short_id, tie_of, tie_of_id
@@ -75,6 +75,7 @@ class Arrivals:
         self._by_tie = {feed.row.tie: feed for feed in self._feeds.values()}
         self._missing = index.missing_ties()
         self._arrival = index.arrivals()
+        self._number = index.numbers()
         self._last = index.last()
         self.top = index.top()
         """The greatest t that is shown: what one writes next is above it."""
@@ -246,12 +247,14 @@ class _Batch:
             state |= self._look(feed, envelope, body, arrival)
             owner._arrival += 1
             owner._last = max(owner._last, (t, tie, arrival.seq))
+        owner._number += kind not in CHANGES
         owner.top = max(owner.top, t)
         text = getattr(body, "message", None)
         placed = Row(
             t, tie, arrival.seq, owner._arrival if said else None, arrival.received, envelope.timestamp,
             int(kind), envelope.channel, int(state), msgspec.json.encode(envelope.heads) if envelope.heads else None,
             text, None if isinstance(body, blocks.Message) and not body.mentions else envelope.raw,
+            None if kind in CHANGES else owner._number,
         )  # fmt: skip
         self._rows.append(placed)
         self.taken.rows.append(placed)

@@ -65,6 +65,9 @@ class Kind(IntEnum):
 SAID = {Kind.UNKNOWN, Kind.MESSAGE, Kind.REPLY, Kind.FILE, Kind.AUDIO, Kind.OUTPUT}
 """The kinds that are rows of a conversation; the others change such rows, or the room, or are notices."""
 
+CHANGES = {Kind.REACTION, Kind.EDIT, Kind.RETRACT}
+"""The kinds that are seen on the row that they change, and nowhere else."""
+
 Key = Annotated[str, Meta(pattern="^[a-z0-9]{52}$")]  # z-base-32 of 32 bytes
 ShortId = Annotated[str, Meta(pattern=f"^[a-z0-9]{{{ID_LETTERS}}}$")]
 BlockId = Annotated[str, Meta(pattern=rf"^[a-z0-9]{{{ID_LETTERS}}}/(0|[1-9][0-9]{{0,9}})$")]

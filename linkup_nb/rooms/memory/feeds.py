@@ -135,7 +135,7 @@ class RoomFeeds(Events):
             if row.identity is not None:
                 await self.follow(row.key)
             elif row.key not in self._open:  # it was still unproven when the room was closed
-                await self._on_thread(self._arrivals.forget, row.key)
+                await self.on_thread(self._arrivals.forget, row.key)
 
     async def _find(self) -> None:
         """The index was lost, and with it the keys of the feeds: those that say hello to this room are in the store."""
@@ -195,14 +195,14 @@ class RoomFeeds(Events):
         if self._open.get(feed.key) is feed and not self._closed:
             del self._open[feed.key]
             await feed.close()
-            await self._on_thread(self._arrivals.forget, feed.key)
+            await self.on_thread(self._arrivals.forget, feed.key)
             self.emit("forget", feed.key)
 
     async def _follow(self, core: Core) -> bool:
         rival = self._arrivals.rival(core.key)
         if rival and not await self._displaces(core, rival):
             return False
-        if not await self._on_thread(self._arrivals.follow, core.key) or core.key in self._open:
+        if not await self.on_thread(self._arrivals.follow, core.key) or core.key in self._open:
             await core.close()
             return core.key in self._open
         feed = self._open[core.key] = OpenFeed(core)
@@ -245,7 +245,7 @@ class RoomFeeds(Events):
         return await asyncio.shield(written)
 
     async def close(self) -> None:
-        """Stop reading; what was written before is on disk."""
+        """Stop reading; what was written before is on disk. The index is closed by whoever opened it."""
         self._closed = True
         await self._tasks.cancel()
         for writing in self._writing:
@@ -254,10 +254,9 @@ class RoomFeeds(Events):
         for feed in self._open.values():
             await feed.close()
         self._open.clear()
-        # Not on its thread: when a kernel ends, the interpreter starts no more work on threads.
-        self._index.close()
 
-    async def _on_thread(self, work: Callable[..., T], *arguments: object) -> T:
+    async def on_thread(self, work: Callable[..., T], *arguments: object) -> T:
+        """Do something on the thread that writes the index."""
         running = self._loop.run_in_executor(self._executor, partial(work, *arguments))
         try:
             return await asyncio.shield(running)
@@ -301,7 +300,7 @@ class RoomFeeds(Events):
 
     async def _take(self, arrivals: list[Arrival]) -> Taken:
         own = self.own.key if self.own else None
-        taken = await self._on_thread(partial(self._arrivals.take, arrivals, now=self._clock(), own=own))
+        taken = await self.on_thread(partial(self._arrivals.take, arrivals, now=self._clock(), own=own))
         for key, t in taken.waiting.items():
             if feed := self._open.get(key):
                 feed.waits_until = t - MAX_AHEAD

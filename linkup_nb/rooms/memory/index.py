@@ -13,7 +13,7 @@ from typing import Any
 from linkup_nb.errors import StoreError
 from linkup_nb.rooms.memory.block import Kind
 from linkup_nb.rooms.memory.reading import LINKS, IndexReader
-from linkup_nb.rooms.memory.rows import FeedRow, Link, Missing, Place, Row, State
+from linkup_nb.rooms.memory.rows import FeedRow, Held, Link, Mark, Missing, Place, Row, State
 
 VERSION = 1
 CACHE = 16 * 1024  # KiB of the file that each connection keeps in memory
@@ -33,14 +33,16 @@ CREATE TABLE message (
   arrival INTEGER, -- 1, 2, 3, … for what people said
   received INTEGER NOT NULL, timestamp INTEGER NOT NULL, kind INTEGER NOT NULL, channel TEXT NOT NULL,
   state INTEGER NOT NULL, heads BLOB, text TEXT, body BLOB,
+  number INTEGER, -- 1, 2, 3, … for what the timeline shows: what people said, and notices
   PRIMARY KEY (t, tie, seq)
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX by_feed ON message (tie, seq);
 CREATE UNIQUE INDEX by_arrival ON message (arrival) WHERE arrival IS NOT NULL;
 CREATE INDEX ordered ON message (t, tie, seq, arrival) WHERE arrival IS NOT NULL;
-CREATE INDEX said ON message (channel, t, tie, seq) WHERE arrival IS NOT NULL;
+CREATE INDEX said ON message (channel, t, tie, seq, arrival) WHERE arrival IS NOT NULL;
+CREATE INDEX timeline ON message (t, tie, seq, number) WHERE number IS NOT NULL;
 CREATE INDEX notices ON message (kind, t, tie, seq) WHERE arrival IS NULL;
-CREATE INDEX unread ON message (channel, arrival) WHERE state & 1;
+CREATE INDEX unread ON message (tie, seq, channel) WHERE state & 1;
 CREATE TABLE link (
   tie INTEGER, seq INTEGER, kind INTEGER, t INTEGER, from_tie INTEGER, from_seq INTEGER,
   identity BLOB NOT NULL, value TEXT,
@@ -49,6 +51,9 @@ CREATE TABLE link (
 CREATE TABLE missing (
   tie INTEGER, seq INTEGER, t INTEGER, from_tie INTEGER, from_seq INTEGER, PRIMARY KEY (tie, seq, from_tie, from_seq)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE held (device BLOB, tie INTEGER, length INTEGER NOT NULL, read INTEGER NOT NULL, PRIMARY KEY (device, tie))
+  STRICT, WITHOUT ROWID;
+CREATE TABLE clock (tie INTEGER, length INTEGER, clock BLOB NOT NULL, PRIMARY KEY (tie, length)) STRICT, WITHOUT ROWID;
 """
 
 
@@ -92,10 +97,11 @@ class Index(IndexReader):
 
     def close(self) -> None:
         """Close the file."""
-        for name in ("_writer", "_reader"):
-            if database := getattr(self, name, None):
-                with suppress(sqlite3.Error):
-                    database.close()
+        with self._reading:
+            for name in ("_writer", "_reader"):
+                if database := getattr(self, name, None):
+                    with suppress(sqlite3.Error):
+                        database.close()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -132,6 +138,7 @@ class Index(IndexReader):
         self._writer.execute("DELETE FROM link WHERE from_tie = ?", (feed.tie,))
         self._writer.execute("DELETE FROM missing WHERE from_tie = ?", (feed.tie,))
         self._writer.execute("DELETE FROM message WHERE tie = ?", (feed.tie,))
+        self._writer.execute("DELETE FROM clock WHERE tie = ?", (feed.tie,))
         self._writer.execute("DELETE FROM feed WHERE tie = ?", (feed.tie,))
 
     def insert(self, rows: Sequence[Row], links: Sequence[Link], missing: Sequence[Missing]) -> None:
@@ -227,7 +234,34 @@ class Index(IndexReader):
         """How many rows the conversation has."""
         return self._writer.execute("SELECT max(arrival) FROM message WHERE arrival IS NOT NULL").fetchone()[0] or 0
 
-    def mark_read(self, tie: int | None = None, seq: int = 0) -> None:
-        """Count a row as read, or all."""
-        where, values = ("AND tie = ? AND seq = ?", (tie, seq)) if tie is not None else ("", ())
+    def numbers(self) -> int:
+        """How many rows the timeline has."""
+        return self._writer.execute("SELECT max(number) FROM message").fetchone()[0] or 0
+
+    def mark_read(self, tie: int | None = None, seq: int = 0, *, channel: str | None = None) -> None:
+        """Count a row as read, or all of a channel, or all."""
+        where, values = "", list[object]()
+        if tie is not None:
+            where, values = "AND tie = ? AND seq = ?", [tie, seq]
+        elif channel is not None:
+            where, values = "AND channel = ?", [channel]
         self._writer.execute(f"UPDATE message SET state = state & ~1 WHERE state & 1 {where}", values)
+
+    def mark_read_below(self, lengths: Iterable[tuple[int, int]]) -> int:
+        """Count what stands below these lengths (tie, length) of feeds as read; how many rows were not."""
+        sql = "UPDATE message INDEXED BY unread SET state = state & ~1 WHERE state & 1 AND tie = ? AND seq < ?"
+        return sum(self._writer.execute(sql, length).rowcount for length in lengths)
+
+    def held(self) -> list[Held]:
+        """Who has how much of one's own feeds."""
+        return [Held(*row) for row in self._writer.execute("SELECT * FROM held")]
+
+    def save_held(self, held: Iterable[Held]) -> None:
+        """Keep who has how much."""
+        with self.transaction():
+            self._writer.executemany("INSERT OR REPLACE INTO held VALUES (?, ?, ?, ?)", held)
+
+    def save_marks(self, marks: Iterable[Mark]) -> None:
+        """Keep vector clocks."""
+        with self.transaction():
+            self._writer.executemany("INSERT OR IGNORE INTO clock VALUES (?, ?, ?)", marks)

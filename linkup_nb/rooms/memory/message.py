@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from linkup_nb.hypercore.evidence import Evidence
+from linkup_nb.rooms.member import Member
 from linkup_nb.rooms.memory.rows import Place
 from linkup_nb.rooms.message import AudioMessage, FileMessage, Message, TextMessage, UnknownMessage
 
@@ -48,6 +49,18 @@ class Origin(Protocol):
 
     def missing(self, message: "RoomMessage") -> tuple[str, ...]:
         """The ids of the blocks that a message names and that are not here."""
+
+    def settled(self, message: "RoomMessage") -> bool:
+        """Whether nothing can be written above it any more."""
+
+    def may_follow(self, message: "RoomMessage") -> tuple[Member, ...]:
+        """Who could still write something that stands above it."""
+
+    def held_by(self, message: "RoomMessage") -> tuple[Member, ...]:
+        """Who has it."""
+
+    def read_by(self, message: "RoomMessage") -> tuple[Member, ...]:
+        """Who has read it."""
 
     async def reply(self, message: "RoomMessage", text: str) -> "RoomTextMessage":
         """Answer it."""
@@ -126,6 +139,36 @@ class RoomMessage(Message):
         """The ids of what it was written after and what is not here yet."""
         return self.origin.missing(self)
 
+    @property
+    def settled(self) -> bool:
+        """Whether its place is final: no member that is known here can write above it any more."""
+        return self.origin.settled(self)
+
+    @property
+    def may_follow(self) -> tuple[Member, ...]:
+        """Who could still write something that stands above it: they have not written anything after it yet."""
+        return self.origin.may_follow(self)
+
+    @property
+    def held_by(self) -> tuple[Member, ...]:
+        """Of your own message: the others who have it, as far as is known here."""
+        return self.origin.held_by(self)
+
+    @property
+    def read_by(self) -> tuple[Member, ...]:
+        """Of your own message: the others who have read it, and say so; see `node.share_reads`."""
+        return self.origin.read_by(self)
+
+    @property
+    def state(self) -> str:
+        """How far your own message has come: "written", "held by 3", "read by 2"; "" for those of others."""
+        if not self.own:
+            return ""
+        if read := len(self.read_by):
+            return f"read by {read}"
+        held = len(self.held_by)
+        return f"held by {held}" if held else "written"
+
     async def reply(self, text: str) -> "RoomTextMessage":
         """Answer it in its channel. Raises what `room.send` raises."""
         return await self.origin.reply(self, text)
@@ -200,3 +243,17 @@ class RoomAudioMessage(RoomMessage, AudioMessage):
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
 class RoomUnknownMessage(RoomMessage, UnknownMessage):
     """What a newer program wrote."""
+
+
+@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
+class RoomNotice(RoomMessage):
+    """What became of the room: `kind` is "hello" for who has come, "leave", "icon", "topic", "channel", "room", …
+
+    `fields` is what the notice says. It stands in `room.timeline`, and not among the messages.
+    """
+
+    kind: str
+    fields: Mapping[str, str | int | float | bool | None]
+
+    def _summary(self) -> str:
+        return self.kind

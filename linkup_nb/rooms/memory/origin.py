@@ -2,7 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Container, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,24 +12,27 @@ import msgspec
 
 from linkup_nb.errors import NodeClosed, NotAvailable, UsageError
 from linkup_nb.loops import from_any_loop
+from linkup_nb.rooms.member import Member
 from linkup_nb.rooms.memory import block as blocks
-from linkup_nb.rooms.memory.block import Body, Kind
+from linkup_nb.rooms.memory.block import SAID, Body, Kind
 from linkup_nb.rooms.memory.invite import Invite
 from linkup_nb.rooms.memory.invites import MAX_INVITES, MAX_USES, LimitedInvite, expiry
-from linkup_nb.rooms.memory.keys import place_of, short_id
+from linkup_nb.rooms.memory.keys import place_of, short_id, tie_of_id
 from linkup_nb.rooms.memory.message import (
     Edition,
     Provenance,
     RoomAudioMessage,
     RoomFileMessage,
     RoomMessage,
+    RoomNotice,
     RoomTextMessage,
     RoomUnknownMessage,
 )
+from linkup_nb.rooms.memory.past import Clock, clock_of
 from linkup_nb.rooms.memory.people import People
-from linkup_nb.rooms.memory.rows import Link, Row, State
+from linkup_nb.rooms.memory.rows import FeedRow, Link, Row, State
 from linkup_nb.rooms.memory.session import RoomSession
-from linkup_nb.rooms.names import file_name
+from linkup_nb.rooms.names import clean, file_name
 from linkup_nb.wire.blind_pairing import PairingInvite, invite_id
 from linkup_nb.wire.keys import KEY_SIZE, z32decode, z32encode
 
@@ -41,13 +45,13 @@ class RoomOrigin:
         self._session = session
         self._people = people
 
-    def build(self, row: Row) -> RoomMessage:
-        """The message of a row."""
+    def build(self, row: Row, clock: Clock | None = None) -> RoomMessage:
+        """The message of a row; with a vector clock, as its text was for who had seen that much."""
         feed = self._session.feed_of(row.tie)
         identity = feed.identity or feed.key
-        retracted = bool(self._own_links(row, Kind.RETRACT))
-        edits = self._own_links(row, Kind.EDIT)
-        _, body = blocks.decode(row.body).body() if row.body else (Kind.MESSAGE, None)
+        retracted = bool(self._own_links(row, Kind.RETRACT, clock))
+        edits = self._own_links(row, Kind.EDIT, clock)
+        kind, body = blocks.decode(row.body).body() if row.body else (Kind.MESSAGE, None)
         common: dict[str, Any] = {
             "name": self._people.name(identity),
             "key": identity,
@@ -77,12 +81,13 @@ class RoomOrigin:
             if isinstance(body, blocks.Audio):
                 return RoomAudioMessage(**common, duration=body.duration)
             return RoomFileMessage(**common, file_name=file_name(body.file_name))
+        if kind not in SAID:
+            return RoomNotice(**common, kind=kind.name.lower(), fields=notice_fields(row.body or b""))
         if row.text is not None:
             text = "" if retracted else edits[-1].value or "" if edits else row.text
             return RoomTextMessage(**common, text=text)
         envelope = blocks.decode(row.body or b"")
-        fields = {key: _plain(value) for key, value in blocks.unknown_fields(envelope).items()}
-        return RoomUnknownMessage(**common, type=envelope.type, fields=fields)
+        return RoomUnknownMessage(**common, type=envelope.type, fields=_fields(envelope))
 
     def row(self, id: str) -> Row | None:
         """The row of a message id."""
@@ -91,11 +96,12 @@ class RoomOrigin:
     def _links(self, id: str, kind: Kind) -> list[Link]:
         return [link for link in self._session.index.links(*place_of(id)) if link.kind == kind]
 
-    def _own_links(self, row: Row, kind: Kind) -> list[Link]:
+    def _own_links(self, row: Row, kind: Kind, clock: Clock | None = None) -> list[Link]:
         """What the author of a row, on any device, wrote about it."""
         author = self._session.feed_of(row.tie).identity
         links = self._session.index.links(row.tie, row.seq)
-        return [link for link in links if link.kind == kind and link.identity == author]
+        own = [link for link in links if link.kind == kind and link.identity == author]
+        return own if clock is None else [link for link in own if link.from_seq < clock.get(link.from_tie, 0)]
 
     async def send(self, text: str, to: RoomMessage | None, channel: str) -> RoomTextMessage:
         """Write a text, or an answer."""
@@ -117,7 +123,66 @@ class RoomOrigin:
         rows = await self._session.write([body], channel=channel)
         return self.build(rows[0])
 
+    # What the room asks
+
+    def members(self) -> tuple[Member, ...]:
+        """The others: those who are here first."""
+        session, exchange = self._session, self._session.exchange
+        me = session.identity.public_key
+        return self._people.members(session.feeds.members, exchange.here(), dict(exchange.seen), me)
+
+    def seen(self, moment: RoomMessage | Mapping[str, int]) -> tuple[Clock, int]:
+        """The vector clock of who wrote a message, before it, or had seen these heads; and how many heads it took."""
+        if not isinstance(moment, RoomMessage):
+            return clock_of(self._session.index, {tie_of_id(id): length for id, length in moment.items()})
+        _, tie, seq = moment.place
+        clock, followed = clock_of(self._session.index, {tie: seq + 1})
+        return clock | {tie: seq}, followed
+
+    @property
+    def settled_until(self) -> int:
+        """The t above which alone members can still write, in µs."""
+        return min((_tau(feed) for feed in self._writers()), default=time.time_ns() // 1000)
+
+    def _writers(self) -> list[FeedRow]:
+        """The feeds that may grow at any place, except the one that is written here: that grows now."""
+        own = self._session.feeds.own
+        left = {(row.tie, row.seq + 1) for row in self._session.index.latest(Kind.LEAVE)}
+        return [
+            feed
+            for feed in self._session.feeds.members
+            if (own is None or feed.key != own.key) and (feed.tie, max(feed.next, feed.high)) not in left
+        ]
+
+    @property
+    def subject(self) -> str:
+        """What the room is about."""
+        for row in self._session.index.latest(Kind.TOPIC, 1):
+            return clean(row.text or "")
+        return ""
+
     # What messages call
+
+    def settled(self, message: RoomMessage) -> bool:
+        """Whether nothing can be written above a message any more."""
+        return message.t <= self.settled_until
+
+    def may_follow(self, message: RoomMessage) -> tuple[Member, ...]:
+        """Who could still write something that stands above a message."""
+        could = {feed.identity for feed in self._writers() if _tau(feed) < message.t}
+        return tuple(member for member in self.members() if member.key in could)
+
+    def held_by(self, message: RoomMessage) -> tuple[Member, ...]:
+        """Who has a message of one's own."""
+        return self._those(self._session.exchange.delivery.held_by(*message.place[1:]))
+
+    def read_by(self, message: RoomMessage) -> tuple[Member, ...]:
+        """Who has read a message of one's own."""
+        exchange = self._session.exchange
+        return self._those(exchange.delivery.read_by(*message.place[1:])) if exchange.share_reads else ()
+
+    def _those(self, identities: Container[bytes]) -> tuple[Member, ...]:
+        return tuple(member for member in self.members() if member.key in identities) if identities else ()
 
     def editions(self, message: RoomMessage) -> tuple[Edition, ...]:
         """All texts of a message, the first one first."""
@@ -226,9 +291,24 @@ class RoomOrigin:
             raise UsageError("This message is somebody else's: only its author can change it.")
 
 
+def notice_fields(block: bytes) -> dict[str, str | int | float | bool | None]:
+    """What a notice says, without what is of no use to people."""
+    fields = _fields(blocks.decode(block))
+    return {name: value for name, value in fields.items() if name not in ("signatures", "avatar", "nonce", "before")}
+
+
+def _fields(envelope: blocks.Envelope) -> dict[str, str | int | float | bool | None]:
+    return {key: _plain(value) for key, value in blocks.unknown_fields(envelope).items()}
+
+
 def _moment(milliseconds: int) -> datetime:
     return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
 def _plain(value: Any) -> str | int | float | bool | None:
     return value if isinstance(value, str | int | float | bool | None) else msgspec.json.encode(value).decode()
+
+
+def _tau(feed: FeedRow) -> int:
+    """The t above which the feed goes on; where something of it is not here, that may be there."""
+    return feed.tau if feed.next < feed.high else max(feed.tau, feed.high_tau)

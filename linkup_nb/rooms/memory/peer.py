@@ -13,15 +13,29 @@ from linkup_nb.loops import Tasks
 from linkup_nb.rooms.memory.keys import RoomKeys
 from linkup_nb.wire import rooms as wire
 from linkup_nb.wire.protomux import Channel
+from linkup_nb.wire.rate_limit import Bucket, Rate
 from linkup_nb.wire.rooms import Feeds, Opening, channel_id, membership_proof
 
 MAX_UNPROVEN = 64  # feeds that one peer has named, whose hello is being waited for
+
+BURST = 10
+RATES = {  # messages a second of one peer; what is over is dropped, for each of these says all that is to be said
+    wire.MessageType.FEEDS: Rate(20, BURST),
+    wire.MessageType.PRESENCE: Rate(1, BURST),
+    wire.MessageType.TYPING: Rate(1, BURST),
+    wire.MessageType.READ: Rate(1, BURST),
+}
+FLOOD = 10  # times these rates at which a peer is disconnected: that is no accident
 
 
 class Hosted(Protocol):
     """What a peer needs of the room."""
 
     keys: RoomKeys
+
+    @property
+    def flags(self) -> int:
+        """What we say of ourselves when the room is opened."""
 
     def introductions(self) -> list[bytes]:
         """The keys of one's own feed, and of all feeds whose hello is verified."""
@@ -53,11 +67,18 @@ class RoomPeer:
         self._room = room
         self._queue: list[bytes] = []
         self._proving = 0
+        self.dropped = 0
+        """Messages that came too often."""
+        now = time.monotonic()
+        self._buckets = {kind: Bucket(rate, now) for kind, rate in RATES.items()}
+        self._floods = {
+            kind: Bucket(Rate(FLOOD * rate.per_second, FLOOD * rate.burst), now) for kind, rate in RATES.items()
+        }
         self._tasks = Tasks()
         self._left: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         connection, secret = channels.connection, room.keys.secret
         proof = membership_proof(connection.handshake_hash, secret, initiator=connection.initiator)
-        opening = Opening(proof, time.time_ns() // 1_000_000, wire.SHARES_READ_MARKS)
+        opening = Opening(proof, time.time_ns() // 1_000_000, room.flags)
         id = channel_id(connection.handshake_hash, secret)
         self._channel: Channel = channels.open(wire.PROTOCOL, id, bytes(opening), self)
 
@@ -91,7 +112,9 @@ class RoomPeer:
         self.name(self._room.introductions())
 
     def received(self, type: int, payload: bytes) -> None:
-        """Handle a message of the peer."""
+        """Handle a message of the peer; one that comes too often is dropped."""
+        if not self._in_time(type):
+            return
         message = wire.decode(type, payload)
         if isinstance(message, Feeds):
             self._named(message.keys)
@@ -104,6 +127,19 @@ class RoomPeer:
     def ended(self) -> None:
         """The channel is closed."""
         self._end()
+
+    def _in_time(self, number: int) -> bool:
+        kind = next((kind for kind in RATES if kind == number), None)
+        if kind is None:
+            return True
+        now = time.monotonic()
+        if not self._floods[kind].take(now):
+            name = kind.name.lower()
+            raise ProtocolError(f"The peer sends over {FLOOD} times as many {name} messages as a room takes.")
+        if self._buckets[kind].take(now):
+            return True
+        self.dropped += 1
+        return False
 
     def _named(self, keys: tuple[bytes, ...]) -> None:
         new = [key for key in dict.fromkeys(keys) if key not in self.named]

@@ -1,7 +1,9 @@
 """Who is in a room with memory: the identities behind its feeds, what they call themselves, and who is here."""
 
+import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Mapping
+from datetime import UTC, datetime
 
 from linkup_nb.rooms.member import Member, MemberStatus
 from linkup_nb.rooms.memory import block as blocks
@@ -54,15 +56,20 @@ class People:
         """Whether two people of the room have used a name that looks like this."""
         return len(self._users.get(look(name), ())) > 1
 
-    def members(self, feeds: Iterable[FeedRow], here: set[bytes], me: bytes) -> tuple[Member, ...]:
-        """The others: those first of whom a device is `here`, then by name."""
-        found: dict[bytes, MemberStatus] = {}
+    def members(
+        self, feeds: Iterable[FeedRow], here: Container[int], seen: Mapping[int, float], me: bytes
+    ) -> tuple[Member, ...]:
+        """The others: those first of whom a feed is `here`, then by name; `seen` says when others were last here."""
+        found: dict[bytes, tuple[bool, float]] = {}
         for feed in feeds:
             if feed.identity is not None and feed.identity != me:
-                is_here = feed.device in here or found.get(feed.identity) is MemberStatus.HERE
-                found[feed.identity] = MemberStatus.HERE if is_here else MemberStatus.AWAY
-        members = [
-            Member(self.name(key), key, status, self.avatar(key), None, self.shares(self.name(key)))
-            for key, status in found.items()
-        ]
+                is_here, last = found.get(feed.identity, (False, 0.0))
+                last = max(last, seen.get(feed.tie, 0.0), min(max(feed.tau, feed.high_tau) / 1e6, time.time()))
+                found[feed.identity] = (is_here or feed.tie in here, last)
+        members = [self._member(key, *how) for key, how in found.items()]
         return tuple(sorted(members, key=lambda one: (one.status is MemberStatus.AWAY, one.name.casefold(), one.key)))
+
+    def _member(self, key: bytes, is_here: bool, last: float) -> Member:
+        status = MemberStatus.HERE if is_here else MemberStatus.AWAY
+        seen = datetime.fromtimestamp(time.time() if is_here else last, UTC)
+        return Member(self.name(key), key, status, self.avatar(key), None, self.shares(self.name(key)), seen)

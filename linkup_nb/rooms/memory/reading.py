@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from linkup_nb.rooms.memory.block import Kind
-from linkup_nb.rooms.memory.rows import Link, Place, Row, State
+from linkup_nb.rooms.memory.rows import CONVERSATION, Link, Mark, Place, Row, State, View
 
-_UP, _DOWN = "t, tie, seq", "t DESC, tie DESC, seq DESC"
+_UP, _DOWN = "t, message.tie, seq", "t DESC, message.tie DESC, seq DESC"
 
 LINKS = (
     "SELECT link.* FROM link JOIN message INDEXED BY by_feed ON message.tie = from_tie AND message.seq = from_seq"
@@ -35,35 +35,33 @@ class IndexReader:
         found = self.read("SELECT * FROM message WHERE tie = ? AND seq = ?", (tie, seq))
         return Row(*found[0]) if found else None
 
-    def said(self, up_to: int, *, after: Place | None = None, limit: int = -1) -> list[Row]:
-        """The conversation in order, as it was when `up_to` rows had arrived, after a place."""
-        place = after or (-1, 0, 0)
-        found = self.read(
-            "SELECT * FROM message INDEXED BY ordered WHERE arrival IS NOT NULL AND +arrival <= ?"
-            " AND (t, tie, seq) > (?, ?, ?) ORDER BY t, tie, seq LIMIT ?",
-            (up_to, *place, limit),
-        )
-        return [Row(*row) for row in found]
+    def said(self, up_to: int, *, after: Place | None = None, limit: int = -1, view: View = CONVERSATION) -> list[Row]:
+        """The conversation in order, as it was when `up_to` rows had arrived, after a place; or another view."""
+        start, values = _from(view, up_to)
+        sql = f"{start} AND (t, message.tie, seq) > (?, ?, ?) ORDER BY {_UP} LIMIT ?"
+        return [Row(*row) for row in self.read(sql, (*values, *(after or (-1, 0, 0)), limit))]
 
-    def said_before(self, up_to: int, *, before: Place | None = None, limit: int = -1) -> list[Row]:
-        """The last rows of the conversation before a place, latest first."""
-        place = before or (2**63 - 1, 0, 0)
-        found = self.read(
-            "SELECT * FROM message INDEXED BY ordered WHERE arrival IS NOT NULL AND +arrival <= ?"
-            " AND (t, tie, seq) < (?, ?, ?) ORDER BY t DESC, tie DESC, seq DESC LIMIT ?",
-            (up_to, *place, limit),
-        )
-        return [Row(*row) for row in found]
+    def said_before(
+        self, up_to: int, *, before: Place | None = None, limit: int = -1, view: View = CONVERSATION
+    ) -> list[Row]:
+        """The last rows before a place, latest first."""
+        start, values = _from(view, up_to)
+        sql = f"{start} AND (t, message.tie, seq) < (?, ?, ?) ORDER BY {_DOWN} LIMIT ?"
+        return [Row(*row) for row in self.read(sql, (*values, *(before or (2**63 - 1, 0, 0)), limit))]
 
-    def nth(self, up_to: int, count: int, number: int) -> Row | None:
-        """The row `number` of the conversation of `count` rows, as it was when `up_to` rows had arrived."""
+    def nth(self, up_to: int, count: int, number: int, view: View = CONVERSATION) -> Row | None:
+        """The row `number` of the `count` rows that there were when `up_to` had arrived."""
         order, offset = (_UP, number) if number <= count // 2 else (_DOWN, count - 1 - number)
-        found = self.read(
-            "SELECT * FROM message INDEXED BY ordered WHERE arrival IS NOT NULL AND +arrival <= ?"
-            f" ORDER BY {order} LIMIT 1 OFFSET ?",
-            (up_to, offset),
-        )
+        start, values = _from(view, up_to)
+        found = self.read(f"{start} ORDER BY {order} LIMIT 1 OFFSET ?", (*values, offset))
         return Row(*found[0]) if found else None
+
+    def number_of(self, up_to: int, view: View) -> int:
+        """How many rows of a view there were when `up_to` had arrived."""
+        if view.channel is None and view.clock is None:
+            return up_to
+        start, values = _from(view, up_to, "count(*)")
+        return int(self.read(start, values)[0][0])
 
     def arrived(self, after: int, limit: int) -> list[Row]:
         """What people said, in the order of its arrival, after arrival `after`."""
@@ -73,18 +71,22 @@ class IndexReader:
         return [Row(*row) for row in found]
 
     def timeline(self) -> list[Row]:
-        """Everything that has a place, notices too, in order."""
+        """Every block that has a place, in order."""
         return [Row(*row) for row in self.read("SELECT * FROM message ORDER BY t, tie, seq")]
 
     def count(self) -> int:
         """How many rows the conversation has."""
         return self.read("SELECT max(arrival) FROM message WHERE arrival IS NOT NULL")[0][0] or 0
 
-    def latest(self, kind: Kind) -> list[Row]:
+    def number(self) -> int:
+        """How many rows the timeline has."""
+        return self.read("SELECT max(number) FROM message WHERE number IS NOT NULL")[0][0] or 0
+
+    def latest(self, kind: Kind, limit: int = -1) -> list[Row]:
         """The notices of one kind that count, last one first."""
         refused = int(State.REFUSED | State.OUT_OF_ORDER)
         sql = "SELECT * FROM message INDEXED BY notices WHERE arrival IS NULL AND kind = ? AND NOT state & ?"
-        return [Row(*row) for row in self.read(f"{sql} ORDER BY t DESC, tie DESC, seq DESC", (int(kind), refused))]
+        return [Row(*row) for row in self.read(f"{sql} ORDER BY {_DOWN} LIMIT ?", (int(kind), refused, limit))]
 
     def links(self, tie: int, seq: int) -> list[Link]:
         """What refers to a block and counts, in order."""
@@ -126,3 +128,55 @@ class IndexReader:
         """How many rows of a channel, or of all, are unread."""
         where, values = ("AND channel = ?", (channel,)) if channel is not None else ("", ())
         return int(self.read(f"SELECT count(*) FROM message WHERE state & 1 {where}", values)[0][0])
+
+    def first_unread(self) -> dict[int, int]:
+        """The first block of each feed that is unread, for those that have one."""
+        return dict(self.read("SELECT tie, min(seq) FROM message INDEXED BY unread WHERE state & 1 GROUP BY tie"))
+
+    def said_of(self, tie: int, start: int, end: int, limit: int) -> list[Row]:
+        """The last of what is said in a feed from block `start` to before `end`, latest first."""
+        found = self.read(
+            "SELECT * FROM message INDEXED BY by_feed WHERE tie = ? AND seq >= ? AND seq < ? AND arrival IS NOT NULL"
+            " ORDER BY seq DESC LIMIT ?",
+            (tie, start, end, limit),
+        )
+        return [Row(*row) for row in found]
+
+    def heads(self, tie: int, start: int, end: int) -> list[bytes]:
+        """The heads that count of the blocks of a feed from `start` to before `end`."""
+        found = self.read(
+            "SELECT heads FROM message INDEXED BY by_feed WHERE tie = ? AND seq >= ? AND seq < ?"
+            " AND heads IS NOT NULL AND NOT state & ?",
+            (tie, start, end, int(State.REFUSED | State.OUT_OF_ORDER)),
+        )
+        return [row[0] for row in found]
+
+    def mark_at(self, tie: int, length: int) -> Mark | None:
+        """The last vector clock that is kept of a feed up to this length."""
+        found = self.read(
+            "SELECT * FROM clock WHERE tie = ? AND length <= ? ORDER BY length DESC LIMIT 1", (tie, length)
+        )
+        return Mark(*found[0]) if found else None
+
+    def history(self, after: Place, limit: int) -> list[tuple[int, int, int, bytes | None, int]]:
+        """(t, tie, seq, heads, state) of every block after a place, in order."""
+        return self.read(
+            f"SELECT t, tie, seq, heads, state FROM message WHERE (t, tie, seq) > (?, ?, ?) ORDER BY {_UP} LIMIT ?",
+            (*after, limit),
+        )
+
+
+def _from(view: View, up_to: int, columns: str = "message.*") -> tuple[str, tuple[object, ...]]:
+    """The beginning of a query of the rows of a view, and its values."""
+    clock, joined, values = "", "", list[object]()
+    if view.clock is not None:
+        # Its rows are looked up for each row in order; the other way round, the result would have to be sorted.
+        clock = f"WITH clock (tie, length) AS (VALUES {', '.join(['(?, ?)'] * len(view.clock))}) "
+        joined = " CROSS JOIN clock ON clock.tie = message.tie AND message.seq < clock.length"
+        values += [value for pair in view.clock for value in pair]
+    where = f"{view.column} IS NOT NULL AND +{view.column} <= ?"
+    values.append(up_to)
+    if view.channel is not None:
+        where += " AND channel = ?"
+        values.append(view.channel)
+    return f"{clock}SELECT {columns} FROM message INDEXED BY {view.order}{joined} WHERE {where}", tuple(values)

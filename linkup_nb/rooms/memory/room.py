@@ -2,21 +2,23 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Protocol, overload
 
 from linkup_nb.connection.connection import WRITE_TIMEOUT
 from linkup_nb.errors import DecodeError, InvalidImage, UsageError
 from linkup_nb.hyperdrive.drive import Drive
-from linkup_nb.loops import Tasks, from_any_loop
+from linkup_nb.loops import Tasks, from_any_loop, on_own_loop
 from linkup_nb.rooms.avatar import scale_avatar
 from linkup_nb.rooms.member import Member
 from linkup_nb.rooms.memory import block as blocks
 from linkup_nb.rooms.memory.arrivals import Taken
 from linkup_nb.rooms.memory.block import Kind
+from linkup_nb.rooms.memory.channel import Channels, RoomChannel
 from linkup_nb.rooms.memory.invite import Invite
 from linkup_nb.rooms.memory.invites import LimitedInvite
 from linkup_nb.rooms.memory.keys import place_of
@@ -27,18 +29,20 @@ from linkup_nb.rooms.memory.message import (
     RoomTextMessage,
 )
 from linkup_nb.rooms.memory.origin import RoomOrigin
+from linkup_nb.rooms.memory.past import make_marks
 from linkup_nb.rooms.memory.people import People
 from linkup_nb.rooms.memory.qr import QrCode
-from linkup_nb.rooms.memory.rows import Row
+from linkup_nb.rooms.memory.rows import CONVERSATION, TIMELINE, Row, channel_view
 from linkup_nb.rooms.memory.search import parse_query
 from linkup_nb.rooms.memory.session import RoomSession
 from linkup_nb.rooms.memory.timeline import Timeline
-from linkup_nb.rooms.names import file_name
+from linkup_nb.rooms.names import clean, file_name
 from linkup_nb.rooms.room import Room
 
 MAX_STRANGER_PIXELS = 16_000_000  # of an avatar that a member sends
 MAX_AVATARS = 256  # pictures of one room that are looked at when it is opened
 PAGE = 200  # rows that are read at a time
+FOLLOWED = 8_192  # heads that `at` may have to follow: if there were more, it is made quicker for the next time
 
 
 class Backend(Protocol):
@@ -52,8 +56,9 @@ class MemoryRoom(Room):
     """A room whose history every member keeps, encrypted, and gives to whoever comes later.
 
     `room.messages` is a lazy sequence of what people said, oldest first, as it is now. Emits `message` (a RoomMessage)
-    in the order of arrival, `change` (a RoomMessage that was edited, retracted, reacted to), and `update` when the
-    people in it have changed.
+    in the order of arrival, `change` (a RoomMessage that was edited, retracted, reacted to), `delivery` (one of your
+    own that more people have, or have read), `typing`, and `update` when the people in it, or its channels, have
+    changed.
     """
 
     def __init__(self, name: str, session: RoomSession, backend: Backend) -> None:
@@ -65,15 +70,22 @@ class MemoryRoom(Room):
         self._people = People()
         self._origin = RoomOrigin(session, self._people)
         self._people.load(session.index, session.feeds.rows)
+        self._channels = Channels(session.index)
         self._arrived = session.index.count()
+        self._number = session.index.number()
         self._arrival = asyncio.Event()
         self._closed = False
+        self._keeping = False
         self._tasks = Tasks()
         self._scaling = asyncio.Lock()  # one picture at a time: each may take 100 MB while it is decoded
         for row in session.index.latest(Kind.ICON)[:MAX_AVATARS]:
             self._tasks.start(self._take_avatar(row, session.feed_of(row.tie).identity), "scaling an avatar")
         session.on("taken", self._taken)
         session.on("update", lambda: self.emit("update"))
+        session.exchange.on("delivery", lambda row: self.emit("delivery", self._origin.build(row)))
+        session.exchange.on("typing", lambda: self.emit("typing"))
+        for event in ("here", "read"):
+            session.exchange.on(event, lambda: self.emit("update"))
 
     @property
     def invite(self) -> str:
@@ -109,8 +121,82 @@ class MemoryRoom(Room):
     @property
     def peers(self) -> tuple[Member, ...]:
         """The others: those who are here first."""
-        here = {peer.device for peer in tuple(self._session.peers)}
-        return self._people.members(self._session.feeds.members, here, self._session.identity.public_key)
+        return self._origin.members()
+
+    @property
+    def timeline(self) -> Timeline:
+        """What people said, and notices of what became of the room, oldest first, as it is at this moment."""
+        return Timeline(self._session.index, self._number, self._origin.build, TIMELINE)
+
+    def at(self, moment: RoomMessage | Mapping[str, int]) -> Timeline:
+        """The conversation as it was for the author of a message when they wrote it, that message not included.
+
+        Texts are as they had been edited by then. Takes heads, too: {feed id: length}, as `message.heads` says. What
+        of it is not here, is not in it.
+        """
+        clock, followed = self._origin.seen(moment)
+        if followed > FOLLOWED:
+            self._keep_clocks()
+        view = CONVERSATION._replace(clock=tuple(clock.items()) or ((0, 0),))
+        return Timeline(self._session.index, self._arrived, partial(self._origin.build, clock=clock), view)
+
+    @property
+    def settled_until(self) -> datetime:
+        """What stands before this moment stays as it is: no member that is known here can write above it any more."""
+        return datetime.fromtimestamp(self._origin.settled_until / 1e6, UTC)
+
+    @property
+    def subject(self) -> str:
+        """What the room is about, as somebody has last said."""
+        return self._origin.subject
+
+    @from_any_loop
+    async def set_subject(self, text: str) -> None:
+        """Say what the room is about; everybody can. Raises `UsageError` for a text that is too long."""
+        await self._session.write([blocks.Topic(clean(text))])
+
+    @property
+    def channels(self) -> tuple[RoomChannel, ...]:
+        """The channels that members have made, in that order; `room.channel("")` is the main one."""
+        return tuple(RoomChannel(self, info) for info in self._channels.all)
+
+    def channel(self, name: str) -> RoomChannel:
+        """A channel by its name. Raises `UsageError` if there is none."""
+        return RoomChannel(self, self._channels.get(name))
+
+    @from_any_loop
+    async def create_channel(self, name: str, topic: str = "") -> RoomChannel:
+        """Make a channel, or change the topic of one. Everybody in the room is in all its channels.
+
+        Raises `UsageError` for a name that is empty or too long, or if there are too many.
+        """
+        name = self._channels.check_new(name)
+        await self._session.write([blocks.Channel(name, clean(topic))])
+        return self.channel(name)
+
+    def messages_in(self, channel: str) -> Timeline:
+        """What people said in one channel, oldest first; `room.channel(name).messages`."""
+        return Timeline(self._session.index, self._arrived, self._origin.build, channel_view(channel))
+
+    def unread_in(self, channel: str) -> int:
+        """How many messages of one channel you have not read."""
+        return self._session.index.unread(channel)
+
+    @property
+    def typing(self) -> Mapping[str, tuple[Member, ...]]:
+        """Who is typing now, by the name of the channel, "" for the main one."""
+        found: dict[str, tuple[Member, ...]] = {}
+        typists = self._session.exchange.typists()
+        for member in self.peers if typists else ():
+            if member.key in typists:
+                channel = typists[member.key]
+                found[channel] = (*found.get(channel, ()), member)
+        return found
+
+    @from_any_loop
+    async def set_typing(self, channel: str = "") -> None:
+        """Let those who are connected know that you are typing: call it at each key, it is sent every 3 seconds."""
+        self._session.exchange.set_typing(channel)
 
     @property
     def drive(self) -> Drive:
@@ -205,9 +291,9 @@ class MemoryRoom(Room):
         return message
 
     @from_any_loop
-    async def mark_read(self, message: RoomMessage | None = None) -> None:
-        """Count a message as read, or everything that is here."""
-        await self._session.mark_read(message.id if message else None)
+    async def mark_read(self, message: RoomMessage | None = None, *, channel: str | None = None) -> None:
+        """Count a message as read, or all of a channel, or everything that is here."""
+        await self._session.mark_read(message.id if message else None, channel)
         self.emit("update")
 
     @from_any_loop
@@ -277,10 +363,14 @@ class MemoryRoom(Room):
             self._people.take(row, identities.get(row.tie))
             if row.kind == Kind.ICON:
                 self._tasks.start(self._take_avatar(row, identities.get(row.tie)), "scaling an avatar")
-        if introductions:
-            self.emit("update")
         self._arrived = max([self._arrived, *(row.arrival for row in taken.rows if row.arrival)])
+        self._number = max([self._number, *(row.number for row in taken.rows if row.number)])
+        about = [row for row in taken.rows if row.kind in (Kind.CHANNEL, Kind.TOPIC)]
+        for row in about:
+            self._channels.take(row)
         self._wake()
+        if introductions or about:
+            self.emit("update")
         changed = set(taken.changed)
         for row in taken.rows:
             if row.arrival is not None:
@@ -304,6 +394,22 @@ class MemoryRoom(Room):
                 picture = await asyncio.to_thread(scale_avatar, body.avatar, max_pixels=MAX_STRANGER_PIXELS)
             self._people.set_avatar(identity, row.t, picture)
             self.emit("update")
+
+    @on_own_loop
+    def _keep_clocks(self) -> None:
+        """Much had to be followed to know what somebody had seen: remember it from now on."""
+        if not self._keeping:
+            self._keeping = True
+            self._tasks.start(self._make_clocks(), "making vector clocks")
+
+    async def _make_clocks(self) -> None:
+        try:
+            feeds = self._session.feeds
+            lengths = await self._session.on_index(lambda: {row.tie: row.next for row in feeds.rows})
+            marks = await asyncio.to_thread(lambda: list(make_marks(self._session.index, lengths)))
+            await self._session.on_index(partial(self._session.index.save_marks, marks))
+        finally:
+            self._keeping = False
 
     def _wake(self) -> None:
         self._arrival.set()

@@ -31,7 +31,16 @@ from linkup_nb.wire.keys import KeyPair
 class MemoryRooms(Events):
     """The rooms that are named in `path`/rooms.json. Emits `room`, `message` (a room, a message) and `update`."""
 
-    def __init__(self, path: Path, store: Corestore, swarm: Swarm, *, identity: KeyPair, name: str) -> None:
+    def __init__(
+        self,
+        path: Path,
+        store: Corestore,
+        swarm: Swarm,
+        *,
+        identity: KeyPair,
+        name: str,
+        share_reads: bool = True,
+    ) -> None:
         super().__init__(asyncio.get_running_loop())
         self._path = path
         self._book = Book(path / "rooms.json")
@@ -40,6 +49,7 @@ class MemoryRooms(Events):
         self._identity = identity
         self._device = swarm.key_pair
         self._name = name
+        self._share_reads = share_reads
         self._links = RoomLinks(store)
         self._rooms: dict[bytes, MemoryRoom] = {}
         self._sessions: dict[bytes, RoomSession] = {}
@@ -124,6 +134,12 @@ class MemoryRooms(Events):
         for session in tuple(self._sessions.values()):
             await session.write([blocks.Icon(name, avatar)])
 
+    def set_share_reads(self, share: bool) -> None:
+        """Let others see what we have read, and see what they have; or neither."""
+        self._share_reads = share
+        for session in self._sessions.values():
+            session.exchange.share_reads = share
+
     async def close(self) -> None:
         """Stop taking part in all rooms."""
         await self._tasks.cancel()
@@ -184,11 +200,12 @@ class MemoryRooms(Events):
             executor=self._executor,
             number=entry.numbers.get(short_id(self._device.public_key), 0),
             renumber=partial(self._renumber, keys.topic),
+            share_reads=self._share_reads,
         )
         await session.open(self._name)
         room = MemoryRoom(entry.name, session, self)
         self._rooms[keys.topic], self._sessions[keys.topic] = room, session
-        for event in ("message", "change"):
+        for event in ("message", "change", "delivery", "typing"):
             room.on(event, partial(self.emit, event, room))
         room.on("update", partial(self.emit, "update"))
         self._links.add(session)

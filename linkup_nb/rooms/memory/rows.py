@@ -53,6 +53,7 @@ class Row(NamedTuple):
     heads: bytes | None
     text: str | None
     body: bytes | None
+    number: int | None
 
 
 class Link(NamedTuple):
@@ -76,3 +77,41 @@ class Missing(NamedTuple):
     t: int
     from_tie: int
     from_seq: int
+
+
+class Held(NamedTuple):
+    """How much of a feed of one's own a device has, and how much of it its owner has read."""
+
+    device: bytes
+    tie: int
+    length: int
+    read: int
+
+
+class Mark(NamedTuple):
+    """All that was seen by whoever wrote the first `length` blocks of a feed; `clock` is JSON, [[tie, length], …]."""
+
+    tie: int
+    length: int
+    clock: bytes
+
+
+class View(NamedTuple):
+    """Some of the rows: of one channel, of what a vector clock names; `order` is the SQL index that has them in order.
+
+    `column` numbers the rows as they come: the rows up to a number are a snapshot.
+    """
+
+    order: str
+    column: str
+    channel: str | None = None
+    clock: tuple[tuple[int, int], ...] | None = None
+
+
+CONVERSATION = View("ordered", "arrival")
+TIMELINE = View("timeline", "number")
+
+
+def channel_view(channel: str) -> View:
+    """What people said in one channel."""
+    return View("said", "arrival", channel)

@@ -5,18 +5,20 @@ import json
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from linkup_nb.channels import Channels
 from linkup_nb.errors import NotAvailable
 from linkup_nb.hypercore.core import Core
 from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.hyperdrive.drive import Drive
-from linkup_nb.loops import Events
+from linkup_nb.loops import Events, Timers
 from linkup_nb.rooms.memory.admission import Admission
 from linkup_nb.rooms.memory.arrivals import Taken
 from linkup_nb.rooms.memory.block import Body, InviteUsed, Kind, decode
+from linkup_nb.rooms.memory.exchange import Exchange
 from linkup_nb.rooms.memory.export import FeedExport, header
 from linkup_nb.rooms.memory.feeds import RoomFeeds
 from linkup_nb.rooms.memory.hello import sign_hello
@@ -31,7 +33,11 @@ from linkup_nb.wire import rooms as wire
 from linkup_nb.wire.keys import KEY_SIZE, KeyPair, z32encode
 
 OWN_FEED_TIMEOUT = 1.5  # seconds for a member to say how long our own feed is, before the first write
+NAMED_TOGETHER = 0.1  # seconds for which new feeds are gathered, for peers take so many messages a second
 EXPORTED_TOGETHER = 500  # lines that are written to an export at a time
+
+
+T = TypeVar("T")
 
 
 async def _forget(_: int) -> None:
@@ -57,6 +63,7 @@ class RoomSession(Events):
         number: int = 0,
         renumber: Callable[[int], Awaitable[None]] = _forget,
         clock: Callable[[], int] | None = None,
+        share_reads: bool = True,
     ) -> None:
         super().__init__(asyncio.get_running_loop())
         self.keys = keys
@@ -74,6 +81,9 @@ class RoomSession(Events):
         self._index_path = index
         self._executor = executor
         self._clock = clock
+        self.exchange = Exchange(self, identity.public_key, share_reads=share_reads)
+        self._timers = Timers()
+        self._new_feeds: list[bytes] = []
         self._drives: dict[bytes, Drive] = {}
         self._drive_cores: set[bytes] = set()
         self.invites = Invites(lambda identity, place: False)
@@ -92,6 +102,7 @@ class RoomSession(Events):
         self.feeds.on("taken", self._taken)
         self.feeds.on("feed", self._introduced)
         self.feeds.on("follow", lambda _: self._copy())
+        await self.exchange.open()
         kept = await self._loop.run_in_executor(self._executor, self.index.meta, "drive cores") or b""
         self._drive_cores = {kept[at : at + KEY_SIZE] for at in range(0, len(kept), KEY_SIZE)}
         await self._share(self.drive.key)
@@ -117,10 +128,15 @@ class RoomSession(Events):
     async def close(self) -> None:
         """Leave the peers, and stop reading."""
         self.closed = True
+        self._timers.close()
+        self.exchange.leave()
         await self.admission.close()
         for peer in tuple(self.peers):
             peer.close()
         await self.feeds.close()
+        # Not on its thread: when a kernel ends, the interpreter starts no more work on threads.
+        await self.exchange.close()
+        self.index.close()
         for drive in (self.drive, *self._drives.values()):
             await drive.close()
 
@@ -158,10 +174,15 @@ class RoomSession(Events):
                 await self._append([self._hello(own)])
         self._own_is_safe = True
 
-    async def mark_read(self, id: str | None) -> None:
-        """Count the message of this id as read, or all that are here."""
+    async def mark_read(self, id: str | None = None, channel: str | None = None) -> None:
+        """Count the message of this id as read, or all of a channel, or all that are here."""
         place = place_of(id) if id else (None, 0)
-        await self._loop.run_in_executor(self._executor, self.index.mark_read, *place)
+        await self.on_index(partial(self.index.mark_read, *place, channel=channel))
+        self.exchange.reading_changed()
+
+    async def on_index(self, work: Callable[[], T]) -> T:
+        """Do something on the thread that writes the index."""
+        return await self.feeds.on_thread(work)
 
     async def search(self, query: Query, **filters: Any) -> list[Row]:
         """The rows that match, last first; see `Index.search`."""
@@ -247,15 +268,25 @@ class RoomSession(Events):
         return RoomPeer(self, channels)
 
     def _introduced(self, feed: FeedRow) -> None:
-        for peer in self.peers:
-            peer.name([feed.key])
+        self._new_feeds.append(feed.key)
+        self._timers.start("name", NAMED_TOGETHER, self._name_feeds)
         self.emit("update")
+
+    def _name_feeds(self) -> None:
+        keys, self._new_feeds = self._new_feeds, []
+        for peer in self.peers:
+            peer.name(keys)
 
     def _copy(self) -> None:
         for peer in self.peers:
             self.emit("copy", peer.channels.connection)
 
     # What a peer calls
+
+    @property
+    def flags(self) -> int:
+        """What we say of ourselves when the room is opened."""
+        return wire.SHARES_READ_MARKS if self.exchange.share_reads else 0
 
     def introductions(self) -> list[bytes]:
         """The keys of one's own feed, and of all feeds whose hello is verified."""
@@ -271,6 +302,7 @@ class RoomSession(Events):
         """The peer knows the secret: it may have every feed and drive of the room."""
         self.peers.add(peer)
         self.emit("copy", peer.channels.connection)
+        self.exchange.proven(peer)
         self.emit("update")
 
     def has(self, key: bytes) -> bool:
@@ -279,10 +311,13 @@ class RoomSession(Events):
 
     def received(self, peer: RoomPeer, message: wire.Message) -> None:
         """The peer sent a message other than feeds."""
+        self.exchange.received(peer, message)
 
     def gone(self, peer: RoomPeer) -> None:
         """The peer has left."""
-        self.peers.discard(peer)
+        if peer in self.peers:
+            self.peers.discard(peer)
+            self.exchange.gone(peer)
         self.emit("update")
 
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from functools import cached_property
 from typing import overload
 
 from linkup_nb.rooms.memory.index import Index
 from linkup_nb.rooms.memory.message import RoomMessage
-from linkup_nb.rooms.memory.rows import Place, Row
+from linkup_nb.rooms.memory.rows import CONVERSATION, Place, Row, View
 
 PAGE = 200  # rows that are read at a time
 
@@ -18,16 +19,23 @@ class Timeline(Sequence[RoomMessage]):
     are read.
     """
 
-    def __init__(self, index: Index, arrived: int, build: Callable[[Row], RoomMessage]) -> None:
+    def __init__(
+        self, index: Index, arrived: int, build: Callable[[Row], RoomMessage], view: View = CONVERSATION
+    ) -> None:
         self._index = index
         self._arrived = arrived
         self._build = build
+        self._view = view
 
     def __repr__(self) -> str:
         return f"<Timeline of {len(self):,} messages>"
 
     def __len__(self) -> int:
-        return self._arrived
+        return self._count
+
+    @cached_property
+    def _count(self) -> int:
+        return self._index.number_of(self._arrived, self._view)
 
     @overload
     def __getitem__(self, number: int) -> RoomMessage: ...
@@ -47,13 +55,13 @@ class Timeline(Sequence[RoomMessage]):
         return self._build(row)
 
     def __iter__(self) -> Iterator[RoomMessage]:
-        page = self._index.said(self._arrived, limit=PAGE)
+        page = self._after((-1, 0, 0), PAGE)
         while page:
             yield from self._built(page)
             page = self._after(page[-1], PAGE)
 
     def __reversed__(self) -> Iterator[RoomMessage]:
-        page = self._index.said_before(self._arrived, limit=PAGE)
+        page = self._before((2**63 - 1, 0, 0), PAGE)
         while page:
             yield from self._built(page)
             page = self._before(page[-1], PAGE)
@@ -73,16 +81,16 @@ class Timeline(Sequence[RoomMessage]):
 
     def at(self, moment: datetime) -> tuple[RoomMessage, ...]:
         """The messages from a moment on, a page of them."""
-        return self._built(self._index.said(self._arrived, after=(int(moment.timestamp() * 1e6), -1, 0), limit=PAGE))
+        return self._built(self._after((int(moment.timestamp() * 1e6), -(2**63), 0), PAGE))
 
     def _nth(self, number: int) -> Row | None:
-        return self._index.nth(self._arrived, len(self), number)
+        return self._index.nth(self._arrived, len(self), number, self._view)
 
     def _after(self, row: Row | Place, count: int) -> list[Row]:
-        return self._index.said(self._arrived, after=_place(row), limit=count)
+        return self._index.said(self._arrived, after=_place(row), limit=count, view=self._view)
 
     def _before(self, row: Row | Place, count: int) -> list[Row]:
-        return self._index.said_before(self._arrived, before=_place(row), limit=count)
+        return self._index.said_before(self._arrived, before=_place(row), limit=count, view=self._view)
 
     def _built(self, rows: Sequence[Row]) -> tuple[RoomMessage, ...]:
         return tuple(map(self._build, rows))
