@@ -30,7 +30,7 @@ class Peer:
             text=True,
         )
         self._answers: queue.Queue[dict[str, Any]] = queue.Queue()
-        self._heard: queue.Queue[dict[str, Any]] = queue.Queue()
+        self._received: queue.Queue[dict[str, Any]] = queue.Queue()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         self.key = bytes.fromhex(self._answer()["ready"])
@@ -47,8 +47,8 @@ class Peer:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             said = json.loads(line)
-            if "heard" in said:
-                self._heard.put(said["heard"])
+            if "received" in said:
+                self._received.put(said["received"])
             else:
                 self._answers.put(said)
         self._answers.put({"failed": "the peer process has ended"})
@@ -76,21 +76,21 @@ class Peer:
     def send_file(self, name: str, data: bytes) -> None:
         self.do("send_file", name=name, data=base64.b64encode(data).decode())
 
-    def hears(self, matches: Callable[[dict[str, Any]], bool], timeout: float = PATIENCE) -> dict[str, Any]:
+    def receives(self, matches: Callable[[dict[str, Any]], bool], timeout: float = PATIENCE) -> dict[str, Any]:
         """Wait for a message from somebody else; those before it are skipped."""
         skipped: list[dict[str, Any]] = []
         deadline = time.monotonic() + timeout
         while True:
             try:
-                message = self._heard.get(timeout=max(0.0, deadline - time.monotonic()))
+                message = self._received.get(timeout=max(0.0, deadline - time.monotonic()))
             except queue.Empty:
-                raise AssertionError(f"the peer heard only {skipped}") from None
+                raise AssertionError(f"the peer received only {skipped}") from None
             if matches(message):
                 return message
             skipped.append(message)
 
-    def hears_text(self, text: str) -> dict[str, Any]:
-        return self.hears(lambda message: message.get("text") == text)
+    def receives_text(self, text: str) -> dict[str, Any]:
+        return self.receives(lambda message: message.get("text") == text)
 
     def close(self) -> None:
         assert self._process.stdin is not None

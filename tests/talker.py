@@ -39,7 +39,7 @@ class Talker:
         @room.on("message")
         def tell(message: lu.Message) -> None:
             if not message.own:
-                say(heard={"type": type(message).__name__, "name": message.name} | described(message))
+                say(received={"type": type(message).__name__, "name": message.name} | described(message))
 
     async def send(self, text: str) -> None:
         await self.room.send(text)

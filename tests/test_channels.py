@@ -16,25 +16,25 @@ class Recorder:
     """A handler that keeps what it hears."""
 
     def __init__(self) -> None:
-        self.heard: asyncio.Queue[tuple[str, object]] = asyncio.Queue()
+        self.calls: asyncio.Queue[tuple[str, object]] = asyncio.Queue()
         self.channel: Channel
 
     def opened(self, handshake: bytes) -> None:
-        self.heard.put_nowait(("opened", handshake))
+        self.calls.put_nowait(("opened", handshake))
 
     def received(self, type: int, payload: bytes) -> None:
         if type == 99:
             raise ProtocolError("no message 99 here")
-        self.heard.put_nowait((str(type), payload))
+        self.calls.put_nowait((str(type), payload))
 
     def drained(self) -> None:
-        self.heard.put_nowait(("drained", None))
+        self.calls.put_nowait(("drained", None))
 
     def ended(self) -> None:
-        self.heard.put_nowait(("ended", None))
+        self.calls.put_nowait(("ended", None))
 
     async def next(self) -> tuple[str, object]:
-        return await asyncio.wait_for(self.heard.get(), 5)
+        return await asyncio.wait_for(self.calls.get(), 5)
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ async def test_a_paused_channel_waits_and_loses_nothing(ends: tuple[Channels, Ch
     a.send(other.channel, 7, b"y")
 
     assert [await other_there.next(), await other_there.next()] == [("opened", b""), ("7", b"y")]
-    assert there.heard.empty()
+    assert there.calls.empty()
     b.resume(there.channel)
     assert [await there.next() for _ in range(5)] == [(str(index), b"x") for index in range(5)]
 

@@ -16,12 +16,14 @@ def test_two_processes_chat(tmp_path: Path) -> None:
         kestrel.do("connected", count=1)
         otter.do("connected", count=1)
         kestrel.do("send", text="**hello**")
-        assert otter.hears(lambda heard: True) == {"type": "TextMessage", "name": "kestrel", "text": "**hello**"}
+        assert otter.receives(lambda message: True) == {"type": "TextMessage", "name": "kestrel", "text": "**hello**"}
         otter.send_file("a.bin", bytes(9 * 1024 * 1024))
-        heard = kestrel.hears(lambda heard: heard["type"] == "FileMessage")
-        assert (heard["name"], heard["file_name"], heard["size"]) == ("otter", "a.bin", 9 * 1024 * 1024)
+        message = kestrel.receives(lambda message: message["type"] == "FileMessage")
+        assert (message["name"], message["file_name"], message["size"]) == ("otter", "a.bin", 9 * 1024 * 1024)
         otter.do("burst", count=500)
-        assert [kestrel.hears(lambda heard: True)["text"] for _ in range(500)] == [str(number) for number in range(500)]
+        assert [kestrel.receives(lambda message: True)["text"] for _ in range(500)] == [
+            str(number) for number in range(500)
+        ]
 
 
 def test_a_process_that_ends_says_all_it_had_to_say_and_comes_back_to_its_room(tmp_path: Path) -> None:
@@ -32,12 +34,12 @@ def test_a_process_that_ends_says_all_it_had_to_say_and_comes_back_to_its_room(t
             kestrel.do("connected", count=1)
             otter.do("connected", count=1)
             otter.do("burst", count=300)
-        assert kestrel.hears(lambda heard: heard.get("text") == "299")
+        assert kestrel.receives(lambda message: message.get("text") == "299")
         with Peer(tmp_path / "b", "otter") as otter:
             kestrel.do("connected", count=1)
             otter.do("join", topic=topic)  # it is in the room already; now it says what it hears there
             kestrel.do("send", text="welcome back")
-            assert otter.hears(lambda heard: True)["text"] == "welcome back"
+            assert otter.receives(lambda message: True)["text"] == "welcome back"
 
 
 HOLD = """

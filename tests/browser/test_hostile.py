@@ -50,7 +50,7 @@ def test_at_least_sixty_payloads_stay_harmless_text(open_notebook: OpenNotebook,
         assert "<script>" in shown
         assert "<img src=x onerror=" in shown
         chat.say("and the chat goes on")
-        stranger.hears_text("and the chat goes on")
+        stranger.receives_text("and the chat goes on")
     assert "messages dropped: not LinkUp's" in kestrel.evaluate("dict(panel.node.linkup_swarm.counters)")
     # `open_notebook` asserts that no script ran, no dialog opened and no other host was asked.
 
@@ -72,7 +72,7 @@ def test_a_flood_is_held_back_and_others_notice_nothing(open_notebook: OpenNoteb
         expect(chat.row("spam").first).to_be_visible()
         for number in range(TALK):
             chat.say(f"kestrel {number}")
-            otter.hears_text(f"kestrel {number}")
+            otter.receives_text(f"kestrel {number}")
             otter.do("send", text=f"otter {number}")
             expect(chat.row(f"otter {number}")).to_be_attached()
             assert kestrel.evaluate("6 * 7") == "42"

@@ -114,7 +114,7 @@ class Member:
         self.key = self.swarm.public_key
         self.came: list[bytes] = []
         self.went: list[bytes] = []
-        self.heard: list[tuple[bytes, bytes]] = []
+        self.received: list[tuple[bytes, bytes]] = []
         self._greeting = greeting
         self._changed = asyncio.Event()
         self.swarm.on("connection", self._connected)
@@ -142,15 +142,15 @@ class Member:
         self.pointer.point(self.topic, other.key, *(addresses or (other.address,)))
 
     async def until(self, condition: Callable[[], object], patience: float = PATIENCE) -> None:
-        """Wait until something that the swarm or its connections tell of is so."""
+        """Wait until a condition holds, evaluated after each event of the swarm and its connections."""
         async with asyncio.timeout(patience):
             while not condition():
                 self._changed.clear()
                 await self._changed.wait()
 
-    async def hears(self, count: int) -> None:
+    async def receives(self, count: int) -> None:
         """Wait until that many messages have come, of all peers together."""
-        await self.until(lambda: len(self.heard) >= count)
+        await self.until(lambda: len(self.received) >= count)
 
     async def loses(self, count: int) -> None:
         """Wait until that many connections have ended."""
@@ -162,7 +162,7 @@ class Member:
         if self._greeting:
             await connection.write(self._greeting)
         async for message in connection:
-            self.heard.append((info.public_key, message))
+            self.received.append((info.public_key, message))
             self._changed.set()
 
     def _disconnected(self, connection: Connection, info: PeerInfo) -> None:

@@ -44,7 +44,7 @@ def test_our_own_addresses_are_told_only_online_and_without_loopback(monkeypatch
 async def test_a_host_is_looked_up_only_where_packets_may_go(monkeypatch: pytest.MonkeyPatch) -> None:
     assert await resolve("127.0.0.1", 4) == [("127.0.0.1", 4)]
     assert await resolve("localhost", 4) == [("127.0.0.1", 4)]
-    asked: list[object] = []
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", lambda *question, **_: asked.append(question))
+    lookups: list[object] = []
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", lambda *question, **_: lookups.append(question))
     assert await resolve("example.org", 4) == []
-    assert asked == []
+    assert lookups == []

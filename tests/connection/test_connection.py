@@ -31,7 +31,7 @@ CHUNK = bytes(64 * 1024)
 
 @pytest.fixture(autouse=True)
 async def nothing_reaches_the_loop() -> AsyncIterator[None]:
-    """Whatever a peer does, the loop's exception handler never hears of it, and no test waits for ever."""
+    """Whatever a peer does, the loop's exception handler is never called, and no test waits for ever."""
     reports: list[dict[str, Any]] = []
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda loop, report: reports.append(report))
@@ -153,16 +153,16 @@ async def test_reading_waits_only_so_long() -> None:
 async def test_events_tell_of_opening_and_closing() -> None:
     async with listening(confirm=False) as side:
         one = await connect(HOST, side.port, confirm=False)
-        heard: list[object] = []
-        one.on("open", lambda: heard.append("open"))
-        one.on("close", heard.append)
+        received: list[object] = []
+        one.on("open", lambda: received.append("open"))
+        one.on("close", received.append)
         one.confirm()
         other = await side.came.get()
         other.confirm()
         await one.opened()
         reason = PeerError("enough")
         await one.close(reason)
-        assert heard == ["open", reason]
+        assert received == ["open", reason]
         assert one.close_reason is reason
 
 

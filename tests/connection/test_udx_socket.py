@@ -21,7 +21,7 @@ PATIENCE = 20.0  # seconds until a test that still waits has failed
 
 
 class End:
-    """A socket, what it told, and one stream on it."""
+    """A socket, the events that it fired, and one stream on it."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []

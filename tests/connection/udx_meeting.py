@@ -25,7 +25,7 @@ Arrived = Callable[[Connection], None]
 class UdxPlace:
     """Where one key can be called: who calls sends its first message of the handshake, and its stream's id.
 
-    `refuses` is asked for the caller's key. `arrived` gets each inbound connection: with its first packet, or already
+    `refuses` is called with the caller's key. `arrived` gets each inbound connection: with its first packet, or already
     with the first message of the handshake if callers are `open`, for then the called one sends first. Messages of the
     handshake are `delay` seconds late at most.
     """
@@ -184,7 +184,7 @@ class UdxMeeting:
 class JavaScriptRules:
     """A peer that keeps one connection a key by the rules of the npm package `hyperswarm` 4, `_handleServerConnection`.
 
-    It says `greeting` on each connection that opens, and `heard` is what others have said to it.
+    It sends `greeting` on each connection that opens, and `received` has the messages of the others.
     """
 
     def __init__(self, seed: bytes, greeting: bytes, *, delay: float, chance: random.Random, open: bool) -> None:
@@ -194,7 +194,7 @@ class JavaScriptRules:
         )
         self.key = key_pair.public_key
         self.connection: Connection | None = None
-        self.heard: list[bytes] = []
+        self.received: list[bytes] = []
         self.destroyed = 0
         self._greeting = greeting
         self._dial: asyncio.Task[None] | None = None
@@ -250,6 +250,6 @@ class JavaScriptRules:
             self._spoke = True
             async for message in connection:
                 self._listened = True
-                self.heard.append(message)
+                self.received.append(message)
         if self.connection is connection:
             self.connection = None

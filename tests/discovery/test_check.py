@@ -1,4 +1,4 @@
-"""What checks say, one by one and in a table."""
+"""The sentences of checks, one by one and in a table."""
 
 import asyncio
 

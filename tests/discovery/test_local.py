@@ -18,10 +18,10 @@ async def test_who_comes_second_is_connected_at_once() -> None:
     async with Member(TOPIC, discovery=Local(mdns=False), greeting=b"hello") as first:
         began = time.monotonic()
         async with Member(TOPIC, discovery=Local(mdns=False), greeting=b"hi") as second:
-            await first.hears(1)
-            await second.hears(1)
+            await first.receives(1)
+            await second.receives(1)
             assert time.monotonic() - began < 1.0
-            assert (first.heard, second.heard) == ([(second.key, b"hi")], [(first.key, b"hello")])
+            assert (first.received, second.received) == ([(second.key, b"hi")], [(first.key, b"hello")])
             await first.until(lambda: first.swarm.topics[0].peers == (second.key,))
             assert second.info(first).sources == {"registry"}
 

@@ -40,7 +40,7 @@ async def network(count: int) -> AsyncIterator[list[DhtNode]]:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Wait for what no event tells of."""
+    """Wait for a condition that no event reports."""
     async with asyncio.timeout(PATIENCE):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.005)

@@ -51,7 +51,7 @@ class Peer:
 
 
 async def until(condition: Callable[[], object]) -> None:
-    """Wait for what nobody tells of."""
+    """Wait for a condition that no event reports."""
     async with asyncio.timeout(PATIENCE):
         while not condition():
             await asyncio.wait_for(asyncio.sleep(0.002), PATIENCE)

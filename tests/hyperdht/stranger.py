@@ -1,4 +1,4 @@
-"""A bare UDP socket that says to nodes of the DHT whatever it likes."""
+"""A bare UDP socket that sends nodes of the DHT whatever it likes."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -38,7 +38,7 @@ class Stranger(asyncio.DatagramProtocol):
         self.transport.sendto(bytes(cast(bytes, datagram)), to)
 
     def request(self, to: Address, command: int, tid: int = 7, **fields: Any) -> int:
-        """Ask a node; returns how many bytes that took."""
+        """Send a request; returns how many bytes that took."""
         request = DhtRequest(tid, to, command, **fields)
         self.send(request, to)
         return len(bytes(request))

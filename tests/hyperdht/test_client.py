@@ -1,4 +1,4 @@
-"""What a node asks others for, where the network of test_dht_node.py is not what one would wish."""
+"""The requests of a node, where the network of test_dht_node.py is not what one would wish."""
 
 import asyncio
 from collections.abc import AsyncIterator

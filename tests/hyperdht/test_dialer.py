@@ -200,7 +200,7 @@ async def test_a_peer_far_away_is_not_looked_for_in_our_network(monkeypatch: pyt
 
         async def watched(to: Address, *_: Any, **__: Any) -> DhtAnswer:
             called.append(to)
-            raise PeerTimeout("nobody is asked in a test")
+            raise PeerTimeout("no node is requested in a test")
 
         client.node.request = watched  # type: ignore[method-assign]
         named = [("127.0.0.1", 22), ("8.8.8.8", 53), ("192.168.1.1", 80)]

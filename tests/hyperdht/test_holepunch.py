@@ -1,4 +1,4 @@
-"""What a puncher makes of two firewalls, and whom it sends to."""
+"""What a puncher makes of two firewalls, and where it sends to."""
 
 import asyncio
 import os
@@ -239,9 +239,9 @@ def test_what_a_peer_is_told_of_where_we_are(sample: NatSample, addresses: tuple
 
 async def test_what_peers_tell_each_other_is_sealed(node: DhtNode) -> None:
     side = Side(node, Firewall.OPEN, initiator=True)
-    told = side.puncher.open(side.puncher.round_message(3, punching=True, remote_address=HERE, token=bytes(32)))
-    assert (told.round, told.punching, told.remote_address, told.token) == (3, True, HERE, bytes(32))
-    assert told.addresses == (node.public_address,)
+    payload = side.puncher.open(side.puncher.round_message(3, punching=True, remote_address=HERE, token=bytes(32)))
+    assert (payload.round, payload.punching, payload.remote_address, payload.token) == (3, True, HERE, bytes(32))
+    assert payload.addresses == (node.public_address,)
     refused = side.puncher.open(side.puncher.refuse(4, ErrorCode.TRY_LATER))
     assert (refused.error, refused.firewall, refused.addresses) == (ErrorCode.TRY_LATER, Firewall.UNKNOWN, None)
     with pytest.raises(DecryptionError):

@@ -18,7 +18,7 @@ TARGET = b"\1" * 32
 
 
 class Requester(DhtIo):
-    """Notes what it is asked; `ask_for` waits for an answer."""
+    """Notes the requests that come; `reply_to` sends one, whose reply is awaited."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -25,7 +25,7 @@ def call(key: bytes, key_pair: KeyPair | None = None, payload: HandshakePayload 
     return handshake.send(bytes(payload or HandshakePayload(udx_id=7)))
 
 
-async def tell(client: Peer, server: Peer, noise: bytes, mode: int = Mode.FROM_CLIENT) -> DhtReply:
+async def send_handshake(client: Peer, server: Peer, noise: bytes, mode: int = Mode.FROM_CLIENT) -> DhtReply:
     """Send a handshake straight to a peer."""
     value = bytes(dht_connect.PeerHandshake(mode, noise))
     target = server.listener.announcement.target
@@ -40,16 +40,16 @@ async def counted(peer: Peer, reason: str, times: int = 1) -> None:
 async def test_a_handshake_that_is_repeated_gets_the_same_answer() -> None:
     async with peers() as (server, client):
         noise = call(server.key)
-        answers = [await tell(client, server, noise) for _ in range(3)]
+        answers = [await send_handshake(client, server, noise) for _ in range(3)]
         assert len({answer.value for answer in answers}) == 1
         assert len(server.node.streams) == 1
-        assert (await tell(client, server, call(server.key))).value != answers[0].value
+        assert (await send_handshake(client, server, call(server.key))).value != answers[0].value
 
 
 async def test_an_old_handshake_sent_again_is_no_peer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection_limits, "HANDSHAKE_TIMEOUT", 0.2)
     async with peers() as (server, client):
-        await tell(client, server, call(server.key, payload=HandshakePayload(Firewall.OPEN, udx_id=7)))
+        await send_handshake(client, server, call(server.key, payload=HandshakePayload(Firewall.OPEN, udx_id=7)))
         await counted(server, "calls never finished")
         assert server.came.empty()
 
@@ -58,7 +58,7 @@ async def test_a_key_that_is_refused_costs_no_stream_and_gets_no_answer() -> Non
     async with peers() as (server, client):
         server.refused.add(client.key)
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(tell(client, server, call(server.key, client.key_pair)), 0.2)
+            await asyncio.wait_for(send_handshake(client, server, call(server.key, client.key_pair)), 0.2)
         assert server.listener.counters["calls refused"] == 1
         assert server.node.streams == {}
         server.refused.clear()
@@ -69,7 +69,7 @@ async def test_a_key_that_is_refused_costs_no_stream_and_gets_no_answer() -> Non
 async def test_what_is_no_handshake_with_us_gets_no_answer(noise: bytes) -> None:
     async with peers() as (server, client):
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(tell(client, server, noise), 0.2)
+            await asyncio.wait_for(send_handshake(client, server, noise), 0.2)
         assert server.listener.counters["calls dropped: not a handshake with us"] == 1
         await opened(await client.dialer.dial(server.key), server)
 
@@ -77,7 +77,7 @@ async def test_what_is_no_handshake_with_us_gets_no_answer(noise: bytes) -> None
 async def test_a_relayed_call_without_the_callers_address_is_dropped() -> None:
     async with peers() as (server, client):
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(tell(client, server, call(server.key), Mode.FROM_RELAY), 0.2)
+            await asyncio.wait_for(send_handshake(client, server, call(server.key), Mode.FROM_RELAY), 0.2)
         assert server.listener.counters["calls dropped: passed on without the caller's address"] == 1
 
 
@@ -99,7 +99,7 @@ async def test_there_are_only_so_many_calls_at_a_time(monkeypatch: pytest.Monkey
         limited = Peer(client.node)
         await limited.listener.open()
         for _ in range(10):
-            await tell(server, limited, call(limited.key))
+            await send_handshake(server, limited, call(limited.key))
         await until(lambda: len(client.node.streams) == 3)
         assert limited.came.empty()
         await limited.listener.close()
@@ -141,7 +141,7 @@ async def test_a_peer_of_another_version_is_told_so() -> None:
         own, ephemeral = client.key_pair, KeyPair.from_seed(os.urandom(32))
         prologue = handshake_prologue()
         handshake = NoiseHandshake(True, own, ephemeral, pattern=IK, prologue=prologue, remote_public_key=server.key)
-        reply = await tell(client, server, handshake.send(b"\2"))
+        reply = await send_handshake(client, server, handshake.send(b"\2"))
         answer = handshake.receive(dht_connect.PeerHandshake.decode(reply.value or b"").noise)
         assert HandshakePayload.decode(answer).error == dht_connect.ErrorCode.VERSION_MISMATCH
         assert server.node.streams == {}

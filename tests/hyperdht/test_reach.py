@@ -1,4 +1,4 @@
-"""Whether strangers can reach us, as far as nodes show it who are asked to reply to a fresh socket."""
+"""Whether strangers can reach us, as far as nodes show it that are requested to reply to a fresh socket."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -32,7 +32,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def reply_there(node: Stranger) -> None:
-    """From now on it does what it is asked to."""
+    """From now on it answers its requests."""
 
     def answer(request: DhtRequest, sender: Address) -> None:
         assert (request.command, request.internal, request.value is None) == (Internal.PING_NAT, True, False)

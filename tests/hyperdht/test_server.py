@@ -382,8 +382,8 @@ async def test_a_forged_sender_gets_at_most_three_times_what_was_sent_in_his_nam
         for more in ("", "id", "value", "token"):
             async with stranger() as victim:
                 fields: dict[str, Any] = {"id": victim.id, "value": hello, "token": bytes(32)}
-                asked = {"target": TOPIC} | {name: value for name, value in fields.items() if name == more}
-                sent = victim.request(nodes[0].address, command, **asked)
+                more_fields = {"target": TOPIC} | {name: value for name, value in fields.items() if name == more}
+                sent = victim.request(nodes[0].address, command, **more_fields)
                 await author.exchange(nodes[0].address, Internal.PING, internal=True)
                 await author.exchange(nodes[0].address, Internal.DELAYED_PING, internal=True, value=encode_delay(0.05))
                 got = sum(len(victim.received.get_nowait()[0]) for _ in range(victim.received.qsize()))

@@ -1,4 +1,4 @@
-"""Who is in the table, who is asked whether he lives, and who is believed."""
+"""Which nodes are in the table, which are pinged, and which are believed."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -139,7 +139,7 @@ async def test_of_an_old_and_a_new_node_in_a_full_bucket_the_living_stays(
     await node.request(contacts[0].address, Internal.PING, internal=True)
     assert late.address not in known(node)
 
-    contacts[1].on_request = None  # the one that was not heard of for longest falls silent
+    contacts[1].on_request = None  # the one that was silent for longest stays silent
     await node.request(later.address, Internal.PING, internal=True)
     await until(lambda: later.address in known(node))
     assert contacts[1].address not in known(node)
@@ -231,4 +231,4 @@ async def test_when_one_has_died_those_around_are_asked_too(monkeypatch: pytest.
         dead = {node.address for node in nodes[5:]}
         await asyncio.gather(*(node.close() for node in nodes[5:]))
         nodes[0].send_request(nodes[5].address, Internal.PING, internal=True)
-        await until(lambda: not known(nodes[0]) & dead)  # though it has asked only for one of them
+        await until(lambda: not known(nodes[0]) & dead)  # though it has requested only one of them

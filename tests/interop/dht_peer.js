@@ -5,7 +5,7 @@ const readline = require('readline')
 const createTestnet = require('hyperdht/testnet')
 const DHT = require('hyperdht')
 
-const tell = (event) => console.log(JSON.stringify(event))
+const report = (event) => console.log(JSON.stringify(event))
 const bytes = (hex) => Buffer.from(hex, 'hex')
 
 async function main () {
@@ -18,23 +18,23 @@ async function main () {
       for await (const { peers } of node.lookup(bytes(topic))) {
         for (const { publicKey, relayAddresses } of peers) found[publicKey.toString('hex')] = relayAddresses
       }
-      tell({ found })
+      report({ found })
     },
     async announce ({ topic, seed }) {
       await node.announce(bytes(topic), DHT.keyPair(bytes(seed))).finished()
-      tell({ announced: true })
+      report({ announced: true })
     },
     async mutablePut ({ seed, value, seq }) {
       await node.mutablePut(DHT.keyPair(bytes(seed)), bytes(value), { seq })
-      tell({ put: true })
+      report({ put: true })
     },
     async mutableGet (publicKey) {
       const got = await node.mutableGet(bytes(publicKey))
-      tell({ got: got && { seq: got.seq, value: got.value.toString('hex') } })
+      report({ got: got && { seq: got.seq, value: got.value.toString('hex') } })
     },
     async immutableGet (hash) {
       const got = await node.immutableGet(bytes(hash))
-      tell({ got: got && got.value.toString('hex') })
+      report({ got: got && got.value.toString('hex') })
     }
   }
 
@@ -46,7 +46,7 @@ async function main () {
     .on('close', () => process.exit())
 
   // The first began alone: it has no id yet and stores nothing.
-  tell({ nodes: testnet.nodes.slice(1).map((node) => node.address()) })
+  report({ nodes: testnet.nodes.slice(1).map((node) => node.address()) })
 }
 
 main()

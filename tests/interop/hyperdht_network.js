@@ -7,7 +7,7 @@ const Hyperswarm = require('hyperswarm')
 
 const HOST = '127.0.0.1'
 
-const tell = (event) => console.log(JSON.stringify(event))
+const report = (event) => console.log(JSON.stringify(event))
 const bytes = (hex) => Buffer.from(hex, 'hex')
 const sequence = []
 let node = null // the one that asks
@@ -32,54 +32,54 @@ const commands = {
       nodes.push(made.address())
       if (bootstrap.length === 0) bootstrap = [made.address()]
     }
-    tell({ nodes })
+    report({ nodes })
   },
-  async asker ({ bootstrap }) {
+  async requester ({ bootstrap }) {
     node = new DHT({ bootstrap, host: HOST, port: 0 })
     await node.fullyBootstrapped()
-    tell({ asker: { firewalled: node.firewalled, host: node.host, port: node.port } })
+    report({ requester: { firewalled: node.firewalled, host: node.host, port: node.port } })
   },
   async lookup (topic) {
     const found = {}
     for await (const { peers } of node.lookup(bytes(topic))) {
       for (const { publicKey, relayAddresses } of peers) found[publicKey.toString('hex')] = relayAddresses
     }
-    tell({ found })
+    report({ found })
   },
   async findPeer (publicKey) {
     const relays = []
     for await (const { from } of node.findPeer(bytes(publicKey))) relays.push(from.port)
-    tell({ relays })
+    report({ relays })
   },
   async bumps (topic) {
     const bumps = new Set()
     for await (const { bump } of node.lookup(bytes(topic))) bumps.add(bump)
-    tell({ bumps: [...bumps] })
+    report({ bumps: [...bumps] })
   },
   async announce ({ topic, seed, relays, bump }) {
     const query = node.announce(bytes(topic), DHT.keyPair(bytes(seed)), relays, { bump })
     await query.finished()
-    tell({ announced: query.closestNodes.length })
+    report({ announced: query.closestNodes.length })
   },
   async unannounce ({ topic, seed }) {
     await node.unannounce(bytes(topic), DHT.keyPair(bytes(seed)))
-    tell({ unannounced: true })
+    report({ unannounced: true })
   },
   async mutablePut ({ seed, value, seq }) {
     const { closestNodes } = await node.mutablePut(DHT.keyPair(bytes(seed)), bytes(value), { seq })
-    tell({ put: closestNodes.length })
+    report({ put: closestNodes.length })
   },
   async mutableGet (publicKey) {
     const got = await node.mutableGet(bytes(publicKey))
-    tell({ got: got && { seq: got.seq, value: got.value.toString('hex') } })
+    report({ got: got && { seq: got.seq, value: got.value.toString('hex') } })
   },
   async immutablePut (value) {
     const { hash } = await node.immutablePut(bytes(value))
-    tell({ put: hash.toString('hex') })
+    report({ put: hash.toString('hex') })
   },
   async immutableGet (hash) {
     const got = await node.immutableGet(bytes(hash))
-    tell({ got: got && got.value.toString('hex') })
+    report({ got: got && got.value.toString('hex') })
   },
   // Two Hyperswarms on one topic, on hosts of their own lest they connect as on a LAN; each tells what it hears.
   async meet ({ bootstrap, firewalled, topic }) {
@@ -89,9 +89,9 @@ const commands = {
     })
     const hellos = swarms.map((swarm, i) => hear(swarm, `hello from ${i}`))
     for (const swarm of swarms) await swarm.join(bytes(topic)).flushed() // theirs sometimes fails if both join at once
-    const heard = await Promise.all(hellos)
+    const replies = await Promise.all(hellos)
     await Promise.all(swarms.map((swarm) => swarm.destroy()))
-    tell({ met: heard })
+    report({ met: replies })
   }
 }
 

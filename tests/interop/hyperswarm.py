@@ -22,17 +22,17 @@ class JavaScript:
     def __init__(self, process: Process) -> None:
         self.process = process
         self.events: list[Event] = []
-        self._told = asyncio.Event()
+        self._reported = asyncio.Event()
         self._reading = asyncio.get_running_loop().create_task(self._read())
 
     def order(self, command: str, **options: object) -> None:
         assert self.process.stdin
         self.process.stdin.write(json.dumps({"command": command, **options}).encode() + b"\n")
 
-    async def tells(
+    async def expect(
         self,
         event: str,
-        where: Callable[[Event], object] = lambda told: True,
+        where: Callable[[Event], object] = lambda reported: True,
         times: int = 1,
         patience: float = PATIENCE,
     ) -> Event:
@@ -41,19 +41,19 @@ class JavaScript:
         seen = 0
         async with asyncio.timeout(patience):
             while True:
-                found += [told for told in self.events[seen:] if told["event"] == event and where(told)]
+                found += [reported for reported in self.events[seen:] if reported["event"] == event and where(reported)]
                 if len(found) >= times:
                     return found[-1]
                 seen = len(self.events)
-                self._told.clear()
-                await self._told.wait()
+                self._reported.clear()
+                await self._reported.wait()
 
     async def until(self, condition: Callable[[], object], patience: float = PATIENCE) -> None:
         """Wait until a condition holds, evaluated after each event."""
         async with asyncio.timeout(patience):
             while not condition():
-                self._told.clear()
-                await self._told.wait()
+                self._reported.clear()
+                await self._reported.wait()
 
     async def end(self) -> None:
         assert self.process.stdin
@@ -65,7 +65,7 @@ class JavaScript:
         assert self.process.stdout
         async for line in self.process.stdout:
             self.events.append(json.loads(line))
-            self._told.set()
+            self._reported.set()
 
 
 class Peer:
@@ -81,26 +81,30 @@ class Peer:
 
     async def join(self, topic: bytes, *, server: bool = True, client: bool = True) -> None:
         """Returns when it is announced and has looked."""
-        times = len(self.told("flushed")) + 1
+        times = len(self.reported("flushed")) + 1
         self.order("join", topic=topic.hex(), server=server, client=client)
-        await self.tells("flushed", times=times)
+        await self.expect("flushed", times=times)
 
-    def told(self, event: str) -> list[Event]:
-        return [told for told in self.javascript.events if told["event"] == event and told["number"] == self.number]
+    def reported(self, event: str) -> list[Event]:
+        return [
+            reported
+            for reported in self.javascript.events
+            if reported["event"] == event and reported["number"] == self.number
+        ]
 
-    async def tells(
+    async def expect(
         self,
         event: str,
-        where: Callable[[Event], object] = lambda told: True,
+        where: Callable[[Event], object] = lambda reported: True,
         times: int = 1,
         patience: float = PATIENCE,
     ) -> Event:
         """The latest event of a kind, once there have been so many."""
 
-        def ours(told: Event) -> object:
-            return told["number"] == self.number and where(told)
+        def ours(reported: Event) -> object:
+            return reported["number"] == self.number and where(reported)
 
-        return await self.javascript.tells(event, ours, times, patience)
+        return await self.javascript.expect(event, ours, times, patience)
 
 
 @asynccontextmanager
@@ -116,13 +120,13 @@ async def javascript() -> AsyncIterator[JavaScript]:
 async def make_testnet(javascript: JavaScript, size: int = 4) -> list[int]:
     """The port of the bootstrap node of a new network in the process of its peers, where a join meets it at once."""
     javascript.order("testnet", size=size)
-    ports: list[int] = (await javascript.tells("testnet"))["ports"]
+    ports: list[int] = (await javascript.expect("testnet"))["ports"]
     return ports
 
 
 async def make_peer(javascript: JavaScript, ports: list[int], **options: object) -> Peer:
     """A swarm on the network of the nodes at these ports."""
-    number = 1 + max((told["number"] for told in javascript.events if told["event"] == "ready"), default=-1)
+    number = 1 + max((reported["number"] for reported in javascript.events if reported["event"] == "ready"), default=-1)
     javascript.order("swarm", number=number, bootstrap=ports, **options)
-    ready = await javascript.tells("ready", lambda told: told["number"] == number)
+    ready = await javascript.expect("ready", lambda reported: reported["number"] == number)
     return Peer(javascript, number, ready["key"])

@@ -14,7 +14,7 @@ const HOST = '127.0.0.1'
 const LONG = 1000 // characters of a field above which only their hash is told
 const peers = new Map() // by number, what their swarms are made with
 const swarms = new Map() // by number
-const tell = (event) => process.stdout.write(JSON.stringify(event) + '\n')
+const report = (event) => process.stdout.write(JSON.stringify(event) + '\n')
 const bytes = (hex) => Buffer.from(hex, 'hex')
 
 function shorten (message) {
@@ -27,10 +27,10 @@ function use (connection, number, greeting) {
   const key = connection.remotePublicKey.toString('hex')
   const hash = connection.handshakeHash.toString('hex')
   const reachable = connection.rawStream.socket === swarms.get(number).dht.io.serverSocket
-  tell({ event: 'connection', number, key, hash, initiator: connection.isInitiator, reachable })
+  report({ event: 'connection', number, key, hash, initiator: connection.isInitiator, reachable })
   connection.on('error', () => {})
-  connection.on('data', (data) => tell({ event: 'heard', number, key, message: shorten(JSON.parse(data)) }))
-  connection.on('close', () => tell({ event: 'close', number, key, hash }))
+  connection.on('data', (data) => report({ event: 'received', number, key, message: shorten(JSON.parse(data)) }))
+  connection.on('close', () => report({ event: 'close', number, key, hash }))
   if (greeting) connection.write(JSON.stringify(greeting))
 }
 
@@ -46,29 +46,29 @@ function swarmOf (number) {
 const commands = {
   async testnet ({ size }) {
     const testnet = await createTestnet(size, { host: HOST })
-    tell({ event: 'testnet', ports: testnet.bootstrap.map(({ port }) => port) })
+    report({ event: 'testnet', ports: testnet.bootstrap.map(({ port }) => port) })
   },
   // A swarm is made when it joins its first topic, as programs do it: it then announces itself from the one of its two
   // sockets, and once it knows that its other one can be reached it speaks from that.
   swarm ({ number, bootstrap, seed, greeting }) {
     const keyPair = DHT.keyPair(seed && bytes(seed))
     peers.set(number, { keyPair, bootstrap: bootstrap.map((port) => ({ host: HOST, port })), greeting })
-    tell({ event: 'ready', number, key: keyPair.publicKey.toString('hex') })
+    report({ event: 'ready', number, key: keyPair.publicKey.toString('hex') })
   },
   async join ({ number, topic, ...options }) {
     await swarmOf(number).join(bytes(topic), options).flushed()
-    tell({ event: 'flushed', number })
+    report({ event: 'flushed', number })
   },
   async leave ({ number, topic }) {
     await swarms.get(number).leave(bytes(topic))
-    tell({ event: 'left', number })
+    report({ event: 'left', number })
   },
   write ({ number, message }) {
     for (const connection of swarms.get(number).connections) connection.write(JSON.stringify(message))
   },
   async destroy ({ number }) {
     await swarms.get(number).destroy()
-    tell({ event: 'destroyed', number })
+    report({ event: 'destroyed', number })
   }
 }
 

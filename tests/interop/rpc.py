@@ -1,4 +1,4 @@
-"""A peer of the npm package `protomux-rpc` on our channels: asks and answers, as far as the tests need it.
+"""A peer of the npm package `protomux-rpc` on our channels: requests and replies, as far as the tests need it.
 
 A request is an id (uint), a method (string) and a value; a response is flags (uint), the id, and a value, or the texts
 of an error if the lowest flag is set. A value is optional bytes, as the package has it by default.

@@ -11,13 +11,13 @@ const HOST = '127.0.0.1'
 const [role, port] = process.argv.slice(2)
 let stream = null
 
-const tell = (event) => console.log(JSON.stringify(event))
+const report = (event) => console.log(JSON.stringify(event))
 const hex = (bytes) => Buffer.from(bytes).toString('hex')
 
 function use (initiator, socket) {
   stream = new SecretStream(initiator, socket)
   stream.on('open', () => {
-    tell({
+    report({
       open: {
         publicKey: hex(stream.publicKey),
         remotePublicKey: hex(stream.remotePublicKey),
@@ -25,10 +25,10 @@ function use (initiator, socket) {
       }
     })
   })
-  stream.on('data', (data) => tell({ message: { size: data.byteLength, hash: hash(data) } }))
+  stream.on('data', (data) => report({ message: { size: data.byteLength, hash: hash(data) } }))
   stream.on('end', () => stream.end())
-  stream.on('error', (error) => tell({ error: error.message }))
-  stream.on('close', () => tell({ close: true }))
+  stream.on('error', (error) => report({ error: error.message }))
+  stream.on('close', () => report({ close: true }))
 }
 
 const hash = (data) => createHash('sha256').update(data).digest('hex')
@@ -52,5 +52,5 @@ if (role === 'connect') {
   use(true, net.connect(Number(port), HOST))
 } else {
   const server = net.createServer((socket) => use(false, socket))
-  server.listen(0, HOST, () => tell({ listening: server.address().port }))
+  server.listen(0, HOST, () => report({ listening: server.address().port }))
 }

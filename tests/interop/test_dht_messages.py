@@ -39,7 +39,7 @@ TOPIC = b"\x42" * 32
 
 
 class Requester:
-    """A socket that asks nodes and waits for their replies."""
+    """A socket that sends requests to nodes and waits for their replies."""
 
     def __init__(self) -> None:
         self.socket = UdxSocket(HOST, 0, on_event=lambda event: None, on_datagram=self._on_datagram)
@@ -70,7 +70,7 @@ async def network() -> AsyncIterator[tuple[Requester, list[Address], JavaScriptP
     requester = Requester()
     try:
         theirs = JavaScriptPeer(process)
-        nodes = [(node["host"], node["port"]) for node in await theirs.tells("nodes")]
+        nodes = [(node["host"], node["port"]) for node in await theirs.expect("nodes")]
         yield requester, nodes, theirs
     finally:
         requester.socket.close()
@@ -114,7 +114,7 @@ async def test_our_announcements_are_found_and_withdrawn() -> None:
                 done = await requester.request(node, command, target=TOPIC, token=reply.token, value=bytes(signed))
                 assert done.error == Failure.NONE
             theirs.command(lookup=TOPIC.hex())
-            found = await theirs.tells("found")
+            found = await theirs.expect("found")
             if command is DhtCommand.ANNOUNCE:
                 assert [(relay["host"], relay["port"]) for relay in found[KEYS.public_key.hex()]] == list(relays)
             else:
@@ -133,7 +133,7 @@ async def test_a_token_that_was_not_given_is_refused() -> None:
 async def test_their_announcements_are_found() -> None:
     async with network() as (requester, nodes, theirs):
         theirs.command(announce={"topic": TOPIC.hex(), "seed": SEED.hex()})
-        await theirs.tells("announced")
+        await theirs.expect("announced")
         records: set[PeerRecord] = set()
         for node in nodes:
             value = (await requester.request(node, DhtCommand.LOOKUP, target=TOPIC)).value
@@ -149,10 +149,10 @@ async def test_signed_values_go_both_ways() -> None:
             fields = {"target": ours.target, "token": reply.token, "value": ours.encode_put()}
             assert (await requester.request(node, DhtCommand.MUTABLE_PUT, **fields)).error == Failure.NONE
         theirs.command(mutableGet=KEYS.public_key.hex())
-        assert await theirs.tells("got") == {"seq": 1, "value": b"from Python".hex()}
+        assert await theirs.expect("got") == {"seq": 1, "value": b"from Python".hex()}
 
         theirs.command(mutablePut={"seed": SEED.hex(), "value": b"from JavaScript".hex(), "seq": 2})
-        await theirs.tells("put")
+        await theirs.expect("put")
         reply = await requester.request(nodes[0], DhtCommand.MUTABLE_GET, target=ours.target, value=encode_least_seq(2))
         assert reply.value is not None
         value = MutableValue.decode_reply(reply.value, KEYS.public_key)
@@ -171,5 +171,5 @@ async def test_values_are_stored_under_their_hash() -> None:
             fields = {"target": target, "token": reply.token, "value": b"never to change"}
             assert (await requester.request(node, DhtCommand.IMMUTABLE_PUT, **fields)).error == Failure.NONE
         theirs.command(immutableGet=target.hex())
-        assert await theirs.tells("got") == b"never to change".hex()
+        assert await theirs.expect("got") == b"never to change".hex()
         assert (await requester.request(nodes[0], DhtCommand.IMMUTABLE_GET, target=target)).value == b"never to change"

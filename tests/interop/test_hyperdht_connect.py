@@ -33,13 +33,13 @@ class JavaScript:
         assert self._process.stdin
         self._process.stdin.write(json.dumps(commands).encode() + b"\n")
 
-    async def tells(self, event: str) -> Any:
-        """What its next line says, which has to be of this event."""
+    async def expect(self, event: str) -> Any:
+        """The contents of its next line, which has to be of this event."""
         assert self._process.stdout
         async with asyncio.timeout(PATIENCE):
-            told = json.loads(await self._process.stdout.readline())
-        assert list(told) == [event], told
-        return told[event]
+            reported = json.loads(await self._process.stdout.readline())
+        assert list(reported) == [event], reported
+        return reported[event]
 
 
 @asynccontextmanager
@@ -58,14 +58,14 @@ async def javascript_network() -> AsyncIterator[list[int]]:
     """The ports of the nodes of a network in JavaScript."""
     async with javascript() as nodes:
         nodes.command(testnet=4)
-        yield await nodes.tells("nodes")
+        yield await nodes.expect("nodes")
 
 
 @asynccontextmanager
 async def their_node(network: list[int], **options: object) -> AsyncIterator[JavaScript]:
     async with javascript() as peer:
         peer.command(node={"bootstrap": network, **options})
-        await peer.tells("node")
+        await peer.expect("node")
         yield peer
 
 
@@ -115,9 +115,9 @@ async def opened(connection: Connection) -> Connection:
     return connection
 
 
-async def talk(ours: Connection, theirs: JavaScript, *, told: object = None) -> None:
-    """Data both ways, and an end; `told` is what they said when it opened, if that was taken already."""
-    assert (told or await theirs.tells("open")) == {
+async def talk(ours: Connection, theirs: JavaScript, *, reported: object = None) -> None:
+    """Data both ways, and an end; `reported` is the event of its opening, if that was taken already."""
+    assert (reported or await theirs.expect("open")) == {
         "publicKey": ours.remote_public_key.hex(),
         "remotePublicKey": ours.public_key.hex(),
         "handshakeHash": ours.handshake_hash.hex(),
@@ -126,14 +126,14 @@ async def talk(ours: Connection, theirs: JavaScript, *, told: object = None) -> 
     theirs.command(write={"text": "hello from JavaScript"})
     assert await ours.read(timeout=PATIENCE) == b"hello from JavaScript"
     await ours.write(b"hello from Python")
-    assert (await theirs.tells("data"))["text"] == "hello from Python"
+    assert (await theirs.expect("data"))["text"] == "hello from Python"
     theirs.command(write={"size": BIG})
     assert await ours.read(timeout=PATIENCE) == bytes(BIG)
     await ours.write(bytes(BIG))
-    assert (await theirs.tells("data"))["size"] == BIG
+    assert (await theirs.expect("data"))["size"] == BIG
     await ours.close()
-    assert await theirs.tells("end")
-    assert await theirs.tells("close")
+    assert await theirs.expect("end")
+    assert await theirs.expect("close")
     assert ours.close_reason is None
 
 
@@ -150,7 +150,7 @@ async def test_we_call_them(node: dict[str, Any], server: dict[str, Any]) -> Non
     async with javascript_network() as network, their_node(network, **node) as theirs, our_node(network) as ours:
         believe_in_a_firewall(ours)
         theirs.command(listen=server)
-        key = bytes.fromhex(await theirs.tells("listening"))
+        key = bytes.fromhex(await theirs.expect("listening"))
         connection = await opened(await ours.discovery.dial(key))
         assert connection.remote_public_key == key
         await talk(connection, theirs)
@@ -159,7 +159,7 @@ async def test_we_call_them(node: dict[str, Any], server: dict[str, Any]) -> Non
 async def test_we_call_them_and_they_send_first() -> None:
     async with javascript_network() as network, their_node(network) as theirs, our_node(network) as ours:
         theirs.command(listen={"shareLocalAddress": False})
-        key = bytes.fromhex(await theirs.tells("listening"))
+        key = bytes.fromhex(await theirs.expect("listening"))
         await talk(await opened(await ours.discovery.dial(key)), theirs)
 
 
@@ -207,7 +207,7 @@ async def test_a_peer_that_is_not_there_is_named() -> None:
 async def test_they_refuse_us() -> None:
     async with javascript_network() as network, their_node(network) as theirs, our_node(network) as ours:
         theirs.command(listen={"refuse": ours.key_pair.public_key.hex()})
-        key = bytes.fromhex(await theirs.tells("listening"))
+        key = bytes.fromhex(await theirs.expect("listening"))
         with pytest.raises(PeerTimeout, match="is known and does not answer"):
             await ours.discovery.dial(key)
 
@@ -216,11 +216,11 @@ async def test_each_finds_the_other_by_its_topic() -> None:
     async with javascript_network() as network, their_node(network) as theirs, our_node(network) as ours:
         topic = await ours.listen()
         theirs.command(lookup=topic.hex())
-        assert await theirs.tells("found") == [ours.key_pair.public_key.hex()]
+        assert await theirs.expect("found") == [ours.key_pair.public_key.hex()]
         theirs.command(listen={})
-        key = bytes.fromhex(await theirs.tells("listening"))
+        key = bytes.fromhex(await theirs.expect("listening"))
         theirs.command(announce=topic.hex())
-        await theirs.tells("announced")
+        await theirs.expect("announced")
         found: asyncio.Queue[FoundPeer] = asyncio.Queue()
         await ours.discovery.join(topic, server=False, client=True, found=found.put_nowait)
         peer = found.get_nowait()
@@ -228,4 +228,4 @@ async def test_each_finds_the_other_by_its_topic() -> None:
         assert peer.reach is not None
         await talk(await opened(await peer.reach()), theirs)
         theirs.command(lookup=topic.hex())
-        assert await theirs.tells("found") == [key.hex()]
+        assert await theirs.expect("found") == [key.hex()]

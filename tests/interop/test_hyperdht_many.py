@@ -15,7 +15,7 @@ from tests.hyperdht.network import network
 from tests.interop.hyperswarm import HOST, PATIENCE, javascript
 
 TOPIC = os.urandom(32)
-AT_ONCE = 5.0  # seconds; theirs waits for 20 for a peer that has connected and says nothing
+AT_ONCE = 5.0  # seconds; theirs waits for 20 for a peer that has connected and is silent
 MANY = 6  # of each kind
 MEETING = 12.0  # seconds; on two idle cores it takes one, and whoever was refused by mistake came after 20 to 25
 
@@ -26,7 +26,7 @@ async def test_many_who_join_at_once_meet_soon(network_of: str) -> None:
         port = nodes[0].address[1]
         if network_of == "theirs":
             theirs.order("testnet", size=4)
-            port = (await theirs.tells("testnet"))["ports"][0]
+            port = (await theirs.expect("testnet"))["ports"][0]
         swarms = [Swarm(discovery=[HyperDHT([(HOST, port)], host=HOST, port=0)], host=HOST) for _ in range(MANY)]
         everyone = asyncio.Event()
 
@@ -51,15 +51,15 @@ async def test_who_has_given_up_a_call_is_let_in_at_the_next() -> None:
         port = nodes[0].address[1]
         theirs.order("swarm", number=0, bootstrap=[port], greeting={"hello": 0})
         theirs.order("join", number=0, topic=TOPIC.hex())
-        key = bytes.fromhex((await theirs.tells("ready"))["key"])
-        await theirs.tells("flushed")
+        key = bytes.fromhex((await theirs.expect("ready"))["key"])
+        await theirs.expect("flushed")
         ours = HyperDHT([(HOST, port)], host=HOST, port=0)
         swarm = Swarm(discovery=[ours], host=HOST)
         first = await ours.dial(key)
         first.confirm()
         await first.opened()
         await first.close()
-        await theirs.tells("close")
+        await theirs.expect("close")
 
         called = asyncio.Event()
         request = ours.node.request
@@ -75,7 +75,7 @@ async def test_who_has_given_up_a_call_is_let_in_at_the_next() -> None:
         given_up.cancel()
         await asyncio.wait([given_up])
         async with asyncio.timeout(AT_ONCE):
-            await theirs.tells("close", times=2)  # it does not wait for us in vain
+            await theirs.expect("close", times=2)  # it does not wait for us in vain
         again = await ours.dial(key)
         again.confirm()
         async with asyncio.timeout(PATIENCE):

@@ -40,23 +40,23 @@ async def javascript() -> AsyncIterator[JavaScriptPeer]:
 
 @asynccontextmanager
 async def mixed(python: int, theirs: int, *, python_first: bool) -> AsyncIterator[tuple[list[DhtNode], JavaScriptPeer]]:
-    """A network of so many nodes of ours, and theirs, with another one of theirs that asks."""
+    """A network of so many nodes of ours, and theirs, with another one of theirs that sends requests."""
     async with javascript() as peer:
         if python_first:
             async with network(python) as nodes:
                 bootstrap = named([nodes[0].address])
                 peer.command(nodes={"count": theirs, "bootstrap": bootstrap})
-                await peer.tells("nodes")
-                peer.command(asker={"bootstrap": bootstrap})
-                await peer.tells("asker")
+                await peer.expect("nodes")
+                peer.command(requester={"bootstrap": bootstrap})
+                await peer.expect("requester")
                 yield nodes, peer
         else:
             peer.command(nodes={"count": theirs, "bootstrap": []})
-            bootstrap = await peer.tells("nodes")
+            bootstrap = await peer.expect("nodes")
             entry = [(bootstrap[0]["host"], bootstrap[0]["port"])]
             nodes = [await start(entry) for _ in range(python)]
-            peer.command(asker={"bootstrap": bootstrap[:1]})
-            await peer.tells("asker")
+            peer.command(requester={"bootstrap": bootstrap[:1]})
+            await peer.expect("requester")
             yield nodes, peer
             for node in nodes:
                 await node.close()
@@ -65,11 +65,11 @@ async def mixed(python: int, theirs: int, *, python_first: bool) -> AsyncIterato
 async def test_each_side_learns_from_the_other_where_it_is_and_that_it_can_be_reached() -> None:
     async with javascript() as peer:
         async with network(30) as nodes:  # in a small one theirs may be done with its search before it knows
-            peer.command(asker={"bootstrap": named([nodes[0].address])})
-            seen = await peer.tells("asker")
+            peer.command(requester={"bootstrap": named([nodes[0].address])})
+            seen = await peer.expect("requester")
             assert (seen["firewalled"], seen["host"], bool(seen["port"])) == (False, "127.0.0.1", True)
         peer.command(nodes={"count": 3, "bootstrap": []})
-        theirs = await peer.tells("nodes")
+        theirs = await peer.expect("nodes")
         ours = await start([(theirs[0]["host"], theirs[0]["port"])], ephemeral=None)
         assert (ours.nat.firewall, ours.public_address, ours.id) == (Firewall.OPEN, ours.address, None)
         await ours.close()
@@ -93,16 +93,16 @@ async def test_announcements_go_both_ways(ours: int, theirs: int, python_first: 
         kept = await nodes[-1].announce(TOPIC, KEYS, relays)
         assert len(kept) == ours + theirs - (1 if python_first else 2)  # theirs has no id if it began alone
         peer.command(lookup=TOPIC.hex())
-        assert await peer.tells("found") == {KEYS.public_key.hex(): named(relays)}
+        assert await peer.expect("found") == {KEYS.public_key.hex(): named(relays)}
         await nodes[-1].unannounce(TOPIC, KEYS)
         peer.command(lookup=TOPIC.hex())
-        assert await peer.tells("found") == {}
+        assert await peer.expect("found") == {}
 
         peer.command(announce={"topic": TOPIC.hex(), "seed": SEED.hex(), "relays": named(relays)})
-        assert await peer.tells("announced") >= len(kept)
+        assert await peer.expect("announced") >= len(kept)
         assert [record async for record in nodes[0].lookup(TOPIC)] == [PeerRecord(KEYS.public_key, tuple(relays))]
         peer.command(unannounce={"topic": TOPIC.hex(), "seed": SEED.hex()})
-        await peer.tells("unannounced")
+        await peer.expect("unannounced")
         assert [record async for record in nodes[0].lookup(TOPIC)] == []
 
 
@@ -110,9 +110,9 @@ async def test_a_topic_is_bumped_by_theirs_and_only_forwards() -> None:
     async with mixed(8, 0, python_first=True) as (_, peer):
         for bump, kept in [(7, 7), (5, 7), (9, 9)]:
             peer.command(announce={"topic": TOPIC.hex(), "seed": SEED.hex(), "relays": [], "bump": bump})
-            await peer.tells("announced")
+            await peer.expect("announced")
             peer.command(bumps=TOPIC.hex())
-            assert await peer.tells("bumps") == [kept]
+            assert await peer.expect("bumps") == [kept]
 
 
 @NETWORKS
@@ -120,18 +120,18 @@ async def test_values_go_both_ways(ours: int, theirs: int, python_first: bool) -
     async with mixed(ours, theirs, python_first=python_first) as (nodes, peer):
         await nodes[-1].mutable_put(KEYS, b"from Python", 1)
         peer.command(mutableGet=KEYS.public_key.hex())
-        assert await peer.tells("got") == {"seq": 1, "value": b"from Python".hex()}
+        assert await peer.expect("got") == {"seq": 1, "value": b"from Python".hex()}
         peer.command(mutablePut={"seed": SEED.hex(), "value": b"from JavaScript".hex(), "seq": 2})
-        await peer.tells("put")
+        await peer.expect("put")
         value = await nodes[-1].mutable_get(KEYS.public_key)
         assert value is not None
         assert (value.seq, value.value) == (2, b"from JavaScript")
 
         target = await nodes[-1].immutable_put(b"from Python")
         peer.command(immutableGet=target.hex())
-        assert await peer.tells("got") == b"from Python".hex()
+        assert await peer.expect("got") == b"from Python".hex()
         peer.command(immutablePut=b"from JavaScript".hex())
-        assert await peer.tells("put") == blake2b_256(b"from JavaScript").hex()
+        assert await peer.expect("put") == blake2b_256(b"from JavaScript").hex()
         assert await nodes[-1].immutable_get(blake2b_256(b"from JavaScript")) == b"from JavaScript"
 
 
@@ -143,9 +143,9 @@ async def test_two_hyperswarms_meet_in_a_network_that_is_entered_through_us(
     async with network(4) as nodes, javascript() as peer:
         bootstrap = named([node.address for node in nodes[:3]])
         peer.command(nodes={"count": theirs, "bootstrap": bootstrap})
-        await peer.tells("nodes")
+        await peer.expect("nodes")
         peer.command(meet={"bootstrap": bootstrap, "firewalled": firewalled, "topic": TOPIC.hex()})
-        assert await peer.tells("met") == ["hello from 1", "hello from 0"]
+        assert await peer.expect("met") == ["hello from 1", "hello from 0"]
         if theirs == 0:
             passed_on = Counter[DhtCommand]()
             for node in nodes:

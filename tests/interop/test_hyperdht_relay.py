@@ -33,7 +33,7 @@ CALLING = {"punch": False, "localConnection": False, "fastOpen": False}
 async def their_relay(network: list[int]) -> AsyncIterator[bytes]:
     async with their_node(network, firewalled=False, ephemeral=False) as theirs:
         theirs.command(relay=None)
-        yield bytes.fromhex(await theirs.tells("relaying"))
+        yield bytes.fromhex(await theirs.expect("relaying"))
 
 
 @asynccontextmanager
@@ -55,7 +55,7 @@ async def our_relay(network: list[int]) -> AsyncIterator[bytes]:
 async def place(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[tuple[list[int], bytes]]:
-    """A network, and the key of a relay there, which our peers ask at once."""
+    """A network, and the key of a relay there, which our peers use at once."""
     for module in (dht_dialer, dht_listener):
         monkeypatch.setattr(module, "PUNCH_HEAD_START", 0.0)
     async with javascript_network() as network, request.param(network) as relay:
@@ -64,7 +64,7 @@ async def place(
 
 @asynccontextmanager
 async def our_peer(network: list[int], relay_through: bytes | None = None) -> AsyncIterator[Ours]:
-    """A node of ours that can neither be asked directly nor be reached."""
+    """A node of ours that can neither be dialled directly nor be reached."""
     ours = Ours(network, relay_through=relay_through)
     try:
         await ours.discovery.start(ours.announcer)
@@ -83,10 +83,10 @@ async def came(ours: Ours) -> Connection:
 
 async def talk_at_the_relay(ours: Connection, theirs: JavaScript) -> None:
     """Both send to one port, so to neither's own."""
-    opening = await theirs.tells("open")
+    opening = await theirs.expect("open")
     theirs.command(where=None)
-    assert await theirs.tells("port") == ours.address[1]
-    await talk(ours, theirs, told=opening)
+    assert await theirs.expect("port") == ours.address[1]
+    await talk(ours, theirs, reported=opening)
 
 
 @pytest.mark.parametrize("naming", ["we", "they"])
@@ -96,7 +96,7 @@ async def test_we_call_them_through_a_relay(place: tuple[list[int], bytes], nami
     theirs_names = {"relay": relay.hex()} if naming == "they" else {}
     async with their_node(network, **FIREWALLED) as theirs, our_peer(network, ours_names) as ours:
         theirs.command(listen={**CALLED, **theirs_names})
-        key = bytes.fromhex(await theirs.tells("listening"))
+        key = bytes.fromhex(await theirs.expect("listening"))
         connection = await opened(await ours.discovery.dial(key))
         assert connection.remote_public_key == key
         await talk_at_the_relay(connection, theirs)
@@ -132,11 +132,11 @@ async def test_two_of_theirs_meet_at_our_relay() -> None:
         their_node(network, **FIREWALLED) as caller,
     ):
         called.command(listen=CALLED)
-        key = await called.tells("listening")
+        key = await called.expect("listening")
         caller.command(connect={"key": key, "relay": relay.hex(), **CALLING})
         for peer in (called, caller):
-            await peer.tells("open")
+            await peer.expect("open")
             peer.command(where=None)
-        assert await called.tells("port") == await caller.tells("port")
+        assert await called.expect("port") == await caller.expect("port")
         caller.command(write={"text": "hello"})
-        assert (await called.tells("data"))["text"] == "hello"
+        assert (await called.expect("data"))["text"] == "hello"

@@ -52,12 +52,12 @@ def member(ports: list[int], topic: bytes = b"", *, seed: bytes | None = None) -
 
 
 def knows(one: Member, others: set[bytes]) -> bool:
-    """Whether it has heard all of these, and has one connection to each."""
-    return {key for key, _ in one.heard} == others and Counter(one.came) - Counter(one.went) == Counter(others)
+    """Whether it has received all of these, and has one connection to each."""
+    return {key for key, _ in one.received} == others and Counter(one.came) - Counter(one.went) == Counter(others)
 
 
-def by(key: bytes, told: Event) -> bool:
-    return bool(told["key"] == key.hex())
+def by(key: bytes, reported: Event) -> bool:
+    return bool(reported["key"] == key.hex())
 
 
 @pytest.mark.parametrize("kind", ["python", "javascript"])
@@ -72,19 +72,19 @@ async def test_peers_of_all_roles_meet_in_each_order_and_part(kind: str) -> None
             if first == "ours":
                 await joined.flushed()
                 await theirs.join(ours.topic, **ROLES[their_role])
-            connection = await theirs.tells("connection", times=1 + len(theirs.told("close")))
-            await ours.hears(1)
+            connection = await theirs.expect("connection", times=1 + len(theirs.reported("close")))
+            await ours.receives(1)
             assert connection["key"] == ours.key.hex()
-            assert ours.heard == [(theirs.key, b'{"from":"JavaScript"}')]
+            assert ours.received == [(theirs.key, b'{"from":"JavaScript"}')]
             assert ours.info(theirs.key).transport == "udx"
-            await theirs.tells("heard", partial(by, ours.key))
+            await theirs.expect("received", partial(by, ours.key))
             await ours.swarm.connections[0].write(b'{"last": "word"}')
             await ours.swarm.close()
-            await theirs.tells("close", times=1 + MEETINGS.index((first, their_role, our_role)))
-            last = theirs.told("heard")[-1]
+            await theirs.expect("close", times=1 + MEETINGS.index((first, their_role, our_role)))
+            last = theirs.reported("received")[-1]
             assert (last["key"], last["message"]) == (ours.key.hex(), {"last": "word"})
             theirs.order("leave", topic=ours.topic.hex())
-        assert len(theirs.told("connection")) == len(MEETINGS)
+        assert len(theirs.reported("connection")) == len(MEETINGS)
 
 
 @pytest.mark.parametrize("kind", ["python", "javascript"])
@@ -94,12 +94,12 @@ async def test_two_that_join_at_once_meet_every_time(kind: str) -> None:
         async def meet(ours: Member, theirs: Member | Peer) -> None:
             if isinstance(theirs, Peer):
                 await asyncio.gather(theirs.join(ours.topic), ours.swarm.join(ours.topic))
-                await theirs.tells("heard")
+                await theirs.expect("received")
             else:
                 await asyncio.gather(theirs.swarm.join(ours.topic), ours.swarm.join(ours.topic))
-                await theirs.hears(1)
+                await theirs.receives(1)
                 assert (theirs.came, theirs.went) == ([ours.key], [])
-            await ours.hears(1)
+            await ours.receives(1)
             assert (ours.came, ours.went) == ([theirs.key], [])
 
         for _ in range(PAIRS // AT_ONCE):
@@ -111,7 +111,7 @@ async def test_two_that_join_at_once_meet_every_time(kind: str) -> None:
             await asyncio.gather(*(one.swarm.close() for one in (*ours, *in_python)))
             for one in in_javascript:
                 one.order("destroy")
-                await one.tells("destroyed")
+                await one.expect("destroyed")
 
 
 @pytest.mark.parametrize("larger", [False, True])
@@ -122,8 +122,8 @@ async def test_a_javascript_peer_that_was_killed_is_met_again_when_it_is_back(la
             async with javascript() as process:
                 theirs = await make_peer(process, ports, greeting=GREETING, seed=seeds[larger].hex())
                 await theirs.join(ours.topic)
-                await theirs.tells("heard")
-                await ours.hears(life)
+                await theirs.expect("received")
+                await ours.receives(life)
                 process.process.kill()
             assert ours.came == [theirs.key] * life
             assert ours.went == [theirs.key] * (life - 1)
@@ -140,7 +140,7 @@ async def test_a_python_peer_that_was_killed_is_met_again_when_it_is_back(larger
         arguments = (seed.hex(), topic.hex(), *map(str, ports))
         for life in range(1, 4):
             ours = await asyncio.create_subprocess_exec(sys.executable, MEMBER, *arguments)
-            await theirs.tells("heard", partial(by, key), times=life)
+            await theirs.expect("received", partial(by, key), times=life)
             ours.kill()
             await ours.wait()
 
@@ -151,7 +151,7 @@ async def test_topics_change_while_both_stay() -> None:
         theirs = await make_peer(process, ports, greeting=GREETING)
         await theirs.join(two)
         await theirs.join(one)
-        await ours.hears(1)
+        await ours.receives(1)
         await ours.until(lambda: ours.info(theirs.key).topics == {one})
         await ours.swarm.join(two)
         await ours.until(lambda: ours.info(theirs.key).topics == {one, two})
@@ -159,10 +159,10 @@ async def test_topics_change_while_both_stay() -> None:
         assert (ours.came, ours.went) == ([theirs.key], [])
         assert ours.info(theirs.key).topics == {two}
         await ours.swarm.leave(two)
-        await theirs.tells("close")
+        await theirs.expect("close")
         assert ours.went == [theirs.key]
         await ours.swarm.join(two)
-        await ours.hears(2)
+        await ours.receives(2)
         assert ours.info(theirs.key).topics == {two}
 
 
@@ -170,11 +170,11 @@ async def test_a_suspended_swarm_meets_javascript_again_when_it_is_resumed() -> 
     async with network_of("javascript") as ports, javascript() as process, member(ports) as ours:
         theirs = await make_peer(process, ports, greeting=GREETING)
         await theirs.join(ours.topic)
-        await ours.hears(1)
+        await ours.receives(1)
         await ours.swarm.suspend()
-        await theirs.tells("close")
+        await theirs.expect("close")
         await ours.swarm.resume()
-        await ours.hears(2)
+        await ours.receives(2)
         assert (ours.came, ours.went) == ([theirs.key] * 2, [theirs.key])
 
 
@@ -205,6 +205,6 @@ async def test_a_crowd_of_both_kinds_that_joins_at_once_loses_no_message_of_ours
         await asyncio.gather(*(each.until(partial(knows, each, keys - {each.key})) for each in ours))
         for each in ours:  # hyperswarm may call twice, and drop the first call; ours do not
             others = {one.key for one in ours} - {each.key}
-            assert sorted(key for key, _ in each.heard if key in others) == sorted(others)
+            assert sorted(key for key, _ in each.received if key in others) == sorted(others)
         for one in theirs:  # among themselves, those who all look first meet 10 minutes later
-            await one.tells("heard", lambda told: told["message"] == {"from": "Python"}, times=len(ours))
+            await one.expect("received", lambda reported: reported["message"] == {"from": "Python"}, times=len(ours))

@@ -60,12 +60,12 @@ class JavaScriptMember:
 
     @property
     def connected(self) -> Counter[bytes]:
-        count = Counter(bytes.fromhex(event["key"]) for event in self.peer.told("connection"))
-        return count - Counter(bytes.fromhex(event["key"]) for event in self.peer.told("close"))
+        count = Counter(bytes.fromhex(event["key"]) for event in self.peer.reported("connection"))
+        return count - Counter(bytes.fromhex(event["key"]) for event in self.peer.reported("close"))
 
     def received(self) -> dict[bytes, Said]:
         said: dict[bytes, Said] = defaultdict(list)
-        for event in self.peer.told("heard"):
+        for event in self.peer.reported("received"):
             message = event["message"]
             if message["type"] != "icon":
                 said[bytes.fromhex(event["key"])].append(message.get("message") or message["file"])
@@ -75,14 +75,14 @@ class JavaScriptMember:
         await self.peer.javascript.until(lambda: self.connected == Counter(keys - {self.key}), PATIENCE)
 
     async def receives(self, count: int) -> None:
-        await self.peer.tells("heard", lambda event: event["message"]["type"] != "icon", count, PATIENCE)
+        await self.peer.expect("received", lambda event: event["message"]["type"] != "icon", count, PATIENCE)
 
     async def sees(self, avatars: dict[bytes, str]) -> None:
         others = {key: avatar for key, avatar in avatars.items() if key != self.key}
         await self.peer.javascript.until(lambda: self.avatars() == others, PATIENCE)
 
     def avatars(self) -> dict[bytes, str]:
-        icons = (event for event in self.peer.told("heard") if event["message"]["type"] == "icon")
+        icons = (event for event in self.peer.reported("received") if event["message"]["type"] == "icon")
         return {bytes.fromhex(event["key"]): event["message"]["avatar"] for event in icons}
 
     def talk(self, topic: bytes, file: bytes) -> Said:

@@ -40,7 +40,7 @@ async def test_a_linkup_peer_and_a_node_exchange_every_kind_of_message(
         room = await node.join(topic, name="lobby")
         if ours_first:
             await jay.join(topic)
-        icon = await jay.tells("heard")
+        icon = await jay.expect("received")
         assert icon["message"]["type"] == "icon"
         assert icon["message"]["username"] == "kestrel"
         assert icon["message"]["avatar"] == hashed(node.avatar)
@@ -63,17 +63,19 @@ async def test_a_linkup_peer_and_a_node_exchange_every_kind_of_message(
         assert (await room.send("**hello** ö")).recipients == 1
         await room.send_file(("b.bin", FILE))
         await room.send_audio(b"webm again")
-        heard = await jay.tells("heard", times=4)
-        said = [told["message"] for told in jay.told("heard")[1:]]
+        received = await jay.expect("received", times=4)
+        said = [reported["message"] for reported in jay.reported("received")[1:]]
         assert [message["type"] for message in said] == ["message", "file", "audio"]
         assert {message["topic"] for message in said} == {topic.hex()}
         assert said[0]["message"] == "**hello** ö"
         assert (said[1]["fileName"], said[1]["file"]) == ("b.bin", hashed(FILE))
-        assert heard["message"]["audio"] == b64encode(b"webm again").decode()
+        assert received["message"]["audio"] == b64encode(b"webm again").decode()
 
         await node.set_name("osprey")
         await node.set_avatar(png())
-        renamed = await jay.tells("heard", lambda told: told["message"].get("username") == "osprey", times=2)
+        renamed = await jay.expect(
+            "received", lambda reported: reported["message"].get("username") == "osprey", times=2
+        )
         assert renamed["message"]["avatar"] in (hashed(node.avatar), b64encode(node.avatar).decode())
         jay.order("write", message={**greeting, "username": "jackdaw", "avatar": ""})
         await until(lambda: [member.name for member in room.peers] == ["jackdaw"], room)
@@ -92,5 +94,5 @@ async def test_a_silent_linkup_peer_hears_its_room_and_no_other(tmp_path: Path) 
         await until(lambda: [member.key for member in room.peers] == [silent.key], room)
         assert (await private.send("for nobody yet")).recipients == 0
         assert (await room.send("for all here")).recipients == 1
-        await silent.tells("heard", lambda told: told["message"].get("message") == "for all here")
-        assert all(told["message"]["topic"] == shared.hex() for told in silent.told("heard"))
+        await silent.expect("received", lambda reported: reported["message"].get("message") == "for all here")
+        assert all(reported["message"]["topic"] == shared.hex() for reported in silent.reported("received"))

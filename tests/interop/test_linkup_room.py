@@ -45,7 +45,7 @@ def png(color: str = "red") -> bytes:
     return out.getvalue()
 
 
-async def hears(peer: Process) -> dict[str, Any]:
+async def receives(peer: Process) -> dict[str, Any]:
     assert peer.stdout
     return dict(json.loads(await asyncio.wait_for(peer.stdout.readline(), PATIENCE)))
 
@@ -60,11 +60,11 @@ async def test_a_linkup_peer_and_a_node_share_a_room(tmp_path: Path) -> None:
     peer = await asyncio.create_subprocess_exec(
         "node", str(PEER), "jay", avatar, stdin=PIPE, stdout=PIPE, limit=64 * 1024 * 1024
     )
-    found = await hears(peer)
+    found = await receives(peer)
     async with lu.Node(tmp_path, name="kestrel", discovery=[Known(**found)]) as node:
         room = await node.create_room("lobby", linkup=True)
         topic = room.topic.hex()
-        icon = await hears(peer)
+        icon = await receives(peer)
         assert (icon["type"], icon["username"], b64decode(icon["avatar"])) == ("icon", "kestrel", node.avatar)
         await until(lambda: [member.name for member in room.peers] == ["jay"], room)
         await until(lambda: room.peers[0].avatar is not None, room)
@@ -85,7 +85,7 @@ async def test_a_linkup_peer_and_a_node_share_a_room(tmp_path: Path) -> None:
 
         sent = await room.send("**hello** ö")
         assert sent.recipients == 1
-        assert await hears(peer) == {
+        assert await receives(peer) == {
             "type": "message",
             "name": "kestrel",
             "message": "**hello** ö",
@@ -93,8 +93,8 @@ async def test_a_linkup_peer_and_a_node_share_a_room(tmp_path: Path) -> None:
             "timestamp": round(sent.timestamp.timestamp() * 1000),
         }
         await room.send_file(("b.bin", bytes(9_000_000)))
-        heard = await hears(peer)
-        assert (heard["fileName"], b64decode(heard["file"])) == ("b.bin", bytes(9_000_000))
+        received = await receives(peer)
+        assert (received["fileName"], b64decode(received["file"])) == ("b.bin", bytes(9_000_000))
 
         assert peer.stdin
         peer.stdin.close()

@@ -49,16 +49,16 @@ async def test_messages_of_every_size_around_a_packet_arrive_both_ways(direction
         if direction == "they dial":
             await theirs.join(ours.topic, **theirs_as)
         await ours.until(lambda: ours.came == [theirs.key])
-        (opened,) = theirs.told("connection")
+        (opened,) = theirs.reported("connection")
         assert opened["initiator"] == (direction == "they dial")
         assert opened["reachable"] or direction == "they dial"
         (connection,) = ours.swarm.connections
         for number, size in enumerate(SIZES, 1):
             await connection.write(b'{"x":"%s"}' % (b"x" * (size - EMPTY)))
-            await theirs.tells("heard", partial(is_of_size, size))
+            await theirs.expect("received", partial(is_of_size, size))
             theirs.order("write", message=of_size(size))
-            await ours.hears(number)
-            assert len(ours.heard[-1][1]) == size
+            await ours.receives(number)
+            assert len(ours.received[-1][1]) == size
         await ours.swarm.close()
 
 
@@ -82,8 +82,8 @@ async def test_texts_and_files_of_every_size_reach_all_in_a_room(tmp_path: Path,
         for number, data in enumerate(files):
             assert (await room.send_file((f"{number}.bin", data))).recipients == count
         for peer in theirs:
-            await peer.tells("heard", times=1 + len(texts) + len(files))
-            messages = [event["message"] for event in peer.told("heard")][1:]
+            await peer.expect("received", times=1 + len(texts) + len(files))
+            messages = [event["message"] for event in peer.reported("received")][1:]
             long = [sha256(text.encode()).hexdigest() if len(text) > 1000 else text for text in texts]
             assert [message.get("message") for message in messages[: len(texts)]] == long
             assert [message.get("file") for message in messages[len(texts) :]] == [hashed(data) for data in files]

@@ -33,17 +33,17 @@ class JavaScriptPeer:
         assert self._process.stdin
         self._process.stdin.write(json.dumps(command).encode() + b"\n")
 
-    async def tells(self, event: str) -> Any:
-        """What its next line says, which has to be of this event."""
+    async def expect(self, event: str) -> Any:
+        """The contents of its next line, which has to be of this event."""
         assert self._process.stdout
         async with asyncio.timeout(PATIENCE):
             line = await self._process.stdout.readline()
-        told = json.loads(line)
-        assert list(told) == [event], told
-        return told[event]
+        reported = json.loads(line)
+        assert list(reported) == [event], reported
+        return reported[event]
 
     async def ends(self) -> None:
-        """Wait until its stream is closed, whatever else it tells before."""
+        """Wait until its stream is closed, whatever else it reports before."""
         assert self._process.stdout
         async with asyncio.timeout(PATIENCE):
             while "close" not in json.loads(await self._process.stdout.readline()):
@@ -99,18 +99,18 @@ class Damage:
 
 @asynccontextmanager
 async def meeting(role: str) -> AsyncIterator[tuple[Connection, JavaScriptPeer, Any]]:
-    """Our end in this role, the other one in JavaScript, and what it says when it is open."""
+    """Our end in this role, the other one in JavaScript, and what it reports when it is open."""
     if role == "initiator":
         async with javascript("listen") as peer:
-            ours = await connect(HOST, await peer.tells("listening"))
-            yield ours, peer, await peer.tells("open")
+            ours = await connect(HOST, await peer.expect("listening"))
+            yield ours, peer, await peer.expect("open")
             await ours.close()
     else:
         came: asyncio.Queue[Connection] = asyncio.Queue()
         server = await listen(HOST, 0, came.put_nowait)
         async with javascript("connect", server.port) as peer:
             ours = await came.get()
-            yield ours, peer, await peer.tells("open")
+            yield ours, peer, await peer.expect("open")
             await ours.close()
         await server.close()
 
@@ -135,7 +135,7 @@ async def test_messages_of_every_size_pass_both_ways(role: str) -> None:
         for size in SIZES:
             message = bytes([size % 251]) * size
             await ours.write(message)
-            assert await peer.tells("message") == {"size": size, "hash": sha256(message).hexdigest()}
+            assert await peer.expect("message") == {"size": size, "hash": sha256(message).hexdigest()}
             peer.command(send={"size": size, "fill": size % 251})
             assert await ours.read() == message
 
@@ -152,7 +152,7 @@ async def test_empty_messages_are_keep_alives(role: str, monkeypatch: pytest.Mon
         peer.command(send={"size": 1, "fill": 7})
         assert await ours.read() == b"\7"
         await ours.write(b"text")
-        assert await peer.tells("message") == {"size": 4, "hash": sha256(b"text").hexdigest()}
+        assert await peer.expect("message") == {"size": 4, "hash": sha256(b"text").hexdigest()}
 
 
 @both_roles
@@ -180,12 +180,12 @@ async def test_an_end_is_an_ordinary_end(role: str) -> None:
         peer.command(send={"size": 5, "fill": 0}, end=True)
         assert [message async for message in ours] == [bytes(5)]
         assert ours.close_reason is None
-        assert await peer.tells("close")
+        assert await peer.expect("close")
     async with meeting(role) as (ours, peer, _):
         await ours.write(b"last")
         await ours.close()
-        assert (await peer.tells("message"))["size"] == 4
-        assert await peer.tells("close")
+        assert (await peer.expect("message"))["size"] == 4
+        assert await peer.expect("close")
 
 
 @both_roles
@@ -198,7 +198,7 @@ async def test_a_write_waits_for_a_peer_that_pauses(role: str) -> None:
         assert sum(not write.done() for write in writing) > 10
         peer.command(resume=True)
         for _ in writing:
-            assert (await peer.tells("message"))["size"] == len(message)
+            assert (await peer.expect("message"))["size"] == len(message)
         await asyncio.gather(*writing)
 
 
@@ -220,8 +220,8 @@ async def chatter(ours: Connection, peer: JavaScriptPeer) -> Exception | None:
 
 
 async def dial_damaged(direction: str, place: int) -> Exception | None:
-    """What we hear of when we dial a JavaScript peer and one bit is flipped on its way."""
-    async with javascript("listen") as peer, Damage(await peer.tells("listening"), direction, 8 * place) as port:
+    """The error that we get when we dial a JavaScript peer and one bit is flipped on its way."""
+    async with javascript("listen") as peer, Damage(await peer.expect("listening"), direction, 8 * place) as port:
         try:
             return await chatter(await connect(HOST, port), peer)
         except LinkupError as error:
@@ -229,7 +229,7 @@ async def dial_damaged(direction: str, place: int) -> Exception | None:
 
 
 async def answer_damaged(direction: str, place: int) -> Exception | None:
-    """What we hear of when a JavaScript peer dials us and one bit is flipped on its way, once we know its key."""
+    """The error that we get when a JavaScript peer dials us and one bit is flipped on its way, once we know its key."""
     came: asyncio.Queue[Connection] = asyncio.Queue()
     server = await listen(HOST, 0, came.put_nowait)
     async with Damage(server.port, direction, 8 * place) as port, javascript("connect", port) as peer:

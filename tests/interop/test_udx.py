@@ -31,13 +31,13 @@ class JavaScriptPeer:
         assert self._process.stdin
         self._process.stdin.write(json.dumps(commands).encode() + b"\n")
 
-    async def tells(self, event: str) -> Any:
-        """What its next line says, which has to be of this event."""
+    async def expect(self, event: str) -> Any:
+        """The contents of its next line, which has to be of this event."""
         assert self._process.stdout
         async with asyncio.timeout(PATIENCE):
-            told = json.loads(await self._process.stdout.readline())
-        assert list(told) == [event], told
-        return told[event]
+            reported = json.loads(await self._process.stdout.readline())
+        assert list(reported) == [event], reported
+        return reported[event]
 
 
 class Bad:
@@ -94,15 +94,15 @@ async def peers(way: Bad | None = None) -> AsyncIterator[tuple[End, JavaScriptPe
     theirs = JavaScriptPeer(process)
     ours = End()
     try:
-        told = await theirs.tells("listening")
-        target, source = (HOST, told["port"]), ours.socket.address
+        reported = await theirs.expect("listening")
+        target, source = (HOST, reported["port"]), ours.socket.address
         if way is not None:
             left, right = await way.side(), await way.side()
             left.other, right.other = right, left
             left.peer, right.peer = source, target
             source, target = right.address, left.address
         theirs.command(connect={"port": source[1], "id": ours.stream.local_id})
-        ours.socket.connect_stream(ours.stream, told["id"], target)
+        ours.socket.connect_stream(ours.stream, reported["id"], target)
         yield ours, theirs
     finally:
         ours.socket.close()
@@ -126,11 +126,11 @@ async def test_our_data_arrives(size: int) -> None:
     data = Random(size).randbytes(size)
     async with peers() as (ours, theirs):
         ours.write(data)
-        heard = await theirs.tells("end")
-        assert (heard["size"], heard["hash"]) == (size, sha256(data).hexdigest())
+        received = await theirs.expect("end")
+        assert (received["size"], received["hash"]) == (size, sha256(data).hexdigest())
         theirs.command(end=True)
         await ours.until(has(ours, closed(ours.stream, Closing.ENDED)))
-        await theirs.tells("close")
+        await theirs.expect("close")
 
 
 async def test_their_data_arrives() -> None:
@@ -140,8 +140,8 @@ async def test_their_data_arrives() -> None:
         assert await ours.receive() == b"j" * 65_536 * 300
         ours.stream.end()
         ours.socket.transmit_soon()
-        await theirs.tells("end")
-        await theirs.tells("close")
+        await theirs.expect("end")
+        await theirs.expect("close")
         await ours.until(has(ours, closed(ours.stream, Closing.ENDED)))
         assert not ours.socket.endpoint.dropped
 
@@ -153,8 +153,8 @@ async def test_both_send_over_a_bad_link() -> None:
         ours.write(data)
         received = await ours.receive()
         assert received == b"j" * 65_536 * 60
-        assert (await theirs.tells("end"))["hash"] == sha256(data).hexdigest()
-        await theirs.tells("close")
+        assert (await theirs.expect("end"))["hash"] == sha256(data).hexdigest()
+        await theirs.expect("close")
 
 
 async def test_a_destroyed_stream_resets_the_other() -> None:
@@ -166,8 +166,8 @@ async def test_a_destroyed_stream_resets_the_other() -> None:
         await ours.until(has(ours, MessageReceived(ours.stream.local_id, b"connected")))
         ours.stream.destroy()
         ours.socket.transmit_soon()
-        assert await theirs.tells("error") == "ECONNRESET"
-        await theirs.tells("close")
+        assert await theirs.expect("error") == "ECONNRESET"
+        await theirs.expect("close")
 
 
 async def test_messages_go_both_ways() -> None:
@@ -176,7 +176,7 @@ async def test_messages_go_both_ways() -> None:
         await ours.until(has(ours, MessageReceived(ours.stream.local_id, b"from JavaScript")))
         ours.stream.send_message(b"from Python")
         ours.socket.transmit_soon()
-        assert await theirs.tells("message") == "from Python"
+        assert await theirs.expect("message") == "from Python"
 
 
 async def test_their_end_leaves_our_side_open() -> None:
@@ -184,8 +184,8 @@ async def test_their_end_leaves_our_side_open() -> None:
         theirs.command(end=True)
         await ours.until(has(ours, EndReceived(ours.stream.local_id)))
         ours.write(b"more")
-        assert (await theirs.tells("end"))["size"] == 4
-        await theirs.tells("close")
+        assert (await theirs.expect("end"))["size"] == 4
+        await theirs.expect("close")
 
 
 async def test_a_reader_that_pauses_stops_the_other() -> None:
@@ -214,4 +214,4 @@ async def test_a_peer_that_moves_is_followed() -> None:
         assert ours.stream.remote != before
         way.close()
         ours.write(b"x" * MB)
-        assert (await theirs.tells("end"))["size"] == MB
+        assert (await theirs.expect("end"))["size"] == MB

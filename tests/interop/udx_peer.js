@@ -13,7 +13,7 @@ const received = createHash('sha256')
 let size = 0
 let started = 0
 
-const tell = (event) => console.log(JSON.stringify(event))
+const report = (event) => console.log(JSON.stringify(event))
 
 const commands = {
   connect: ({ port, id }) => stream.connect(socket, id, port, HOST),
@@ -25,7 +25,7 @@ const commands = {
   send: (text) => stream.send(Buffer.from(text)),
   end: () => stream.end(),
   destroy: () => stream.destroy(),
-  cpu: () => tell({ cpu: (process.cpuUsage().user + process.cpuUsage().system) / 1e6 })
+  cpu: () => report({ cpu: (process.cpuUsage().user + process.cpuUsage().system) / 1e6 })
 }
 
 stream.on('data', (data) => {
@@ -35,11 +35,11 @@ stream.on('data', (data) => {
 })
 stream.on('end', () => {
   const seconds = (performance.now() - started) / 1000
-  tell({ end: { size, hash: received.digest('hex'), seconds } })
+  report({ end: { size, hash: received.digest('hex'), seconds } })
 })
-stream.on('message', (message) => tell({ message: message.toString() }))
-stream.on('error', (error) => tell({ error: error.code || error.message }))
-stream.on('close', () => tell({ close: true }))
+stream.on('message', (message) => report({ message: message.toString() }))
+stream.on('error', (error) => report({ error: error.code || error.message }))
+stream.on('close', () => report({ close: true }))
 
 readline
   .createInterface({ input: process.stdin })
@@ -49,4 +49,4 @@ readline
   .on('close', () => process.exit())
 
 socket.bind(0, HOST)
-tell({ listening: { port: socket.address().port, id: stream.id } })
+report({ listening: { port: socket.address().port, id: stream.id } })

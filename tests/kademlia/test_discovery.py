@@ -173,16 +173,16 @@ async def test_a_peer_on_many_topics_is_found_on_all_and_leaves_all() -> None:
 
 async def test_nobody_who_is_not_told_learns_the_topic() -> None:
     async with stranger() as eavesdropper, Peer("anna", [eavesdropper.address]) as anna:
-        heard: list[bytes] = []
+        received: list[bytes] = []
 
         def answer(name: str, arguments: list[bytes], requester: Address) -> object:
-            heard.append(b"".join(arguments))
+            received.append(b"".join(arguments))
             return {"ping": [], "lookup": [b"token...", bytes(6), b"", []], "announce": [True]}[name]
 
         eavesdropper.reply_to_all(answer)
         await anna.join()
-        assert any(discovery_key(TOPIC) in said and anna.key_pair.public_key in said for said in heard)
-        assert not any(TOPIC in said for said in heard)
+        assert any(discovery_key(TOPIC) in payload and anna.key_pair.public_key in payload for payload in received)
+        assert not any(TOPIC in payload for payload in received)
 
 
 async def test_who_does_not_know_the_topic_is_not_passed_on() -> None:

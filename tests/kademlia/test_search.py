@@ -1,4 +1,4 @@
-"""A search asks nodes over the network, by the rules of `wire/dht/search.py`, which has tests of its own."""
+"""A search queries nodes over the network, by the rules of `wire/dht/search.py`, which has tests of its own."""
 
 import asyncio
 import random

@@ -37,6 +37,6 @@ def test_chat_goes_on_while_a_cell_computes(kernel: Kernel, tmp_path: Path) -> N
         release.touch()
         page.ends(cell)
         assert page.answer(sent)["ok"]
-        assert otter.hears_text("still computing")["name"] == "kestrel"
+        assert otter.receives_text("still computing")["name"] == "kestrel"
 
     assert handled == kernel.sends_during_a_cell

@@ -30,10 +30,10 @@ async def test_two_kinds_of_peers_that_dial_at_once_agree_on_one_connection(larg
             loop = asyncio.get_running_loop()
             loop.call_later(chance.uniform(0, 2 * DELAY), javascript.dial, meeting.place)
             loop.call_later(chance.uniform(0, 2 * DELAY), meeting.point, TOPIC, javascript.place)
-            await member.hears(1)
+            await member.receives(1)
             await asyncio.sleep(1.2 * choice.DUPLICATE_GRACE)  # after it, nothing changes any more
-            assert member.heard == [(javascript.key, b"from javascript")]
-            assert javascript.heard == [b"from python"]
+            assert member.received == [(javascript.key, b"from javascript")]
+            assert javascript.received == [b"from python"]
             assert (member.came, member.went) == ([javascript.key], [])
             assert javascript.connection
             assert javascript.connection.handshake_hash == member.swarm.connections[0].handshake_hash
@@ -54,12 +54,12 @@ async def test_two_swarms_that_dial_each_other_over_tcp_and_udx_at_once_lose_no_
             over_tcp = [link.address] if number % 3 else []  # with every third pair, both dial over UDX
             loop.call_later(chance.uniform(0, DELAY), meetings[0].point, TOPIC, meetings[1].place, *over_tcp)
             loop.call_later(chance.uniform(0, DELAY), meetings[1].point, TOPIC, meetings[0].place)
-            await asyncio.gather(ann.hears(1), bob.hears(1))
+            await asyncio.gather(ann.receives(1), bob.receives(1))
             await ann.swarm.connections[0].write(b"and")
-            await bob.hears(2)
+            await bob.receives(2)
             await bob.swarm.connections[0].write(b"so")
-            await ann.hears(2)
-            assert (ann.heard, bob.heard) == (
+            await ann.receives(2)
+            assert (ann.received, bob.received) == (
                 [(bob.key, b"hi"), (bob.key, b"so")],
                 [(ann.key, b"hello"), (ann.key, b"and")],
             )
@@ -81,10 +81,10 @@ async def test_a_crowd_on_both_transports_loses_no_message() -> None:
         for one, two in permutations(range(10), 2):
             by_tcp = [("127.0.0.1", meetings[two].announcer.port)] if chance.random() < 0.5 else []
             meetings[one].point(TOPIC, meetings[two].place, *by_tcp)
-        await asyncio.gather(*(member.hears(9) for member in crowd))
+        await asyncio.gather(*(member.receives(9) for member in crowd))
         for member in crowd:
             others = {other.key for other in crowd} - {member.key}
-            assert Counter(member.heard) == Counter((key, b"hello") for key in others)
+            assert Counter(member.received) == Counter((key, b"hello") for key in others)
             assert (Counter(member.came), member.went) == (Counter(others), [])
 
 
@@ -101,5 +101,5 @@ async def test_our_dial_that_ends_after_the_peer_has_come_changes_nothing(
         ann.pointer.announcer.admit(late)
         await late.wait_closed()
         await ann.swarm.connections[0].write(b"still here")
-        await bob.hears(1)
+        await bob.receives(1)
         assert (ann.came, ann.went, bob.came, bob.went) == ([bob.key], [], [ann.key], [])

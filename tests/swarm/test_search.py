@@ -16,7 +16,7 @@ PATIENCE = 10.0  # seconds
 
 
 class Clock:
-    """A discovery that notes when it was asked to look."""
+    """A discovery that notes when it was refreshed."""
 
     name = "clock"
     this_machine_only = True

@@ -30,9 +30,9 @@ async def test_two_that_find_each_other_at_the_same_moment_share_one_connection(
         async with Member(TOPIC, greeting=b"hello") as ann, Member(TOPIC, greeting=b"hi") as bob:
             ann.finds(bob)
             bob.finds(ann)
-            await ann.hears(1)
-            await bob.hears(1)
-            assert (ann.heard, bob.heard) == ([(bob.key, b"hi")], [(ann.key, b"hello")])
+            await ann.receives(1)
+            await bob.receives(1)
+            assert (ann.received, bob.received) == ([(bob.key, b"hi")], [(ann.key, b"hello")])
             assert (ann.came, bob.came, ann.went, bob.went) == ([bob.key], [ann.key], [], [])
             assert len(ann.swarm.connections) == len(bob.swarm.connections) == 1
 
@@ -44,10 +44,10 @@ async def test_a_crowd_that_dials_each_other_at_once_over_slow_links_loses_no_me
         links = [await stack.enter_async_context(Link(m.address[1], delay=0.02, chance=chance)) for m in crowd]
         for one, two in permutations(range(12), 2):
             crowd[one].finds(crowd[two], links[two].address, crowd[two].address)
-        await asyncio.gather(*(member.hears(11) for member in crowd))
+        await asyncio.gather(*(member.receives(11) for member in crowd))
         for member in crowd:
             others = {other.key for other in crowd} - {member.key}
-            assert Counter(member.heard) == Counter((key, b"hello") for key in others)
+            assert Counter(member.received) == Counter((key, b"hello") for key in others)
             assert (Counter(member.came), member.went) == (Counter(others), [])
             assert len(member.swarm.connections) == 11
 
@@ -60,8 +60,8 @@ async def test_one_that_only_listens_is_reached_by_smaller_and_larger_keys(large
             two.finds(one)
         else:
             one.finds(two)
-        await one.until(lambda: one.heard == [(two.key, b"from large")])
-        await two.until(lambda: two.heard == [(one.key, b"from small")])
+        await one.until(lambda: one.received == [(two.key, b"from large")])
+        await two.until(lambda: two.received == [(one.key, b"from small")])
         assert two.info(one).initiator is larger_dials
 
 
@@ -77,10 +77,10 @@ async def test_a_peer_that_restarts_while_its_old_connection_is_half_dead_is_bac
             link.die()
         async with Member(TOPIC, seeds[larger_restarts], greeting=b"again") as second:
             second.finds(stays)
-            await stays.until(lambda: stays.heard, patience=2.5)
+            await stays.until(lambda: stays.received, patience=2.5)
             assert (stays.came, stays.went) == ([second.key] * 2, [second.key])
             assert len(stays.swarm.connections) == len(second.swarm.connections) == 1
-            assert stays.heard == [(second.key, b"again")]
+            assert stays.received == [(second.key, b"again")]
             assert second.went == []
 
 
@@ -104,7 +104,7 @@ async def test_a_second_connection_that_ends_within_the_grace_changes_nothing() 
         new.confirm()
         await new.close()
         await old.write(b"still here")
-        await member.hears(1)
+        await member.receives(1)
         assert (len(member.came), member.went, member.swarm.connections[0].closed) == (1, [], False)
         await old.close()
 
@@ -115,9 +115,9 @@ async def test_messages_written_just_before_a_peer_leaves_arrive() -> None:
             connection = await connect(*member.address)
             await connection.write(b"%d" % number)
             await connection.close()
-        await member.hears(20)
+        await member.receives(20)
         await member.loses(20)
-        assert sorted(int(message) for _, message in member.heard) == list(range(20))
+        assert sorted(int(message) for _, message in member.received) == list(range(20))
         assert member.swarm.peers == ()
 
 
@@ -131,12 +131,12 @@ async def test_a_killed_process_is_noticed_at_once_and_met_again_when_it_is_back
             process = await asyncio.create_subprocess_exec(sys.executable, script, seed.hex(), stdout=subprocess.PIPE)
             assert process.stdout
             member.pointer.point(TOPIC, key, ("127.0.0.1", int(await process.stdout.readline())))
-            await member.hears(lives)
+            await member.receives(lives)
             process.kill()
             await process.wait()
             async with asyncio.timeout(1.0):
                 await member.loses(lives)
-            assert member.heard == [(key, b"echo")] * lives
+            assert member.received == [(key, b"echo")] * lives
             assert member.info(key).status is PeerStatus.WAITING
 
 
@@ -217,7 +217,7 @@ async def test_leaving_a_topic_closes_the_connections_that_share_no_other() -> N
         assert member.went == [goes.key]
         assert [info.public_key for info in member.swarm.peers] == [stays.key]
         assert member.info(stays).topics == {OTHER_TOPIC}
-        await goes.until(lambda: goes.heard == [(member.key, b"bye")])
+        await goes.until(lambda: goes.received == [(member.key, b"bye")])
         await member.swarm.leave(OTHER_TOPIC)
         assert (member.swarm.connections, member.swarm.topics, member.pointer.announced) == ((), (), {})
 
@@ -253,8 +253,8 @@ async def test_a_peer_that_restarts_again_and_again_over_slow_links_ends_with_on
             if life < 11:
                 await asyncio.sleep(chance.uniform(0, 0.05))  # so that it dies at any stage of connecting
                 await restless.swarm.close()
-        await restless.until(lambda: restless.heard == [(stays.key, b"stay")])
-        await stays.until(lambda: (restless.key, b"11") in stays.heard)
+        await restless.until(lambda: restless.received == [(stays.key, b"stay")])
+        await stays.until(lambda: (restless.key, b"11") in stays.received)
         assert (restless.came, restless.went) == ([stays.key], [])
         assert len(stays.came) == len(stays.went) + 1
         assert len(stays.swarm.connections) == len(restless.swarm.connections) == 1
@@ -345,7 +345,7 @@ async def test_closing_tells_the_peers_and_frees_the_port() -> None:
         await member.swarm.close()
         assert (member.went, member.swarm.peers, member.pointer.announced) == ([other.key], (), {})
         await other.until(lambda: other.went == [member.key])
-        assert other.heard == [(member.key, b"last words")]
+        assert other.received == [(member.key, b"last words")]
         with pytest.raises(ConnectionRefusedError):
             await connect(*member.address)
         with pytest.raises(NodeClosed):

@@ -28,12 +28,12 @@ def answers(static: KeyPair = RESPONDER) -> NoiseHandshake:
 def test_messages_and_keys_are_those_of_the_javascript_packages() -> None:
     initiator, responder = calls(), answers()
     first = initiator.send(PAYLOADS[0])
-    heard = responder.receive(first)
+    received = responder.receive(first)
     second = responder.send(PAYLOADS[1])
     answer = initiator.receive(second)
 
     assert [first, second] == MESSAGES
-    assert [heard, answer] == PAYLOADS
+    assert [received, answer] == PAYLOADS
     tx, rx = bytes.fromhex(VECTOR["initiatorTx"]), bytes.fromhex(VECTOR["initiatorRx"])
     session = bytes.fromhex(VECTOR["handshakeHash"])
     assert initiator.result == HandshakeResult(tx, rx, session, RESPONDER.public_key)

@@ -36,7 +36,7 @@ def browser(monkeypatch: pytest.MonkeyPatch) -> Browser:
     return Browser(monkeypatch)
 
 
-class Heard:
+class Callbacks:
     """What the recorder says."""
 
     def __init__(self) -> None:
@@ -50,57 +50,57 @@ class Heard:
 
 
 async def test_a_clip_is_recorded_and_nothing_of_it_stays(browser: Browser) -> None:
-    heard = Heard()
-    heard.recorder.start()
-    assert heard.recorder.on
+    callbacks = Callbacks()
+    callbacks.recorder.start()
+    assert callbacks.recorder.on
     assert browser.widget("CameraStreamModel").state["constraints"] == {"audio": True, "video": False}
     assert browser.widget("AudioRecorderModel").state["recording"] is True
 
-    heard.recorder.stop()
+    callbacks.recorder.stop()
     assert browser.widget("AudioRecorderModel").state["recording"] is False
     await asyncio.to_thread(browser.record, b"\x1a\x45\xdf\xa3 a clip")
-    assert await asyncio.wait_for(heard.clips.get(), PATIENCE) == b"\x1a\x45\xdf\xa3 a clip"
+    assert await asyncio.wait_for(callbacks.clips.get(), PATIENCE) == b"\x1a\x45\xdf\xa3 a clip"
     assert all(one._closed for one in browser.comms)
-    assert heard.changes == 2
+    assert callbacks.changes == 2
 
 
 async def test_the_clip_is_not_sent_back_to_the_page(browser: Browser) -> None:
-    heard = Heard()
-    heard.recorder.start()
+    callbacks = Callbacks()
+    callbacks.recorder.start()
     sent = browser.widget("AudioModel").sent
     while not sent.empty():
         sent.get()
     browser.record(b"a clip")
-    await heard.clips.get()
+    await callbacks.clips.get()
     messages = [sent.get_nowait() for _ in range(sent.qsize())]
     assert [b"a clip" in buffers for _, _, buffers in messages] == [False] * len(messages)
 
 
 async def test_no_clip_is_a_sentence(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recorders, "CLIP_TIMEOUT", 0.01)
-    heard = Heard()
-    heard.recorder.start()
-    heard.recorder.stop()
-    assert await asyncio.wait_for(heard.failures.get(), PATIENCE) == NO_CLIP
+    callbacks = Callbacks()
+    callbacks.recorder.start()
+    callbacks.recorder.stop()
+    assert await asyncio.wait_for(callbacks.failures.get(), PATIENCE) == NO_CLIP
     assert all(one._closed for one in browser.comms)
 
 
 async def test_a_recording_ends_by_itself(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recorders, "MAX_RECORDING", 0.01)
     monkeypatch.setattr(recorders, "CLIP_TIMEOUT", 0.01)
-    heard = Heard()
-    heard.recorder.start()
-    await asyncio.wait_for(heard.failures.get(), PATIENCE)
-    assert not heard.recorder.on
+    callbacks = Callbacks()
+    callbacks.recorder.start()
+    await asyncio.wait_for(callbacks.failures.get(), PATIENCE)
+    assert not callbacks.recorder.on
 
 
 async def test_a_late_clip_of_an_earlier_recording_is_dropped(browser: Browser) -> None:
-    heard = Heard()
-    heard.recorder.start()
+    callbacks = Callbacks()
+    callbacks.recorder.start()
     late = browser.widget("AudioModel")
-    heard.recorder.stop()
-    heard.recorder.start()
+    callbacks.recorder.stop()
+    callbacks.recorder.start()
     late.say({"method": "update", "state": {}, "buffer_paths": [["value"]]}, [b"late"])
     browser.record(b"new")
-    assert await asyncio.wait_for(heard.clips.get(), PATIENCE) == b"new"
-    assert heard.clips.empty()
+    assert await asyncio.wait_for(callbacks.clips.get(), PATIENCE) == b"new"
+    assert callbacks.clips.empty()
