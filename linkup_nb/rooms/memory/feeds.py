@@ -373,7 +373,7 @@ class RoomFeeds(Events):
         core, length = feed.core, feed.core.length
         if length <= feed.fetched_to:
             return
-        start = max(feed.fetched_to, row.next, row.high)
+        start = max(feed.fetched_to, row.next)
         if not row.next:
             start = 1
             feed.downloads.append(await core.download(0, 1))
