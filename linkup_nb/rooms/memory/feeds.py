@@ -374,6 +374,7 @@ class RoomFeeds(Events):
         if length <= feed.fetched_to:
             return
         start = max(feed.fetched_to, row.next)
+        feed.downloads = [download for download in feed.downloads if not download.finished]
         if not row.next:
             start = 1
             feed.downloads.append(await core.download(0, 1))
