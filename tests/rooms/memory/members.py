@@ -109,12 +109,12 @@ async def say(session: RoomSession, text: str) -> Row:
     return (await session.write([Message(text)]))[0]
 
 
-async def until(session: RoomSession, condition: Callable[[], bool]) -> None:
+async def until(session: RoomSession, condition: Callable[[], bool], timeout: float = WAIT) -> None:
     """Wait until something is so, looking again after each change of the room."""
     changed = asyncio.Event()
     for source, event in ((session, "taken"), (session, "update"), (session.feeds, "forget")):
         source.on(event, lambda *_: changed.set())
-    async with asyncio.timeout(WAIT):
+    async with asyncio.timeout(timeout):
         while not condition():
             changed.clear()
             await changed.wait()

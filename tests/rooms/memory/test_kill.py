@@ -15,7 +15,7 @@ from tests.rooms.memory.members import WAIT, TestMember, ids, until
 
 MakeMember = Callable[[str], Awaitable[TestMember]]
 ROOM = RoomKeys(b"r" * 32)
-KILLS = 6
+KILLS = 4
 
 
 class Victim:
@@ -50,7 +50,7 @@ async def victim(folder: Path, name: str, port: int, *, writes: bool) -> AsyncIt
     )
     one = Victim(process)
     try:
-        async with asyncio.timeout(WAIT):
+        async with asyncio.timeout(3 * WAIT):  # it starts a Python
             await one.hear(lambda: bool(one.port))
             yield one
     finally:
