@@ -1,9 +1,10 @@
 """Every decoder by the name that `python -m tests.fuzz` knows it by."""
 
-from tests.fuzz import datagrams, messages, nodes
+from tests.fuzz import datagrams, messages, nodes, rooms
 from tests.fuzz.target import Target
 
 TARGETS: dict[str, Target] = {
+    "blind_pairing": rooms.BLIND_PAIRING,
     "compact": messages.COMPACT,
     "config": messages.CONFIG,
     "dht_node": nodes.DHT_NODE,
@@ -18,6 +19,10 @@ TARGETS: dict[str, Target] = {
     "noise": messages.NOISE,
     "protomux": messages.PROTOMUX,
     "records": datagrams.RECORDS,
+    "room_block": rooms.BLOCK,
+    "room_export": rooms.EXPORT,
+    "room_invite": rooms.INVITE,
+    "room_messages": rooms.ROOM_MESSAGES,
     "secret_stream": messages.SECRET_STREAM,
     "udx": datagrams.UDX,
 }
