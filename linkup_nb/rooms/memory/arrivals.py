@@ -24,6 +24,7 @@ from linkup_nb.rooms.memory.rows import FeedRow, Link, Missing, Row, State
 MAX_AHEAD = 26 * 3600 * 1_000_000  # µs: the widest mistake in time zones
 LATE = 60_000  # ms between writing and arrival from which a row above others is late
 MAX_FEEDS = 512  # of a room
+MAX_DEVICES = 8  # of an identity: nobody fills a room alone without inventing people, whom one sees
 
 
 class Arrival(NamedTuple):
@@ -214,6 +215,9 @@ class _Batch:
             if not isinstance(hello, blocks.Hello):
                 raise MalformedBlock("A feed does not begin with the hello of a member.")
             who = verify_hello(hello, self._owner._topic, feed.row.key)
+            devices = {row.device for row in self._owner.feeds if row.identity == who.identity}
+            if who.device not in devices and len(devices) >= MAX_DEVICES:
+                raise MalformedBlock(f"An identity has at most {MAX_DEVICES} devices in a room.")
         except MalformedBlock as error:
             return str(error)
         feed.set(identity=who.identity, device=who.device, drive=who.drive)
