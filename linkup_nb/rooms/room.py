@@ -2,7 +2,7 @@
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, overload
 
 from linkup_nb.connection.connection import WRITE_TIMEOUT
@@ -90,18 +90,23 @@ class Room(Events, ABC):
 
         Raises `UsageError` if pandas is not installed.
         """
-        try:
-            import pandas
-        except ImportError:
-            raise UsageError("This needs pandas: run %pip install pandas, then try again.") from None
         columns = ["index", "time", "name", "key", "kind", "text", "file", "size", "own", "recipients"]
-        table = pandas.DataFrame(map(_row, self.messages), columns=columns)
-        return table.set_index("index")
+        return table(columns, ((message.index, *row_of(message), message.recipients) for message in self.messages))
 
 
-def _row(message: Message) -> tuple[object, ...]:
-    kind = type(message).__name__.removesuffix("Message").lower()
+def table(columns: list[str], rows: Iterable[tuple[object, ...]]) -> "pandas.DataFrame":
+    """Rows as a table, by their first column. Raises `UsageError` if pandas is not installed."""
+    try:
+        import pandas
+    except ImportError:
+        raise UsageError("This needs pandas: run %pip install pandas, then try again.") from None
+    return pandas.DataFrame(rows, columns=columns).set_index(columns[0])
+
+
+def row_of(message: Message) -> tuple[object, ...]:
+    """Of a message: time, name, key, kind, text, file, size (bytes), own."""
+    kind = type(message).__name__.removeprefix("Room").removesuffix("Message").lower()
     text = message.text if isinstance(message, TextMessage) else None
     file = message.file_name if isinstance(message, FileMessage) else None
-    start = (message.index, message.timestamp, message.name, message.key.hex(), kind, text, file)
-    return (*start, message.size, message.own, message.recipients)
+    start = (message.timestamp, message.name, message.key.hex(), kind, text, file)
+    return (*start, message.size, message.own)

@@ -59,6 +59,20 @@ async def javascript_member(folder: Path, *port: int) -> AsyncIterator[JavaScrip
         await process.wait()
 
 
+async def held_by_javascript(session: RoomSession) -> None:
+    """Its Hypercore says that it has our last block, without a message of ours."""
+    [theirs] = [row for row in session.feeds.members if row.identity != session.identity.public_key]
+    [ours] = [row for row in session.feeds.members if row.identity == session.identity.public_key]
+    changed = asyncio.Event()
+    session.exchange.on("delivery", lambda _: changed.set())
+    async with asyncio.timeout(WAIT):
+        while session.exchange.delivery.held_by(ours.tie, ours.next - 1) != (theirs.identity,):
+            changed.clear()
+            await changed.wait()
+    assert session.exchange.delivery.read_by(ours.tie, 0) == ()
+    assert theirs.tie in session.exchange.here()
+
+
 def order(session: RoomSession) -> list[str]:
     keys = {row.tie: row.key for row in session.feeds.rows}
     return [f"{short_id(keys[row.tie])}/{row.seq}" for row in session.index.timeline()]
@@ -89,4 +103,5 @@ async def test_a_javascript_member_and_ours_come_to_one_order(
         reply = jay.order[-1]
         assert reply["heads"] == {short_id(hers.feeds.own.key): 3} if hers.feeds.own else False
         assert not [row for row in hers.feeds.rows if row.faults]
+        await held_by_javascript(hers)
         assert [Kind(row.kind) for row in hers.index.latest(Kind.REACTION)] == [Kind.REACTION]

@@ -42,7 +42,7 @@ CREATE INDEX ordered ON message (t, tie, seq, arrival) WHERE arrival IS NOT NULL
 CREATE INDEX said ON message (channel, t, tie, seq, arrival) WHERE arrival IS NOT NULL;
 CREATE INDEX timeline ON message (t, tie, seq, number) WHERE number IS NOT NULL;
 CREATE INDEX notices ON message (kind, t, tie, seq) WHERE arrival IS NULL;
-CREATE INDEX unread ON message (tie, seq, channel) WHERE state & 1;
+CREATE INDEX unread ON message (tie, seq, channel, state) WHERE state & 1; -- with state, nothing else is read to count
 CREATE TABLE link (
   tie INTEGER, seq INTEGER, kind INTEGER, t INTEGER, from_tie INTEGER, from_seq INTEGER,
   identity BLOB NOT NULL, value TEXT,

@@ -2,7 +2,7 @@
 
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from linkup_nb.rooms.memory.block import Kind
@@ -131,7 +131,8 @@ class IndexReader:
 
     def first_unread(self) -> dict[int, int]:
         """The first block of each feed that is unread, for those that have one."""
-        return dict(self.read("SELECT tie, min(seq) FROM message INDEXED BY unread WHERE state & 1 GROUP BY tie"))
+        first = "(SELECT min(seq) FROM message INDEXED BY unread WHERE state & 1 AND message.tie = feed.tie)"
+        return {tie: seq for tie, seq in self.read(f"SELECT tie, {first} FROM feed") if seq is not None}
 
     def said_of(self, tie: int, start: int, end: int, limit: int) -> list[Row]:
         """The last of what is said in a feed from block `start` to before `end`, latest first."""
@@ -141,6 +142,11 @@ class IndexReader:
             (tie, start, end, limit),
         )
         return [Row(*row) for row in found]
+
+    def last_t(self, seen: Iterable[tuple[int, int]]) -> int:
+        """The greatest t among so many first blocks (tie, length) of feeds."""
+        sql = "SELECT t FROM message INDEXED BY by_feed WHERE tie = ? AND seq < ? ORDER BY seq DESC LIMIT 1"
+        return max((row[0] for pair in seen for row in self.read(sql, pair)), default=0)
 
     def heads(self, tie: int, start: int, end: int) -> list[bytes]:
         """The heads that count of the blocks of a feed from `start` to before `end`."""
@@ -176,6 +182,9 @@ def _from(view: View, up_to: int, columns: str = "message.*") -> tuple[str, tupl
         values += [value for pair in view.clock for value in pair]
     where = f"{view.column} IS NOT NULL AND +{view.column} <= ?"
     values.append(up_to)
+    if view.top is not None:
+        where += " AND t <= ?"
+        values.append(view.top)
     if view.channel is not None:
         where += " AND channel = ?"
         values.append(view.channel)

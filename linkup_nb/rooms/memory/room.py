@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Protocol, overload
+from typing import TYPE_CHECKING, Protocol, overload
 
 from linkup_nb.connection.connection import WRITE_TIMEOUT
 from linkup_nb.errors import DecodeError, InvalidImage, UsageError
@@ -37,7 +37,10 @@ from linkup_nb.rooms.memory.search import parse_query
 from linkup_nb.rooms.memory.session import RoomSession
 from linkup_nb.rooms.memory.timeline import Timeline
 from linkup_nb.rooms.names import clean, file_name
-from linkup_nb.rooms.room import Room
+from linkup_nb.rooms.room import Room, row_of, table
+
+if TYPE_CHECKING:
+    import pandas
 
 MAX_STRANGER_PIXELS = 16_000_000  # of an avatar that a member sends
 MAX_AVATARS = 256  # pictures of one room that are looked at when it is opened
@@ -137,8 +140,9 @@ class MemoryRoom(Room):
         clock, followed = self._origin.seen(moment)
         if followed > FOLLOWED:
             self._keep_clocks()
-        view = CONVERSATION._replace(clock=tuple(clock.items()) or ((0, 0),))
-        return Timeline(self._session.index, self._arrived, partial(self._origin.build, clock=clock), view)
+        index, seen = self._session.index, tuple(clock.items())
+        view = CONVERSATION._replace(clock=seen or ((0, 0),), top=index.last_t(seen))
+        return Timeline(index, self._arrived, partial(self._origin.build, clock=clock), view)
 
     @property
     def settled_until(self) -> datetime:
@@ -323,6 +327,16 @@ class MemoryRoom(Room):
         )
         return tuple(map(self._origin.build, rows))
 
+    def to_pandas(self) -> "pandas.DataFrame":
+        """The messages as a table by their ids, in order: what a LinkUp room's has, and where each stands.
+
+        Besides time, name, key, kind, text, file, size (bytes) and own: received, channel, to (the id of what it
+        answers), edited, retracted, late, and for your own the state. Raises `UsageError` if pandas is not installed.
+        """
+        plain = ["time", "name", "key", "kind", "text", "file", "size", "own"]
+        more = ["received", "channel", "to", "edited", "retracted", "late", "state"]
+        return table(["id", *plain, *more], map(_row, self.messages))
+
     @from_any_loop
     async def export(self, path: str | os.PathLike[str]) -> int:
         """Write the room to a file that anybody can check with `lu.verify_export(path)`; how many blocks that were.
@@ -414,6 +428,11 @@ class MemoryRoom(Room):
     def _wake(self) -> None:
         self._arrival.set()
         self._arrival = asyncio.Event()
+
+
+def _row(message: RoomMessage) -> tuple[object, ...]:
+    more = (message.received, message.channel, message.to, message.edited, message.retracted, message.late)
+    return (message.id, *row_of(message), *more, message.state)
 
 
 def _read_file(path: Path) -> tuple[str, bytes]:

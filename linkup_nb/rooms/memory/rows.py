@@ -106,6 +106,8 @@ class View(NamedTuple):
     column: str
     channel: str | None = None
     clock: tuple[tuple[int, int], ...] | None = None
+    top: int | None = None
+    """The greatest t in it, so that what is above is not looked at."""
 
 
 CONVERSATION = View("ordered", "arrival")

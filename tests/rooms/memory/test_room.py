@@ -1,4 +1,5 @@
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -243,3 +244,41 @@ async def test_what_was_said_is_found_by_its_words(make_member: MakeMember) -> N
     assert await his.search("e*", limit=1, before=his[1]) == ()
     with pytest.raises(UsageError, match="type a word"):
         await his.search("  ")
+
+
+async def test_a_room_as_a_table(make_member: MakeMember) -> None:
+    hers, his = await two_rooms(make_member)
+    sent = await hers.send("one")
+    await hers.create_channel("random")
+    await comes(his, "message", lambda: len(his) == 1)
+    answer = await his.send("two", to=his[0], channel="random")
+    await his.send_file(("a.txt", b"abc"))
+    table = his.to_pandas()
+    assert list(table.index)[:2] == [sent.id, answer.id]
+    assert list(table["kind"]) == ["text", "text", "file"]
+    assert list(table["text"])[:2] == ["one", "two"]
+    assert list(table["channel"]) == ["", "random", ""]
+    assert list(table["to"].isna()) == [True, False, True]
+    assert table["to"][answer.id] == sent.id
+    assert list(table["size"]) == [3, 3, 3]
+    assert table["state"][sent.id] == ""
+
+
+async def test_a_room_is_followed_from_another_loop(make_member: MakeMember) -> None:
+    """As a cell does, whose loop is not the node's."""
+    hers, his = await two_rooms(make_member)
+    seen: list[str] = []
+
+    async def follow() -> None:
+        started.set()
+        async for message in his:
+            seen.append(message.id)
+            if len(seen) == 3:
+                return
+
+    started = threading.Event()
+    following = asyncio.create_task(asyncio.to_thread(asyncio.run, asyncio.wait_for(follow(), WAIT)))
+    await asyncio.to_thread(started.wait)
+    sent = [await hers.send(f"{number}") for number in range(3)]
+    await asyncio.wait_for(following, WAIT)
+    assert seen == [message.id for message in sent]
