@@ -1,21 +1,27 @@
 """What a notebook's file holds once the notebook is saved, with the state of its widgets."""
 
 import json
+import time
 from typing import Any
 
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Pair
-from tests.browser.lab import Notebook
+from tests.browser.lab import PATIENCE, Notebook
 
 STATE = "application/vnd.jupyter.widget-state+json"
 
 
 def saved(notebook: Notebook) -> dict[str, Any]:
-    """Save the notebook, and read its file."""
-    notebook.page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
-    content: dict[str, Any] = json.loads((notebook.lab.notebooks / f"{notebook.profile}.ipynb").read_text())
-    return content
+    """Save the notebook, and read its file, with the state of the widgets in it."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        # The widget manager puts its state into the notebook while that is being saved: it may be in the next file.
+        notebook.page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
+        content: dict[str, Any] = json.loads((notebook.lab.notebooks / f"{notebook.profile}.ipynb").read_text())
+        if "widgets" in content["metadata"]:
+            return content
+    raise AssertionError("The state of the widgets was never saved.")
 
 
 def test_nobody_and_nothing_said_is_in_the_file(fresh_pair: Pair) -> None:

@@ -25,6 +25,15 @@ JUPYTER_TOKEN = "a-token-for-tests"
 PATIENCE = 60.0  # seconds
 
 
+async def listens(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except ConnectionRefusedError:
+        return False
+    writer.close()
+    return True
+
+
 @asynccontextmanager
 async def jupyter_server(folder: Path, prefix: str) -> AsyncIterator[int]:
     """The port of a Jupyter server of its own, at this path, as a hub starts it."""
@@ -42,7 +51,10 @@ async def jupyter_server(folder: Path, prefix: str) -> AsyncIterator[int]:
         async with asyncio.timeout(PATIENCE):
             while not (info.exists() and info.stat().st_size):  # it writes a line about its start after that
                 assert await process.stderr.readline(), "the server ended"
-            yield int(json.loads(info.read_text())["port"])
+            port = int(json.loads(info.read_text())["port"])
+            while not await listens(port):  # it announces its port before that
+                pass
+        yield port
     finally:
         process.terminate()
         await process.communicate()

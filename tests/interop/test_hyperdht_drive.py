@@ -137,7 +137,7 @@ async def test_our_download_goes_on_when_their_killed_process_is_back(tmp_path: 
             await peer.call("join", topic=drive.discovery_key.hex())
             await swarm.join(drive.discovery_key)
             await reach(drive, 2)
-            (download,) = await drive.download()
+            _history, download = await drive.download()
             key = (await drive.info()).blobs_key
             assert key
             contents, on_its_way = await store.core(key=key), asyncio.Event()

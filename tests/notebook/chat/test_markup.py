@@ -264,6 +264,10 @@ PIECES = (
 )
 def test_pathological_markdown_takes_little_time(piece: str, end: str) -> None:
     text = (piece + end) * (100_000 // len(piece + end))
+    assert min(_seconds(text) for _ in range(3)) < 0.5  # the best of three: the garbage of other tests is not its own
+
+
+def _seconds(text: str) -> float:
     start = time.thread_time()
     markup.render(text)
-    assert time.thread_time() - start < 0.5
+    return time.thread_time() - start
