@@ -297,7 +297,7 @@ class DriveFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec has no t
         if store.loop is _blocked.get() and asyncio.get_running_loop() is not store.loop:
             raise UsageError(
                 f"{store!r} lives on the event loop that would wait for it: call this in a thread, as in"
-                " `await asyncio.to_thread(pd.read_csv, ...)`, or use the store of lu.start()"
+                " `await asyncio.to_thread(pd.read_csv, ...)`, or use the store of lu.start()."
             )
         if not store.loop.is_running():
             raise UsageError(f"The event loop of {store!r} does not run, so nothing can be read from it.")

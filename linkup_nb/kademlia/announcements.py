@@ -92,10 +92,10 @@ class Announcement:
             raise DecodeError(f"A peer announces at most {MAX_ADDRESSES} addresses, not {len(addresses)}.")
         for host, port in addresses:
             if not 0 < int(host.partition(".")[0]) < 224 or not port:  # 0.x.x.x, multicast and reserved are no host's
-                raise DecodeError(f"{host}:{port} is not the address of a peer")
+                raise DecodeError(f"{host}:{port} is not the address of a peer.")
         remaining = expires / 1000 - now
         if not -MAX_CLOCK_SKEW < remaining <= ANNOUNCEMENT_TTL + MAX_CLOCK_SKEW:
-            raise DecodeError(f"an announcement expires in {remaining:.0f} seconds")
+            raise DecodeError(f"An announcement expires in {remaining:.0f} seconds, not within the time to live.")
         if not verify(_signable(target, proof, addresses, expires), signature, public_key):
             raise DecodeError("An announcement is not signed by its announcer.")
         return cls(public_key, proof, addresses, expires, signature)

@@ -14,7 +14,7 @@ from linkup_nb.node import Node
 from linkup_nb.notebook.bridge import Bridge, went_wrong
 from linkup_nb.notebook.chat.feed import MAX_AVATARS, Feed, Feeds, Line
 from linkup_nb.notebook.chat.state import describe, expression, pictures
-from linkup_nb.notebook.chat.updates import AvatarPicture, Delivery, Row, Rows, RowUpdate, Selection, StateUpdate
+from linkup_nb.notebook.chat.updates import AvatarPicture, DeliveryEntry, Row, Rows, RowUpdate, Selection, StateUpdate
 from linkup_nb.rooms.message import Message
 from linkup_nb.rooms.room import Room
 
@@ -110,7 +110,7 @@ class Publisher:
     def _send_deliveries(self, feed: Feed) -> None:
         # Rows that no view has yet will carry it themselves.
         sent = max((cursor.end for cursor in self._views.values() if cursor.epoch == feed.epoch), default=0)
-        rows = [Delivery(seq=seq, recipients=number) for seq, number in self._deliveries.items() if seq < sent]
+        rows = [DeliveryEntry(seq=seq, recipients=number) for seq, number in self._deliveries.items() if seq < sent]
         self._deliveries.clear()
         if rows:
             self._bridge.send(RowUpdate(room=_hex(feed.room), rows=rows))

@@ -124,7 +124,7 @@ class Rows(Update, kw_only=True):
     seen: int | None = None
 
 
-class Delivery(msgspec.Struct, frozen=True):
+class DeliveryEntry(msgspec.Struct, frozen=True):
     """To how many peers one of our messages was written."""
 
     seq: int
@@ -135,7 +135,7 @@ class RowUpdate(Update, kw_only=True):
     """News of rows that the views have."""
 
     room: str | None
-    rows: list[Delivery]
+    rows: list[DeliveryEntry]
 
 
 class AvatarPicture(Update, kw_only=True, tag="avatar"):

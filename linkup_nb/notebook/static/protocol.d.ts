@@ -137,10 +137,10 @@ export interface Attachment {
 export interface RowUpdate {
   type: "row_update";
   room: string | null;
-  rows: Delivery[];
+  rows: DeliveryEntry[];
 }
 
-export interface Delivery {
+export interface DeliveryEntry {
   seq: number;
   recipients: number;
 }
