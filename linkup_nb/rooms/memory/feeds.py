@@ -32,6 +32,8 @@ HELLO_TIMEOUT = 30.0  # seconds for the hello of a feed that a peer has named
 CLOCK_CHECK = 30.0  # seconds after which it is looked again whether a clock has come to blocks from its future
 RETRY = 5.0  # seconds until blocks that the disk refused are offered again
 
+TWO_COPIES = "Two copies of its author's profile wrote it: members may see different blocks."
+
 T = TypeVar("T")
 
 
@@ -211,7 +213,9 @@ class RoomFeeds(Events):
         for event in ("append", "download"):
             core.on(event, feed.wake)
         core.on("fork", lambda _: self._dispute(core.key, "Its author has rewritten it."))
-        core.on("conflict", lambda *_: self._dispute(core.key, "Two copies of its author's profile wrote it."))
+        core.on("conflict", lambda *_: self._dispute(core.key, TWO_COPIES))
+        if core.conflict:
+            self._dispute(core.key, TWO_COPIES)
         self.emit("follow", core.key)
         feed.reader = self._tasks.start(self._read(feed), "reading a feed")
         return True

@@ -19,6 +19,7 @@ from linkup_nb.rooms.memory import block as blocks
 from linkup_nb.rooms.memory.arrivals import Taken
 from linkup_nb.rooms.memory.block import Kind
 from linkup_nb.rooms.memory.channel import Channels, RoomChannel
+from linkup_nb.rooms.memory.faults import Fault, faults_of
 from linkup_nb.rooms.memory.invite import Invite
 from linkup_nb.rooms.memory.invites import LimitedInvite
 from linkup_nb.rooms.memory.keys import place_of
@@ -201,6 +202,11 @@ class MemoryRoom(Room):
     async def set_typing(self, channel: str = "") -> None:
         """Let those who are connected know that you are typing: call it at each key, it is sent every 3 seconds."""
         self._session.exchange.set_typing(channel)
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """What is wrong with feeds: blocks that are skipped, and feeds that their authors have rewritten."""
+        return faults_of(self._session.feeds.members, self._session.feeds.disputed)
 
     @property
     def drive(self) -> Drive:
