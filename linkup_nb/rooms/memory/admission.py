@@ -30,7 +30,7 @@ MAX_REQUESTS = 32  # of one connection to one room: a candidate asks once each t
 MAX_PENDING = 16  # requests in one room by invites that have not come here yet
 
 REFUSALS = {
-    PairingStatus.REJECTED: "A member did not let you in: this invite has been revoked. Ask for another one.",
+    PairingStatus.REJECTED: "A member did not let you in: this invite was revoked, or you were removed.",
     PairingStatus.USED: "A member did not let you in: this invite has been used up. Ask for another one.",
     PairingStatus.EXPIRED: "A member did not let you in: this invite has expired. Ask for another one.",
 }
@@ -40,16 +40,22 @@ class Admission:
     """The members' side, for one room with this secret: answers those who hold an invite that is still good.
 
     `use` is called with an invite's id and an identity, and returns when the block `used` is on disk; only then does
-    the candidate get the secret.
+    the candidate get the secret. Who `refuses` says was removed is not let in.
     """
 
     def __init__(
-        self, topic: bytes, secret: bytes, invites: Invites, use: Callable[[bytes, bytes], Awaitable[object]]
+        self,
+        topic: bytes,
+        secret: bytes,
+        invites: Invites,
+        use: Callable[[bytes, bytes], Awaitable[object]],
+        refuses: Callable[[bytes], bool] = lambda identity: False,
     ) -> None:
         self.topic = topic
         self._secret = secret
         self._invites = invites
         self._use = use
+        self._refuses = refuses
         self._pending: dict[bytes, tuple[_Desk, PairingRequest]] = {}
         self._counts: WeakKeyDictionary[Channels, int] = WeakKeyDictionary()
         self._answering = asyncio.Lock()  # two requests by an invite for one must not both find it unused
@@ -90,6 +96,8 @@ class Admission:
     async def _answer(self, desk: "_Desk", request: PairingRequest, public_key: bytes, identity: bytes) -> None:
         async with self._answering:
             status = self._invites.check(request.invite_id, identity, now=time.time())
+            if self._refuses(identity):
+                status = PairingStatus.REJECTED
             if status is not PairingStatus.CONFIRMED:
                 desk.send(RESPONSE, bytes(PairingResponse.reject(public_key, request.session, status)))
                 return

@@ -18,7 +18,8 @@ from linkup_nb.rooms.memory import block as blocks
 from linkup_nb.rooms.memory.block import CHANGES, LATEST, SAID, Body, Envelope, Kind, MalformedBlock
 from linkup_nb.rooms.memory.hello import verify_hello
 from linkup_nb.rooms.memory.index import Index
-from linkup_nb.rooms.memory.keys import place_of, short_id, tie_of, tie_of_id
+from linkup_nb.rooms.memory.keys import RoomKeys, place_of, short_id, tie_of, tie_of_id
+from linkup_nb.rooms.memory.moderation import ACTIONS, MAX_ACTIONS, Action, Ruling, judge
 from linkup_nb.rooms.memory.rows import FeedRow, Link, Missing, Row, State
 
 MAX_AHEAD = 26 * 3600 * 1_000_000  # µs: the widest mistake in time zones
@@ -44,6 +45,8 @@ class Taken:
     changed: set[tuple[int, int]] = field(default_factory=set)
     introduced: list[bytes] = field(default_factory=list)
     """Keys of the feeds whose hello came."""
+    ruled: bool = False
+    """Somebody was appointed, removed or let in again, or something hidden; rows may have gone, or come back."""
     waiting: dict[bytes, int] = field(default_factory=dict)
     """Feeds whose next block is from the future, with its t: offer them again then."""
 
@@ -67,6 +70,8 @@ class Arrivals:
         self._index = index
         self._topic = topic
         self._me = me
+        self.ignored: frozenset[bytes] = frozenset()
+        """Identities of which nothing counts as unread."""
         self._my_id = short_id(me)
         self._load()
 
@@ -78,6 +83,10 @@ class Arrivals:
         self._arrival = index.arrivals()
         self._number = index.numbers()
         self._last = index.last()
+        self._withdrawn = index.withdrawn_ties()
+        self.ruling = Ruling()
+        """What the founder and the moderators have come to."""
+        self._judge()
         self.top = index.top()
         """The greatest t that is shown: what one writes next is above it."""
 
@@ -134,6 +143,37 @@ class Arrivals:
             return not row.rejected and seq == 0
         return seq == row.next or (seq == row.high if row.high > row.next else seq > row.next)
 
+    def _judge(self) -> bool:
+        """Judge all actions anew; returns whether something has changed. Rows go and come back with that."""
+        founder = self._index.meta("founder")
+        ruling = judge([], founder)
+        if founder is not None:
+            for kinds in ((Kind.ROLE,), ACTIONS):  # who has a role decides whose actions are looked at
+                rows = self._index.actions(ruling.authorities, kinds, MAX_ACTIONS)
+                ruling = judge([self._action(row) for row in rows], founder)
+        before, self.ruling = self.ruling, ruling
+        return ruling != before
+
+    def _action(self, row: Row) -> Action:
+        feed = self._by_tie[row.tie].row
+        assert feed.identity is not None
+        assert row.body is not None
+        return Action((row.t, row.tie, row.seq), short_id(feed.key), feed.identity, blocks.decode(row.body).body()[1])
+
+    def _apply(self, feeds: Iterable[FeedRow]) -> bool:
+        """Take the rows above the cuts of these feeds out, and put back what is below them; whether some moved."""
+        moved = 0
+        for feed in feeds:
+            cut = self.ruling.cut_of(feed)
+            if feed.tie in self._withdrawn:
+                moved += self._index.restore(feed.tie, LATEST if cut is None else cut)
+            if cut is not None:
+                moved += self._index.withdraw(feed.tie, cut)
+                self._withdrawn.add(feed.tie)
+            else:
+                self._withdrawn.discard(feed.tie)
+        return moved > 0
+
     def take(self, arrivals: Iterable[Arrival], *, now: int, own: bytes | None = None) -> Taken:
         """Read blocks, each the next one of its range, or the first of a second range; `now` in µs.
 
@@ -148,6 +188,7 @@ class Arrivals:
                     if feed and self.wants(arrival.feed, arrival.seq) and arrival.feed not in batch.taken.waiting:
                         batch.take(feed, arrival, now if arrival.feed != own else LATEST)
                 batch.flush()
+                batch.rule()
         except BaseException:
             self._load()
             raise
@@ -164,6 +205,7 @@ class _Batch:
         self._rows: list[Row] = []
         self._links: list[Link] = []
         self._missing: list[Missing] = []
+        self._rules_changed = False
 
     def take(self, feed: _Feed, arrival: Arrival, now: int) -> None:
         row, seq = feed.row, arrival.seq
@@ -208,6 +250,29 @@ class _Batch:
             self._index.save_feeds([feed.row for feed in dirty])
             for feed in dirty:
                 feed.dirty = False
+
+    def rule(self) -> None:
+        """Do what the founder and the moderators have done, if it was among this; it is all written."""
+        owner, rows = self._owner, self.taken.rows
+        for row in rows:
+            if row.kind == Kind.ROOM and owner.ruling.founder is None and self._is_founding(row):
+                self._index.set_meta("founder", owner._by_tie[row.tie].row.identity or b"")
+                self._rules_changed = True
+        if (self._rules_changed or any(row.kind in ACTIONS for row in rows)) and owner._judge():
+            self.taken.ruled = True
+            owner._apply(feed.row for feed in owner._feeds.values())
+            return
+        cut = {row.tie for row in rows if owner.ruling.cut_of(owner._by_tie[row.tie].row) is not None}
+        self.taken.ruled |= owner._apply(owner._by_tie[tie].row for tie in cut)
+
+    def _is_founding(self, row: Row) -> bool:
+        _, body = blocks.decode(row.body or b"").body()
+        identity = self._owner._by_tie[row.tie].row.identity
+        return (
+            isinstance(body, blocks.Room)
+            and identity is not None
+            and RoomKeys.found(identity, body.nonce).topic == self._owner._topic
+        )
 
     def _introduce(self, feed: _Feed, envelope: Envelope) -> str:
         _, hello = envelope.body()
@@ -267,7 +332,7 @@ class _Batch:
     def _look(self, feed: _Feed, envelope: Envelope, body: Body | None, arrival: Arrival) -> State:
         """How a row of the conversation stands out: unread, a mention, late."""
         owner, state = self._owner, State(0)
-        if feed.row.identity != owner._me:
+        if feed.row.identity != owner._me and feed.row.identity not in owner.ignored:
             state |= State.UNREAD
             if owner._my_id in getattr(body, "mentions", ()):
                 state |= State.MENTIONS_ME
@@ -311,6 +376,7 @@ class _Batch:
                 break
             faults += 1
             self._index.mark(row.tie, seq, State.OUT_OF_ORDER)
+            self._rules_changed = True
             self.taken.changed.add((row.tie, seq))
         reason = "A block's place is not after that of the block before it." if faults else row.fault
         feed.set(next=row.high, tau=tau, low=0, high=0, high_tau=0, faults=row.faults + faults, fault=reason)
@@ -321,6 +387,7 @@ class _Batch:
         for missing in self._index.take_missing(feed.row.tie, start, feed.row.next):
             if not self._below(feed, missing.seq + 1, missing.t):
                 self._index.mark(missing.from_tie, missing.from_seq, State.REFUSED)
+                self._rules_changed = True
             else:
                 _name(feed, missing.seq + 1)
             self.taken.changed.add((missing.from_tie, missing.from_seq))

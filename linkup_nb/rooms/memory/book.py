@@ -12,6 +12,15 @@ from linkup_nb.wire.blind_pairing import PairingInvite
 MAX_ROOMS = 256  # of one profile, those that were left too
 
 
+class Choices(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """What one has chosen for oneself in a room; nobody else learns of it. Keys are identities."""
+
+    muted: tuple[bytes, ...] = ()
+    blocked: tuple[bytes, ...] = ()
+    hidden: tuple[str, ...] = ()
+    ignores_moderators: bool = False
+
+
 class BookEntry(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """A room: its secret, its name here, and how many feeds each device has given up in it.
 
@@ -24,6 +33,7 @@ class BookEntry(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True)
     numbers: dict[str, int] = {}
     via: tuple[str, ...] = ()
     left: bool = False
+    choices: Choices = Choices()
 
 
 class WaitingEntry(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):

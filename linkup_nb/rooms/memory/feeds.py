@@ -6,7 +6,7 @@ first, then from the beginning. Every block goes through the index before anybod
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 from functools import partial
@@ -23,6 +23,7 @@ from linkup_nb.rooms.memory.block import EARLIEST, Body, Hello, MalformedBlock
 from linkup_nb.rooms.memory.hello import verify_hello
 from linkup_nb.rooms.memory.index import Index
 from linkup_nb.rooms.memory.keys import RoomKeys
+from linkup_nb.rooms.memory.moderation import Ruling
 from linkup_nb.rooms.memory.rows import FeedRow, Row
 
 TAIL = 16  # blocks of each feed that a newcomer reads first
@@ -58,6 +59,14 @@ class OpenFeed:
         self.introduced = asyncio.Event()
         self.provers = 0  # peers whose word for it is being checked
         self.reader: asyncio.Task[None] | None = None
+
+    def fetch_anew(self) -> None:
+        """What is wanted of it has changed."""
+        for download in self.downloads:
+            download.cancel()
+        self.downloads.clear()
+        self.fetched_to = 0
+        self.changed.set()
 
     def wake(self, *_: object) -> None:
         """There may be something new to read."""
@@ -102,11 +111,31 @@ class RoomFeeds(Events):
         self._executor = executor
         self._clock = clock
         self._open: dict[bytes, OpenFeed] = {}
+        self._limits: dict[bytes, int] = {}
         self._arriving: list[tuple[list[Arrival], asyncio.Future[None]]] = []
         self._writing: list[_Writing] = []
         self._work = asyncio.Event()
         self._tasks = Tasks()
         self._closed = False
+
+    @property
+    def ruling(self) -> Ruling:
+        """What the founder and the moderators have come to."""
+        return self._arrivals.ruling
+
+    def ignore(self, identities: frozenset[bytes]) -> None:
+        """Count nothing of these as unread from now on."""
+        self._arrivals.ignored = identities
+
+    def limit(self, lengths: Mapping[bytes, int]) -> None:
+        """Fetch nothing of these feeds at or above these lengths, and all of every other."""
+        if lengths == self._limits:
+            return
+        before, self._limits = self._limits, dict(lengths)
+        for key in before.keys() | lengths.keys():
+            feed = self._open.get(key)
+            if feed and before.get(key) != lengths.get(key):
+                feed.fetch_anew()
 
     @property
     def rows(self) -> list[FeedRow]:
@@ -374,7 +403,8 @@ class RoomFeeds(Events):
                 await feed.changed.wait()
 
     async def _fetch(self, feed: OpenFeed, row: FeedRow) -> None:
-        core, length = feed.core, feed.core.length
+        core = feed.core
+        length = min(core.length, self._limits.get(feed.key, core.length))
         if length <= feed.fetched_to:
             return
         start = max(feed.fetched_to, row.next)

@@ -5,7 +5,7 @@ anew from them. One connection writes, on the thread that owns the index; anothe
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from linkup_nb.rooms.memory.block import Kind
 from linkup_nb.rooms.memory.reading import LINKS, IndexReader
 from linkup_nb.rooms.memory.rows import FeedRow, Held, Link, Mark, Missing, Place, Row, State
 
-VERSION = 1
+VERSION = 2
 CACHE = 16 * 1024  # KiB of the file that each connection keeps in memory
 
 _SCHEMA = """
@@ -43,6 +43,10 @@ CREATE INDEX said ON message (channel, t, tie, seq, arrival) WHERE arrival IS NO
 CREATE INDEX timeline ON message (t, tie, seq, number) WHERE number IS NOT NULL;
 CREATE INDEX notices ON message (kind, t, tie, seq) WHERE arrival IS NULL;
 CREATE INDEX unread ON message (tie, seq, channel, state) WHERE state & 1; -- with state, nothing else is read to count
+CREATE TABLE withdrawn AS SELECT * FROM message; -- rows of those who were removed, above their cuts
+CREATE INDEX withdrawn_by_feed ON withdrawn (tie, seq);
+CREATE INDEX withdrawn_by_arrival ON withdrawn (arrival) WHERE arrival IS NOT NULL;
+CREATE INDEX withdrawn_by_number ON withdrawn (number) WHERE number IS NOT NULL;
 CREATE TABLE link (
   tie INTEGER, seq INTEGER, kind INTEGER, t INTEGER, from_tie INTEGER, from_seq INTEGER,
   identity BLOB NOT NULL, value TEXT,
@@ -139,6 +143,7 @@ class Index(IndexReader):
         self._writer.execute("DELETE FROM missing WHERE from_tie = ?", (feed.tie,))
         self._writer.execute("DELETE FROM message WHERE tie = ?", (feed.tie,))
         self._writer.execute("DELETE FROM clock WHERE tie = ?", (feed.tie,))
+        self._writer.execute("DELETE FROM withdrawn WHERE tie = ?", (feed.tie,))
         self._writer.execute("DELETE FROM feed WHERE tie = ?", (feed.tie,))
 
     def insert(self, rows: Sequence[Row], links: Sequence[Link], missing: Sequence[Missing]) -> None:
@@ -147,6 +152,43 @@ class Index(IndexReader):
         self.set_words((row.arrival, row.text) for row in rows if row.arrival is not None and row.text)
         self._writer.executemany("INSERT OR IGNORE INTO link VALUES (?, ?, ?, ?, ?, ?, ?, ?)", links)
         self._writer.executemany("INSERT OR IGNORE INTO missing VALUES (?, ?, ?, ?, ?)", missing)
+
+    def withdraw(self, tie: int, start: int) -> int:
+        """Take the rows of a feed from block `start` on out of the room, until `restore`; how many those were."""
+        where, values = "WHERE tie = ? AND seq >= ?", (tie, start)
+        said = self._writer.execute(f"SELECT arrival FROM message {where} AND arrival IS NOT NULL", values).fetchall()
+        self.set_words((row[0], None) for row in said)
+        self._writer.execute(f"INSERT INTO withdrawn SELECT * FROM message {where}", values)
+        return self._writer.execute(f"DELETE FROM message {where}", values).rowcount
+
+    def restore(self, tie: int, end: int) -> int:
+        """Put the withdrawn rows of a feed before block `end` back in their places; how many those were."""
+        where, values = "WHERE tie = ? AND seq < ?", (tie, end)
+        self._writer.execute(f"INSERT INTO message SELECT * FROM withdrawn {where}", values)
+        said = self._writer.execute(
+            f"SELECT seq FROM withdrawn {where} AND arrival IS NOT NULL AND text IS NOT NULL", values
+        ).fetchall()
+        for row in said:
+            self.update_words(tie, row[0])
+        return self._writer.execute(f"DELETE FROM withdrawn {where}", values).rowcount
+
+    def withdrawn_ties(self) -> set[int]:
+        """The feeds of which rows are withdrawn."""
+        return {row[0] for row in self._writer.execute("SELECT DISTINCT tie FROM withdrawn")}
+
+    def actions(self, identities: Collection[bytes], kinds: Collection[Kind], most: int) -> list[Row]:
+        """The first notices of these kinds by these identities that count, in order, withdrawn ones too."""
+        marks = ", ".join("?" * len(identities))
+        where = (
+            f"JOIN feed USING (tie) WHERE arrival IS NULL AND kind IN ({', '.join(str(int(kind)) for kind in kinds)})"
+            f" AND identity IN ({marks}) AND NOT state & {int(State.REFUSED | State.OUT_OF_ORDER)}"
+        )
+        found = self._writer.execute(
+            f"SELECT message.* FROM message INDEXED BY notices {where} UNION ALL"
+            f" SELECT withdrawn.* FROM withdrawn {where} ORDER BY t, tie, seq LIMIT ?",
+            (*identities, *identities, most),
+        )
+        return [Row(*row) for row in found]
 
     def make_searchable(self) -> None:
         """Make the table of words, which is kept up to date from then on; does nothing if it is there, or cannot be."""
@@ -188,7 +230,9 @@ class Index(IndexReader):
 
     def mark(self, tie: int, seq: int, state: State) -> None:
         """Add to what is known of a row."""
-        self._writer.execute("UPDATE message SET state = state | ? WHERE tie = ? AND seq = ?", (int(state), tie, seq))
+        for table in ("message", "withdrawn"):
+            sql = f"UPDATE {table} SET state = state | ? WHERE tie = ? AND seq = ?"
+            self._writer.execute(sql, (int(state), tie, seq))
 
     def missing_ties(self) -> set[int]:
         """The feeds of which blocks are named that are not here."""
@@ -204,18 +248,21 @@ class Index(IndexReader):
 
     def tau(self, tie: int, length: int) -> int:
         """The t of the last block with a place among the first `length` of a feed, 0 for none."""
+        where = f"WHERE tie = ? AND seq < ? AND NOT state & {int(State.OUT_OF_ORDER)} ORDER BY seq DESC LIMIT 1"
         found = self._writer.execute(
-            "SELECT t FROM message INDEXED BY by_feed WHERE tie = ? AND seq < ? AND NOT state & ?"
-            " ORDER BY seq DESC LIMIT 1",
-            (tie, length, int(State.OUT_OF_ORDER)),
+            f"SELECT max(t) FROM (SELECT * FROM (SELECT t FROM message INDEXED BY by_feed {where})"
+            f" UNION ALL SELECT * FROM (SELECT t FROM withdrawn {where}))",
+            (tie, length, tie, length),
         ).fetchone()
-        return found[0] if found else 0
+        return found[0] or 0
 
     def places(self, tie: int, start: int, end: int) -> list[tuple[int, int]]:
         """(seq, t) of the rows of a feed from `start` to before `end`, in its order."""
+        where, values = "WHERE tie = ? AND seq >= ? AND seq < ?", (tie, start, end)
         return self._writer.execute(
-            "SELECT seq, t FROM message INDEXED BY by_feed WHERE tie = ? AND seq >= ? AND seq < ? ORDER BY seq",
-            (tie, start, end),
+            f"SELECT seq, t FROM message INDEXED BY by_feed {where} UNION ALL SELECT seq, t FROM withdrawn {where}"
+            " ORDER BY seq",
+            (*values, *values),
         ).fetchall()
 
     def last(self) -> Place:
@@ -227,16 +274,23 @@ class Index(IndexReader):
         return found or (0, 0, 0)
 
     def top(self) -> int:
-        """The greatest t of any row."""
-        return self._writer.execute("SELECT max(t) FROM message").fetchone()[0] or 0
+        """The greatest t of any row, withdrawn ones too."""
+        return self._highest("t", "")
 
     def arrivals(self) -> int:
-        """How many rows the conversation has."""
-        return self._writer.execute("SELECT max(arrival) FROM message WHERE arrival IS NOT NULL").fetchone()[0] or 0
+        """How many rows have come into the conversation, withdrawn ones too."""
+        return self._highest("arrival", "WHERE arrival IS NOT NULL")
+
+    def _highest(self, column: str, where: str) -> int:
+        found = [
+            self._writer.execute(f"SELECT max({column}) FROM {table} {where}").fetchone()[0]
+            for table in ("message", "withdrawn")
+        ]
+        return max(one or 0 for one in found)
 
     def numbers(self) -> int:
-        """How many rows the timeline has."""
-        return self._writer.execute("SELECT max(number) FROM message").fetchone()[0] or 0
+        """How many rows have come into the timeline, withdrawn ones too."""
+        return self._highest("number", "WHERE number IS NOT NULL")
 
     def mark_read(self, tie: int | None = None, seq: int = 0, *, channel: str | None = None) -> None:
         """Count a row as read, or all of a channel, or all."""

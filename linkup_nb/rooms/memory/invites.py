@@ -93,7 +93,7 @@ class Invites:
     """
 
     def __init__(self, may_revoke: Callable[[bytes, Place], bool]) -> None:
-        self._may_revoke = may_revoke
+        self.may_revoke = may_revoke
         self._invites: dict[bytes, _Invite] = {}
         self._ended: dict[bytes, dict[bytes, Place]] = {}
         self._used: dict[bytes, set[bytes]] = {}
@@ -171,7 +171,7 @@ class Invites:
 
     def _is_revoked(self, id: bytes, invite: _Invite) -> bool:
         ended = self._ended.get(id, {})
-        return any(who == invite.maker or self._may_revoke(who, place) for who, place in ended.items())
+        return any(who == invite.maker or self.may_revoke(who, place) for who, place in ended.items())
 
 
 def expiry(expires: datetime | timedelta | None, now: datetime) -> int | None:

@@ -91,7 +91,7 @@ class RoomMessage(Message):
     `id` names it everywhere; `place` is where it stands in the order, see `t`; `channel` is "" for the main one;
     `heads` is what its author had newly seen, {feed id: length}; `device` is the key of the device that wrote it.
     `late`: others stood below it already when it came. `refused`: its heads contradict its place. `to` is the id of
-    what it answers.
+    what it answers. `hidden` is why it is not to be shown (muted, blocked, hidden by a moderator), in one sentence.
     """
 
     id: str
@@ -106,6 +106,7 @@ class RoomMessage(Message):
     edited: bool = False
     retracted: bool = False
     to: str | None = None
+    hidden: str | None = None
     origin: Origin = field(compare=False)
 
     def __eq__(self, other: object) -> bool:

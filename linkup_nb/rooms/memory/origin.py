@@ -28,6 +28,7 @@ from linkup_nb.rooms.memory.message import (
     RoomTextMessage,
     RoomUnknownMessage,
 )
+from linkup_nb.rooms.memory.moderator import Moderator
 from linkup_nb.rooms.memory.past import Clock, clock_of
 from linkup_nb.rooms.memory.people import People
 from linkup_nb.rooms.memory.rows import FeedRow, Link, Row, State
@@ -40,15 +41,17 @@ from linkup_nb.wire.keys import KEY_SIZE, z32decode, z32encode
 class RoomOrigin:
     """Makes the messages of one room out of its rows, and answers what they ask."""
 
-    def __init__(self, session: RoomSession, people: People) -> None:
+    def __init__(self, session: RoomSession, people: People, moderator: Moderator) -> None:
         self._loop = asyncio.get_running_loop()
         self._session = session
         self._people = people
+        self._moderator = moderator
 
     def build(self, row: Row, clock: Clock | None = None) -> RoomMessage:
         """The message of a row; with a vector clock, as its text was for who had seen that much."""
         feed = self._session.feed_of(row.tie)
         identity = feed.identity or feed.key
+        id = f"{short_id(feed.key)}/{row.seq}"
         retracted = bool(self._own_links(row, Kind.RETRACT, clock))
         edits = self._own_links(row, Kind.EDIT, clock)
         kind, body = blocks.decode(row.body).body() if row.body else (Kind.MESSAGE, None)
@@ -60,7 +63,8 @@ class RoomOrigin:
             "received": _moment(row.received),
             "index": row.arrival or -1,
             "own": identity == self._session.identity.public_key,
-            "id": f"{short_id(feed.key)}/{row.seq}",
+            "id": id,
+            "hidden": self._moderator.hidden(identity, id),
             "place": (row.t, row.tie, row.seq),
             "channel": row.channel,
             "device": feed.device or b"",
@@ -120,6 +124,8 @@ class RoomOrigin:
         """Write a block of the conversation."""
         if self._session.closed:
             raise NodeClosed("This room has been left, or its node closed: join it again.")
+        if self._session.identity.public_key in self._moderator.ruling.removed:
+            raise UsageError("You were removed from this room: nobody would see this.")
         rows = await self._session.write([body], channel=channel)
         return self.build(rows[0])
 
@@ -129,7 +135,9 @@ class RoomOrigin:
         """The others: those who are here first."""
         session, exchange = self._session, self._session.exchange
         me = session.identity.public_key
-        return self._people.members(session.feeds.members, exchange.here(), dict(exchange.seen), me)
+        removed = self._moderator.ruling.removed
+        feeds = [feed for feed in session.feeds.members if feed.identity not in removed]
+        return self._people.members(feeds, exchange.here(), dict(exchange.seen), me)
 
     def seen(self, moment: RoomMessage | Mapping[str, int]) -> tuple[Clock, int]:
         """The vector clock of who wrote a message, before it, or had seen these heads; and how many heads it took."""
@@ -280,8 +288,9 @@ class RoomOrigin:
     @from_any_loop
     async def revoke(self, invite: LimitedInvite) -> None:
         """End an invite."""
-        if invite.maker != self._session.identity.public_key:
-            raise UsageError("This invite is somebody else's: only who made it can revoke it.")
+        me = self._session.identity.public_key
+        if invite.maker != me and not self._moderator.may_moderate(me):
+            raise UsageError("This invite is somebody else's: only who made it, and moderators, can revoke it.")
         key = self._session.invites.public_key(invite.id)
         assert key is not None
         await self._session.write([blocks.InviteMade(z32encode(invite.id), z32encode(key), revoked=True)])

@@ -162,6 +162,7 @@ class RoomPeer:
         self._prove_next()
 
     def _end(self) -> None:
+        self.proven = False
         self._queue.clear()
         if not self._left.done():
             self._left.set_result(None)

@@ -59,7 +59,8 @@ class IndexReader:
     def number_of(self, up_to: int, view: View) -> int:
         """How many rows of a view there were when `up_to` had arrived."""
         if view.channel is None and view.clock is None:
-            return up_to
+            withdrawn = f"SELECT count(*) FROM withdrawn WHERE {view.column} <= ?"
+            return up_to - int(self.read(withdrawn, (up_to,))[0][0])
         start, values = _from(view, up_to, "count(*)")
         return int(self.read(start, values)[0][0])
 
@@ -75,12 +76,17 @@ class IndexReader:
         return [Row(*row) for row in self.read("SELECT * FROM message ORDER BY t, tie, seq")]
 
     def count(self) -> int:
-        """How many rows the conversation has."""
-        return self.read("SELECT max(arrival) FROM message WHERE arrival IS NOT NULL")[0][0] or 0
+        """How many rows have come into the conversation, withdrawn ones too."""
+        return self._greatest("arrival")
 
     def number(self) -> int:
-        """How many rows the timeline has."""
-        return self.read("SELECT max(number) FROM message WHERE number IS NOT NULL")[0][0] or 0
+        """How many rows have come into the timeline, withdrawn ones too."""
+        return self._greatest("number")
+
+    def _greatest(self, column: str) -> int:
+        greatest = f"SELECT max({column}) AS {column} FROM {{}} WHERE {column} IS NOT NULL"
+        both = f"{greatest.format('message')} UNION ALL {greatest.format('withdrawn')}"
+        return self.read(f"SELECT max({column}) FROM ({both})")[0][0] or 0
 
     def latest(self, kind: Kind, limit: int = -1) -> list[Row]:
         """The notices of one kind that count, last one first."""

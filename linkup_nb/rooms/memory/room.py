@@ -18,6 +18,7 @@ from linkup_nb.rooms.member import Member
 from linkup_nb.rooms.memory import block as blocks
 from linkup_nb.rooms.memory.arrivals import Taken
 from linkup_nb.rooms.memory.block import Kind
+from linkup_nb.rooms.memory.book import Choices
 from linkup_nb.rooms.memory.channel import Channels, RoomChannel
 from linkup_nb.rooms.memory.faults import Fault, faults_of
 from linkup_nb.rooms.memory.invite import Invite
@@ -29,6 +30,8 @@ from linkup_nb.rooms.memory.message import (
     RoomMessage,
     RoomTextMessage,
 )
+from linkup_nb.rooms.memory.moderated import ModeratedRoom
+from linkup_nb.rooms.memory.moderator import Moderator
 from linkup_nb.rooms.memory.origin import RoomOrigin
 from linkup_nb.rooms.memory.past import make_marks
 from linkup_nb.rooms.memory.people import People
@@ -38,7 +41,7 @@ from linkup_nb.rooms.memory.search import parse_query
 from linkup_nb.rooms.memory.session import RoomSession
 from linkup_nb.rooms.memory.timeline import Timeline
 from linkup_nb.rooms.names import clean, file_name
-from linkup_nb.rooms.room import Room, row_of, table
+from linkup_nb.rooms.room import row_of, table
 
 if TYPE_CHECKING:
     import pandas
@@ -55,8 +58,11 @@ class Backend(Protocol):
     async def leave(self, room: "MemoryRoom") -> None:
         """Forget the room; one that has been left already is nothing to it."""
 
+    async def keep(self, room: "MemoryRoom", choices: Choices) -> None:
+        """Keep what one has chosen for oneself in the room."""
 
-class MemoryRoom(Room):
+
+class MemoryRoom(ModeratedRoom):
     """A room whose history every member keeps, encrypted, and gives to whoever comes later.
 
     `room.messages` is a lazy sequence of what people said, oldest first, as it is now. Emits `message` (a RoomMessage)
@@ -65,14 +71,22 @@ class MemoryRoom(Room):
     changed.
     """
 
-    def __init__(self, name: str, session: RoomSession, backend: Backend) -> None:
+    def __init__(
+        self,
+        name: str,
+        session: RoomSession,
+        backend: Backend,
+        choices: Choices = Choices(),  # noqa: B008  # frozen
+    ) -> None:
         super().__init__(asyncio.get_running_loop())
         self.topic = session.keys.topic
         self.name = name
         self._session = session
         self._backend = backend
         self._people = People()
-        self._origin = RoomOrigin(session, self._people)
+        self._moderator = Moderator(session, choices, lambda changed: backend.keep(self, changed))
+        self._moderator.on("update", lambda: self.emit("update"))
+        self._origin = RoomOrigin(session, self._people, self._moderator)
         self._people.load(session.index, session.feeds.rows)
         self._channels = Channels(session.index)
         self._arrived = session.index.count()
@@ -229,7 +243,7 @@ class MemoryRoom(Room):
         return self._origin.build(row)
 
     def __len__(self) -> int:
-        return self._arrived
+        return len(self.messages)
 
     @overload
     def __getitem__(self, index: int) -> RoomMessage: ...
@@ -366,6 +380,7 @@ class MemoryRoom(Room):
         self._closed = True
         self._wake()
         await self._tasks.cancel()
+        await self._moderator.close()
         await self._session.close()
         self.emit("update")
 
@@ -383,16 +398,20 @@ class MemoryRoom(Room):
             self._people.take(row, identities.get(row.tie))
             if row.kind == Kind.ICON:
                 self._tasks.start(self._take_avatar(row, identities.get(row.tie)), "scaling an avatar")
+        if taken.ruled:
+            self._moderator.enforce()
         self._arrived = max([self._arrived, *(row.arrival for row in taken.rows if row.arrival)])
         self._number = max([self._number, *(row.number for row in taken.rows if row.number)])
         about = [row for row in taken.rows if row.kind in (Kind.CHANNEL, Kind.TOPIC)]
         for row in about:
             self._channels.take(row)
         self._wake()
-        if introductions or about:
+        if introductions or about or taken.ruled:
             self.emit("update")
         changed = set(taken.changed)
         for row in taken.rows:
+            if self._moderator.is_cut(self._session.feed_of(row.tie), row.seq):
+                continue
             if row.arrival is not None:
                 self.emit("message", self._origin.build(row))
             elif row.kind in (Kind.EDIT, Kind.RETRACT, Kind.REACTION) and row.body:

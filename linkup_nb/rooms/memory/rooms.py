@@ -15,7 +15,7 @@ from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.loops import Events, Tasks
 from linkup_nb.rooms.memory import block as blocks
 from linkup_nb.rooms.memory.admission import Candidate
-from linkup_nb.rooms.memory.book import Book, BookEntry, WaitingEntry
+from linkup_nb.rooms.memory.book import Book, BookEntry, Choices, WaitingEntry
 from linkup_nb.rooms.memory.invite import Invite
 from linkup_nb.rooms.memory.keys import RoomKeys, new_nonce, short_id
 from linkup_nb.rooms.memory.links import RoomLinks
@@ -119,6 +119,12 @@ class MemoryRooms(Events):
             await room.close()
         self.emit("update")
 
+    async def keep(self, room: MemoryRoom, choices: Choices) -> None:
+        """Keep what one has chosen for oneself in the room."""
+        entry = self._book.get(room.topic)
+        assert entry is not None
+        await self._save(msgspec.structs.replace(entry, choices=choices))
+
     async def give_up(self, room: WaitingRoom) -> None:
         """Ask no more to be let into a room."""
         async with self._changing:
@@ -203,7 +209,7 @@ class MemoryRooms(Events):
             share_reads=self._share_reads,
         )
         await session.open(self._name)
-        room = MemoryRoom(entry.name, session, self)
+        room = MemoryRoom(entry.name, session, self, entry.choices)
         self._rooms[keys.topic], self._sessions[keys.topic] = room, session
         for event in ("message", "change", "delivery", "typing"):
             room.on(event, partial(self.emit, event, room))

@@ -86,8 +86,12 @@ class RoomSession(Events):
         self._new_feeds: list[bytes] = []
         self._drives: dict[bytes, Drive] = {}
         self._drive_cores: set[bytes] = set()
+        self.refuses: Callable[[bytes], bool] = lambda identity: False
+        """Whether the devices of an identity are not spoken with in this room."""
         self.invites = Invites(lambda identity, place: False)
-        self.admission = Admission(keys.topic, keys.secret, self.invites, self._use_invite)
+        self.admission = Admission(
+            keys.topic, keys.secret, self.invites, self._use_invite, lambda who: self.refuses(who)
+        )
         self.index: Index
         self.feeds: RoomFeeds
         self.drive: Drive
@@ -271,6 +275,7 @@ class RoomSession(Events):
     def _introduced(self, feed: FeedRow) -> None:
         self._new_feeds.append(feed.key)
         self._timers.start("name", NAMED_TOGETHER, self._name_feeds)
+        self.emit("feed", feed)
         self.emit("update")
 
     def _name_feeds(self) -> None:
@@ -301,6 +306,10 @@ class RoomSession(Events):
 
     def proven(self, peer: RoomPeer) -> None:
         """The peer knows the secret: it may have every feed and drive of the room."""
+        device = peer.device
+        if any(row.device == device and row.identity and self.refuses(row.identity) for row in self.feeds.members):
+            peer.close()
+            return
         self.peers.add(peer)
         self.emit("copy", peer.channels.connection)
         self.exchange.proven(peer)

@@ -15,8 +15,8 @@ PAGE = 200  # rows that are read at a time
 class Timeline(Sequence[RoomMessage]):
     """The messages of a room as they stood when it was taken, oldest first; `room.messages`.
 
-    What arrives later is not in it. Its length is known at once, and of 100,000 messages only those that are looked at
-    are read.
+    What arrives later is not in it, and what is taken out, for its author was removed, is not in it any more. Its
+    length is known at once, and of 100,000 messages only those that are looked at are read.
     """
 
     def __init__(

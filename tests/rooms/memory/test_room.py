@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from linkup_nb.errors import NodeClosed, UsageError
+from linkup_nb.rooms.memory.book import Choices
 from linkup_nb.rooms.memory.keys import RoomKeys
 from linkup_nb.rooms.memory.message import RoomFileMessage, RoomMessage, RoomTextMessage
 from linkup_nb.rooms.memory.room import MemoryRoom
@@ -18,6 +19,8 @@ ROOM = RoomKeys(b"r" * 32)
 
 class Alone:
     """A node that has nothing to do when a room is left."""
+
+    async def keep(self, room: MemoryRoom, choices: Choices) -> None: ...
 
     async def leave(self, room: MemoryRoom) -> None:
         await room.close()

@@ -12,11 +12,10 @@ from linkup_nb.rooms.memory.arrivals import MAX_AHEAD, Arrival, Arrivals, tips
 from linkup_nb.rooms.memory.block import EARLIEST, SAID, Body, Kind, MalformedBlock
 from linkup_nb.rooms.memory.hello import sign_hello
 from linkup_nb.rooms.memory.index import Index
-from linkup_nb.rooms.memory.keys import short_id
+from linkup_nb.rooms.memory.keys import RoomKeys, short_id
 from linkup_nb.rooms.memory.rows import Row, State
 from linkup_nb.wire.keys import KeyPair
 
-TOPIC = b"t" * 32
 START = 1_700_000_000_000_000
 NOW = START + 10**12
 OWN = 99  # the number of the author who reads
@@ -26,6 +25,10 @@ NOTICES = (Kind.ICON, Kind.TOPIC)
 @cache
 def pair(number: int, salt: str) -> KeyPair:
     return KeyPair.from_seed(f"{salt}{number}".encode().ljust(32, b"."))
+
+
+NONCE = b"n" * 32
+TOPIC = RoomKeys.found(pair(0, "identity").public_key, NONCE).topic
 
 
 @cache
