@@ -159,7 +159,9 @@ class RoomOrigin:
         return [
             feed
             for feed in self._session.feeds.members
-            if (own is None or feed.key != own.key) and (feed.tie, max(feed.next, feed.high)) not in left
+            if (own is None or feed.key != own.key)
+            and (feed.tie, max(feed.next, feed.high)) not in left
+            and feed.identity not in self._moderator.ruling.removed
         ]
 
     @property
