@@ -20,6 +20,7 @@ from statistics import median
 
 from linkup_nb.rooms.memory import block as blocks
 from linkup_nb.rooms.memory.arrivals import Arrival
+from linkup_nb.rooms.memory.book import Choices
 from linkup_nb.rooms.memory.keys import RoomKeys
 from linkup_nb.rooms.memory.room import MemoryRoom
 from linkup_nb.rooms.memory.session import RoomSession
@@ -139,6 +140,8 @@ class Nobody:
 
     async def leave(self, room: MemoryRoom) -> None:
         await room.close()
+
+    async def keep(self, room: MemoryRoom, choices: Choices) -> None: ...
 
 
 async def fill(session: RoomSession, messages: int) -> None:
