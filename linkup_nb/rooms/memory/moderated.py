@@ -65,8 +65,8 @@ class ModeratedRoom(Room):
     async def remove(self, member: Member | bytes) -> None:
         """End somebody's part in the room: nobody shows what they write from now on, and their devices are refused.
 
-        They keep what they have, and can still read whatever anybody gives them: the secret of the room stays the same.
-        Raises `UsageError` unless you are the founder, or a moderator and they are neither.
+        Who is here hears of it. They keep what they have, and can still read whatever anybody gives them: the secret of
+        the room stays the same. Raises `UsageError` unless you are the founder, or a moderator and they are neither.
         """
         await self._moderator.remove(_key(member))
 

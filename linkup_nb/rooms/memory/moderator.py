@@ -12,12 +12,14 @@ from linkup_nb.rooms.memory import block as blocks
 from linkup_nb.rooms.memory.book import Choices
 from linkup_nb.rooms.memory.keys import short_id
 from linkup_nb.rooms.memory.moderation import MODERATOR, Ruling
+from linkup_nb.rooms.memory.peer import RoomPeer
 from linkup_nb.rooms.memory.rows import FeedRow, Place
 from linkup_nb.rooms.memory.session import RoomSession
 from linkup_nb.wire.keys import z32encode
 
 T = TypeVar("T")
 
+FAREWELL = 2.0  # seconds in which somebody who was removed can still hear of that
 MAX_CHOICES = 10_000  # people, and messages, that one has muted, blocked or hidden in one room
 
 
@@ -38,6 +40,7 @@ class Moderator(Events):
         self.choices = choices
         self._session = session
         self._keep = keep
+        self._leaving: set[RoomPeer] = set()
         self._tasks = Tasks()
         session.refuses = self.refuses
         session.invites.may_revoke = self.may_moderate
@@ -137,17 +140,35 @@ class Moderator(Events):
             elif feed.identity not in self.ruling.authorities and (cut := self.ruling.cut_of(feed)) is not None:
                 limits[feed.key] = cut
         self._session.feeds.limit(limits)
-        refused = {feed.device for feed in self._session.feeds.members if feed.identity and self.refuses(feed.identity)}
         for peer in tuple(self._session.peers):
-            if peer.device in refused:
-                peer.close()
-                # Cores that it copies already would go on: only the end of the connection ends that.
-                reason = PeerRefused("Whose device this is was removed from a room, or is blocked there.")
-                self._tasks.start(peer.channels.connection.close(reason), "disconnecting a device that was removed")
+            identities = self._identities(peer)
+            if identities & set(self.choices.blocked):
+                self._disconnect(peer)
+            elif identities & set(self.ruling.removed) and peer not in self._leaving:
+                self._leaving.add(peer)
+                self._tasks.start(self._disconnect_soon(peer), "disconnecting somebody who was removed")
+
+    async def _disconnect_soon(self, peer: RoomPeer) -> None:
+        try:
+            await asyncio.sleep(FAREWELL)
+        finally:
+            self._leaving.discard(peer)
+        if peer in self._session.peers and any(map(self.refuses, self._identities(peer))):
+            self._disconnect(peer)
+
+    def _disconnect(self, peer: RoomPeer) -> None:
+        peer.close()
+        # Cores that it copies already would go on: only the end of the connection ends that.
+        reason = PeerRefused("Whose device this is was removed from a room, or is blocked there.")
+        self._tasks.start(peer.channels.connection.close(reason), "disconnecting a device that is refused")
+
+    def _identities(self, peer: RoomPeer) -> set[bytes]:
+        members = self._session.feeds.members
+        return {feed.identity for feed in members if feed.device == peer.device and feed.identity}
 
     async def close(self) -> None:
         """Stop."""
-        await self._tasks.wait()
+        await self._tasks.cancel()
 
     @property
     def _me(self) -> bytes:
