@@ -46,6 +46,16 @@ const commands = {
     }
     report({ found })
   },
+  // The topics on which nobody is found within `patience` seconds.
+  async missing ({ topics, patience }) {
+    const find = async (topic) => {
+      for await (const { peers } of node.lookup(bytes(topic))) if (peers.length > 0) return true
+      return false
+    }
+    const late = new Promise((resolve) => setTimeout(resolve, patience * 1000, false))
+    const found = await Promise.all(topics.map((topic) => Promise.race([find(topic), late])))
+    report({ missing: topics.filter((topic, i) => !found[i]) })
+  },
   async findPeer (publicKey) {
     const relays = []
     for await (const { from } of node.findPeer(bytes(publicKey))) relays.push(from.port)
