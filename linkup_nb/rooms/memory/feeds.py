@@ -33,6 +33,13 @@ HELLO_TIMEOUT = 30.0  # seconds for the hello of a feed that a peer has named
 CLOCK_CHECK = 30.0  # seconds after which it is looked again whether a clock has come to blocks from its future
 RETRY = 5.0  # seconds until blocks that the disk refused are offered again
 
+# What of one feed is fetched without asking: the years of somebody who talks, not the disk of somebody who fills it.
+MAX_FEED_BLOCKS = 100_000
+MAX_FEED_BYTES = 128 * 1024 * 1024
+BLOCKS_A_DAY = 5_000  # more since it was first seen here
+BYTES_A_DAY = 4 * 1024 * 1024
+
+TOO_LONG = "It is longer than one talks in so many days: `room.allow(member)` fetches the rest."
 TWO_COPIES = "Two copies of its author's profile wrote it: members may see different blocks."
 
 T = TypeVar("T")
@@ -87,7 +94,7 @@ class RoomFeeds(Events):
     `index` is used on the one thread of `executor`. Emits `follow` (a key) when a feed is open here, `forget` (a
     key) when it turned out to be none of the room's, `feed` (a FeedRow) when its hello has been verified, `taken`
     (a Taken) after each change of the index, when it is on disk, and `fault` (a StoreError) while the disk refuses.
-    Emits `conflict` (a key) when a feed turns out to be rewritten.
+    Emits `conflict` (a key) when a feed turns out to be rewritten, and `limit` (a key) when one is too long to fetch.
     """
 
     def __init__(
@@ -105,6 +112,9 @@ class RoomFeeds(Events):
         self.own: Core | None = None
         self.disputed: dict[bytes, str] = {}
         """The feeds that somebody has rewritten, and how; what is here of them stays."""
+        self.too_long: set[bytes] = set()
+        """The feeds of which no more is fetched until the user allows it."""
+        self._allowed: set[bytes] = set()
         self._store = store
         self._index = index
         self._arrivals = Arrivals(index, keys.topic, identity)
@@ -408,6 +418,9 @@ class RoomFeeds(Events):
         if length <= feed.fetched_to:
             return
         start = max(feed.fetched_to, row.next)
+        length = self._affordable(feed, row, length)
+        if length <= feed.fetched_to:
+            return
         feed.downloads = [download for download in feed.downloads if not download.finished]
         if not row.next:
             start = 1
@@ -416,6 +429,28 @@ class RoomFeeds(Events):
             feed.downloads.append(await core.download(length - TAIL, length))
         feed.downloads.append(await core.download(start, length))
         feed.fetched_to = length
+
+    def allow(self, key: bytes) -> None:
+        """Fetch all of a feed, however long it is, until the room is closed."""
+        self._allowed.add(key)
+        if feed := self._open.get(key):
+            feed.wake()
+
+    def _affordable(self, feed: OpenFeed, row: FeedRow, length: int) -> int:
+        """Up to which block a feed is fetched; its signed head says how long and how large it is before that."""
+        core, most = feed.core, length
+        asked = core is self.own or feed.key in self._allowed
+        if not asked and (length > MAX_FEED_BLOCKS or core.byte_length > MAX_FEED_BYTES):
+            hello = self._index.row_at(row.tie, 0)
+            days = max(0.0, (self._clock() // 1000 - hello.received) / 86_400_000) if hello else 0.0
+            too_large = core.byte_length > MAX_FEED_BYTES + BYTES_A_DAY * days
+            most = max(1, feed.fetched_to) if too_large else int(MAX_FEED_BLOCKS + BLOCKS_A_DAY * days)
+        if most >= length:
+            self.too_long.discard(feed.key)
+        elif feed.key not in self.too_long:
+            self.too_long.add(feed.key)
+            self.emit("limit", feed.key)
+        return min(most, length)
 
     async def _readable(self, feed: OpenFeed, row: FeedRow) -> list[Arrival]:
         """What is here of what the index wants next: at the beginning, else at the end, else before the end."""

@@ -21,6 +21,7 @@ from linkup_nb.rooms.memory.block import Kind
 from linkup_nb.rooms.memory.book import Choices
 from linkup_nb.rooms.memory.channel import Channels, RoomChannel
 from linkup_nb.rooms.memory.faults import Fault, faults_of
+from linkup_nb.rooms.memory.feeds import TOO_LONG
 from linkup_nb.rooms.memory.invite import Invite
 from linkup_nb.rooms.memory.invites import LimitedInvite
 from linkup_nb.rooms.memory.keys import place_of
@@ -219,8 +220,16 @@ class MemoryRoom(ModeratedRoom):
 
     @property
     def faults(self) -> tuple[Fault, ...]:
-        """What is wrong with feeds: blocks that are skipped, and feeds that their authors have rewritten."""
-        return faults_of(self._session.feeds.members, self._session.feeds.disputed)
+        """What is wrong with feeds: blocks that are skipped, feeds that are rewritten, or too long to be fetched."""
+        feeds = self._session.feeds
+        return faults_of(feeds.members, dict.fromkeys(tuple(feeds.too_long), TOO_LONG) | feeds.disputed)
+
+    @from_any_loop
+    async def allow(self, member: Member) -> None:
+        """Fetch all that a member has written, however long it is; see `faults`. Holds until the room is closed."""
+        for row in self._session.feeds.members:
+            if row.identity == member.key:
+                self._session.feeds.allow(row.key)
 
     @property
     def drive(self) -> Drive:

@@ -105,7 +105,8 @@ class RoomSession(Events):
         self.feeds = RoomFeeds(self._store, self.keys, self.index, self.identity.public_key, self._executor, **clock)
         self.feeds.on("taken", self._taken)
         self.feeds.on("feed", self._introduced)
-        self.feeds.on("conflict", lambda _: self.emit("update"))
+        for event in ("conflict", "limit"):
+            self.feeds.on(event, lambda _: self.emit("update"))
         self.feeds.on("follow", lambda _: self._copy())
         await self.exchange.open()
         kept = await self._loop.run_in_executor(self._executor, self.index.meta, "drive cores") or b""

@@ -2,6 +2,10 @@
 
 from collections.abc import Awaitable, Callable
 
+import pytest
+
+from linkup_nb.rooms.memory import feeds
+from linkup_nb.rooms.memory.block import Message
 from linkup_nb.rooms.memory.feeds import TWO_COPIES
 from linkup_nb.rooms.memory.keys import short_id
 from linkup_nb.rooms.memory.room import MemoryRoom
@@ -54,3 +58,20 @@ async def test_two_copies_of_a_profile_are_noticed_and_it_is_known_after_a_resta
     room = MemoryRoom("physics", await again.enter(ROOM), Alone())
     assert [(fault.feed, fault.reason) for fault in room.faults] == [(short_id(own.key), TWO_COPIES)]
     assert len(room) == 2
+
+
+@pytest.mark.parametrize(("limit", "most", "seen"), [("MAX_FEED_BLOCKS", 20, 19), ("MAX_FEED_BYTES", 1000, 0)])
+async def test_a_feed_that_fills_the_disk_is_fetched_only_when_the_user_allows_it(
+    make_member: MakeMember, monkeypatch: pytest.MonkeyPatch, limit: str, most: int, seen: int
+) -> None:
+    monkeypatch.setattr(feeds, limit, most)
+    ann, bob = await make_member("ann"), await make_member("bob")
+    hers, his = await ann.enter(ROOM), await bob.enter(ROOM)
+    room = MemoryRoom("physics", his, Alone())
+    await hers.write([Message(f"{number}") for number in range(30)])
+    await connect(ann, bob)
+    await until(his, lambda: bool(room.peers and room.faults) and len(texts(his)) == seen)
+    assert [(fault.reason, fault.blocks) for fault in room.faults] == [(feeds.TOO_LONG, 0)]
+    await room.allow(room.peers[0])
+    await until(his, lambda: len(texts(his)) == 30)
+    assert not room.faults
