@@ -184,6 +184,50 @@ def _is_there(path: str) -> bool:
     return Path(path).expanduser().exists()
 
 
+async def _mute(node: Host, room: Room | None, argument: str) -> CommandReply:
+    options, who = _options("mute", argument, {"off": False})
+    shown = _with_memory(room)
+    key, label = _person(shown, who)
+    await shown.mute(key, "off" not in options)
+    if "off" in options:
+        return CommandReply(f"You hear {label} again.")
+    return CommandReply(f"You have muted {label}, for you only: others still read them. `~mute --off` undoes it.")
+
+
+async def _block(node: Host, room: Room | None, argument: str) -> CommandReply:
+    options, who = _options("block", argument, {"off": False})
+    shown = _with_memory(room)
+    key, label = _person(shown, who)
+    await shown.block(key, "off" not in options)
+    if "off" in options:
+        return CommandReply(f"You have unblocked {label}.")
+    honest = "nothing of theirs is shown or fetched here, but others may pass on to them what you write"
+    return CommandReply(f"You have blocked {label}: {honest}. `~block --off` undoes it.")
+
+
+async def _remove(node: Host, room: Room | None, argument: str) -> CommandReply:
+    options, who = _options("remove", argument, {"off": False})
+    shown = _with_memory(room)
+    key, label = _person(shown, who)
+    if "off" in options:
+        await shown.admit(key)
+        return CommandReply(f"{label} may take part again.")
+    await shown.remove(key)
+    honest = "nobody shows what they write from now on, but they keep what they have, and the secret of the room"
+    return CommandReply(f"You have removed {label}: {honest}. `~remove --off KEY` undoes it.")
+
+
+def _person(room: MemoryRoom, who: str) -> tuple[bytes, str]:
+    """The key of the member of that name or short key, and how to call them; who was removed by the short key only."""
+    found = {member.key: _labelled(member) for member in room.peers if who in (member.name, member.short_key)}
+    found |= {key: f"**{short_key(key)}**" for key in room.removed if who == short_key(key)}
+    if len(found) > 1:
+        raise UsageError("Several people here are called so: type the key that ~who shows beside the name.")
+    if not found:
+        raise UsageError("There is nobody of this name or key here: ~who shows who is.")
+    return next(iter(found.items()))
+
+
 async def _leave(node: Host, room: Room | None, argument: str) -> CommandReply:
     left = _shown(room)
     await left.leave()
@@ -304,6 +348,9 @@ COMMANDS = {
         Command("clear", "~clear", "empty this transcript, here only", _clear),
         Command("search", "~search WORDS", "find messages by their words", _search, "a word"),
         Command("export", "~export PATH", "write this room to a file that anybody can check", _export, "a path"),
+        Command("mute", "~mute [--off] WHO", "fold what somebody writes, for you only", _mute, "a name"),
+        Command("block", "~block [--off] WHO", "neither show nor fetch what somebody writes", _block, "a name"),
+        Command("remove", "~remove [--off] WHO", "end somebody's part in a room of yours", _remove, "a name"),
         Command("ping", "~ping", "show the round-trip time to each peer here", _ping),
         Command("who", "~who", "show who is in this room", _who),
         Command("doctor", "~doctor", "show what works between you and others, and what does not", _doctor),

@@ -30,7 +30,9 @@ def test_other_tildes_are_text(line: str) -> None:
 async def test_help_lists_every_command(make_node: MakeNode) -> None:
     reply = await run("~help", *await lobby(make_node))
     assert re.findall(r"`~(\w+)", reply.text) == list(COMMANDS)
-    assert " ".join(COMMANDS) == ("help create invite join leave list clear search export ping who doctor name avatar")
+    assert " ".join(COMMANDS) == (
+        "help create invite join leave list clear search export mute block remove ping who doctor name avatar"
+    )
 
 
 async def test_doctor_shows_what_works(make_node: MakeNode) -> None:
@@ -60,6 +62,31 @@ async def test_join_takes_an_invite(make_node: MakeNode) -> None:
     assert reply.text == "You are in **physics**."
     assert reply.room is bob.rooms[0]
     assert reply.room.topic == made.topic
+
+
+async def test_mute_block_and_remove_say_what_they_can_do(make_node: MakeNode) -> None:
+    ann, bob = await make_node("ann"), await make_node("bob")
+    room = await ann.create_room("physics")
+    await bob.join(room.invite)
+    await until(lambda: len(room.peers) == 1, room)
+    [member] = room.peers
+    label = f"**bob** ({member.short_key})"
+    for line, reply in {
+        "~mute bob": f"You have muted {label}, for you only: others still read them. `~mute --off` undoes it.",
+        "~mute --off bob": f"You hear {label} again.",
+        "~remove bob": f"You have removed {label}: nobody shows what they write from now on, but they",
+        f"~remove --off {member.short_key}": f"**{member.short_key}** may take part again.",
+        f"~block {member.short_key}": f"You have blocked {label}: nothing of theirs is shown or",
+        "~block --off bob": f"You have unblocked {label}.",
+    }.items():
+        assert (await run(line, ann, room)).text.startswith(reply)
+    assert not room.removed
+    with pytest.raises(lu.UsageError, match="nobody of this name"):
+        await run("~mute cat", ann, room)
+    theirs = bob.rooms[0]
+    await until(lambda: len(theirs.peers) == 1, theirs)
+    with pytest.raises(lu.UsageError, match="Only the founder and the moderators"):
+        await run("~remove ann", bob, theirs)
 
 
 async def test_search_quotes_what_it_finds_harmlessly(make_node: MakeNode) -> None:
