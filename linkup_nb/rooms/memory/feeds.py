@@ -125,6 +125,7 @@ class RoomFeeds(Events):
         self._arriving: list[tuple[list[Arrival], asyncio.Future[None]]] = []
         self._writing: list[_Writing] = []
         self._work = asyncio.Event()
+        self._hurry = asyncio.Event()
         self._tasks = Tasks()
         self._closed = False
 
@@ -284,6 +285,7 @@ class RoomFeeds(Events):
             raise NodeClosed("This room has been closed: join it again.")
         written: asyncio.Future[list[Row]] = self._loop.create_future()
         self._writing.append(_Writing(bodies, channel, written))
+        self._hurry.set()
         self._work.set()
         return await asyncio.shield(written)
 
@@ -313,7 +315,9 @@ class RoomFeeds(Events):
         while True:
             await self._work.wait()
             if not self._writing:
-                await asyncio.sleep(GATHER)
+                with suppress(TimeoutError):  # whoever writes does not wait for what gathers
+                    await asyncio.wait_for(self._hurry.wait(), GATHER)
+            self._hurry.clear()
             self._work.clear()
             if self._writing and self._own_is_read():
                 writing, self._writing = self._writing, []
