@@ -236,7 +236,8 @@ class Node(Events):
             return self.status
         if isinstance(room, WaitingRoom):
             return status.waiting(room.name, room.refusal)
-        return status.describe(room.name, room.peers, offline=offline(), finding=finding)
+        share = "its invite" if isinstance(room, MemoryRoom) else "its topic"
+        return status.describe(room.name, room.peers, offline=offline(), finding=finding, share=share)
 
     def room(self, topic: str | bytes) -> Room:
         """The room with this topic. Raises `InvalidTopic`, or `UnknownRoom` if you are not in it."""

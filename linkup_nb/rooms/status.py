@@ -38,10 +38,12 @@ def waiting(where: str, refusal: str | None) -> Status:
     return Status(0, f"Waiting for a member to let you in to {where}.", Level.WAITING)
 
 
-def describe(where: str, members: Sequence[Member], *, offline: bool, finding: str = "") -> Status:
+def describe(
+    where: str, members: Sequence[Member], *, offline: bool, finding: str = "", share: str = "its topic"
+) -> Status:
     """The status of a room, or of several and all their members. `offline`: only this machine can be reached.
 
-    `finding` is what the doctor found to be wrong; it is added while nobody is there.
+    `share` is what others join by. `finding` is what the doctor found to be wrong; it is added while nobody is there.
     """
     best = {member.key: member for status in reversed(MemberStatus) for member in members if member.status is status}
     here, connecting, away = (_with(best.values(), status) for status in MemberStatus)
@@ -56,7 +58,7 @@ def describe(where: str, members: Sequence[Member], *, offline: bool, finding: s
         return Status(0, f"Nobody else is in {where} now: {_listed(away)} {verb} away.{why}", Level.WAITING)
     if finding:
         return Status(0, f"Nobody else is in {where} yet.{why}", Level.WAITING)
-    return Status(0, f"Nobody else is in {where} yet. Send someone its topic.{only}", Level.ALONE)
+    return Status(0, f"Nobody else is in {where} yet. Send someone {share}.{only}", Level.ALONE)
 
 
 def _with(members: Iterable[Member], status: MemberStatus) -> list[str]:

@@ -51,6 +51,7 @@ def texts(room: Room) -> list[str]:
 async def test_a_room_is_created_joined_by_its_invite_and_talked_in(tmp_path: Path) -> None:
     async with node(tmp_path / "ann", "ann") as ann, node(tmp_path / "bob", "bob") as bob:
         hers = await ann.create_room("physics")
+        assert ann.status.text.startswith("Nobody else is in physics yet. Send someone its invite.")
         await hers.send("first")
         his = await joined(bob, hers.invite)
         assert his.name == "physics"
