@@ -109,7 +109,7 @@ class Query:
                 self._dead(queried.address, queried.named_by)
         else:
             reply, succeeded = answer.reply, answer.reply.error == Failure.NONE
-            names = [each for each in reply.closer_nodes if search.wants(each) and self._usable(each, answer.sender)]
+            names = [each for each in search.unknown(reply.closer_nodes) if self._usable(each, answer.sender)]
             if succeeded and not search.over:
                 self._answers.append(answer)
                 self._news.set()

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from time import monotonic
 
 from linkup_nb.kademlia.announcements import Address
-from linkup_nb.kademlia.rpc import NodesFound, Reply
+from linkup_nb.kademlia.rpc import MAX_NAMED, NodesFound, Reply
 from linkup_nb.kademlia.table import ID_SIZE, node_id
 from linkup_nb.wire.dht.rpc import distance
 from linkup_nb.wire.dht.search import TICK, QueriedNode, Search
@@ -22,7 +22,10 @@ async def search(
     `request(address)` sends a `Lookup`; `take(address, reply)` gets each reply and returns the nodes that it names and
     that may be queried.
     """
-    rules = Search[NodesFound](lambda address: distance(node_id(address), target[:ID_SIZE]), monotonic())
+    # One reply names so many that enough of them live when many have died: who names the dead is believed all the same.
+    rules = Search[NodesFound](
+        lambda address: distance(node_id(address), target[:ID_SIZE]), monotonic(), max_dead_names=MAX_NAMED
+    )
     rules.add(start)
     pending: dict[asyncio.Future[Reply | None], QueriedNode[NodesFound]] = {}
     while True:

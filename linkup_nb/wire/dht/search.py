@@ -22,7 +22,7 @@ LONG_PATIENCE = 1.0  # seconds for one that was there before, if there are few r
 TICK = 0.05  # seconds; if the caller is late by as much, the nodes get their time anew
 MAX_QUERIED = 200  # nodes queried in one search
 MAX_NAMED = 2000  # nodes named in one search
-MAX_DEAD_NAMES = 8  # nodes without a reply that one node may name before the others that it names are passed over
+MAX_DEAD_NAMES = 8  # without a reply that one node may name, of K, before the others that it names are passed over
 
 R = TypeVar("R")
 
@@ -50,10 +50,11 @@ class Search(Generic[R]):
     of them, `tick` every `TICK` seconds, and `next_queried` again after each of these, until it is `over`.
     """
 
-    def __init__(self, distance: Callable[[Address], int], now: float) -> None:
+    def __init__(self, distance: Callable[[Address], int], now: float, *, max_dead_names: int = MAX_DEAD_NAMES) -> None:
         self.queried: list[QueriedNode[R]] = []
         self.over = False
         self._distance = distance
+        self._max_dead_names = max_dead_names
         self._named: dict[Address, Address | None] = {}
         self._candidates: list[tuple[int, Address]] = []
         self._awaited: dict[QueriedNode[R], None] = {}
@@ -69,14 +70,14 @@ class Search(Generic[R]):
         """Up to `K` nodes nearest to the target that have replied and can be written to, nearest first."""
         return tuple(self._closest)
 
-    def wants(self, address: Address) -> bool:
-        """Whether a node has not been named before, and there is room for more."""
-        return address not in self._named and len(self._named) < MAX_NAMED and not self.over
+    def unknown(self, addresses: Iterable[Address]) -> list[Address]:
+        """Those of the nodes that have not been named before; none when the search is over."""
+        return [] if self.over else [address for address in addresses if address not in self._named]
 
     def add(self, addresses: Iterable[Address], named_by: Address | None = None) -> None:
         """Consider nodes for being queried."""
         for address in addresses:
-            if self.wants(address):
+            if address not in self._named and len(self._named) < MAX_NAMED:
                 self._named[address] = named_by
                 heappush(self._candidates, (self._distance(address), address))
 
@@ -89,7 +90,7 @@ class Search(Generic[R]):
                 self._candidates.clear()
                 break
             named_by = self._named[address]
-            if named_by is None or self._dead_names[named_by] < MAX_DEAD_NAMES:
+            if named_by is None or self._dead_names[named_by] < self._max_dead_names:
                 queried = QueriedNode[R](address, away, named_by, now, now)
                 self.queried.append(queried)
                 self._awaited[queried] = None
