@@ -335,6 +335,21 @@ class RoomFeeds(Events):
                 if self._writing:
                     self._work.set()
 
+    async def own_is_read(self, timeout: float) -> bool:
+        """Wait until all of one's own feed is here and indexed; returns whether it is, within `timeout` seconds."""
+        changed = asyncio.Event()
+        self.on("taken", notify := lambda _: changed.set())
+        try:
+            async with asyncio.timeout(timeout):
+                while not self._own_is_read():
+                    changed.clear()
+                    await changed.wait()
+        except TimeoutError:
+            return False
+        finally:
+            self.remove_listener("taken", notify)
+        return True
+
     def _own_is_read(self) -> bool:
         """What one writes next must stand above all that stands in one's own feed, after a power cut too."""
         own = self.own

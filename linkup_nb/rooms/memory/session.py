@@ -34,6 +34,7 @@ from linkup_nb.wire.keys import KEY_SIZE, KeyPair, z32encode
 
 OWN_FEED_TIMEOUT = 1.5  # seconds for a member to say how long our own feed is, before the first write
 NAMED_TOGETHER = 0.1  # seconds for which new feeds are gathered, for peers take so many messages a second
+OWN_BLOCKS_TIMEOUT = 10.0  # seconds for our own blocks, of which a backup lost some, to come from members
 EXPORTED_TOGETHER = 500  # lines that are written to an export at a time
 
 
@@ -150,7 +151,7 @@ class RoomSession(Events):
         """Write blocks; see `RoomFeeds.write`.
 
         The first time after opening, and after a conflict, it is made sure that the own feed is as long here as
-        anywhere: if it is not, and nobody has the rest, another one is begun.
+        anywhere: if it is not, and nobody sends the rest in time, another one is begun.
         """
         async with self._checking:
             own = self.feeds.own
@@ -169,7 +170,8 @@ class RoomSession(Events):
         with suppress(NotAvailable):
             if self.peers:
                 await own.update(timeout=OWN_FEED_TIMEOUT)
-        if own.conflict or own.length < self._marks.get(own.key):
+        complete = await self.feeds.own_is_read(OWN_BLOCKS_TIMEOUT)
+        if own.conflict or not complete or own.length < self._marks.get(own.key):
             self._number += 1
             await self._renumber(self._number)
             own = await self._open_own()

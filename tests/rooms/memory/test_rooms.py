@@ -12,6 +12,7 @@ from PIL import Image
 
 import linkup_nb as lu
 from linkup_nb.errors import InvalidInvite, NodeClosed
+from linkup_nb.rooms.memory import session
 from linkup_nb.rooms.memory.message import RoomFileMessage
 from linkup_nb.rooms.memory.room import MemoryRoom
 from linkup_nb.rooms.room import Room
@@ -239,3 +240,28 @@ async def test_an_invite_is_shown_as_a_qr_code_and_never_by_evaluating_it(tmp_pa
         assert len({len(line) for line in str(code).splitlines()[1:-1]}) == 1
         assert not [name for name in dir(code) if name.startswith("_repr_")]
         assert repr(code) == "<QrCode of an invite: print it, or show its svg, to let somebody in>"
+
+
+async def test_a_restored_backup_whose_lost_blocks_nobody_sends_begins_another_feed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "OWN_BLOCKS_TIMEOUT", 0.5)
+    async with node(tmp_path / "bob", "bob") as bob:
+        async with node(tmp_path / "ann", "ann") as ann:
+            hers = await ann.create_room("physics")
+            his = await joined(bob, hers.invite)
+            await hers.send("before the backup")
+        shutil.copytree(tmp_path / "ann", tmp_path / "backup")
+        async with node(tmp_path / "ann") as ann:
+            await ann.rooms[0].send("after the backup")
+            await until(his, lambda: len(his) == 2)
+        shutil.rmtree(tmp_path / "ann")
+        (tmp_path / "backup").rename(tmp_path / "ann")
+        core = await bob.store.core(key=(await his[0].provenance()).evidence.key)
+        await core.clear(core.length - 1)
+        async with node(tmp_path / "ann") as ann:
+            [restored] = ann.rooms
+            await until(restored, lambda: bool(restored.peers))
+            await restored.send("and on")
+            await until(his, lambda: len(his) == 3)
+            assert texts(his)[-1] == "and on"
