@@ -27,6 +27,7 @@ from linkup_nb.hyperdrive.history import Diff, History
 from linkup_nb.hyperdrive.serve import DriveServer
 from linkup_nb.hyperdrive.view import DriveView
 from linkup_nb.rooms.linkup.room import LinkUpRoom
+from linkup_nb.rooms.member import Member, MemberStatus
 from linkup_nb.rooms.memory.channel import RoomChannel
 from linkup_nb.rooms.memory.message import RoomTextMessage
 from linkup_nb.rooms.memory.qr import QrCode
@@ -36,6 +37,7 @@ from linkup_nb.swarm.topic import SwarmTopic
 
 PATIENCE = 20.0  # seconds
 TOPIC = bytes(32)
+STRANGER = b"s" * 32
 
 
 class Owner:
@@ -318,6 +320,14 @@ TABLE: dict[type, tuple[Callable[[World], Any], list[tuple[str, Call]]]] = {
             method("__getitem__", 0),
             method("shares_name", "otter"),
             method("to_pandas"),
+            method("mute", STRANGER),
+            method("block", STRANGER),
+            method("hide", STRANGER),
+            method("remove", STRANGER),
+            method("admit", STRANGER),
+            method("appoint", STRANGER),
+            method("set_follow_moderators", False),
+            method("allow", Member("otter", STRANGER, MemberStatus.AWAY)),
             calls("clear", lambda world, room: _refused(room)),
             method("leave"),
             method("close"),
