@@ -15,7 +15,6 @@ from typing import Any, NamedTuple, TypeVar
 from linkup_nb.errors import LinkupError, NodeClosed, StoreError
 from linkup_nb.hypercore.core import Core
 from linkup_nb.hypercore.corestore import Corestore
-from linkup_nb.hypercore.download import Download
 from linkup_nb.loops import Events, Tasks
 from linkup_nb.rooms.memory import block as blocks
 from linkup_nb.rooms.memory.arrivals import MAX_AHEAD, Arrival, Arrivals, Taken, tips
@@ -24,6 +23,7 @@ from linkup_nb.rooms.memory.hello import verify_hello
 from linkup_nb.rooms.memory.index import Index
 from linkup_nb.rooms.memory.keys import RoomKeys
 from linkup_nb.rooms.memory.moderation import Ruling
+from linkup_nb.rooms.memory.open_feed import OpenFeed, blocks_here
 from linkup_nb.rooms.memory.rows import FeedRow, Row
 
 TAIL = 16  # blocks of each feed that a newcomer reads first
@@ -51,41 +51,6 @@ class _Writing(NamedTuple):
     bodies: Sequence[Body]
     channel: str
     written: "asyncio.Future[list[Row]]"
-
-
-class OpenFeed:
-    """A feed whose core is open, and what of it is being fetched."""
-
-    def __init__(self, core: Core) -> None:
-        self.core = core
-        self.key = core.key
-        self.changed = asyncio.Event()
-        self.fetched_to = 0
-        self.downloads: list[Download] = []
-        self.waits_until = 0  # µs: its next block is from the future
-        self.introduced = asyncio.Event()
-        self.provers = 0  # peers whose word for it is being checked
-        self.reader: asyncio.Task[None] | None = None
-
-    def fetch_anew(self) -> None:
-        """What is wanted of it has changed."""
-        for download in self.downloads:
-            download.cancel()
-        self.downloads.clear()
-        self.fetched_to = 0
-        self.changed.set()
-
-    def wake(self, *_: object) -> None:
-        """There may be something new to read."""
-        self.changed.set()
-
-    async def close(self) -> None:
-        """Fetch nothing more of it."""
-        for download in self.downloads:
-            download.cancel()
-        if self.reader:
-            self.reader.cancel()
-        await self.core.close()
 
 
 class RoomFeeds(Events):
@@ -481,21 +446,7 @@ class RoomFeeds(Events):
             starts = [core.length - TAIL, row.next]
         for start in starts:
             end = min(row.low, start + BATCH) if start < row.low else start + BATCH
-            found = await _here(core, start, min(end, core.length))
+            found = await blocks_here(core, start, min(end, core.length))
             if found:
                 return [Arrival(feed.key, start + i, block, now) for i, block in enumerate(found)]
         return []
-
-
-async def _here(core: Core, start: int, end: int) -> list[bytes]:
-    """The blocks from `start` on that are here without a gap, before `end`."""
-    if end <= start:
-        return []
-    if end <= core.contiguous_length:
-        return await core.read(start, end)
-    found = []
-    with suppress(LinkupError):
-        while start < end and await core.has(start):
-            found.append(await core.get(start, timeout=0))
-            start += 1
-    return found

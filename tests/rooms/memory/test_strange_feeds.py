@@ -7,6 +7,7 @@ import pytest
 
 from linkup_nb.rooms.memory import feeds
 from linkup_nb.rooms.memory.keys import RoomKeys
+from linkup_nb.rooms.memory.open_feed import OpenFeed
 from linkup_nb.rooms.memory.peer import MAX_UNPROVEN
 from linkup_nb.wire.keys import blake2b_256
 from tests.rooms.memory.members import WAIT, TestMember, connect, ids, say, texts, until
@@ -63,7 +64,7 @@ async def test_a_feed_that_does_not_begin_with_a_hello_is_none_of_the_room(make_
     hers, liar = await ann.enter(ROOM), await eve.enter(ROOM)
     core = await eve.store.core(name="no feed", encryption_key=ROOM.encryption_key)
     await core.append([b"not a hello", b"and more"])
-    liar.feeds._open[core.key] = feeds.OpenFeed(core)  # a member that offers what it has not read
+    liar.feeds._open[core.key] = OpenFeed(core)  # a member that offers what it has not read
     await connect(ann, eve)
     await until(liar, lambda: bool(liar.peers))
     [peer] = liar.peers

@@ -1,0 +1,57 @@
+"""A feed that is followed: its core, and what of it is being fetched."""
+
+import asyncio
+from contextlib import suppress
+
+from linkup_nb.errors import LinkupError
+from linkup_nb.hypercore.core import Core
+from linkup_nb.hypercore.download import Download
+
+
+class OpenFeed:
+    """A feed whose core is open, and what of it is being fetched."""
+
+    def __init__(self, core: Core) -> None:
+        self.core = core
+        self.key = core.key
+        self.changed = asyncio.Event()
+        self.fetched_to = 0
+        self.downloads: list[Download] = []
+        self.waits_until = 0  # µs: its next block is from the future
+        self.introduced = asyncio.Event()
+        self.provers = 0  # peers whose word for it is being checked
+        self.reader: asyncio.Task[None] | None = None
+
+    def fetch_anew(self) -> None:
+        """What is wanted of it has changed."""
+        for download in self.downloads:
+            download.cancel()
+        self.downloads.clear()
+        self.fetched_to = 0
+        self.changed.set()
+
+    def wake(self, *_: object) -> None:
+        """There may be something new to read."""
+        self.changed.set()
+
+    async def close(self) -> None:
+        """Fetch nothing more of it."""
+        for download in self.downloads:
+            download.cancel()
+        if self.reader:
+            self.reader.cancel()
+        await self.core.close()
+
+
+async def blocks_here(core: Core, start: int, end: int) -> list[bytes]:
+    """The blocks from `start` on that are here without a gap, before `end`."""
+    if end <= start:
+        return []
+    if end <= core.contiguous_length:
+        return await core.read(start, end)
+    found = []
+    with suppress(LinkupError):
+        while start < end and await core.has(start):
+            found.append(await core.get(start, timeout=0))
+            start += 1
+    return found
