@@ -65,9 +65,10 @@ async def test_who_has_given_up_a_call_is_let_in_at_the_next() -> None:
         request = ours.node.request
 
         async def watched(to: Address, command: int, **more: Any) -> DhtAnswer:
+            answer = await request(to, command, **more)
             if command == DhtCommand.PEER_HANDSHAKE:
-                called.set()
-            return await request(to, command, **more)
+                called.set()  # theirs has answered, and waits for us
+            return answer
 
         ours.node.request = watched  # type: ignore[method-assign]
         given_up = asyncio.ensure_future(ours.dial(key))
