@@ -5,6 +5,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from linkup_nb.bot.bot import Bot
     from linkup_nb.connection.connection import Connection, connect
     from linkup_nb.connection.server import Server, listen
     from linkup_nb.discovery.local import Local
@@ -17,8 +18,10 @@ if TYPE_CHECKING:
     from linkup_nb.node import Node
     from linkup_nb.notebook.panel import Panel
     from linkup_nb.notebook.runtime import chat, run, start
+    from linkup_nb.notebook.views import explore, swarm_view
     from linkup_nb.rooms.memory.export import ExportReport, verify_export
     from linkup_nb.rooms.message import AudioMessage, FileMessage, IconMessage, Message, TextMessage, UnknownMessage
+    from linkup_nb.rooms.moving import import_profile
     from linkup_nb.rooms.room import Room
     from linkup_nb.swarm.swarm import Swarm
     from linkup_nb.wire.keys import KeyPair
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 # Imported on first use: a kernel must not wait for the widgets to `import linkup_nb`, and a bot never needs them.
 _HOMES = {
     "AudioMessage": "rooms.message",
+    "Bot": "bot.bot",
     "Connection": "connection.connection",
     "Core": "hypercore.core",
     "Corestore": "hypercore.corestore",
@@ -50,14 +54,18 @@ _HOMES = {
     "UsageError": "errors",
     "chat": "notebook.runtime",
     "connect": "connection.connection",
+    "explore": "notebook.views",
+    "import_profile": "rooms.moving",
     "listen": "connection.server",
     "run": "notebook.runtime",
     "start": "notebook.runtime",
+    "swarm_view": "notebook.views",
     "verify_export": "rooms.memory.export",
 }
 
 __all__ = [
     "AudioMessage",
+    "Bot",
     "Connection",
     "Core",
     "Corestore",
@@ -82,9 +90,12 @@ __all__ = [
     "UsageError",
     "chat",
     "connect",
+    "explore",
+    "import_profile",
     "listen",
     "run",
     "start",
+    "swarm_view",
     "verify_export",
 ]
 

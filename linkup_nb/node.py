@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Literal, Self, overload
@@ -10,8 +10,11 @@ from typing import Literal, Self, overload
 from linkup_nb.connection.addresses import offline
 from linkup_nb.discovery.check import Report
 from linkup_nb.discovery.protocol import Discovery, SharedDiscovery
-from linkup_nb.errors import InvalidImage, NodeClosed, StoreError, UnknownRoom
+from linkup_nb.drives import NodeDrives
+from linkup_nb.errors import InvalidImage, NodeClosed, StoreError, UnknownRoom, UsageError
 from linkup_nb.hypercore.corestore import Corestore
+from linkup_nb.hyperdrive import place
+from linkup_nb.hyperdrive.drive import Drive
 from linkup_nb.loops import Events, from_any_loop, on_own_loop
 from linkup_nb.rooms import status
 from linkup_nb.rooms.avatar import scale_avatar
@@ -22,6 +25,7 @@ from linkup_nb.rooms.memory.invite import is_invite, parse_invite
 from linkup_nb.rooms.memory.room import MemoryRoom
 from linkup_nb.rooms.memory.rooms import MemoryRooms
 from linkup_nb.rooms.memory.waiting import WaitingRoom
+from linkup_nb.rooms.memory.writers import ADMITTED, ALL
 from linkup_nb.rooms.names import check_name
 from linkup_nb.rooms.profile import Profile
 from linkup_nb.rooms.room import Room
@@ -56,6 +60,7 @@ class Node(Events):
         self._swarm: Swarm | None = None
         self._linkup_swarm: Swarm | None = None
         self._memory: MemoryRooms | None = None
+        self._drives: NodeDrives | None = None
         self._lobby: Lobby | None = None
         self._store: Corestore | None = None
         self._store_fault: StoreError | None = None
@@ -108,8 +113,12 @@ class Node(Events):
                 identity=identity,
                 name=name,
                 share_reads=self.profile.share_reads,
+                shared=lambda core: bool(self._drives and self._drives.has(core)),
             )
-            parts.append(self._memory)
+            self._drives = NodeDrives(self.path, self._store, self._swarm, self._memory.copy)
+            self._lobby.drives = self._drives
+            parts += [self._memory, self._drives]
+            place.reach_by(self._store, self._drives.reach)
         for swarm in (self._swarm, self._linkup_swarm):
             swarm.on("update", partial(self.emit, "update"))
         for part in parts:
@@ -118,6 +127,8 @@ class Node(Events):
         await self._lobby.open()
         if self._memory:
             await self._memory.open()
+        if self._drives:
+            await self._drives.open()
 
     @from_any_loop
     async def close(self) -> None:
@@ -126,14 +137,16 @@ class Node(Events):
             await self._end()
 
     async def _end(self) -> None:
-        lobby, memory, store = self._lobby, self._memory, self._store
+        lobby, memory, drives, store = self._lobby, self._memory, self._drives, self._store
         swarms = [swarm for swarm in (self._swarm, self._linkup_swarm) if swarm]
-        self._lobby = self._memory = self._swarm = self._linkup_swarm = self._store = None
+        self._lobby = self._memory = self._drives = self._swarm = self._linkup_swarm = self._store = None
         try:
             if lobby:
                 await lobby.close()
             if memory:
                 await memory.close()
+            if drives:
+                await drives.close()
             for swarm in swarms:
                 await swarm.close()
         finally:
@@ -172,13 +185,41 @@ class Node(Events):
     @share_reads.setter
     def share_reads(self, share: bool) -> None:
         self.profile.share_reads = share
-        self._save_share_reads()
+        self._save_shares()
 
     @on_own_loop
-    def _save_share_reads(self) -> None:
+    def _save_shares(self) -> None:
         self.profile.save()
         if self._memory:
             self._memory.set_share_reads(self.profile.share_reads)
+
+    @property
+    def share_typing(self) -> bool:
+        """Whether the panel lets those who are connected see that you are writing; kept in the profile."""
+        return self.profile.share_typing
+
+    @share_typing.setter
+    def share_typing(self, share: bool) -> None:
+        self.profile.share_typing = share
+        self._save_shares()
+
+    @on_own_loop
+    def set_networks(self, *, bootstrap: str | None = None, relay: str | None = None) -> None:
+        """Keep in the profile how this node finds others and is reached; used when it opens the next time.
+
+        `bootstrap` names peers as "host:port" or "hyperdht:host:port", with commas between, "" none: then it is the
+        public HyperDHT. `relay` is a relay's key in hexadecimal, "" none. `None` leaves either as it is. Raises
+        `UsageError` for what neither can be.
+        """
+        from linkup_nb.networks import named_peers, parse_relay
+
+        peers = None if bootstrap is None else named_peers(bootstrap)
+        key = None if relay is None else parse_relay(relay)
+        if peers is not None:
+            self.profile.bootstrap = peers
+        if key is not None:
+            self.profile.relay = key.hex()
+        self.profile.save()
 
     @property
     def public_key(self) -> bytes:
@@ -211,6 +252,43 @@ class Node(Events):
         if not self._store:
             raise _closed()
         return self._store
+
+    @property
+    def drives(self) -> Mapping[str, Drive]:
+        """The drives on the network: your own by name, those of others by the text of their keys; see `node.drive`."""
+        return self._drives.drives if self._drives else {}
+
+    @from_any_loop
+    async def drive(self, key: bytes | str | None = None, *, name: str | None = None) -> Drive:
+        """Somebody's drive by its key, or your own by its name; it is kept among `node.drives` until it is forgotten.
+
+        A key is 32 bytes, their text in hexadecimal or z-base-32, or a link: linkup://, hyper:// or pear://. Returns at
+        once: what you read is fetched then, and your copy is given to others who have the key, as is your own drive,
+        which is made if there is none of this name. Raises `UsageError`, `StoreError` if the store is not open.
+        """
+        if (key is None) == (name is None):
+            raise UsageError('A drive is opened by its key, or as your own by name: node.drive(name="results").')
+        drives = self._on_network
+        return await (drives.own(name) if key is None and name is not None else drives.mount(key or b""))
+
+    @from_any_loop
+    async def forget(self, drive: Drive) -> None:
+        """Announce a drive no more, and delete what is here of it.
+
+        What is your own is then gone unless somebody else has it. Raises `UsageError` for one that is not in
+        `node.drives`.
+        """
+        await self._on_network.forget(drive)
+
+    @from_any_loop
+    async def clear_copies(self) -> None:
+        """Delete what is stored here of the contents of others' drives, to make room; your own are never touched.
+
+        It is fetched again when it is read, if somebody has it.
+        """
+        for drive in self.drives.values():
+            if not drive.writable and drive.version:
+                await drive.clear("/")
 
     @property
     def rooms(self) -> tuple[Room, ...]:
@@ -248,6 +326,17 @@ class Node(Events):
         raise UnknownRoom(f"You are not in the room {short_topic(wanted)}: join it by its topic first.")
 
     @from_any_loop
+    async def export_profile(self, path: str | os.PathLike[str]) -> Path:
+        """Write your key and the secrets of your rooms into one new file, to go on elsewhere by `lu.import_profile`.
+
+        Whoever has the file can speak as you. Logs and drives stay here: they are another device's. Raises `UsageError`
+        if there is such a file already.
+        """
+        from linkup_nb.rooms.moving import export_profile
+
+        return await asyncio.to_thread(export_profile, self.path, Path(path))
+
+    @from_any_loop
     async def doctor(self) -> Report:
         """What works between you and others, what does not, and what to try; takes at most `EXAMINE_TIMEOUT` s."""
         from linkup_nb.swarm.doctor import examine  # most nodes are never ill
@@ -255,24 +344,32 @@ class Node(Events):
         return await examine(self.swarm if self.swarm.topics or not self.linkup_swarm.topics else self.linkup_swarm)
 
     @overload
-    async def create_room(self, name: str, *, linkup: Literal[False] = False) -> MemoryRoom: ...
+    async def create_room(
+        self, name: str, *, writers: Literal["all", "admitted"] = "all", linkup: Literal[False] = False
+    ) -> MemoryRoom: ...
     @overload
     async def create_room(self, name: str, *, linkup: Literal[True]) -> LinkUpRoom: ...
     @overload
-    async def create_room(self, name: str, *, linkup: bool = False) -> Room: ...
-    async def create_room(self, name: str, *, linkup: bool = False) -> Room:
+    async def create_room(self, name: str, *, writers: str = "all", linkup: bool = False) -> Room: ...
+    async def create_room(self, name: str, *, writers: str = "all", linkup: bool = False) -> Room:
         """A new room with memory; `room.invite` is the word by which others join.
 
-        With `linkup` it is a LinkUp room, which forgets; `room.topic.hex()` is what others join by then. Raises
-        `InvalidName`, and for a room with memory `StoreError` if the store could not be opened.
+        For the writers "admitted", who comes by that word only reads until you or a moderator let them write, by
+        `room.admit` or by an invite of yours: see `room.create_invite`. This is for good. With `linkup` it is a LinkUp
+        room, which forgets; `room.topic.hex()` is what others join by then. Raises `InvalidName`, `UsageError` for
+        other writers, and for a room with memory `StoreError` if the store could not be opened.
         """
-        return await self._create_room(check_name(name), linkup)
+        return await self._create_room(check_name(name), writers, linkup)
 
     @from_any_loop
-    async def _create_room(self, name: str, linkup: bool) -> Room:
+    async def _create_room(self, name: str, writers: str, linkup: bool) -> Room:
+        if writers not in (ALL, ADMITTED):
+            raise UsageError(f"The writers of a room are {ALL!r} or {ADMITTED!r}, not {writers!r}.")
+        if linkup and writers != ALL:
+            raise UsageError("In a LinkUp room everybody writes: only a room with memory can be for admitted writers.")
         if linkup:
             return await self._opened.join(os.urandom(TOPIC_BYTES), name)
-        return await self._with_memory.create(name)
+        return await self._with_memory.create(name, writers)
 
     @from_any_loop
     async def join(self, topic: str | bytes, *, name: str | None = None) -> Room:
@@ -315,6 +412,13 @@ class Node(Events):
         return self._memory
 
     @property
+    def _on_network(self) -> NodeDrives:
+        if not self._drives:
+            _ = self.store  # raises the reason
+            raise _closed()
+        return self._drives
+
+    @property
     def _opened(self) -> Lobby:
         if not self._lobby:
             raise _closed()
@@ -326,7 +430,7 @@ class Node(Events):
         from linkup_nb.networks import discoveries  # it knows every kind of network, which takes a while to load
 
         named = (*self._bootstrap, *self.profile.bootstrap, os.environ.get("LINKUP_BOOTSTRAP", ""))
-        return discoveries(" ".join(named), state=self.path / "hyperdht.json")
+        return discoveries(" ".join(named), state=self.path / "hyperdht.json", relay=self.profile.relay or "")
 
 
 def _closed() -> NodeClosed:

@@ -6,7 +6,11 @@ import json
 import sys
 from typing import Any
 
+import msgspec
+
 import linkup_nb as lu
+from linkup_nb.rooms.memory import block as blocks
+from linkup_nb.rooms.memory.room import MemoryRoom
 
 
 def say(**fields: Any) -> None:
@@ -30,6 +34,39 @@ class Talker:
         self._listen_to(await self._node.create_room(name, linkup=True))
         return self.room.topic.hex()
 
+    async def found(self, name: str) -> str:
+        """Create a room with memory; its invite."""
+        room = await self._node.create_room(name)
+        assert isinstance(room, MemoryRoom)
+        self._listen_to(room)
+        return room.invite
+
+    async def history(self, count: int) -> list[tuple[str, str]]:
+        """Who has said what in a room with memory, in its order, once so many messages are here and checked."""
+        assert isinstance(self.room, MemoryRoom)
+        changed = asyncio.Event()
+        self.room.on("message", lambda _: changed.set())
+        while len(self.room) < count:
+            await changed.wait()
+            changed.clear()
+        for message in self.room.messages:
+            await message.verify()
+        return [(message.name, message.text) for message in self.room.messages if isinstance(message, lu.TextMessage)]
+
+    async def reads(self, text: str) -> list[tuple[str, str]]:
+        """Who has said what, once a message has this in it: one that was edited, too."""
+        changed = asyncio.Event()
+        for event in ("message", "change"):
+            self.room.on(event, lambda _: changed.set())
+        while True:
+            said = [
+                (message.name, message.text) for message in self.room.messages if isinstance(message, lu.TextMessage)
+            ]
+            if any(text in one for _, one in said):
+                return said
+            await changed.wait()
+            changed.clear()
+
     async def join(self, topic: str) -> None:
         self._listen_to(await self._node.join(topic))
 
@@ -39,7 +76,8 @@ class Talker:
         @room.on("message")
         def tell(message: lu.Message) -> None:
             if not message.own:
-                say(received={"type": type(message).__name__, "name": message.name} | described(message))
+                kind = type(message).__name__.removeprefix("LinkUp")
+                say(received={"type": kind, "name": message.name} | described(message))
 
     async def send(self, text: str) -> None:
         await self.room.send(text)
@@ -66,6 +104,15 @@ class Talker:
             await self.raw(json.dumps({"type": "message", "message": f"spam {number}", "topic": self.room.topic.hex()}))
         for connection in self._node.linkup_swarm.connections:
             await connection.write(bytes(size))
+
+    async def write(self, type: str, fields: dict[str, Any], channel: str = "") -> str:
+        """Write a block that no room of ours would, to one's own feed in a room with memory; its id."""
+        assert isinstance(self.room, MemoryRoom)
+        _, body = blocks.BODIES[type]
+        for name in fields.keys() & {"data", "metadata"}:  # an output's values are kept as they came
+            fields[name] = {mime: msgspec.Raw(msgspec.json.encode(value)) for mime, value in fields[name].items()}
+        [row] = await self.room._session.write([body(**fields)], channel=channel)
+        return self.room._origin.build(row).id
 
     async def connected(self, count: int) -> None:
         """Return once `count` members are here."""

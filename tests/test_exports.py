@@ -7,6 +7,7 @@ import linkup_nb as lu
 
 PUBLIC = [
     "AudioMessage",
+    "Bot",
     "Connection",
     "Core",
     "Corestore",
@@ -31,9 +32,12 @@ PUBLIC = [
     "UsageError",
     "chat",
     "connect",
+    "explore",
+    "import_profile",
     "listen",
     "run",
     "start",
+    "swarm_view",
     "verify_export",
 ]
 JUPYTER = ("IPython", "ipykernel", "ipywidgets", "anywidget", "ipywebrtc", "jupyter_client", "jupyterlab", "traitlets")

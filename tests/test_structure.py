@@ -30,6 +30,7 @@ FLOORS = (
     "networks",
     "swarm",
     "rooms",
+    "drives",
     "node",
     "notebook",
     "lab",

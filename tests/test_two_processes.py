@@ -2,11 +2,14 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from tests.peer import PATIENCE, Peer
+
+SECONDS = 10.0  # "within seconds", on a busy machine too
 
 
 def test_two_processes_chat(tmp_path: Path) -> None:
@@ -40,6 +43,32 @@ def test_a_process_that_ends_says_all_it_had_to_say_and_comes_back_to_its_room(t
             otter.do("join", topic=topic)  # it is in the room already; now it says what it hears there
             kestrel.do("send", text="welcome back")
             assert otter.receives(lambda message: True)["text"] == "welcome back"
+
+
+def test_a_fourth_who_comes_when_one_of_three_is_left_has_everything_within_seconds(tmp_path: Path) -> None:
+    said = [(name, f"{name} {number}") for number in range(100) for name in ("kestrel", "otter", "heron")]
+    with Peer(tmp_path / "b", "otter") as otter:
+        with Peer(tmp_path / "a", "kestrel") as kestrel, Peer(tmp_path / "c", "heron") as heron:
+            people = {"kestrel": kestrel, "otter": otter, "heron": heron}
+            invite = kestrel.do("found", name="physics")
+            for guest in (otter, heron):
+                guest.do("join", topic=invite)
+            for peer in people.values():
+                peer.do("connected", count=2)
+            for name, text in said:
+                people[name].begin("send", text=text)
+            for name, _ in said:
+                people[name].finish()
+            told = [peer.do("history", count=len(said)) for peer in people.values()]
+            assert told[0] == told[1] == told[2]
+            assert sorted(map(tuple, told[0])) == sorted(said)
+        with Peer(tmp_path / "d", "wren") as wren:
+            start = time.monotonic()
+            wren.do("join", topic=invite)
+            assert wren.do("history", count=len(said)) == told[0]
+            assert time.monotonic() - start < SECONDS
+            wren.do("send", text="all of it is here")
+            assert otter.receives_text("all of it is here")["name"] == "wren"
 
 
 HOLD = """

@@ -52,6 +52,8 @@ class Connection(Events):
         self.public_key = handshake.public_key
         self.remote_public_key = b""
         self.handshake_hash = b""
+        self.relayed = False
+        """Whether a third peer passes on what goes over it, which it cannot read."""
         self.opened_at = 0.0
         self.bytes_sent = 0
         self.bytes_received = 0

@@ -135,8 +135,8 @@ class PeerInfo:
 
     `topics` are those it is known on and we have joined; `attempts` counts dials since the last lasting connection;
     `last_error` is why the last dial or connection ended, in words. `transport` ("tcp" or "udx"), `address`, `since`
-    (unix seconds), `rtt` (seconds), `initiator` and the byte counts belong to the present connection. `dropped` counts
-    what it sent and was thrown away.
+    (unix seconds), `rtt` (seconds), `initiator`, `relayed` and the byte counts belong to the present
+    connection. `dropped` counts what it sent and was thrown away.
     """
 
     public_key: bytes
@@ -154,6 +154,7 @@ class PeerInfo:
     bytes_received: int
     initiator: bool | None
     dropped: int
+    relayed: bool = False
 
     def __repr__(self) -> str:
         return f"<PeerInfo {short_key(self.public_key)} {self.status.value}>"

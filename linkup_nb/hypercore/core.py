@@ -3,12 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
 from linkup_nb.arguments import content, number
 from linkup_nb.errors import InvalidProof, LinkupError, NodeClosed, NotAvailable, StoreError, UsageError
 from linkup_nb.hypercore import events as ev
 from linkup_nb.hypercore.audit import Audit, audit
+from linkup_nb.hypercore.core_info import CoreInfo
 from linkup_nb.hypercore.download import Download
 from linkup_nb.hypercore.encryption import PADDING, BlockCipher
 from linkup_nb.hypercore.evidence import Evidence
@@ -27,25 +27,10 @@ _NUMBER = "the number of a block"
 __all__ = ["Audit", "Core", "CoreInfo", "Evidence", "KeyPair"]
 
 
-@dataclass(frozen=True, slots=True)
-class CoreInfo:
-    """A core at one moment; sizes are bytes."""
-
-    key: bytes
-    discovery_key: bytes
-    length: int
-    byte_length: int
-    contiguous_length: int
-    fork: int
-    writable: bool
-    encrypted: bool
-    peers: int
-
-
 class Core(Events):
     """A log; made by `Corestore.core`. `async with` it, or `close` it.
 
-    Emits `append`, `truncate` (length, fork), `fork` (the number of one that is not followed), `download` (index),
+    Emits `append`, `truncate` (length, fork), `fork` (the evidence of one that is not followed), `download` (index),
     `peer` (connection), `held` (the public key of a peer, how many blocks from the first on it has now) and `conflict`
     (two pieces of evidence that its author signed two histories; nothing more is accepted then).
     """
@@ -77,6 +62,11 @@ class Core(Events):
 
     def __len__(self) -> int:
         return self.length
+
+    @property
+    def log(self) -> Log:
+        """The log that this is a view of; only for the loop of the store."""
+        return self._log
 
     @property
     def key(self) -> bytes:
@@ -149,6 +139,12 @@ class Core(Events):
         """How many blocks from the first on each peer has that has this core open with us, by its public key."""
         peers = tuple(self._replicator.peers)
         return {peer.connection.remote_public_key: min(peer.blocks.contiguous, self.length) for peer in peers}
+
+    @property
+    def counts(self) -> dict[bytes, int]:
+        """How many blocks, wherever they stand, each of those peers has."""
+        peers = tuple(self._replicator.peers)
+        return {peer.connection.remote_public_key: peer.blocks.count(0, self.length) for peer in peers}
 
     @property
     def manifest(self) -> Manifest | None:
@@ -428,6 +424,15 @@ class Core(Events):
         return self._cipher.decrypt(index, value) if self._cipher else value
 
     @from_any_loop
+    async def dispute(self, one: Evidence, other: Evidence) -> None:
+        """Freeze at two heads that contradict each other, unless those of an earlier conflict agree on no more.
+
+        Raises `InvalidProof` if its author did not sign both, or if they contradict nothing.
+        """
+        self.check_open()
+        await self._log.dispute(one, other)
+
+    @from_any_loop
     async def audit(self) -> Audit:
         """Check every block and hash that is here, and the signature; takes a while for a large core."""
         self.check_open()
@@ -446,8 +451,8 @@ class Core(Events):
         match event:
             case ev.Appended():
                 self.emit("append")
-            case ev.ForkRefused(fork):
-                self.emit("fork", fork)
+            case ev.ForkRefused(head):
+                self.emit("fork", head)
             case ev.Truncated(length, fork):
                 self.emit("truncate", length, fork)
             case ev.Downloaded(index):

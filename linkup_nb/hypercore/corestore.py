@@ -38,6 +38,15 @@ class StoredCore(NamedTuple):
     open: bool
 
 
+class CoreUsage(NamedTuple):
+    """What of a core is stored here: how many of its blocks, and how many bytes they have."""
+
+    key: bytes
+    name: str | None
+    blocks: int
+    bytes: int
+
+
 class _Copying(NamedTuple):
     """How to leave a connection, and which cores are copied over it."""
 
@@ -104,7 +113,8 @@ class Corestore(Events):
 
         A key pair may come with the manifest that it signs for, if that is not the ordinary one. With `encryption_key`,
         blocks are written encrypted and read decrypted. Without `forks`, what is here is never cut off because its
-        author did so: the core emits `fork` then. Close what you get.
+        author did so: the core emits `fork` then; and one whose author signed two histories is still copied up to where
+        they part, and given to others. Close what you get.
         """
         return await self._core(_NO_NAMESPACE, name, key, key_pair, encryption_key, manifest, forks=forks)
 
@@ -165,6 +175,14 @@ class Corestore(Events):
             for row, byte_length in self._store.survey()
             for log in (logs.get(row.key),)
         )
+
+    @from_any_loop
+    async def usage(self) -> tuple[CoreUsage, ...]:
+        """What takes the space: of each core what is stored here, the largest first."""
+        self._check_open()
+        await self._store.flush()
+        rows = await asyncio.to_thread(self._store.usage)
+        return tuple(CoreUsage(row.key, row.name, blocks, size) for row, blocks, size in rows)
 
     async def watch(self) -> AsyncIterator[bytes]:
         """The keys of cores that come to be known from now on."""

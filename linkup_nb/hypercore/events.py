@@ -22,9 +22,9 @@ class Truncated:
 
 @dataclass(frozen=True, slots=True)
 class ForkRefused:
-    """A peer has a later fork of a log of which no fork is followed."""
+    """The author signed a later fork of a log of which no fork is followed."""
 
-    fork: int
+    head: Evidence
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from linkup_nb.errors import InvalidProof, LinkupError, MachineError, NodeClosed
 from linkup_nb.hypercore import events as ev
 from linkup_nb.hypercore import flat
 from linkup_nb.hypercore.bitfield import Bitfield
-from linkup_nb.hypercore.evidence import Evidence, decode_conflict, encode_conflict
+from linkup_nb.hypercore.evidence import Evidence, agreement, contradiction, decode_conflict, encode_conflict
 from linkup_nb.hypercore.manifest import Manifest, verify_bare
 from linkup_nb.hypercore.merkle import MerkleNode, Peaks, tree_hash
 from linkup_nb.hypercore.nodes import Nodes
@@ -45,7 +45,10 @@ class Log:
         self.discovery_key = row.discovery_key
         self.manifest = Manifest.decode(row.manifest) if row.manifest else None
         self.key_pair = key_pair
-        self.conflict = decode_conflict(row.conflict) if row.conflict else None
+        self.conflict: tuple[Evidence, Evidence] | None = None
+        self.agreed: int | None = None  # up to which block both histories of a conflict are the same, if it is known
+        if row.conflict:
+            self._set_conflict(*decode_conflict(row.conflict))
         self.listeners: set[Callable[[ev.LogEvent], None]] = set()
         self.views: set[object] = set()  # those who use it here
         self.follows_forks = True
@@ -277,10 +280,29 @@ class Log:
         self._put_head()
         self._commit_soon()
         if index is not None:
-            self.notify(ev.Downloaded(index))
-            for waiting in self.wanted.pop(index, ()):
-                if not waiting.done():
-                    waiting.set_result(None)
+            self._downloaded(index)
+
+    def _downloaded(self, index: int) -> None:
+        self.notify(ev.Downloaded(index))
+        for waiting in self.wanted.pop(index, ()):
+            if not waiting.done():
+                waiting.set_result(None)
+
+    def keep_nodes(self, nodes: Sequence[MerkleNode]) -> None:
+        """Keep nodes of the tree, which are proven."""
+        self._nodes.put(nodes)
+        self._commit_soon()
+
+    def keep_blocks(self, start: int, blocks: Sequence[bytes], nodes: Sequence[MerkleNode]) -> None:
+        """Keep blocks from `start` on as peers have sent them, and the nodes over them; all of it is proven."""
+        new = [index for index in range(start, start + len(blocks)) if not self.blocks.has(index)]
+        self._nodes.put(nodes)
+        self.store.put_blocks(self.id, start, blocks)
+        self.blocks.set(start, len(blocks))
+        self._put_head()
+        self._commit_soon()
+        for index in new:
+            self._downloaded(index)
 
     def reorganize(self, peaks: Peaks, fork: int, signature: bytes, nodes: Sequence[MerkleNode], common: int) -> None:
         """Follow the author to a later fork, of which `common` blocks are those of this one; see `Reorganization`."""
@@ -295,13 +317,29 @@ class Log:
         if peaks.length > common:
             self.notify(ev.Appended())
 
-    def freeze(self, first: Evidence, second: Evidence) -> None:
-        """Stop at two heads that its author signed and that disagree."""
-        self.conflict = (first, second)
+    def freeze(self, first: Evidence, second: Evidence) -> "asyncio.Future[None]":
+        """Stop at two heads that its author signed and that disagree; the future ends when that is on disk."""
+        self._set_conflict(first, second)
         both = encode_conflict(first, second)
         self.store.execute("UPDATE core SET conflict = ? WHERE id = ?", (both, self.id))
-        self.store.commit(durable=True)
+        written = self.store.commit(durable=True)
         self.notify(ev.ConflictFound(first, second))
+        return written
+
+    async def dispute(self, one: Evidence, other: Evidence) -> None:
+        """Freeze at two heads that somebody shows, unless those of an earlier conflict agree on no more.
+
+        Raises `InvalidProof` if they contradict nothing.
+        """
+        if one.key != self.key or one.fork != self.fork:
+            raise InvalidProof("These heads are of another log, or of another fork of it.")
+        agreed = contradiction(one, other)
+        if self.conflict is None or self.agreed is None or agreed < self.agreed:
+            await self.freeze(one, other)
+
+    def _set_conflict(self, first: Evidence, second: Evidence) -> None:
+        self.conflict = (first, second)
+        self.agreed = agreement(self.conflict)
 
     def _put_head(self) -> None:
         growth = self._growth
@@ -362,6 +400,15 @@ class Log:
         return Evidence(
             self.key, self.fork, self.manifest, self.prove(ProofRequest(block=block, upgrade=(0, self.length)))
         )
+
+    def head_at(self, length: int) -> Evidence:
+        """The head, shown by the roots that the log had at an earlier length; by its own if those are not all here."""
+        assert self.manifest
+        try:
+            proof = self.prove(ProofRequest(upgrade=(0, length)))
+        except MissingNode:
+            return self.evidence()
+        return Evidence(self.key, self.fork, self.manifest, proof)
 
     def _own(self, index: int) -> MerkleNode:
         node = self.find(index)

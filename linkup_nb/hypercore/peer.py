@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 
 from linkup_nb.channels import Channels
 from linkup_nb.errors import HandshakeError, InvalidProof, MachineError, PeerRefused, ProtocolError
+from linkup_nb.hypercore import events as ev
 from linkup_nb.hypercore import messages as msg
 from linkup_nb.hypercore.bitfield import PAGE, Bitfield
 from linkup_nb.hypercore.evidence import Evidence
@@ -377,7 +378,13 @@ class Peer:
             self._weigh(data)
 
     def _on_evidence(self, data: msg.Data) -> None:
-        if data.proof.upgrade and data.fork == self.log.fork and self._weigh(data):
+        log, upgrade = self.log, data.proof.upgrade
+        if upgrade and data.fork == log.fork and self._weigh(data):
+            return
+        if upgrade and data.fork > log.fork and not log.follows_forks and log.manifest:
+            head = Evidence(log.key, data.fork, log.manifest, Proof(upgrade=upgrade))
+            head.check()
+            log.notify(ev.ForkRefused(head))
             return
         raise self.suspect or ProtocolError("An answer to no request.")
 
@@ -388,10 +395,12 @@ class Peer:
             return False
         theirs = Evidence(log.key, data.fork, log.manifest, Proof(upgrade=upgrade))
         theirs.check()
-        if all(log.find(node.index) in (None, node) for node in upgrade.nodes):
+        known = [(node, log.find(node.index)) for node in upgrade.nodes]
+        # The sizes of two siblings can be forged together: what was signed is the hash.
+        if all(own is None or own.hash == node.hash for node, own in known):
             return False
         if not log.conflict:
-            ours = log.evidence()
+            ours = log.head_at(upgrade.length)
             self._send(msg.Data(0, log.fork, ours.proof, log.manifest))
             log.freeze(ours, theirs)
         return True

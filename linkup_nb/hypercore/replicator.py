@@ -87,6 +87,11 @@ class Replicator:
         self._leave(peer)
         return True
 
+    @property
+    def _serves_conflicts(self) -> bool:
+        """Whether a log whose author signed two histories is copied further, up to where those part."""
+        return not self.log.follows_forks
+
     # Notifications to the peers
 
     def _on_event(self, event: ev.LogEvent) -> None:
@@ -111,7 +116,10 @@ class Replicator:
             case ev.BlockReleased():
                 self.scheduler.cancel_soon()
             case ev.ConflictFound():
-                self.close()
+                if self._serves_conflicts:
+                    self.scheduler.schedule_soon()
+                else:
+                    self.close()
 
     def _announce_head(self) -> None:
         for peer in self.peers:
@@ -152,7 +160,7 @@ class Replicator:
     def opened(self, peer: Peer) -> None:
         self._opening.discard(peer)
         self.peers.add(peer)
-        if self.log.conflict:
+        if self.log.conflict and not self._serves_conflicts:
             self._leave(peer)
         else:
             self.log.notify(ev.PeerOpened(peer.connection))

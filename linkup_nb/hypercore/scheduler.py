@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable, Collection, Iterable
 
 from linkup_nb.errors import InvalidProof, MachineError
-from linkup_nb.hypercore import events as ev
 from linkup_nb.hypercore import flat
 from linkup_nb.hypercore import messages as msg
 from linkup_nb.hypercore.download import BlockRange, Download
@@ -100,7 +99,7 @@ class Scheduler:
         if not self.log.follows_forks:
             if peer.unproven_fork < head.fork:
                 peer.unproven_fork = head.fork
-                self.log.notify(ev.ForkRefused(head.fork))
+                peer.request(ProofRequest(upgrade=(0, head.length)), fork=head.fork, evidence=True)
             return False
         return head.length > 0 or peer.unproven_fork < head.fork
 
@@ -247,7 +246,7 @@ class Scheduler:
 
     def _schedule(self, peer: Peer) -> None:
         head = peer.head
-        if head is None or peer.suspect or peer.refusals >= MAX_REFUSALS or self.log.conflict:
+        if head is None or peer.suspect or peer.refusals >= MAX_REFUSALS:
             return
         self._request_upgrade(peer)
         if head.fork == self.log.fork:
@@ -261,7 +260,7 @@ class Scheduler:
 
     def _request_upgrade(self, peer: Peer) -> None:
         log, head = self.log, peer.head
-        if self._upgrading or not head or log.busy:
+        if self._upgrading or not head or log.busy or (log.conflict and log.length >= (log.agreed or 0)):
             return
         if self.is_ahead(peer):
             start = 0

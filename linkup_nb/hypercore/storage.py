@@ -156,6 +156,15 @@ class Store:
             rows = [_row(row) for row in reader.execute(f"{_SELECT_CORE} ORDER BY id").fetchall()]
             return [(row, _byte_length(reader, row)) for row in rows]
 
+    def usage(self) -> list[tuple[CoreRow, int, int]]:
+        """How many blocks of every log are on disk, and their bytes, the most first; for any thread, as `survey`."""
+        with explained(self.path), contextlib.closing(sqlite3.connect(self.path / _FILE)) as reader:
+            rows = {row.id: row for row in map(_row, reader.execute(_SELECT_CORE).fetchall())}
+            found = reader.execute("SELECT core, count(*), sum(length(value)) FROM blocks GROUP BY core").fetchall()
+        counts = {core: (blocks, size) for core, blocks, size in found}
+        usage = [(row, *counts.get(id, (0, 0))) for id, row in rows.items()]
+        return sorted(usage, key=lambda one: -one[2])
+
     def core(self, discovery_key: bytes) -> CoreRow | None:
         """The log with this discovery key."""
         rows = self._read(f"{_SELECT_CORE} WHERE discovery_key = ?", (discovery_key,))

@@ -52,18 +52,27 @@ class DhtClient(ABC):
         """Send a request to one node; the future gets its answer, or `None` when none came in time."""
 
     @abstractmethod
-    def query(self, command: int, target: bytes, value: bytes | None = None, *, internal: bool = False) -> Query:
-        """Query the nodes nearest to a target; see `Query`."""
+    def query(
+        self,
+        command: int,
+        target: bytes,
+        value: bytes | None = None,
+        *,
+        internal: bool = False,
+        k: int | None = None,
+    ) -> Query:
+        """Query the `k` nodes nearest to a target (`None`: as many as keep a record); see `Query`."""
 
-    async def lookup(self, topic: bytes) -> AsyncIterator[PeerRecord]:
+    async def lookup(self, topic: bytes, *, k: int | None = None) -> AsyncIterator[PeerRecord]:
         """The peers announced on a 32-byte target, each record once, as the nodes report them; at most `MAX_FOUND`.
 
+        The `k` nodes nearest to it are asked, and those on the way; `None` for as many as keep a record.
         Anybody can announce anything: that a peer holds the key of its record is shown only by a connection.
         """
         found = set(self.store.records(topic, monotonic())) if self.id else set()
         for record in list(found):
             yield record
-        query = self.query(DhtCommand.LOOKUP, topic)
+        query = self.query(DhtCommand.LOOKUP, topic, k=k)
         async for answer in query:
             for record in _records(answer):
                 relays = tuple(relay for relay in record.relays if may_follow(relay, answer.sender))
@@ -82,15 +91,17 @@ class DhtClient(ABC):
             if record is not None and record.public_key == public_key:
                 yield answer, record
 
-    async def announce(self, topic: bytes, key_pair: KeyPair, relays: Iterable[Address] = ()) -> tuple[DhtAnswer, ...]:
-        """Announce us at the nodes nearest to a topic, with the `relays` that pass messages on to us.
+    async def announce(
+        self, topic: bytes, key_pair: KeyPair, relays: Iterable[Address] = (), *, k: int | None = None
+    ) -> tuple[DhtAnswer, ...]:
+        """Announce us at the `k` nodes nearest to a topic, with the `relays` that pass messages on to us.
 
         Returns the answers of those that keep it for 20 minutes, nearest first; announce again before.
         """
         record = PeerRecord(key_pair.public_key, tuple(relays))
         if self.id:
             self.store.announce(topic, record, ("127.0.0.1", 0), monotonic())
-        closest = await self.query(DhtCommand.LOOKUP, topic).finished()
+        closest = await self.query(DhtCommand.LOOKUP, topic, k=k).finished()
         return await self._commit(DhtCommand.ANNOUNCE, topic, key_pair, closest, record.relays)
 
     async def announce_self(self, key_pair: KeyPair) -> tuple[DhtAnswer, ...]:

@@ -59,6 +59,7 @@ class DhtDialer:
             offer = self._relays.offer() if self._relays is not None else None
             attempts = Attempts(self._node, self._key_pair, public_key, stream.id, offer)
             calling = self._tasks.start(attempts.run(relays), "a call", awaited=True)
+            hanging_up: asyncio.Task[None] | None = None
             try:
                 call = await asyncio.shield(calling)
                 try:
@@ -69,10 +70,10 @@ class DhtDialer:
                 assert call.payload.udx_id is not None
                 return stream.connect(way, call.payload.udx_id, call.handshake), way
             except asyncio.CancelledError:
-                self._tasks.start(self._hang_up(calling, stream), "hanging up")
+                hanging_up = self._tasks.start(self._hang_up(calling, stream), "hanging up")
                 raise
             finally:
-                if calling.done():
+                if hanging_up is None:
                     stream.give_up()
 
     async def close(self) -> None:

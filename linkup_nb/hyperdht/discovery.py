@@ -19,6 +19,7 @@ from linkup_nb.hyperdht.dialer import DhtDialer
 from linkup_nb.hyperdht.doctor import examine
 from linkup_nb.hyperdht.keepers import Keepers, KeeperWatch
 from linkup_nb.hyperdht.listener import DhtListener
+from linkup_nb.hyperdht.network import USUAL, Network
 from linkup_nb.hyperdht.node import PUBLIC_BOOTSTRAP, DhtNode
 from linkup_nb.hyperdht.own_addresses import is_open
 from linkup_nb.hyperdht.relayed import Relays
@@ -53,6 +54,8 @@ class HyperDHT:
 
     Peers that are behind firewalls through which no hole can be punched are connected with through a relay, if they
     name one or we do: `relay_through` is the 32-byte key that `linkup-nb relay` prints. It cannot read what it carries.
+
+    Our node keeps things for others with `ephemeral=False`, does not with `True`, and else finds out whether it can.
     """
 
     name = "hyperdht"
@@ -65,12 +68,16 @@ class HyperDHT:
         port: int | None = None,
         state: Path | None = None,
         relay_through: bytes | None = None,
+        ephemeral: bool | None = None,
+        network: Network = USUAL,
         _shared: SharedNode | None = None,
     ) -> None:
         if relay_through is not None and len(relay_through) != KEY_SIZE:
             raise UsageError(f"relay_through is the key of a relay, {KEY_SIZE} bytes; use bytes.fromhex on its text.")
         self.this_machine_only = offline() or (host is not None and is_loopback(host))
-        self._shared = _shared or SharedNode(bootstrap, host=host, port=port, state=state)
+        self._shared = _shared or SharedNode(
+            bootstrap, host=host, port=port, state=state, ephemeral=ephemeral, network=network
+        )
         self._host = host
         self._relay_through = relay_through
         self._loop: asyncio.AbstractEventLoop  # of our swarm; without one, where we were first used
@@ -100,6 +107,14 @@ class HyperDHT:
         return HyperDHT(
             self._shared.bootstrap, host=self._host, relay_through=self._relay_through, _shared=self._shared
         )
+
+    async def open(self) -> DhtNode:
+        """Our node of the network, which serves others and can be looked at before our first topic; enters it.
+
+        Raises `UsageError` if the port cannot be had.
+        """
+        self._take_loop()
+        return await self._open()
 
     @property
     def node(self) -> DhtNode:

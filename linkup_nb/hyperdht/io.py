@@ -8,7 +8,7 @@ from secrets import randbits
 from time import monotonic
 
 from linkup_nb.connection.addresses import offline
-from linkup_nb.connection.udx_socket import UdxSocket
+from linkup_nb.connection.udx_socket import OpenSocket, UdxSocket
 from linkup_nb.errors import DecodeError
 from linkup_nb.wire.dht.rpc import Address, DhtReply, DhtRequest, Internal, decode, node_id
 from linkup_nb.wire.dht.scope import Scope, scope
@@ -67,10 +67,11 @@ class DhtIo:
     Set `on_request(request, sender, room)`, which gets the well-formed requests that are within the limits and how many
     bytes may be sent to a sender that is not proven, and if it matters `on_answer`, `on_late` for each time that an
     answer has not come in time, `on_silence` for when it has not come at all, `on_probe` and `on_event`.
-    `id` goes into every datagram, if it is not `None`.
+    `id` goes into every datagram, if it is not `None`. Its sockets are made by `open_socket`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, open_socket: OpenSocket) -> None:
+        self.open_socket = open_socket
         self.id: bytes | None = None
         self.counters: Counter[str] = Counter()
         self.on_request: Callable[[DhtRequest, Address, int], object]
@@ -99,7 +100,9 @@ class DhtIo:
 
     def open(self, host: str, port: int) -> None:
         """Bind the socket; port 0 takes a free one. Raises `OSError`."""
-        self.socket = UdxSocket(host, port, on_event=lambda event: self.on_event(event), on_datagram=self.receive)
+        self.socket = self.open_socket(
+            host, port, on_event=lambda event: self.on_event(event), on_datagram=self.receive
+        )
         self.address = self.socket.address
         self._opened = True
 

@@ -17,6 +17,7 @@ from linkup_nb.connection.udx_socket import UdxSocket
 from linkup_nb.errors import NodeClosed, PeerTimeout, UsageError
 from linkup_nb.hyperdht.client import DhtClient
 from linkup_nb.hyperdht.io import PING_SIZE, RETRIES, DhtAnswer, DhtIo
+from linkup_nb.hyperdht.network import USUAL, Network
 from linkup_nb.hyperdht.query import Query
 from linkup_nb.hyperdht.reach import is_reachable
 from linkup_nb.hyperdht.server import DhtServer, Identity
@@ -29,7 +30,7 @@ from linkup_nb.wire.dht.records import DhtCommand
 from linkup_nb.wire.dht.rpc import ID_SIZE, Address, DhtReply, DhtRequest, Internal, distance, node_id
 from linkup_nb.wire.dht.scope import scope
 from linkup_nb.wire.dht.store import DhtStore
-from linkup_nb.wire.dht.table import K, Table
+from linkup_nb.wire.dht.table import Table
 from linkup_nb.wire.udx.events import Event, StreamClosed
 
 DEFAULT_PORT = 49737  # and the four after it, then any
@@ -72,8 +73,10 @@ class DhtNode(Events, DhtClient):
         port: int | None = None,
         ephemeral: bool | None = None,
         state: Path | None = None,
+        network: Network = USUAL,
     ) -> None:
         super().__init__(asyncio.get_running_loop())
+        self.network = network
         self.store = DhtStore()
         self.streams: dict[int, Callable[[Event], object]] = {}  # callbacks for a stream's events, by local id
         self.bootstrap = tuple(bootstrap)
@@ -87,11 +90,11 @@ class DhtNode(Events, DhtClient):
         self._ready = asyncio.Event()
         self._tasks = Tasks()
         self._nat = NatSampler()
-        self._io = DhtIo()
+        self._io = DhtIo(network.open_socket)
         self._io.on_request = self._on_request
         self._io.on_answer = self._on_answer
         self._io.on_event = self._on_event
-        self._table = Table(token_bytes(ID_SIZE))
+        self._table = Table(token_bytes(ID_SIZE), network.k)
         self._upkeep = Upkeep(self._io, self._table)
         self._io.on_late = self._upkeep.late
         self._io.on_silence = self._upkeep.silent
@@ -101,7 +104,7 @@ class DhtNode(Events, DhtClient):
         self._reviewed_at = 0.0
         self._reviewed_as: Address | None = None
         self._reachable_since: float | None = None
-        self._last_query: tuple[DhtCommand, Query] | None = None
+        self._last_query: tuple[DhtCommand | Internal, Query] | None = None
 
     @property
     def socket(self) -> UdxSocket:
@@ -240,18 +243,36 @@ class DhtNode(Events, DhtClient):
         """Send a datagram as it is, such as a request that is passed on with its number."""
         self._io.send(packet, to)
 
-    def query(self, command: int, target: bytes, value: bytes | None = None, *, internal: bool = False) -> Query:
-        """Query the nodes nearest to a target; see `Query`."""
+    def query(
+        self,
+        command: int,
+        target: bytes,
+        value: bytes | None = None,
+        *,
+        internal: bool = False,
+        k: int | None = None,
+    ) -> Query:
+        """Query the `k` nodes nearest to a target (`None`: as many as keep a record); see `Query`."""
+        k = k or self.network.k
         query = Query(
             target,
-            start=partial(self._start, target),
+            start=partial(self._start, target, k),
             request=lambda to, done: self._io.request(to, command, done, internal=internal, target=target, value=value),
             usable=self._usable,
             dead=self._upkeep.hint,
+            k=k,
+            alpha=self.network.alpha,
         )
         if not internal:
             self._last_query = DhtCommand(command), query
         return query
+
+    async def find(self, target: bytes) -> QueryView:
+        """Look for the nodes nearest to a 32-byte target; returns the way there, and whom it found."""
+        query = self.query(Internal.FIND_NODE, target, internal=True)
+        self._last_query = Internal.FIND_NODE, query
+        await query.finished()
+        return _view_query(Internal.FIND_NODE, query)
 
     def view(self) -> DhtView:
         """A picture of this moment."""
@@ -278,8 +299,7 @@ class DhtNode(Events, DhtClient):
     def _view_query(self) -> QueryView | None:
         if self._last_query is None:
             return None
-        command, query = self._last_query
-        return QueryView(command.name, query.target, query.hops, tuple(answer.sender for answer in query.closest))
+        return _view_query(*self._last_query)
 
     def _bind(self) -> None:
         ports = [self._port] if self._port is not None else [*range(DEFAULT_PORT, DEFAULT_PORT + 5), 0]
@@ -320,12 +340,12 @@ class DhtNode(Events, DhtClient):
         is_ours = named == self.address or node_id(named) == self._table.own_id
         return not is_ours and self._upkeep.usable(named, named_by)
 
-    async def _start(self, target: bytes) -> list[Address]:
+    async def _start(self, target: bytes, k: int) -> list[Address]:
         """Where a query begins: with the nearest nodes that we know, and with bootstrap nodes if they are few."""
         if not self._entries and not len(self._table) and self.bootstrap:
             await self._resolved.wait()
-        nearest = self._table.closest(target)
-        if len(nearest) >= K:
+        nearest = self._table.closest(target, k)
+        if len(nearest) >= k:
             return nearest
         entries = [node for node in self._entries if not self._upkeep.is_silent(node)]
         return [*nearest, *entries] or self._entries
@@ -434,3 +454,7 @@ class DhtNode(Events, DhtClient):
                 await asyncio.to_thread(save_nodes, self._state, self.bootstrap, nodes)
             except OSError as error:
                 log.warning("The nodes of the DHT cannot be kept in %s: %s.", self._state, error)
+
+
+def _view_query(command: DhtCommand | Internal, query: Query) -> QueryView:
+    return QueryView(command.name, query.target, query.hops, tuple(answer.sender for answer in query.closest))

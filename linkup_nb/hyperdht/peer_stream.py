@@ -46,7 +46,7 @@ class PeerStream:
             if len(data) == 1:
                 on_probe(udx, address)
 
-        udx = UdxSocket(
+        udx = self._node.network.open_socket(
             self._node.address[0], 0, on_event=lambda event: self._on_event(udx, event), on_datagram=on_datagram
         )
         return udx

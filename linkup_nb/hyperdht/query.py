@@ -9,7 +9,8 @@ from time import monotonic
 from linkup_nb.hyperdht.io import DhtAnswer
 from linkup_nb.hyperdht.view import Hop
 from linkup_nb.wire.dht.rpc import Address, Failure, distance, node_id
-from linkup_nb.wire.dht.search import TICK, QueriedNode, Search
+from linkup_nb.wire.dht.search import ALPHA, TICK, QueriedNode, Search
+from linkup_nb.wire.dht.table import K
 
 Requester = Callable[[Address, Callable[[DhtAnswer | None], object]], object]
 
@@ -30,6 +31,8 @@ class Query:
         request: Requester,
         usable: Callable[[Address, Address], bool],
         dead: Callable[[Address, Address], object],
+        k: int = K,
+        alpha: int = ALPHA,
     ) -> None:
         self.target = target
         self._start = start
@@ -37,14 +40,16 @@ class Query:
         self._usable = usable
         self._dead = dead
         self._began = monotonic()
-        self._search = Search[DhtAnswer](lambda address: distance(node_id(address), target), self._began)
+        self._search = Search[DhtAnswer](
+            lambda address: distance(node_id(address), target), self._began, k=k, alpha=alpha
+        )
         self._answers: deque[DhtAnswer] = deque()
         self._news = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
 
     @property
     def closest(self) -> tuple[DhtAnswer, ...]:
-        """The answers of up to `K` nodes nearest to the target that keep their address, nearest first."""
+        """The answers of up to `k` nodes nearest to the target that keep their address, nearest first."""
         return tuple(queried.reply for queried in self._search.closest if queried.reply)
 
     @property

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Iterable
 from secrets import randbits
 
-from linkup_nb.connection.udx_socket import UdxSocket
 from linkup_nb.errors import DecodeError
 from linkup_nb.hyperdht.io import DhtIo
 from linkup_nb.wire.dht.rpc import Address, DhtReply, DhtRequest, Internal, decode, encode_port
@@ -34,7 +33,7 @@ async def is_reachable(io: DhtIo, nodes: Iterable[Address]) -> bool:
                 enough.set()
 
     try:
-        listener = UdxSocket(io.address[0], 0, on_event=lambda event: None, on_datagram=on_datagram)
+        listener = io.open_socket(io.address[0], 0, on_event=lambda event: None, on_datagram=on_datagram)
     except OSError:
         return False
     try:

@@ -80,6 +80,7 @@ class Relays:
             raise
         finally:
             self._pairing -= 1
+        connection.relayed = True
         connection.on("close", partial(self._leave, relay))
         relay.on("close", partial(self._left, connection))
         return connection

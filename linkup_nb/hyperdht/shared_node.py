@@ -6,6 +6,7 @@ from pathlib import Path
 
 from linkup_nb.errors import UsageError
 from linkup_nb.hyperdht.holepunch import Punchers
+from linkup_nb.hyperdht.network import USUAL, Network
 from linkup_nb.hyperdht.node import DhtNode
 from linkup_nb.wire.udx.events import Address
 
@@ -20,6 +21,8 @@ class SharedNode:
         host: str | None = None,
         port: int | None = None,
         state: Path | None = None,
+        ephemeral: bool | None = None,
+        network: Network = USUAL,
     ) -> None:
         self.bootstrap = tuple(bootstrap)
         self.trouble = "the search has not started"
@@ -28,6 +31,8 @@ class SharedNode:
         self._host = host
         self._port = port
         self._state = state
+        self._ephemeral = ephemeral
+        self._network = network
         self._users = 0
         self._changing = asyncio.Lock()
 
@@ -48,7 +53,14 @@ class SharedNode:
                 await node.close()
 
     async def _open(self) -> DhtNode:
-        node = DhtNode(self.bootstrap, host=self._host, port=self._port, state=self._state)
+        node = DhtNode(
+            self.bootstrap,
+            host=self._host,
+            port=self._port,
+            ephemeral=self._ephemeral,
+            state=self._state,
+            network=self._network,
+        )
         try:
             await node.open()
         except UsageError as error:

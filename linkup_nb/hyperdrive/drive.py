@@ -134,9 +134,11 @@ class Drive(DriveView):
     @from_any_loop
     async def purge(self) -> None:
         """Forget all that is here of this drive; its key stays, and peers may still have it."""
-        blobs = await self._contents()
-        await blobs.core.clear(0, blobs.core.length)
-        await self._core.clear(0, self._core.length)
+        core = self._core
+        if core.manifest or (core.length and await core.has(0, 1)):  # else nobody knows yet where the contents are
+            blobs = await self._contents()
+            await blobs.core.clear(0, blobs.core.length)
+        await core.clear(0, core.length)
 
     async def mirror_from(
         self,

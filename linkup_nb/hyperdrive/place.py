@@ -3,7 +3,7 @@
 import asyncio
 import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple
 
 from linkup_nb.errors import DecodeError, UsageError
@@ -26,6 +26,7 @@ class _Open:
         self.turn = asyncio.Lock()
         self.drives: dict[tuple[bytes, bytes | None, float | None], Drive] = {}
         self.silent: dict[Drive, float] = {}
+        self.reach: Callable[[bytes], Awaitable[None]] | None = None
 
 
 _open: dict[Corestore, _Open] = {}
@@ -60,6 +61,11 @@ class Address(NamedTuple):
         return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self))
 
 
+def reach_by(store: Corestore, reach: Callable[[bytes], Awaitable[None]]) -> None:
+    """Call `reach` with the key of each drive that is opened here by an address: it looks for peers that have it."""
+    _open.setdefault(store, _Open()).reach = reach
+
+
 def store_of(key: bytes) -> Corestore:
     """The open store that can write the drive with this key, else one that knows it, else the first.
 
@@ -92,6 +98,8 @@ async def open_drive(
     async with here.turn:
         drive = here.drives.get(wanted)
         if drive is None or drive._core.closed:
+            if here.reach:
+                await here.reach(address.key)
             drive = await Drive.open(store, address.key, encryption_key=encryption_key, timeout=timeout)
             here.drives[wanted] = drive
     if not drive.writable and (address.version is None or address.version > drive.version):

@@ -38,6 +38,14 @@ class DriveInfo(NamedTuple):
     peers: int
 
 
+class DrivePeer(NamedTuple):
+    """Somebody who has a drive open with us: how many blocks they have of its history, and of its files' contents."""
+
+    public_key: bytes
+    history: int
+    contents: int
+
+
 class DriveSource(NamedTuple):
     """How the cores of a drive are opened."""
 
@@ -82,6 +90,12 @@ class DriveView:
     def version(self) -> int:
         """Grows by one with each change; 0 and 1 are empty."""
         return self._bee.version
+
+    @property
+    def peers(self) -> tuple[DrivePeer, ...]:
+        """Who has it open with us, and how much of it they have; its history has as many blocks as it has versions."""
+        contents = self._blobs.result().core.counts if self._blobs.done() else {}
+        return tuple(DrivePeer(key, count, contents.get(key, 0)) for key, count in self._core.counts.items())
 
     @property
     def writable(self) -> bool:
@@ -288,9 +302,24 @@ class DriveView:
 
     # Copies here
 
+    @property
+    def core_keys(self) -> frozenset[bytes]:
+        """The keys of the logs that it consists of, as far as they are known here; `store.usage()` counts by them."""
+        opened = {self._blobs.result().core.key} if self._blobs.done() else set()
+        return frozenset({self.key} | opened)
+
     @from_any_loop
     async def clear(self, path: str) -> bool:
-        """Forget a file's content here, to make room; whether there was any. Peers may still have it."""
+        """Forget a file's content here, to make room, with "/" that of every file of every version.
+
+        Whether there was any. Peers may still have it: it is fetched again when it is read. What nobody else has is
+        gone.
+        """
+        if not path.strip("/"):
+            core = (await self._contents()).core
+            before = core.length
+            await core.clear(0)
+            return before > 0
         entry = await self.entry(path)
         if entry is None or entry.blob is None:
             return False

@@ -29,6 +29,12 @@ def bar() -> Any | None:
     return tqdm
 
 
+def show(value: object) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What a cell shows of a value: data and metadata by MIME type; empty outside of IPython."""
+    here = shell()
+    return here.display_formatter.format(value) if here and here.display_formatter else ({}, {})
+
+
 def follow() -> None:
     """Note from now on which cell runs; does nothing outside of a kernel."""
     here = shell()

@@ -9,4 +9,4 @@ def register() -> None:
     """Show our objects, their progress and their addresses as a notebook does; again and again does no harm."""
     display.register()
     cells.follow()
-    hand_in(Surroundings(bar=cells.bar, proxy=hub.proxy))
+    hand_in(Surroundings(show=cells.show, bar=cells.bar, proxy=hub.proxy))

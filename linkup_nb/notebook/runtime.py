@@ -126,6 +126,11 @@ def chat(profile: str = "default", *, sidecar: bool = False) -> "Panel":
     return panel
 
 
+def running_nodes() -> dict[str, Node]:
+    """The open nodes of this kernel, by the names of their profiles."""
+    return {name: thread.node for name, thread in _running.items() if not thread.closed}
+
+
 def run(awaitable: Awaitable[T]) -> T:
     """Block until `awaitable` is done, inside a cell or a widget's callback, and return its result.
 

@@ -22,6 +22,7 @@ class Tab(Protocol):
 
 
 T = TypeVar("T", bound=Tab)
+R = TypeVar("R")
 
 
 class BridgedWidget(anywidget.AnyWidget, Generic[T]):
@@ -41,8 +42,16 @@ class BridgedWidget(anywidget.AnyWidget, Generic[T]):
     def close(self) -> None:
         """Remove it from the page."""
         if self.comm is not None:
-            self._pass_on(self.tab.close)
+            self._pass_on(self._end)
         super().close()
+
+    def _call(self, work: Callable[..., object], *arguments: object) -> None:
+        """Do something on the node's loop, and wait for it; raises what it raises."""
+        _on_loop(self._node_loop, lambda: work(*arguments))
+
+    def _end(self) -> None:
+        self.tab.close()
+        self._ending = asyncio.ensure_future(self._bridge.close())
 
     def _from_page(self, _: object, content: object, buffers: list[memoryview]) -> None:
         if not self._pass_on(self._bridge.receive, content, buffers):
@@ -56,8 +65,8 @@ class BridgedWidget(anywidget.AnyWidget, Generic[T]):
         return True
 
 
-def _on_loop(loop: asyncio.AbstractEventLoop, make: Callable[[], T]) -> T:
-    async def run() -> T:
+def _on_loop(loop: asyncio.AbstractEventLoop, make: Callable[[], R]) -> R:
+    async def run() -> R:
         return make()
 
     try:

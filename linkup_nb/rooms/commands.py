@@ -16,6 +16,7 @@ from linkup_nb.rooms.memory.invites import parse_duration
 from linkup_nb.rooms.memory.message import RoomMessage
 from linkup_nb.rooms.memory.room import MemoryRoom
 from linkup_nb.rooms.memory.waiting import WaitingRoom
+from linkup_nb.rooms.memory.writers import ADMITTED, ALL, WRITER
 from linkup_nb.rooms.message import FileMessage, TextMessage
 from linkup_nb.rooms.names import clean, escape_markdown
 from linkup_nb.rooms.room import Room
@@ -58,7 +59,7 @@ class Host(Protocol):
     def public_key(self) -> bytes: ...
     @property
     def rooms(self) -> tuple[Room, ...]: ...
-    async def create_room(self, name: str, *, linkup: bool = False) -> Room: ...
+    async def create_room(self, name: str, *, writers: str = ..., linkup: bool = ...) -> Room: ...
     async def join(self, topic: str | bytes, *, name: str | None = None) -> Room: ...
     async def doctor(self) -> Report: ...
     async def set_name(self, name: str) -> None: ...
@@ -108,34 +109,43 @@ async def _help(node: Host, room: Room | None, argument: str) -> CommandReply:
 
 
 async def _create(node: Host, room: Room | None, argument: str) -> CommandReply:
-    options, name = _options("create", argument, {"linkup": False})
-    made = await node.create_room(name, linkup="linkup" in options)
+    options, name = _options("create", argument, {"linkup": False, "admitted": False})
+    writers = ADMITTED if "admitted" in options else ALL
+    made = await node.create_room(name, writers=writers, linkup="linkup" in options)
     if isinstance(made, MemoryRoom):
-        return CommandReply(f"You made {_named(made)}. {_invitation(made.invite)}", ReplyAction.SHOW_ROOM, made)
+        return CommandReply(f"You made {_named(made)}. {_invitation(made)}", ReplyAction.SHOW_ROOM, made)
     text = f"You made {_named(made)}. Others join by its topic:\n\n`{made.topic.hex()}`"
     return CommandReply(text, ReplyAction.SHOW_ROOM, made)
 
 
 async def _invite(node: Host, room: Room | None, argument: str) -> CommandReply:
     invited = _with_memory(room)
-    options, rest = _options("invite", argument, {"expires": True, "uses": True})
+    options, rest = _options("invite", argument, {"expires": True, "uses": True, "role": True})
     if rest:
         raise UsageError(f"~invite takes nothing else: type {COMMANDS['invite'].usage}.")
     if not options:
-        return CommandReply(_invitation(invited.invite))
+        return CommandReply(_invitation(invited))
     expires = parse_duration(options["expires"]) if "expires" in options else None
     uses = options.get("uses")
     if uses is not None and not re.fullmatch("[0-9]{1,9}", uses):
         raise UsageError(f"--uses is followed by a number: type {COMMANDS['invite'].usage}.")
-    made = await invited.create_invite(expires=expires, uses=None if uses is None else int(uses))
+    made = await invited.create_invite(
+        expires=expires, uses=None if uses is None else int(uses), role=options.get("role", WRITER)
+    )
     limits = [f"until {made.expires.astimezone():%d %b %Y, %H:%M}"] if made.expires else []
     limits += [f"for {made.uses} {'person' if made.uses == 1 else 'people'}"] if made.uses else []
+    good = f"This invite is good {' and '.join(limits) or 'until you revoke it'}"
     honest = "While it lasts, whoever has it can come in and read everything. It is shown only now."
-    return CommandReply(f"This invite is good {' and '.join(limits)}. {honest}\n\n`{made.link}`")
+    writes = (
+        "" if invited.writers is None else f"Who comes by it may {'write' if made.role == WRITER else 'only read'}. "
+    )
+    return CommandReply(f"{good}. {writes}{honest}\n\n`{made.link}`")
 
 
-def _invitation(word: str) -> str:
-    return f"Whoever has this invite can come in and read everything: send it only to whom you want there.\n\n`{word}`"
+def _invitation(room: MemoryRoom) -> str:
+    honest = "Whoever has this invite can come in and read everything: send it only to whom you want there."
+    readers = "" if room.writers is None else " They write only once the founder or a moderator types `~admit WHO`."
+    return f"{honest}{readers}\n\n`{room.invite}`"
 
 
 async def _join(node: Host, room: Room | None, argument: str) -> CommandReply:
@@ -217,6 +227,13 @@ async def _remove(node: Host, room: Room | None, argument: str) -> CommandReply:
     return CommandReply(f"You have removed {label}: {honest}. `~remove --off KEY` undoes it.")
 
 
+async def _admit(node: Host, room: Room | None, argument: str) -> CommandReply:
+    shown = _with_memory(room)
+    key, label = _person(shown, argument)
+    await shown.admit(key)
+    return CommandReply(f"{label} may write here.")
+
+
 def _person(room: MemoryRoom, who: str) -> tuple[bytes, str]:
     """The key of the member of that name or short key, and how to call them; who was removed by the short key only."""
     found = {member.key: _labelled(member) for member in room.peers if who in (member.name, member.short_key)}
@@ -229,9 +246,17 @@ def _person(room: MemoryRoom, who: str) -> tuple[bytes, str]:
 
 
 async def _leave(node: Host, room: Room | None, argument: str) -> CommandReply:
+    options, rest = _options("leave", argument, {"forget": False})
+    if rest:
+        raise UsageError(f"~leave takes nothing else: type {COMMANDS['leave'].usage}.")
     left = _shown(room)
-    await left.leave()
-    return CommandReply(f"You left {_named(left)}.", ReplyAction.SHOW_ROOM, next(iter(node.rooms), None))
+    text = f"You left {_named(left)}."
+    if "forget" in options:
+        await _with_memory(left).leave(forget=True)
+        text += " What was here of it is deleted; the others keep what they have."
+    else:
+        await left.leave()
+    return CommandReply(text, ReplyAction.SHOW_ROOM, next(iter(node.rooms), None))
 
 
 async def _list(node: Host, room: Room | None, argument: str) -> CommandReply:
@@ -340,10 +365,21 @@ COMMANDS = {
     command.name: command
     for command in (
         Command("help", "~help", "show this list", _help),
-        Command("create", "~create [--linkup] NAME", "make a room, and get its invite to share", _create, "a name"),
-        Command("invite", "~invite [--expires 2d --uses 1]", "show this room's invite, or make one that ends", _invite),
+        Command(
+            "create",
+            "~create [--linkup | --admitted] NAME",
+            "make a room, and get its invite; one where only those write who were admitted",
+            _create,
+            "a name",
+        ),
+        Command(
+            "invite",
+            "~invite [--expires 2d --uses 1 --role reader]",
+            "show this room's invite, or make one that ends",
+            _invite,
+        ),
         Command("join", "~join INVITE", "join by an invite, or a LinkUp room by its 64 digits", _join, "an invite"),
-        Command("leave", "~leave", "leave this room", _leave),
+        Command("leave", "~leave [--forget]", "leave this room, and delete what is here of it", _leave),
         Command("list", "~list", "list your rooms", _list),
         Command("clear", "~clear", "empty this transcript, here only", _clear),
         Command("search", "~search WORDS", "find messages by their words", _search, "a word"),
@@ -351,6 +387,7 @@ COMMANDS = {
         Command("mute", "~mute [--off] WHO", "fold what somebody writes, for you only", _mute, "a name"),
         Command("block", "~block [--off] WHO", "neither show nor fetch what somebody writes", _block, "a name"),
         Command("remove", "~remove [--off] WHO", "end somebody's part in a room of yours", _remove, "a name"),
+        Command("admit", "~admit WHO", "let somebody write where only those do who were admitted", _admit, "a name"),
         Command("ping", "~ping", "show the round-trip time to each peer here", _ping),
         Command("who", "~who", "show who is in this room", _who),
         Command("doctor", "~doctor", "show what works between you and others, and what does not", _doctor),

@@ -2,7 +2,10 @@
 
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+
+from linkup_nb.errors import UsageError
 
 
 def write_private(path: Path, data: bytes) -> None:
@@ -18,3 +21,15 @@ def write_private(path: Path, data: bytes) -> None:
             written.unlink()
             raise
     written.replace(path)
+
+
+def read_file(path: Path, check_size: Callable[[int], None] = lambda size: None) -> tuple[str, bytes]:
+    """The name and the content of a file that a user names; `check_size` may refuse it before it is read.
+
+    Raises `UsageError` if there is none.
+    """
+    path = path.expanduser()
+    if not path.is_file():
+        raise UsageError(f"There is no file {str(path)!r}: check its path.")
+    check_size(path.stat().st_size)
+    return path.name, path.read_bytes()

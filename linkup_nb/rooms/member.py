@@ -36,7 +36,8 @@ class Member:
 
     `name` is the one they have chosen, or their short key while that is not known; `shared_name` is true when two
     people of the room have used it. `avatar` is a PNG or JPEG made here, or `None`. `rtt` is in seconds. `last_seen` is
-    when they were last here or wrote something, as far as is known; LinkUp's rooms do not know.
+    when they were last here or wrote something, as far as is known; LinkUp's rooms do not know. `faults` says what is
+    wrong with what they wrote into a room with memory, one sentence or two each.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Member:
     rtt: float | None = None
     shared_name: bool = False
     last_seen: datetime | None = None
+    faults: tuple[str, ...] = ()
 
     @property
     def here(self) -> bool:

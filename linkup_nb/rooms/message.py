@@ -1,12 +1,21 @@
 """The messages of a room, one frozen object each."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Protocol
 
+from linkup_nb.errors import UsageError
 from linkup_nb.wire.keys import short_key
 
 REPR_TEXT = 60  # characters of a message that its repr shows
+
+
+class Answering(Protocol):
+    """Where a message can be answered."""
+
+    async def send(self, text: str) -> "TextMessage":
+        """Send a text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -27,6 +36,13 @@ class Message:
     index: int = -1
     own: bool = False
     recipients: int = 0
+    room: Answering | None = field(default=None, compare=False)
+
+    async def reply(self, text: str) -> "TextMessage":
+        """Answer it in its room. Raises `UsageError` for one that stands in no room, and what `room.send` raises."""
+        if self.room is None:
+            raise UsageError("This message stands in no room, so nobody can answer it.")
+        return await self.room.send(text)
 
     @property
     def short_key(self) -> str:
@@ -75,6 +91,18 @@ class FileMessage(Message):
 
     def _summary(self) -> str:
         return f"{self.file_name!r}, {self.size:,} bytes"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class LinkUpFileMessage(FileMessage):
+    """A file that its sender also keeps in a drive: `await node.drive(message.drive)` mounts it.
+
+    It is at `path` of version `version`, as the sender says; whoever has the key, in z-base-32, can read all of it.
+    """
+
+    drive: str
+    path: str
+    version: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -125,9 +126,32 @@ class Profile:
         self._config["shareReads"] = bool(share)
 
     @property
+    def share_typing(self) -> bool:
+        """Whether the panel lets others see that you are writing; yes unless you say no."""
+        return self._config.get("shareTyping") is not False
+
+    @share_typing.setter
+    def share_typing(self, share: bool) -> None:
+        self._config["shareTyping"] = bool(share)
+
+    @property
     def bootstrap(self) -> tuple[str, ...]:
         """The "host:port" or "hyperdht:host:port" of peers through which private networks are found."""
         return tuple(peer for peer in _list(self._config.get("bootstrap")) if isinstance(peer, str))
+
+    @bootstrap.setter
+    def bootstrap(self, peers: Sequence[str]) -> None:
+        self._config["bootstrap"] = list(peers)
+
+    @property
+    def relay(self) -> str | None:
+        """The key, in hexadecimal, of the relay that peers meet us at where no hole can be punched."""
+        relay = self._config.get("relay")
+        return relay if isinstance(relay, str) and relay else None
+
+    @relay.setter
+    def relay(self, key: str | None) -> None:
+        self._config["relay"] = key or ""
 
     @property
     def rooms(self) -> dict[bytes, str]:

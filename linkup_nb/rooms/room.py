@@ -105,7 +105,7 @@ def table(columns: list[str], rows: Iterable[tuple[object, ...]]) -> "pandas.Dat
 
 def row_of(message: Message) -> tuple[object, ...]:
     """Of a message: time, name, key, kind, text, file, size (bytes), own."""
-    kind = type(message).__name__.removeprefix("Room").removesuffix("Message").lower()
+    kind = type(message).__name__.removeprefix("Room").removeprefix("LinkUp").removesuffix("Message").lower()
     text = message.text if isinstance(message, TextMessage) else None
     file = message.file_name if isinstance(message, FileMessage) else None
     start = (message.timestamp, message.name, message.key.hex(), kind, text, file)

@@ -83,4 +83,5 @@ class SwarmPeer:
             bytes_received=connection.bytes_received if connection else 0,
             initiator=connection.initiator if connection else None,
             dropped=self.dropped,
+            relayed=connection.relayed if connection else False,
         )

@@ -81,6 +81,26 @@ class Swarm(Events):
         """Everyone known at this moment, connected or not, and why not."""
         return tuple(peer.info() for peer in list(self._peers.values()))
 
+    def peer(self, public_key: bytes | str) -> PeerInfo:
+        """What is known at this moment of the peer with this key: 32 bytes, or 64 hexadecimal digits.
+
+        Raises `UsageError` for one that is not among `peers`.
+        """
+        peer = self._peers.get(_key(public_key))
+        if not peer:
+            raise UsageError("This swarm knows no peer with this key: `peers` are those that it knows.")
+        return peer.info()
+
+    def connection(self, public_key: bytes | str) -> Connection:
+        """The open connection to the peer with this key, as for `peer`; `connection.tap()` shows what goes over it.
+
+        Raises `UsageError` where there is none.
+        """
+        peer = self._peers.get(_key(public_key))
+        if not (peer and peer.open and peer.connection):
+            raise UsageError("No peer with this key is connected: `connections` are the open ones.")
+        return peer.connection
+
     @property
     def topics(self) -> tuple[SwarmTopic, ...]:
         """The topics that are joined."""
@@ -401,6 +421,13 @@ class Swarm(Events):
     def _emit_update(self) -> None:
         self._update_due = False
         self.emit("update")
+
+
+def _key(key: bytes | str) -> bytes:
+    try:
+        return bytes.fromhex(key) if isinstance(key, str) else key
+    except ValueError:
+        raise UsageError("A peer's key is 32 bytes, or their 64 hexadecimal digits.") from None
 
 
 def _connections(peer: SwarmPeer) -> list[Connection]:

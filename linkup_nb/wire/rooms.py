@@ -91,7 +91,7 @@ class Opening:
 
 
 @dataclass(frozen=True, slots=True)
-class Feeds:
+class FeedKeys:
     """Keys of feeds of the room, the sender's own first; after it each one whose hello the sender has verified."""
 
     type = MessageType.FEEDS
@@ -265,10 +265,10 @@ class Run:
         return cls(decoder.uint(), tuple(_array(decoder, lambda source: source.buffer(), "blocks", MAX_RUN_BLOCKS)))
 
 
-Message = Feeds | Presence | Typing | Read | Conflict | SkeletonRequest | Skeleton | RunRequest | Run
+Message = FeedKeys | Presence | Typing | Read | Conflict | SkeletonRequest | Skeleton | RunRequest | Run
 
 _KINDS: dict[int, type[Message]] = {
-    kind.type: kind for kind in (Feeds, Presence, Typing, Read, Conflict, SkeletonRequest, Skeleton, RunRequest, Run)
+    kind.type: kind for kind in (FeedKeys, Presence, Typing, Read, Conflict, SkeletonRequest, Skeleton, RunRequest, Run)
 }
 
 

@@ -128,7 +128,9 @@ class Bench:
         t = arrivals.top
         for number in range(200):
             t += 1
-            arrival = Arrival(own.key, seq + number, blocks.encode(blocks.Message(TEXT), t=t, timestamp=t // 1000), 0)
+            arrival = Arrival(
+                own.key, seq + number, blocks.encode(blocks.MessageBody(TEXT), t=t, timestamp=t // 1000), 0
+            )
             start = time.perf_counter()
             await session.feeds.on_thread(partial(arrivals.take, [arrival], now=t))
             took.append(time.perf_counter() - start)
@@ -138,16 +140,17 @@ class Bench:
 class Nobody:
     """A node that has nothing to do when a room is left."""
 
-    async def leave(self, room: MemoryRoom) -> None:
+    async def leave(self, room: MemoryRoom, forget: bool) -> None:
         await room.close()
 
     async def keep(self, room: MemoryRoom, choices: Choices) -> None: ...
+    async def rename(self, room: MemoryRoom, name: str) -> None: ...
 
 
 async def fill(session: RoomSession, messages: int) -> None:
     """So many messages, in large appends."""
     for start in range(0, messages, 1000):
-        await session.write([blocks.Message(f"{TEXT}{n}") for n in range(start, min(start + 1000, messages))])
+        await session.write([blocks.MessageBody(f"{TEXT}{n}") for n in range(start, min(start + 1000, messages))])
 
 
 def has(session: RoomSession, messages: int) -> bool:

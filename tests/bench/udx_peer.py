@@ -9,7 +9,7 @@ from typing import Any
 
 import uvloop
 
-from linkup_nb.connection.udx_socket import UdxSocket
+from linkup_nb.connection.udp_socket import UdpSocket
 from linkup_nb.wire.udx.events import DataReceived, EndReceived, Event, RoomToWrite
 from linkup_nb.wire.udx.stream import HIGH_MARK
 
@@ -24,7 +24,7 @@ class Peer:
     """One stream, and how much came on it in how long."""
 
     def __init__(self) -> None:
-        self._socket = UdxSocket(HOST, 0, on_event=self._on_event, on_datagram=lambda data, address: None)
+        self._socket = UdpSocket(HOST, 0, on_event=self._on_event, on_datagram=lambda data, address: None)
         self._stream = self._socket.open_stream()
         self._room = asyncio.Event()
         self._size = 0

@@ -129,6 +129,6 @@ def together(kestrel: Notebook, otter: Notebook, room: str = "lobby") -> Pair:
     topic = kestrel.chat.create(room)
     otter.chat.join(topic)
     for chat in (kestrel.chat, otter.chat):
-        expect(chat.hook("topic")).to_have_text(topic)
+        chat.shows(topic)
         expect(chat.hook("status")).to_have_text(re.compile("^Connected to"))
     return Pair(kestrel, otter, topic)

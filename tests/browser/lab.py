@@ -261,19 +261,52 @@ class Chat:
         self.hook("name").fill(name)
         self.hook("save-profile").click()
 
-    def create(self, name: str) -> str:
+    @property
+    def topic(self) -> str:
+        """The topic of the room that is shown, "" for none."""
+        shown = self.root.locator('[data-lu="room"][aria-current="true"]')
+        return shown.get_attribute("data-topic") or "" if shown.count() else ""
+
+    def shows(self, topic: str) -> None:
+        """Wait until a room is shown."""
+        shown = self.root.locator('[data-lu="room"][aria-current="true"]')
+        expect(shown).to_have_attribute("data-topic", topic)
+
+    def show_people(self) -> None:
+        """Open the column of the people, which a narrow panel folds."""
+        if not self.hook("people").is_visible():
+            self.hook("show-peers").click()
+        expect(self.hook("people")).to_be_visible()
+
+    def fold_people(self) -> None:
+        """Close it again, where it stands over the log."""
+        if self.root.get_attribute("data-drawer") == "peers":
+            self.root.press("Escape")
+            expect(self.hook("people")).to_be_hidden()
+
+    def create(self, name: str, *, linkup: bool = True) -> str:
         """Create a room, and return its topic."""
-        before = self.hook("topic").inner_text()
+        before = self.topic
         self.hook("create-or-join").click()
         self.hook("create-name").fill(name)
+        self.hook("create-linkup").set_checked(linkup)
         self.hook("create").click()
-        expect(self.hook("topic")).to_have_text(re.compile("^[0-9a-f]{64}$"))
-        expect(self.hook("topic")).not_to_have_text(before)
-        return self.hook("topic").inner_text()
+        expect(self.hook("room-name")).to_have_text(name)
+        expect(self.hook("create-name")).to_be_hidden()
+        shown = self.root.locator('[data-lu="room"][aria-current="true"]')
+        expect(shown).to_have_count(1)
+        expect(shown).not_to_have_attribute("data-topic", before)
+        return self.topic
 
-    def join(self, topic: str) -> None:
+    def invite(self) -> str:
+        """The invite of the room with memory that is shown, as one copies it."""
+        self.hook("copy-topic").click()
+        expect(self.hook("copy-topic")).to_have_attribute("data-note", "Copied")
+        return str(self.page.evaluate("navigator.clipboard.readText()"))
+
+    def join(self, word: str) -> None:
         self.hook("create-or-join").click()
-        self.hook("join-topic").fill(topic)
+        self.hook("join-word").fill(word)
         self.hook("join").click()
 
     def say(self, text: str) -> None:

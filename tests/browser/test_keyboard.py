@@ -33,6 +33,8 @@ def cells(notebook: Notebook) -> list[str]:
 def test_a_click_keeps_the_focus_and_letters_go_where_one_writes(kestrel: Notebook, place: str) -> None:
     page, chat = kestrel.page, kestrel.chat
     before = cells(kestrel)
+    if place == "people":
+        chat.show_people()
     chat.hook(place).first.click()
     assert chat.root.evaluate("root => root.contains(document.activeElement)")
     page.keyboard.type(COMMANDS)
@@ -42,6 +44,7 @@ def test_a_click_keeps_the_focus_and_letters_go_where_one_writes(kestrel: Notebo
     assert cells(kestrel) == before
     assert kestrel.evaluate("6 * 7") == "42"
     field.fill("")
+    chat.fold_people()
     if place == "me":
         chat.hook("cancel-profile").click()
 
@@ -68,7 +71,8 @@ def test_text_is_pasted_where_one_writes(kestrel: Notebook) -> None:
 
 def test_what_has_the_focus_and_goes_leaves_it_in_the_panel(kestrel: Notebook) -> None:
     page, chat = kestrel.page, kestrel.chat
-    chat.hook("leave").click()
+    chat.hook("more").click()
+    chat.root.get_by_role("menuitem", name="Leave").click()
     chat.hook("leave-cancel").click()
     page.keyboard.type(COMMANDS)
     expect(chat.hook("composer")).to_have_value(COMMANDS)

@@ -69,11 +69,10 @@ def test_everything_is_seen_in_forced_colors(kestrel: Notebook, scheme: str, tmp
     page, chat = kestrel.page, kestrel.chat
     page.emulate_media(forced_colors="active", color_scheme="dark" if scheme == "dark" else "light")
     with Peer(tmp_path / "otter", "otter", kestrel.lab.environment) as otter:
-        otter.do("join", topic=chat.hook("topic").inner_text())
-        expect(chat.hook("peer").first).to_have_attribute("data-status", "here")
+        otter.do("join", topic=chat.topic)
+        expect(chat.hook("peer").nth(1)).to_have_attribute("data-status", "here")
         chat.root.scroll_into_view_if_needed()
         marks = {name: chat.hook(name) for name in ICONS}
-        marks["dot"] = chat.hook("peer").first.locator(".lu-dot")
         marks["status"] = chat.hook("status")
         chat.hook("composer").fill("~")
         marks["chosen command"] = chat.hook("option").first
@@ -81,11 +80,15 @@ def test_everything_is_seen_in_forced_colors(kestrel: Notebook, scheme: str, tmp
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         chat.root.screenshot(path=SCREENSHOTS / f"forced-{scheme}.png")
         assert faint == {}
+        chat.hook("composer").fill("")
+        chat.show_people()
+        marks["dot"] = chat.hook("peer").nth(1).locator(".lu-dot")
+        assert contrast(marks["dot"]) >= MIN_CONTRAST
         # A filled dot is here: its middle is not what is around it.
         for mark in (marks["dot"], marks["status"]):
             dot = Image.open(io.BytesIO(mark.screenshot())).convert("RGB")
             assert dot.getpixel((4, dot.height // 2)) != dot.getpixel((0, 0))
-        chat.hook("composer").fill("")
+        chat.fold_people()
     page.emulate_media(forced_colors="none", color_scheme="light")
 
 
@@ -109,7 +112,8 @@ def test_each_paragraph_has_its_own_direction(kestrel: Notebook) -> None:
 def test_a_long_name_is_cut_at_its_end(kestrel: Notebook, tmp_path: Path) -> None:
     chat = kestrel.chat
     with Peer(tmp_path / "arab", ARABIC_NAME, kestrel.lab.environment) as peer:
-        peer.do("join", topic=chat.hook("topic").inner_text())
+        peer.do("join", topic=chat.topic)
+        chat.show_people()
         name = chat.hook("peer").filter(has_text=ARABIC_NAME).locator("bdi")
         expect(name).to_be_visible()
         expect(name).to_have_css("direction", "rtl")

@@ -66,7 +66,7 @@ def test_a_picture_waits_and_goes_when_the_reader_says_so(
     expect(waiting).to_have_count(0)
     expect(chat.hook("row")).to_have_count(2)
     expect(chat.row("plot.png").locator('[data-lu="image"]')).to_have_attribute("data-state", "ready")
-    assert kestrel.evaluate("[type(m).__name__ for m in panel.room.messages]") == "['TextMessage', 'FileMessage']"
+    assert kestrel.evaluate("[type(m).__name__ for m in panel.room.messages]") == "['TextMessage', 'LinkUpFileMessage']"
 
 
 def test_what_is_removed_is_never_sent_and_the_text_stays(kestrel: Notebook) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import OpenNotebook, Pair, together
+from tests.browser.conftest import OpenNotebook, Pair
 from tests.browser.lab import Chat, Notebook
 from tests.browser.pictures import payload, picture
 
@@ -25,7 +25,7 @@ def shows_the_same(chat: Chat, pair: Pair) -> None:
     expect(chat.row("Did the run at T = 2.27 finish?")).to_be_visible()
     expect(chat.row("energies are in the file")).to_be_visible()
     expect(chat.hook("row")).to_have_count(2)
-    expect(chat.hook("topic")).to_have_text(pair.topic)
+    chat.shows(pair.topic)
     expect(chat.hook("status")).to_have_text("Connected to otter")
 
 
@@ -75,7 +75,7 @@ def test_a_restarted_kernel_joins_its_rooms_again(fresh_pair: Pair) -> None:
     expect(fresh_pair.otter.chat.hook("status")).to_have_text(re.compile("kestrel is away"))
     fresh_pair.kestrel.run(0)
     expect(fresh_pair.kestrel.chat.hook("status")).to_have_text("Connected to otter")
-    expect(fresh_pair.kestrel.chat.hook("topic")).to_have_text(fresh_pair.topic)
+    fresh_pair.kestrel.chat.shows(fresh_pair.topic)
     fresh_pair.otter.chat.say("welcome back")
     expect(fresh_pair.kestrel.chat.row("welcome back")).to_be_visible()
 
@@ -114,16 +114,24 @@ def test_the_picture_of_the_readme(open_notebook: OpenNotebook) -> None:
     kestrel, otter = open_notebook("kestrel", viewport=size), open_notebook("otter", viewport=size)
     kestrel.run(0)
     otter.run(0)
-    together(kestrel, otter, "lattice")
+    kestrel.command("apputils:change-theme", theme="JupyterLab Light")
+    kestrel.chat.create("lattice", linkup=False)
+    otter.chat.join(kestrel.chat.invite())
+    expect(kestrel.chat.hook("status")).to_have_text("Connected to otter")
     kestrel.chat.say("Did the run at **T = 2.27** finish?")
-    expect(otter.chat.row("T = 2.27")).to_be_visible()
+    otter.chat.row("T = 2.27").hover()
+    otter.chat.hook("act-reply").click()
     otter.chat.say('Yes. The energies:\n\n```python\ne = pd.read_csv("energies.csv")\ne.groupby("T").E.mean()\n```')
     expect(kestrel.chat.row("groupby")).to_be_visible()
     otter.chat.attach(payload("lattice.png", picture(220, 110)))
     shown_image = kestrel.chat.row("lattice.png").locator('[data-lu="image"]')
     expect(shown_image).to_have_attribute("data-state", "ready")
-    kestrel.chat.say("Looks critical to me. Same at *L* = 64?")
-    expect(kestrel.chat.row("Same at L = 64?")).to_contain_text("sent to 1")
+    kestrel.chat.row("groupby").hover()
+    kestrel.chat.hook("act-react").click()
+    kestrel.chat.root.get_by_role("button", name="❤️", exact=True).click()
+    kestrel.chat.say("Looks critical to me, @otter. Same at *L* = 64?")
+    expect(kestrel.chat.row("Same at L = 64?")).to_contain_text("read by 1")
+    expect(kestrel.page.locator("body")).to_have_attribute("data-jp-theme-light", "true")
     kestrel.command("application:toggle-left-area")
     expect(kestrel.page.locator("#jp-left-stack")).to_be_hidden()
     kestrel.page.locator(".jp-NotebookPanel-notebook").evaluate("notebook => notebook.scrollTo(0, 0)")
@@ -156,3 +164,39 @@ def shown(notebook: Notebook, theme: str, width: str) -> Iterator[None]:
     notebook.chat.root.scroll_into_view_if_needed()
     yield
     notebook.chat.root.evaluate(resize, "")
+
+
+def test_the_side_columns_are_made_wider_and_folded(open_notebook: OpenNotebook) -> None:
+    kestrel = open_notebook("kestrel", viewport={"width": 1600, "height": 900})
+    kestrel.run(0)
+    chat = kestrel.chat
+    chat.create("lobby")
+    for edge, column, direction in (("edge-left", "left", 1), ("edge-right", "people", -1)):
+        before = chat.hook(column).bounding_box()
+        chat.hook(edge).scroll_into_view_if_needed()
+        box = chat.hook(edge).bounding_box()
+        assert before
+        assert box
+        middle = (box["x"] + box["width"] / 2, box["y"] + 50)
+        kestrel.page.mouse.move(*middle)
+        kestrel.page.mouse.down()
+        kestrel.page.mouse.move(middle[0] + 40 * direction, middle[1], steps=4)
+        kestrel.page.mouse.up()
+        after = chat.hook(column).bounding_box()
+        assert after
+        assert after["width"] == before["width"] + 40
+        chat.hook(edge).press("Home")
+        expect(chat.hook(edge)).to_have_attribute("aria-valuenow", "160")
+    chat.hook("edge-left").press("ArrowRight")
+    kestrel.reload()
+    kestrel.run(0)
+    expect(chat.hook("edge-left")).to_have_attribute("aria-valuenow", "176")
+    chat.hook("edge-left").dblclick()
+    expect(chat.hook("left")).to_be_hidden()
+    chat.hook("show-rooms").click()
+    expect(chat.hook("left")).to_be_visible()
+    assert chat.hook("left").evaluate("node => node.offsetWidth") == 176
+    chat.hook("edge-right").press("Enter")
+    expect(chat.hook("people")).to_be_hidden()
+    chat.hook("show-peers").click()
+    expect(chat.hook("people")).to_be_visible()

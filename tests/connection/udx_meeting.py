@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import partial
 
 from linkup_nb.connection.connection import Connection, adopt
-from linkup_nb.connection.udx_socket import UdxSocket
+from linkup_nb.connection.udp_socket import UdpSocket
 from linkup_nb.connection.udx_transport import UdxTransport
 from linkup_nb.discovery.protocol import Announcer, FoundPeer
 from linkup_nb.errors import LinkupError, PeerTimeout
@@ -49,7 +49,7 @@ class UdxPlace:
         self._routes: dict[int, Callable[[Event], None]] = {}
         self._transports: dict[Connection, UdxTransport] = {}
         self.callers: dict[Connection, bytes] = {}
-        self._socket = UdxSocket(HOST, 0, on_event=self._route, on_datagram=lambda data, address: None)
+        self._socket = UdpSocket(HOST, 0, on_event=self._route, on_datagram=lambda data, address: None)
         self.calls = 0
 
     @property

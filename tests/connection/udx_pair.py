@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from linkup_nb.connection.connection import Connection, adopt
-from linkup_nb.connection.udx_socket import UdxSocket
+from linkup_nb.connection.udp_socket import UdpSocket
 from linkup_nb.connection.udx_transport import UdxTransport
 from linkup_nb.wire.keys import KeyPair
 from linkup_nb.wire.noise import IK, NoiseHandshake
@@ -35,7 +35,7 @@ class UdxSide:
         self.marker = asyncio.Event()
         self.transport: UdxTransport
         self._on_event: Callable[[Event], None] = self.events.append
-        self.socket = UdxSocket(HOST, 0, on_event=lambda event: self._on_event(event), on_datagram=self._on_datagram)
+        self.socket = UdpSocket(HOST, 0, on_event=lambda event: self._on_event(event), on_datagram=self._on_datagram)
         self.stream: Stream = self.socket.open_stream()
 
     def connect(self, handshake: NoiseHandshake, other: "UdxSide") -> Connection:

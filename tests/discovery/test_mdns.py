@@ -1,6 +1,7 @@
 """Peers on one network meet by multicast DNS; here the network is loopback."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -14,7 +15,7 @@ from linkup_nb.discovery.protocol import FoundPeer, membership_proof
 from linkup_nb.wire.keys import discovery_key
 from tests.connection.links import PATIENCE, Seeker
 
-TOPIC = bytes(range(32))
+TOPIC = os.urandom(32)  # multicast reaches every process here: another one of the tests looks for its own
 TOPIC_KEY = discovery_key(TOPIC)
 
 

@@ -17,7 +17,7 @@ KEY, TAG = b"k" * 32, b"t" * 8
 _FOLDER = Path(tempfile.mkdtemp(prefix="fuzz-"))
 
 MESSAGES: list[wire.Message] = [
-    wire.Feeds((KEY, b"l" * 32)),
+    wire.FeedKeys((KEY, b"l" * 32)),
     wire.Presence(wire.PresenceState.HERE, (TAG,)),
     wire.Typing("general", 6),
     wire.Read(((TAG, 12),)),
@@ -82,12 +82,12 @@ BLOCK = Target(
     [
         blocks.encode(body, t=_T, timestamp=_T // 1000, heads={"y" * 13: 3}, channel="random")
         for body in (
-            blocks.Message("hello", ["y" * 13]),
-            blocks.Reply("y" * 13 + "/3", "hm"),
-            blocks.File("a.txt", "/files/a.txt", 3, 4),
-            blocks.Reaction("y" * 13 + "/3", "👍"),
-            blocks.Room("physics", KEY),
-            blocks.Remove("y" * 52, {"y" * 13: 3}),
+            blocks.MessageBody("hello", ["y" * 13]),
+            blocks.ReplyBody("y" * 13 + "/3", "hm"),
+            blocks.FileBody("a.txt", "/files/a.txt", 3, 4),
+            blocks.ReactionBody("y" * 13 + "/3", "👍"),
+            blocks.RoomBody("physics", KEY),
+            blocks.RemoveBody("y" * 52, {"y" * 13: 3}),
         )
     ],
 )

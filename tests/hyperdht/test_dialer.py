@@ -10,9 +10,10 @@ from linkup_nb.errors import HandshakeError, NotReachable, PeerTimeout
 from linkup_nb.hyperdht import attempts, own_addresses
 from linkup_nb.hyperdht import dialer as dht_dialer
 from linkup_nb.hyperdht.io import DhtAnswer
+from linkup_nb.hyperdht.peer_stream import PeerStream, Way
 from linkup_nb.hyperdht.server import Identity
 from linkup_nb.wire.dht import connect as dht_connect
-from linkup_nb.wire.dht.connect import ErrorCode, HandshakePayload, Mode, handshake_prologue
+from linkup_nb.wire.dht.connect import ErrorCode, Firewall, HandshakePayload, Mode, Relay, handshake_prologue
 from linkup_nb.wire.dht.records import PeerRecord
 from linkup_nb.wire.dht.rpc import DhtReply, DhtRequest
 from linkup_nb.wire.keys import KeyPair, blake2b_256
@@ -158,8 +159,17 @@ async def test_only_so_many_calls_are_made_at_a_time(monkeypatch: pytest.MonkeyP
 class Liar:
     """A node that answers handshakes itself, with the key that is called or with none."""
 
-    def __init__(self, peer: Peer, key_pair: KeyPair, payload: HandshakePayload, *, forge: bool = False) -> None:
+    def __init__(
+        self,
+        peer: Peer,
+        key_pair: KeyPair,
+        payload: HandshakePayload,
+        *,
+        forge: bool = False,
+        seen_at: Address | None = None,
+    ) -> None:
         self._peer, self._key_pair, self._payload, self._forge = peer, key_pair, payload, forge
+        self._seen_at = seen_at
         record = PeerRecord(key_pair.public_key)
         peer.node.identities[blake2b_256(record.public_key)] = Identity(record, self._on_handshake, self._on_handshake)
 
@@ -172,9 +182,8 @@ class Liar:
         answer = handshake.send(bytes(self._payload))
         if self._forge:
             answer = bytes(len(answer))
-        self._peer.node.send(
-            DhtReply(request.tid, sender, value=bytes(dht_connect.PeerHandshake(Mode.REPLY, answer))), sender
-        )
+        value = bytes(dht_connect.PeerHandshake(Mode.REPLY, answer, peer_address=self._seen_at))
+        self._peer.node.send(DhtReply(request.tid, sender, value=value), sender)
 
 
 @pytest.mark.parametrize(
@@ -213,3 +222,29 @@ async def test_an_answer_that_a_node_made_up_does_not_spoil_the_call() -> None:
     async with peers(3) as (server, client, liar):
         Liar(liar, server.key_pair, HandshakePayload(udx_id=1), forge=True)
         await opened(await client.dialer.dial(server.key, [liar.node.address]), server)
+
+
+async def test_a_call_that_is_cancelled_after_its_answer_is_ended_at_the_peer() -> None:
+    async with peers(3) as (relay, client, far):
+        client.node._nat.open = True  # so the peer is to send first, and has connected its stream by now
+        theirs = PeerStream(far.node, lambda way: None)
+        answer = HandshakePayload(
+            Firewall.CONSISTENT, holepunch_id=1, relays=(Relay(relay.node.address, far.node.address),), udx_id=theirs.id
+        )
+        Liar(relay, far.key_pair, answer, seen_at=far.node.address)
+        answered = asyncio.Event()
+        find_way = client.dialer._find_way
+
+        async def watched(*call: Any) -> Way:
+            answered.set()
+            return await find_way(*call)
+
+        client.dialer._find_way = watched  # type: ignore[assignment, method-assign]
+        dialling = asyncio.ensure_future(client.dialer.dial(far.key, [relay.node.address]))
+        async with asyncio.timeout(PATIENCE):
+            await answered.wait()
+            dialling.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await dialling
+        await until(lambda: not far.node.socket.endpoint.streams)
+        await until(lambda: not client.node.streams)

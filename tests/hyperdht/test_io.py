@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from linkup_nb.connection.udp_socket import UdpSocket
 from linkup_nb.hyperdht import io as dht_io
 from linkup_nb.hyperdht.io import AMPLIFICATION, MAX_HELD_EACH, DhtAnswer, DhtIo
 from linkup_nb.wire.dht.rpc import MAX_DATAGRAM, Address, DhtReply, DhtRequest, Internal, node_id
@@ -21,7 +22,7 @@ class Requester(DhtIo):
     """Notes the requests that come; `reply_to` sends one, whose reply is awaited."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(UdpSocket)
         self.requests: asyncio.Queue[tuple[DhtRequest, Address, int]] = asyncio.Queue()
         self.silent: list[Address] = []
         self.probed: asyncio.Queue[Address] = asyncio.Queue()

@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
+from linkup_nb.connection.udp_socket import UdpSocket
 from linkup_nb.hyperdht import reach as dht_reach
 from linkup_nb.hyperdht.io import DhtIo
 from linkup_nb.hyperdht.reach import NEEDED, PINGED, is_reachable
@@ -14,7 +15,7 @@ from tests.hyperdht.stranger import Stranger, stranger
 
 @pytest.fixture
 async def io() -> AsyncIterator[DhtIo]:
-    made = DhtIo()
+    made = DhtIo(UdpSocket)
     made.open("127.0.0.1", 0)
     yield made
     made.close()

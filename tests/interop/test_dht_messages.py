@@ -8,7 +8,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from linkup_nb.connection.udx_socket import UdxSocket
+from linkup_nb.connection.udp_socket import UdpSocket
 from linkup_nb.wire.dht.records import (
     DhtAnnouncement,
     DhtCommand,
@@ -29,7 +29,7 @@ from linkup_nb.wire.dht.rpc import (
     node_id,
 )
 from linkup_nb.wire.keys import KeyPair, blake2b_256
-from tests.connection.test_udx_socket import HOST, PATIENCE
+from tests.connection.test_udp_socket import HOST, PATIENCE
 from tests.interop.test_udx import JavaScriptPeer
 
 PEER = Path(__file__).with_name("dht_peer.js")
@@ -42,7 +42,7 @@ class Requester:
     """A socket that sends requests to nodes and waits for their replies."""
 
     def __init__(self) -> None:
-        self.socket = UdxSocket(HOST, 0, on_event=lambda event: None, on_datagram=self._on_datagram)
+        self.socket = UdpSocket(HOST, 0, on_event=lambda event: None, on_datagram=self._on_datagram)
         self._tids = count(1)
         self._waiting: dict[int, asyncio.Future[DhtReply]] = {}
 

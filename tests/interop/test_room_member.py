@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from linkup_nb.rooms.memory.block import Kind, Reaction
+from linkup_nb.rooms.memory.block import Kind, ReactionBody
 from linkup_nb.rooms.memory.keys import RoomKeys, short_id
 from linkup_nb.rooms.memory.session import RoomSession
 from tests.rooms.memory.conftest import make_member as make_member
@@ -93,7 +93,7 @@ async def test_a_javascript_member_and_ours_come_to_one_order(
         jay.write(type="message", message="hello from JavaScript")
         await until(hers, lambda: texts(hers) == ["hello from Python", "hello from JavaScript"])
         target = order(hers)[-1]
-        await hers.write([Reaction(target, "👍")])
+        await hers.write([ReactionBody(target, "👍")])
         await jay.until(lambda rows: bool(rows) and rows[-1]["type"] == "reaction")
         jay.write(type="reply", to=target, message="thanks")
         await until(hers, lambda: texts(hers)[-1] == "thanks")

@@ -15,7 +15,7 @@ import pytest
 from linkup_nb.wire.udx.events import Address, Closing, EndReceived, Event, MessageReceived, StreamClosed
 from linkup_nb.wire.udx.receiver import RECEIVE_WINDOW
 from linkup_nb.wire.udx.stream import Stream
-from tests.connection.test_udx_socket import HOST, PATIENCE, End
+from tests.connection.test_udp_socket import HOST, PATIENCE, End
 
 PEER = Path(__file__).with_name("udx_peer.js")
 MB = 1_000_000

@@ -74,7 +74,7 @@ class Page:
         opened = self.sees(
             lambda message: (
                 message["msg_type"] == "comm_open"
-                and "ranscript" in str(message["content"]["data"]["state"].get("_anywidget_id"))
+                and "TabsWidget" in str(message["content"]["data"]["state"].get("_anywidget_id"))
             )
         )
         self._comm = opened["content"]["comm_id"]

@@ -40,9 +40,9 @@ def test_the_chat_leaves_the_plot_of_a_running_cell_whole(kernel: Kernel, tmp_pa
 
         page.open_chat("kestrel")
         page.ends(page.execute("panel.dock('LinkUp')"))
-        page.request("hello", epoch=None, last_seq=None)
+        page.request("hello", epoch=None, version=None)
         page.request("profile", name="kestrel", avatar=None)
-        topic = page.request("create", name="lobby")["topic"]
+        topic = page.request("create", name="lobby", linkup=True)["topic"]
         otter.do("join", topic=topic)
         otter.do("connected", count=1)
 
@@ -54,7 +54,7 @@ def test_the_chat_leaves_the_plot_of_a_running_cell_whole(kernel: Kernel, tmp_pa
         page.row("look at this")
         asked = [
             page.ask("send", topic=topic, text="~help"),
-            page.ask("select", topic=topic, seq=0),
+            page.ask("select", topic=topic, target=f"{0:012d}"),
             page.ask("record", on=True),
             page.ask("show", topic="0" * 64),  # refused
             page.ask("nonsense"),
@@ -72,7 +72,7 @@ def test_the_chat_leaves_the_plot_of_a_running_cell_whole(kernel: Kernel, tmp_pa
             "LayoutModel",
             "BoxModel",
         }
-        page.request("hello", epoch=None, last_seq=None)  # what was sent before has been handled by then
+        page.request("hello", epoch=None, version=None)  # what was sent before has been handled by then
 
         assert during == kernel.sends_during_a_cell
         assert page.picture(cell) == wanted
@@ -116,9 +116,9 @@ thread.join()
 def test_what_handlers_and_threads_print_goes_to_their_cell(kernel: Kernel, tmp_path: Path) -> None:
     with Page(kernel.python) as page:
         page.open_chat("kestrel")
-        page.request("hello", epoch=None, last_seq=None)
+        page.request("hello", epoch=None, version=None)
         page.request("profile", name="kestrel", avatar=None)
-        topic = page.request("create", name="lobby")["topic"]
+        topic = page.request("create", name="lobby", linkup=True)["topic"]
         handlers = page.execute(HANDLERS)
         page.ends(handlers)
 

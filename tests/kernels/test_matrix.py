@@ -18,9 +18,9 @@ def test_chat_goes_on_while_a_cell_computes(kernel: Kernel, tmp_path: Path) -> N
     release = tmp_path / "release"
     with Page(kernel.python) as page, Peer(tmp_path / "otter", "otter") as otter:
         page.open_chat("kestrel")
-        page.request("hello", room=None, epoch=None, last_seq=None)
+        page.request("hello", epoch=None, version=None)
         page.request("profile", name="kestrel", avatar=None)
-        topic = page.request("create", name="lobby")["topic"]
+        topic = page.request("create", name="lobby", linkup=True)["topic"]
         otter.do("join", topic=topic)
         otter.do("connected", count=1)
 

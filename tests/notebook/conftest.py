@@ -5,7 +5,7 @@ import pytest
 
 from linkup_nb import Node
 from linkup_nb.notebook import runtime
-from linkup_nb.notebook.chat.transcript import Transcript
+from linkup_nb.notebook.tabs import TabsWidget
 from tests.notebook.page import Page, PageComm
 
 Start = Callable[..., Node]
@@ -33,10 +33,10 @@ def start(monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
 @pytest.fixture
 def open_page(start: Start) -> Iterator[Open]:
     """The page of a new transcript: `open_page(node)`. It has said hello."""
-    opened: list[Transcript] = []
+    opened: list[TabsWidget] = []
 
     def open_one(node: Node | None = None) -> Page:
-        transcript = Transcript(node or start(), "lu.start()")
+        transcript = TabsWidget(node or start(), "lu.start()")
         opened.append(transcript)
         page = Page(transcript)
         page.hello()

@@ -68,8 +68,8 @@ class Page:
         assert not content["ok"]
         return str(content["error"])
 
-    def hello(self, epoch: str | None = None, last_seq: int | None = None) -> None:
-        self.request("hello", epoch=epoch, last_seq=last_seq)
+    def hello(self, epoch: str | None = None, version: int | None = None) -> None:
+        self.request("hello", epoch=epoch, version=version)
 
     def upload(self, data: bytes, purpose: str, topic: str | None, name: str = "file.bin") -> str:
         """Send all of a file but the end."""
@@ -111,12 +111,12 @@ class Page:
 
     def rows(self, after: int = 0) -> list[Json]:
         """The rows that a view has of what came since, as the page would keep them."""
-        kept: list[Json] = []
+        kept: dict[str, Json] = {}
         for content, _ in self.said[after:]:
             if content["type"] == "rows" and content.get("view", self.view) == self.view:
-                kept = [] if content["reset"] else kept
-                kept += [row for row in content["rows"] if not kept or row["seq"] > kept[-1]["seq"]]
-        return kept
+                kept = {} if content["reset"] else kept
+                kept |= {row["id"]: row for row in content["rows"]}
+        return sorted(kept.values(), key=lambda row: str(row["place"]))
 
     def row(self, matches: Callable[[Json], bool], after: int = 0) -> Json:
         """Wait for a row."""

@@ -14,10 +14,10 @@ def test_the_live_objects_behind_the_panel(start: Start) -> None:
     page = Page(panel.children[0])
     page.hello()
     assert (panel.node, panel.room, panel.selection) == (node, None, None)
-    topic = page.request("create", name="lobby")["topic"]
+    topic = page.request("create", name="lobby", linkup=True)["topic"]
     assert panel.room is node.rooms[0]
     page.request("send", topic=topic, text="hello")
-    page.request("select", topic=topic, seq=0)
+    page.request("select", topic=topic, target=f"{0:012d}")
     assert panel.selection is node.rooms[0][0]
     assert repr(panel) == "<Panel>"
     panel.close()

@@ -8,18 +8,21 @@ import pytest
 from linkup_nb.notebook.static import widgets
 
 STATIC = Path(widgets.__file__).parent
+ALONE = ("explorer_view", "swarm_view")  # the tabs as widgets of their own
 
 
 def test_every_module_and_style_sheet_is_in_it_once() -> None:
+    alone = {"alone", *ALONE}
     joined, styles = widgets.module("transcript"), widgets.styles()
-    titles = [path.read_text().splitlines()[1] for path in STATIC.glob("*.js")]
+    titles = [path.read_text().splitlines()[1] for path in STATIC.glob("*.js") if path.stem not in alone]
     assert [joined.splitlines().count(line) for line in titles] == [1] * len(titles)
     assert sorted(styles) == sorted("\n".join(path.read_text() for path in STATIC.glob("*.css")))
 
 
-def test_no_name_of_one_module_is_another_s_too(tmp_path: Path) -> None:
+@pytest.mark.parametrize("entry", ["transcript", *ALONE])
+def test_no_name_of_one_module_is_another_s_too(tmp_path: Path, entry: str) -> None:
     # All modules share one scope once they are joined, and a name that is declared twice there is a SyntaxError.
-    (tmp_path / "joined.mjs").write_text(widgets.module("transcript"))
+    (tmp_path / "joined.mjs").write_text(widgets.module(entry))
     subprocess.run(["node", "--check", tmp_path / "joined.mjs"], check=True, timeout=30)
 
 

@@ -4,21 +4,12 @@ import { File } from "node:buffer";
 import { webcrypto } from "node:crypto";
 import { mock, test } from "node:test";
 
+import { mockTimeouts } from "./timers.js";
+
 import { CHUNK, Kernel, download, upload, windowed } from "../../linkup_nb/notebook/static/kernel.js";
 
 // Every browser has it; Node.js 18, which Debian 12 brings, does not.
 globalThis.crypto ??= /** @type {Crypto} */ (webcrypto);
-
-/** @param {import("node:test").TestContext} context */
-function mockTimeouts(context) {
-  const names = ["setTimeout"];
-  try {
-    context.mock.timers.enable(/** @type {{apis: "setTimeout"[]}} */ ({ apis: names }));
-  } catch {
-    // As Node.js 18 has it.
-    context.mock.timers.enable(/** @type {{apis: "setTimeout"[]}} */ (/** @type {unknown} */ (names)));
-  }
-}
 
 /** @import { ReplyUpdate } from "../../linkup_nb/notebook/static/protocol.js" */
 /** @typedef {{id: string, view: string, type: string, upload?: string, index?: number, size?: number, chunks?: number}} Request */
@@ -80,7 +71,7 @@ test("only what may arrive twice is sent again, each time later", (context) => {
   mockTimeouts(context);
   const { kernel, requests } = kernelThat(() => undefined);
   kernel.request("send", { topic: null, text: "once" });
-  kernel.request("seen", { topic: "t", seq: 1 }, { resend: 10 });
+  kernel.request("seen", { topic: "t", targets: ["1"] }, { resend: 10 });
   for (const wait of [10, 20, 40]) context.mock.timers.tick(wait);
   assert.deepEqual(requests.map(({ type }) => type), ["send", "seen", "seen", "seen", "seen"]);
 });
@@ -106,7 +97,7 @@ test("a kernel that has stopped answers what waits, and all that follows, with o
 test("an aborted request ends at once", async () => {
   const { kernel } = kernelThat(() => undefined);
   const abort = new AbortController();
-  const waiting = kernel.request("fetch", { topic: null, seq: 0, index: 0 }, { signal: abort.signal });
+  const waiting = kernel.request("fetch", { topic: null, target: "0", index: 0 }, { signal: abort.signal });
   abort.abort();
   await assert.rejects(waiting, { name: "AbortError" });
   assert.equal(kernel.waiting.size, 0);
@@ -162,6 +153,6 @@ test("a folder is no file, and the sentence says what to do", async () => {
 
 test("an attachment's chunks stand in their order, in whichever they come", async () => {
   const { kernel } = kernelThat(({ index }) => ({ chunks: 6, buffers: [new DataView(new Uint8Array([index ?? 255]).buffer)] }));
-  const parts = await download(kernel, "t", 3);
+  const { parts } = await download(kernel, "t", "3");
   assert.deepEqual(parts.map((part) => part.getUint8(0)), [0, 1, 2, 3, 4, 5]);
 });

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { clockWords, dateOf, dayNumber, dayWords, deliveryWords, sizeWords } from "../../linkup_nb/notebook/static/words.js";
+import { agoWords, clockWords, dateOf, dayNumber, dayWords, earlierWords, sizeWords } from "../../linkup_nb/notebook/static/words.js";
 
 const NOON = new Date(2026, 0, 1, 12, 5);
 
@@ -36,9 +36,12 @@ for (const [bytes, words] of /** @type {[number, string][]} */ ([
   test(`${bytes} bytes are ${words}`, () => assert.equal(sizeWords(bytes), words));
 }
 
-test("a delivery is told when it is known", () => {
-  assert.equal(deliveryWords(null), "");
-  assert.equal(deliveryWords(undefined), "");
-  assert.equal(deliveryWords(0), "nobody was here");
-  assert.equal(deliveryWords(3), "✓ sent to 3");
+for (const [ago, words] of /** @type {[number, string][]} */ ([[0, "1 min"], [59, "59 min"], [120, "2 h"], [47 * 60, "47 h"], [72 * 60, "3 d"]])) {
+  test(`${ago} minutes ago is ${words}`, () => assert.equal(agoWords(1e12 - ago * 60_000, 1e12), words));
+}
+
+test("earlier messages are counted, and named if one person wrote them", () => {
+  assert.equal(earlierWords([{ name: "heron" }]), "1 earlier message from heron");
+  assert.equal(earlierWords([{ name: "heron" }, { name: "heron" }]), "2 earlier messages from heron");
+  assert.equal(earlierWords([{ name: "heron" }, { name: "wren" }]), "2 earlier messages from 2 people");
 });

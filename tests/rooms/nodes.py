@@ -17,7 +17,7 @@ PATIENCE = 30.0  # seconds
 async def until(condition: Callable[[], bool], *emitters: Events, patience: float = PATIENCE) -> None:
     """Wait until a condition holds, looked at whenever one of the emitters reports anything."""
     changed = asyncio.Event()
-    events = ("message", "update", "delivery", "clear", "disconnection")
+    events = ("message", "update", "delivery", "clear", "disconnection", "change")
     for emitter in emitters:
         for event in events:
             emitter.on(event, lambda *_: changed.set())

@@ -31,7 +31,7 @@ async def test_help_lists_every_command(make_node: MakeNode) -> None:
     reply = await run("~help", *await lobby(make_node))
     assert re.findall(r"`~(\w+)", reply.text) == list(COMMANDS)
     assert " ".join(COMMANDS) == (
-        "help create invite join leave list clear search export mute block remove ping who doctor name avatar"
+        "help create invite join leave list clear search export mute block remove admit ping who doctor name avatar"
     )
 
 
@@ -87,6 +87,28 @@ async def test_mute_block_and_remove_say_what_they_can_do(make_node: MakeNode) -
     await until(lambda: len(theirs.peers) == 1, theirs)
     with pytest.raises(lu.UsageError, match="Only the founder and the moderators"):
         await run("~remove ann", bob, theirs)
+
+
+async def test_a_room_for_admitted_writers_by_commands(make_node: MakeNode) -> None:
+    ann, bob = await make_node("ann"), await make_node("bob")
+    reply = await run("~create --admitted physics", ann, None)
+    room = reply.room
+    assert isinstance(room, MemoryRoom)
+    assert room.writers == (ann.public_key,)
+    assert "They write only once the founder or a moderator types `~admit WHO`." in reply.text
+    theirs = await bob.join(room.invite)
+    assert isinstance(theirs, MemoryRoom)
+    await until(lambda: len(room.peers) == 1 and bool(theirs.read_only), room, theirs)
+    invite = await run("~invite --role reader", ann, room)
+    assert invite.text.startswith(
+        "This invite is good until you revoke it. Who comes by it may only read. While it lasts"
+    )
+    with pytest.raises(lu.UsageError, match="Only the founder and the moderators"):
+        await run("~admit ann", bob, theirs)
+    assert (await run("~admit bob", ann, room)).text.endswith(" may write here.")
+    await until(lambda: not theirs.read_only, theirs)
+    with pytest.raises(lu.UsageError, match="can be for admitted writers"):
+        await run("~create --linkup --admitted physics", ann, None)
 
 
 async def test_search_quotes_what_it_finds_harmlessly(make_node: MakeNode) -> None:
@@ -186,9 +208,13 @@ async def test_name_and_avatar_change_the_profile(make_node: MakeNode, tmp_path:
         ("~halp", UnknownCommand, "There is no command ~halp. Did you mean ~help?"),
         ("~xyzzy", UnknownCommand, "Type ~help for those that there are. To send it as a message, start with a space."),
         ("~" + "x" * 1_000_000, UnknownCommand, "There is no command ~" + "x" * 32 + ". Type"),
-        ("~create", lu.UsageError, "~create needs a name: type ~create [--linkup] NAME."),
-        ("~create --linkup", lu.UsageError, "~create needs a name: type ~create [--linkup] NAME."),
-        ("~create --memory x", lu.UsageError, "~create has no option --memory: type ~create [--linkup] NAME."),
+        ("~create", lu.UsageError, "~create needs a name: type ~create [--linkup | --admitted] NAME."),
+        ("~create --linkup", lu.UsageError, "~create needs a name: type ~create [--linkup | --admitted] NAME."),
+        (
+            "~create --memory x",
+            lu.UsageError,
+            "~create has no option --memory: type ~create [--linkup | --admitted] NAME.",
+        ),
         ("~invite", lu.UsageError, "This is a room of LinkUp, which forgets: ~create NAME makes one with memory."),
         ("~search owl", lu.UsageError, "This is a room of LinkUp, which forgets"),
         ("~export x", lu.UsageError, "This is a room of LinkUp, which forgets"),

@@ -7,7 +7,7 @@ from linkup_nb.wire import rooms
 from linkup_nb.wire.compact import Encoder
 from linkup_nb.wire.rooms import (
     Conflict,
-    Feeds,
+    FeedKeys,
     Message,
     Opening,
     Presence,
@@ -24,7 +24,7 @@ HASH = bytes(range(64))
 SECRET = b"s" * 32
 TAG = b"12345678"
 MESSAGES: list[Message] = [
-    Feeds((b"a" * 32, b"b" * 32)),
+    FeedKeys((b"a" * 32, b"b" * 32)),
     Presence(PresenceState.HERE, (TAG,)),
     Typing("random", 5),
     Read(((TAG, 300),)),
@@ -43,7 +43,7 @@ def test_what_is_sent_is_what_is_received(message: Message) -> None:
 
 def test_the_bytes_of_version_1() -> None:
     assert bytes(Opening(b"p" * 32, 1000, flags=3)) == b"\x01\x03" + b"p" * 32 + b"\xfd\xe8\x03"
-    assert bytes(Feeds((b"k" * 32,))) == b"\x01" + b"k" * 32
+    assert bytes(FeedKeys((b"k" * 32,))) == b"\x01" + b"k" * 32
     assert bytes(Typing("ab", 6)) == b"\x02ab\x06"
     assert bytes(Read(((TAG, 2),))) == b"\x01" + TAG + b"\x02"
 

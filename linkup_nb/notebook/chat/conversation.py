@@ -1,7 +1,7 @@
 """The requests of a chat's page, carried out on the node."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from linkup_nb.errors import LinkupError, UnknownRoom, UsageError
@@ -10,13 +10,17 @@ from linkup_nb.node import Node
 from linkup_nb.notebook.bridge import Bridge, sentence
 from linkup_nb.notebook.chat import requests
 from linkup_nb.notebook.chat.diagnosis import Diagnosis
-from linkup_nb.notebook.chat.feed import Feed, feeds_of
+from linkup_nb.notebook.chat.feed import Feed
+from linkup_nb.notebook.chat.feeds import feeds_of
+from linkup_nb.notebook.chat.media import OTHER, attachment
+from linkup_nb.notebook.chat.memory_requests import MemoryRequests
 from linkup_nb.notebook.chat.publisher import Cursor, Publisher, Shown
 from linkup_nb.notebook.chat.recorder import Recorder
 from linkup_nb.notebook.chat.uploads import CHUNK, Uploads, chunk_count
 from linkup_nb.rooms import commands
 from linkup_nb.rooms.commands import ReplyAction
-from linkup_nb.rooms.memory.message import RoomAudioMessage, RoomFileMessage
+from linkup_nb.rooms.memory.message import InDrive, RoomOutputMessage
+from linkup_nb.rooms.memory.room import MemoryRoom
 from linkup_nb.rooms.message import AudioMessage, FileMessage, Message
 from linkup_nb.rooms.names import check_name
 from linkup_nb.rooms.room import Room
@@ -28,23 +32,26 @@ NO_ROOM = "You are in no room: create one, or join one by its topic, first."
 class Conversation:
     """One panel's chat: the state that it shows, and a handler for each request; lives on the node's loop."""
 
-    def __init__(self, node: Node, bridge: Bridge, node_expression: str) -> None:
+    def __init__(
+        self, node: Node, bridge: Bridge, node_expression: str, select: Callable[[Message | None], object]
+    ) -> None:
         self._node = node
+        self._select_object = select
         self._bridge = bridge
         self._feeds = feeds_of(node)
-        last = self._feeds.shown_last
-        self.shown = Shown(last if last in node.rooms else next(iter(node.rooms), None))
+        last, channel = self._feeds.shown_last
+        self.shown = Shown(last, channel) if last in node.rooms else Shown(next(iter(node.rooms), None))
         self._publisher = Publisher(node, self._feeds, self.shown, bridge, node_expression)
         self._uploads = Uploads()
         self._recorder = Recorder(self._recorded, bridge.fail, self._recording_changed)
-        self._recorded_in: Room | None = None
+        self._recorded_in: tuple[Room, str] | None = None
         self._tasks = Tasks()
         self._tasks.start(self._publisher.run(), "sending the page what is new")
         self._tasks.start(Diagnosis(node, self.shown, self._publisher.wake).run(), "asking the doctor")
         self._feeds.on("changed", self._publisher.wake)
-        self._feeds.on("delivered", self._publisher.delivered)
         for event in ("update", "room"):
             node.on(event, self._settle)
+        self._memory = MemoryRequests(node, bridge)
         self._register()
 
     def _register(self) -> None:
@@ -59,6 +66,7 @@ class Conversation:
         on(requests.SendRequest, self._send)
         on(requests.SelectRequest, self._select)
         on(requests.SeenRequest, self._seen)
+        on(requests.PageRequest, self._page)
         on(requests.UploadBeginRequest, self._upload_begin)
         on(requests.UploadChunkRequest, self._upload_chunk)
         on(requests.UploadEndRequest, self._upload_end)
@@ -69,15 +77,13 @@ class Conversation:
     def close(self) -> None:
         """Answer no more, and send the page nothing more."""
         self._feeds.remove_listener("changed", self._publisher.wake)
-        self._feeds.remove_listener("delivered", self._publisher.delivered)
         for event in ("update", "room"):
             self._node.remove_listener(event, self._settle)
         self._recorder.discard()
-        self._ending = asyncio.gather(self._tasks.cancel(), self._bridge.close())
+        self._ending = asyncio.gather(self._memory.close(), self._tasks.cancel())
 
     async def _hello(self, request: requests.HelloRequest) -> None:
-        last = request.last_seq
-        self._publisher.subscribe(request.view, Cursor(request.epoch, -1 if last is None else last + 1))
+        self._publisher.subscribe(request.view, Cursor(request.epoch, request.version or 0))
 
     async def _bye(self, request: requests.ByeRequest) -> None:
         self._publisher.unsubscribe(request.view)
@@ -90,16 +96,20 @@ class Conversation:
         await self._node.set_name(name)
 
     async def _create(self, request: requests.CreateRequest) -> requests.Entered:
-        return self._enter(await self._node.create_room(request.name, linkup=True))
+        return self._enter(await self._node.create_room(request.name, linkup=request.linkup))
 
     async def _join(self, request: requests.JoinRequest) -> requests.Entered:
-        return self._enter(await self._node.join(request.topic))
+        return self._enter(await self._node.join(request.word))
 
     async def _leave(self, request: requests.LeaveRequest) -> None:
-        await self._node.room(request.topic).leave()
+        room = self._node.room(request.topic)
+        if request.forget and isinstance(room, MemoryRoom):
+            await room.leave(forget=True)
+        else:
+            await room.leave()
 
     async def _show_other(self, request: requests.ShowRequest) -> None:
-        self._show(self._node.room(request.topic))
+        self.show(self._node.room(request.topic), request.channel)
 
     async def _send(self, request: requests.SendRequest) -> requests.Sent:
         room = self._node.room(request.topic) if request.topic else None
@@ -107,15 +117,19 @@ class Conversation:
             return await self._command(request.text, room)
         if not room:
             raise UnknownRoom(NO_ROOM)
-        await _until_kept(room, room.send(request.text))
+        if isinstance(room, MemoryRoom):
+            to = room.message(request.to) if request.to else None
+            await room.send(request.text, to=to, channel=request.channel)
+        else:
+            await _until_kept(room, room.send(request.text))
         return requests.Sent(action="none")
 
     async def _command(self, line: str, room: Room | None) -> requests.Sent:
         reply = await commands.run(line, self._node, room)
         if reply.action is ReplyAction.SHOW_ROOM:
-            self._show(reply.room)
+            self.show(reply.room)
         if reply.text:
-            self._feeds.of(self.shown.room).notice(reply.text)
+            self._feeds.of(self.shown.room, self.shown.channel).notice(reply.text)
         match reply.action:
             case ReplyAction.CLEAR:
                 return requests.Sent(action="clear")
@@ -124,13 +138,28 @@ class Conversation:
         return requests.Sent(action="none")
 
     async def _select(self, request: requests.SelectRequest) -> None:
-        line = self._feed(request.topic).line(request.seq)
-        self.shown.selection = line.message if line else None
-        self.shown.selected_seq = request.seq
+        self.shown.selection = self._feed(request.topic).message(request.target)
+        self.shown.selected = request.target if self.shown.selection else None
+        self._select_object(self.shown.selection)
         self._publisher.wake()
 
     async def _seen(self, request: requests.SeenRequest) -> None:
-        self._feeds.of(self._node.room(request.topic)).read(request.seq)
+        feed = self._feeds.of(self._node.room(request.topic), request.channel)
+        await feed.read(request.targets, request.since, request.until)
+
+    async def _page(self, request: requests.PageRequest) -> requests.Page:
+        feed = self._feed(request.topic, request.channel)
+        pictures = self._publisher.pictures()
+        if request.before:
+            window = feed.before(request.before, request.count, pictures)
+        elif request.after:
+            window = feed.after(request.after, request.count, pictures)
+        elif request.around:
+            window = feed.around(request.around, request.count, pictures)
+        else:
+            window = feed.newest(request.count, pictures)
+        self._publisher.send_avatars(row.avatar for row in window.rows)
+        return requests.Page(rows=window.rows, start=window.start, end=window.end)
 
     async def _upload_begin(self, request: requests.UploadBeginRequest) -> None:
         self._uploads.begin(request)
@@ -143,26 +172,33 @@ class Conversation:
             return  # it waits for the profile that it belongs to
         about, data = self._uploads.finish(request.upload)
         room = self._node.room(about.topic or "")
-        sending = room.send_file((about.name, data)) if about.purpose == "file" else room.send_audio(data)
-        await _until_kept(room, sending)
+        if isinstance(room, MemoryRoom):
+            await room.send_file((about.name, data), channel=about.channel)
+        else:
+            await _until_kept(room, room.send_file((about.name, data)))
 
     async def _upload_cancel(self, request: requests.UploadCancelRequest) -> None:
         self._uploads.cancel(request.upload)
 
     async def _fetch(self, request: requests.FetchRequest) -> requests.Chunk:
-        line = self._feed(request.topic).line(request.seq)
-        if not line or not isinstance(line.message, FileMessage | AudioMessage):
+        message = self._feed(request.topic, self.shown.channel).message(request.target)
+        if isinstance(message, InDrive):
+            return await self._memory.chunk(message, request)
+        if isinstance(message, RoomOutputMessage):
+            return await self._memory.output_chunk(message, request)
+        if not isinstance(message, FileMessage | AudioMessage):
             raise UsageError("This file is gone: only the last messages of a room are kept.")
-        message = line.message
-        data = await message.load() if isinstance(message, RoomFileMessage | RoomAudioMessage) else message.data
-        start = request.index * CHUNK
-        return requests.Chunk(chunks=chunk_count(len(data)), size=len(data), data=data[start : start + CHUNK])
+        start, data = request.index * CHUNK, message.data
+        mime = attachment(message).mime if request.inline else OTHER
+        return requests.Chunk(
+            chunks=chunk_count(len(data)), size=len(data), mime=mime, data=data[start : start + CHUNK]
+        )
 
     async def _record(self, request: requests.RecordRequest) -> None:
         if not request.on:
             self._recorder.stop()
         elif self.shown.room:
-            self._recorded_in = self.shown.room
+            self._recorded_in = (self.shown.room, self.shown.channel)
             self._recorder.start()
         else:
             raise UnknownRoom(NO_ROOM)
@@ -173,21 +209,23 @@ class Conversation:
         if shown not in rooms and (rooms or self._node.status.level is not Level.OFF):
             # A room that a member has let us into takes the place of the one that waited.
             same = [room for room in rooms if shown and room.topic == shown.topic]
-            self._show(next(iter([*same, *rooms]), None))
+            self.show(next(iter([*same, *rooms]), None))
         self._publisher.wake()
 
-    def _show(self, room: Room | None) -> None:
-        if room is not self.shown.room:
-            self.shown.room = self._feeds.shown_last = room
-            self.shown.selection = self.shown.selected_seq = None
+    def show(self, room: Room | None, channel: str = "") -> None:
+        """Show a room, or one of its channels."""
+        if (room, channel) != (self.shown.room, self.shown.channel):
+            self.shown.room, self.shown.channel = self._feeds.shown_last = (room, channel)
+            self.shown.selection = self.shown.selected = None
+            self._select_object(None)
         self._publisher.wake()
 
     def _enter(self, room: Room) -> requests.Entered:
-        self._show(room)
+        self.show(room)
         return requests.Entered(topic=room.topic.hex())
 
-    def _feed(self, topic: str | None) -> Feed:
-        feed = self._feeds.of(self.shown.room)
+    def _feed(self, topic: str | None, channel: str = "") -> Feed:
+        feed = self._feeds.of(self.shown.room, channel)
         if topic != (feed.room.topic.hex() if feed.room else None):
             raise UsageError("The panel shows another room by now: click again.")
         return feed
@@ -198,11 +236,14 @@ class Conversation:
 
     def _recorded(self, clip: bytes) -> None:
         assert self._recorded_in
-        self._tasks.start(self._send_clip(self._recorded_in, clip), "sending a clip")
+        self._tasks.start(self._send_clip(*self._recorded_in, clip), "sending a clip")
 
-    async def _send_clip(self, room: Room, clip: bytes) -> None:
+    async def _send_clip(self, room: Room, channel: str, clip: bytes) -> None:
         try:
-            await room.send_audio(clip)
+            if isinstance(room, MemoryRoom):
+                await room.send_audio(clip, channel=channel)
+            else:
+                await room.send_audio(clip)
         except LinkupError as error:
             self._bridge.fail(sentence(error))
 

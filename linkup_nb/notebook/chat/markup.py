@@ -109,6 +109,12 @@ def escape(text: str) -> str:
     return f"<p>{escapeHtml(keep_indents(shown)).replace(chr(10), '<br>')}</p>{note}"
 
 
+def preformatted(text: str) -> str:
+    """HTML of a text whose columns matter, as a terminal shows it."""
+    shown, note = _cut(clean(text))
+    return f"<pre>{escapeHtml(shown)}</pre>{note}"
+
+
 def _cut(text: str) -> tuple[str, str]:
     shown = "\n".join(text[:MAX_SHOWN].split("\n", MAX_LINES)[:MAX_LINES])
     missing = len(text) - len(shown)

@@ -1,26 +1,19 @@
 """The media type of a stranger's file, by its first bytes; its name and the sender's word count for nothing."""
 
-import io
 from dataclasses import dataclass
 from typing import Literal
 
-from linkup_nb.rooms.memory.message import RoomAudioMessage, RoomFileMessage
+from linkup_nb.errors import UsageError
+from linkup_nb.rooms.media import IMAGES, RECORDINGS, image_type, picture, sound_type, starts
+from linkup_nb.rooms.memory.message import InDrive, RoomOutputMessage
+from linkup_nb.rooms.memory.outputs import MAX_OUTPUT_BYTES, PICTURES, Output
 from linkup_nb.rooms.message import AudioMessage, FileMessage
 
 MAX_INLINE_PIXELS = 40_000_000  # of an image that the page shows: 160 MB once the browser has decoded it
+MAX_INLINE = 10 * 1_048_576  # bytes of a file in a drive that the page shows inline
 OTHER = "application/octet-stream"
-
-# Media types are from a closed list, so that nothing a page may open is ever HTML, SVG or a PDF with scripts.
-_IMAGES = ((b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"GIF8", "image/gif"))
-_SOUNDS = (
-    (b"ID3", "audio/mpeg"),
-    (b"\xff\xfb", "audio/mpeg"),
-    (b"\xff\xf3", "audio/mpeg"),
-    (b"\xff\xf2", "audio/mpeg"),
-    (b"OggS", "audio/ogg"),
-    (b"fLaC", "audio/flac"),
-)
-_RECORDINGS = ((b"\x1a\x45\xdf\xa3", "audio/webm"),)  # a film may start so too: taken for sound only if declared so
+# From a closed list, so that nothing a page may open is ever HTML, SVG or a PDF with scripts.
+SHOWN = {"image/webp", *(mime for _, mime in IMAGES)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,43 +30,83 @@ class Media:
 
 def attachment(message: FileMessage | AudioMessage) -> Media:
     """What is attached to a message."""
-    if isinstance(message, RoomFileMessage | RoomAudioMessage):
-        # It is in a drive: fetched when somebody wants it, and not looked into before.
-        return Media("file", message.file_name if isinstance(message, FileMessage) else "clip.webm", b"", OTHER)
-    data = message.data
+    if isinstance(message, InDrive):
+        return _in_drive(message)
     if isinstance(message, AudioMessage):
-        mime = _sound(data) or _starts(data, _RECORDINGS) or ("audio/mp4" if data[4:8] == b"ftyp" else OTHER)
-        return Media("audio" if mime != OTHER else "file", _clip_name(message, mime), data, mime)
-    if mime := _image(data):
-        size = _pixels(data)
+        mime = clip_type(message.data)
+        return Media("audio" if mime != OTHER else "file", _clip_name(message, mime), message.data, mime)
+    return vet(message.file_name, message.data)
+
+
+def output_picture(message: RoomOutputMessage) -> Media | None:
+    """The picture of what a cell showed; of one in a drive its author says that there is one, until `vet` sees it."""
+    if message.path is None:
+        data = Output(dict(message.data)).picture()
+        media = vet(_output_name(data), data) if data else None
+        return media if media and media.kind == "image" else None
+    for mime in PICTURES:
+        about = message.metadata.get(mime)
+        if isinstance(about, dict):
+            width, height = about.get("width"), about.get("height")
+            known = isinstance(width, int) and isinstance(height, int) and _may_be(width, height)
+            return Media("image", f"output.{mime[6:]}", b"", mime, *((width, height) if known else ()))
+    return None
+
+
+def _may_be(width: int, height: int) -> bool:
+    return width > 0 and height > 0 and width * height <= MAX_INLINE_PIXELS
+
+
+def size_in_drive(message: RoomOutputMessage) -> int:
+    """The bytes of its picture, as its author says."""
+    sizes = [about.get("size") for about in message.metadata.values() if isinstance(about, dict)]
+    return next((size for size in sizes if isinstance(size, int) and 0 < size <= MAX_OUTPUT_BYTES), 0)
+
+
+def vet_output(output: Output) -> Media:
+    """The picture of a whole output. Raises `UsageError` if it has none that may be shown."""
+    data = output.picture()
+    media = vet(_output_name(data), data) if data else None
+    if media is None or media.kind != "image":
+        raise UsageError("This is not what its sender says it is: it is not shown.")
+    return media
+
+
+def _output_name(data: bytes | None) -> str:
+    return f"output.{image_type(data or b'').removeprefix('image/')}"
+
+
+def vet(name: str, data: bytes) -> Media:
+    """A file by its content."""
+    if mime := image_type(data):
+        _, size = picture(data)
         if size and size[0] * size[1] <= MAX_INLINE_PIXELS:
-            return Media("image", message.file_name, data, mime, *size)
-        return Media("file", message.file_name, data, mime)
-    if mime := _sound(data):
-        return Media("audio", message.file_name, data, mime)
-    return Media("file", message.file_name, data, OTHER)
+            return Media("image", name, data, mime, *size)
+        return Media("file", name, data, mime)
+    if mime := sound_type(data):
+        return Media("audio", name, data, mime)
+    return Media("file", name, data, OTHER)
 
 
-def _starts(data: bytes, kinds: tuple[tuple[bytes, str], ...]) -> str:
-    return next((mime for start, mime in kinds if data.startswith(start)), "")
+def clip_type(data: bytes) -> str:
+    """The media type of a recorded clip."""
+    return sound_type(data) or starts(data, RECORDINGS) or ("audio/mp4" if data[4:8] == b"ftyp" else OTHER)
 
 
-def _image(data: bytes) -> str:
-    return "image/webp" if data[:4] == b"RIFF" and data[8:12] == b"WEBP" else _starts(data, _IMAGES)
-
-
-def _sound(data: bytes) -> str:
-    return "audio/wav" if data[:4] == b"RIFF" and data[8:12] == b"WAVE" else _starts(data, _SOUNDS)
-
-
-def _pixels(data: bytes) -> tuple[int, int] | None:
-    from PIL import Image
-
-    try:
-        with Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "GIF", "WEBP")) as image:
-            return image.size
-    except Exception:  # noqa: BLE001 (Pillow raises a dozen kinds on damaged files)
-        return None
+def _in_drive(message: InDrive) -> Media:
+    """What is not looked into before somebody wants it: its author says what it is, until `vet` sees it."""
+    if isinstance(message, AudioMessage):
+        name, kind, mime = _clip_name(message, "audio/webm"), "audio", "audio/webm"
+    else:
+        assert isinstance(message, FileMessage)
+        name = message.file_name
+        kind = "image" if message.mime in SHOWN and message.size <= MAX_INLINE else "file"
+        mime = message.mime if kind == "image" else OTHER
+    if kind == "audio" and message.size > MAX_INLINE:
+        kind, mime = "file", OTHER
+    width, height = getattr(message, "width", None), getattr(message, "height", None)
+    known = kind == "image" and width and height and width * height <= MAX_INLINE_PIXELS
+    return Media(kind, name, b"", mime, *((width, height) if known else ()))  # type: ignore[arg-type]
 
 
 def _clip_name(message: AudioMessage, mime: str) -> str:

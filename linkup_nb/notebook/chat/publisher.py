@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,26 +11,27 @@ import msgspec
 
 from linkup_nb.node import Node
 from linkup_nb.notebook.bridge import Bridge, went_wrong
-from linkup_nb.notebook.chat.feed import MAX_AVATARS, Feed, Feeds, Line
+from linkup_nb.notebook.chat.feed import Feed, Pictures
+from linkup_nb.notebook.chat.feeds import Feeds
+from linkup_nb.notebook.chat.rendering import MAX_AVATARS
 from linkup_nb.notebook.chat.state import describe, expression, pictures
-from linkup_nb.notebook.chat.updates import AvatarPicture, DeliveryEntry, Row, Rows, RowUpdate, Selection, StateUpdate
+from linkup_nb.notebook.chat.updates import AvatarPicture, Rows, Selection, StateUpdate
 from linkup_nb.rooms.message import Message
 from linkup_nb.rooms.room import Room
 
 MAX_VIEWS = 32  # views of one panel that are kept up to date; the one whose request is oldest is forgotten
-BATCH = 500  # rows of one message to the page
-BATCH_SIZE = 1_048_576  # characters of text and HTML after which a batch goes out as it is
-BATCH_TIME = 0.02  # seconds of rendering after which it does, so that the node's loop stays free
+MOST = 200  # rows that changed and are sent as such; with more, the page gets a window anew
 COALESCE = 0.05  # seconds for which changes are gathered
+RESET_EVERY = 0.5  # seconds between two windows that are sent anew, as while thousands of rows come
 
 log = logging.getLogger("linkup_nb")
 
 
 class Cursor(NamedTuple):
-    """What a view has: the rows of `epoch` below `end`."""
+    """What a view has: the changes of `epoch` up to `version`."""
 
     epoch: str | None
-    end: int
+    version: int
 
 
 @dataclass
@@ -39,14 +39,15 @@ class Shown:
     """What one panel shows."""
 
     room: Room | None
+    channel: str = ""
     selection: Message | None = None
-    selected_seq: int | None = None
+    selected: str | None = None  # the id of its row
     recording: bool = False
     finding: str = ""  # of the doctor, while nobody else is there
 
 
 class Publisher:
-    """Sends `StateUpdate`, `AvatarPicture`, `Rows` and `RowUpdate` to a page while it has views; on the node's loop."""
+    """Sends `StateUpdate`, `AvatarPicture` and `Rows` to a page while it has views; on the node's loop."""
 
     def __init__(self, node: Node, feeds: Feeds, shown: Shown, bridge: Bridge, node_expression: str) -> None:
         self._node = node
@@ -57,7 +58,6 @@ class Publisher:
         self._views: dict[str, Cursor] = {}
         self._avatars: set[str] = set()
         self._state: StateUpdate | None = None
-        self._deliveries: dict[int, int] = {}
         self._changed = asyncio.Event()
 
     def subscribe(self, view: str, cursor: Cursor) -> None:
@@ -78,42 +78,39 @@ class Publisher:
         """Something may be new."""
         self._changed.set()
 
-    def delivered(self, feed: Feed, line: Line) -> None:
-        """One of our messages has reached its readers."""
-        if feed.room is self._shown.room and line.message:
-            self._deliveries[line.seq] = line.message.recipients
-            self.wake()
-
     async def run(self) -> None:
         """Publish what is new, for ever: at once, then at most every `COALESCE` seconds."""
         while True:
             await self._changed.wait()
             self._changed.clear()
+            pause = COALESCE
             try:
                 if self._views:
-                    await self._publish()
+                    pause = RESET_EVERY if await self._publish() else COALESCE
             except Exception as error:
                 log.exception("The news could not be sent to the page.")
                 self._bridge.fail(went_wrong(error))
-            await asyncio.sleep(COALESCE)
+            await asyncio.sleep(pause)
 
-    async def _publish(self) -> None:
+    async def _publish(self) -> bool:
+        """Send what is new; whether a view that had rows got a window anew, for more had changed than can be told."""
         self._send_state()
-        feed = self._feeds.of(self._shown.room)
-        self._send_deliveries(feed)
-        # Not the rows that come meanwhile: those are gathered for the next time.
-        goal = Cursor(feed.epoch, feed.end)
-        while batch := self._next_batch(feed, goal):
-            self._send_rows(feed, *batch)
+        feed = self._feeds.of(self._shown.room, self._shown.channel)
+        pictures = self.pictures()
+        goal = Cursor(feed.epoch, feed.version)
+        views = defaultdict(list)
+        for view, cursor in self._views.items():
+            if cursor != goal:
+                views[cursor].append(view)
+        reset = False
+        for cursor, names in views.items():
+            reset |= self._send_rows(feed, cursor, names, pictures) and cursor.epoch == feed.epoch
             await asyncio.sleep(0)
+        return reset
 
-    def _send_deliveries(self, feed: Feed) -> None:
-        # Rows that no view has yet will carry it themselves.
-        sent = max((cursor.end for cursor in self._views.values() if cursor.epoch == feed.epoch), default=0)
-        rows = [DeliveryEntry(seq=seq, recipients=number) for seq, number in self._deliveries.items() if seq < sent]
-        self._deliveries.clear()
-        if rows:
-            self._bridge.send(RowUpdate(room=_hex(feed.room), rows=rows))
+    def pictures(self) -> Pictures:
+        """The avatars of everybody in the room that is shown."""
+        return pictures(self._node, self._shown.room)
 
     def _send_state(self) -> None:
         shown = self._shown
@@ -121,65 +118,52 @@ class Publisher:
             self._node,
             self._feeds,
             shown.room,
+            shown.channel,
             finding=shown.finding,
             selection=self._selection(),
             recording=shown.recording,
+            node_expression=self._node_expression,
         )
         if state != self._state:
-            self._send_avatars([state.me.avatar, *(peer.avatar for peer in state.peers)])
+            self.send_avatars([state.me.avatar, *(peer.avatar for peer in state.peers)])
             self._bridge.send(state)
             self._state = state
 
     def _selection(self) -> Selection | None:
-        message, seq = self._shown.selection, self._shown.selected_seq
-        if not message or seq is None or message.topic != (self._shown.room and self._shown.room.topic):
+        message, id = self._shown.selection, self._shown.selected
+        if not message or id is None or message.topic != (self._shown.room and self._shown.room.topic):
             return None
-        python = expression(self._node_expression, self._node, message)
-        return Selection(seq=seq, expression=python)
+        return Selection(id=id, expression=expression(self._node_expression, self._node, message))
 
-    def _next_batch(self, feed: Feed, goal: Cursor) -> tuple[Cursor, list[str]] | None:
-        """A cursor that has not reached the goal, and the views that stand there."""
-        if feed.room is not self._shown.room or feed.epoch != goal.epoch:
-            return None  # it counts no more, and what counts now has woken us
-        views = defaultdict(list)
-        for view, cursor in self._views.items():
-            if cursor.epoch != goal.epoch or not feed.first <= cursor.end <= feed.end or cursor.end < goal.end:
-                views[cursor].append(view)
-        return next(iter(views.items()), None)
-
-    def _send_rows(self, feed: Feed, cursor: Cursor, views: list[str]) -> None:
-        reset = cursor.epoch != feed.epoch or not feed.first <= cursor.end <= feed.end
-        start = feed.first if reset else cursor.end
-        rows = self._prepared(feed, start)
-        self._send_avatars(row.avatar for row in rows)
+    def _send_rows(self, feed: Feed, cursor: Cursor, views: list[str], pictures: Pictures) -> bool:
+        """Whether it was a window."""
+        reached = Cursor(feed.epoch, feed.version)
+        news = feed.news(cursor.version, MOST, pictures) if cursor.epoch == feed.epoch else None
+        window = feed.first(pictures) if news is None else None
+        rows = window.rows if window else news or []
+        self.send_avatars(row.avatar for row in rows)
         update = Rows(
             room=_hex(feed.room),
+            channel=feed.channel,
             epoch=feed.epoch,
-            reset=reset,
+            after=cursor.version,
+            version=reached.version,
+            reset=window is not None,
             rows=rows,
-            oldest=feed.first,
-            last_seq=feed.end - 1,
-            seen=feed.seen if reset else None,
+            start=window is not None and window.start,
+            end=window is not None and window.end,
+            divider=window and window.divider,
+            unread=feed.unread,
         )
         # One message serves all views when they stand at one place, as they do unless one has just come.
         together = len(views) == len(self._views)
         for view in [None] if together else views:
             self._bridge.send(msgspec.structs.replace(update, view=view))
-        self._views |= dict.fromkeys(views, Cursor(feed.epoch, start + len(rows)))
+        self._views |= dict.fromkeys(views, reached)
+        return update.reset
 
-    def _prepared(self, feed: Feed, start: int) -> list[Row]:
-        avatars = pictures(self._node, feed.room)
-        deadline = time.monotonic() + BATCH_TIME
-        prepared: list[Row] = []
-        size = 0
-        for line in feed.since(start, BATCH):
-            prepared.append(feed.prepare(line, avatars))
-            size += line.size
-            if size > BATCH_SIZE or time.monotonic() > deadline:
-                break
-        return prepared
-
-    def _send_avatars(self, names: Iterable[str | None]) -> None:
+    def send_avatars(self, names: Iterable[str | None]) -> None:
+        """Send the page the pictures that it will need and does not have."""
         for name in names:
             if name and name not in self._avatars and (picture := self._feeds.avatars.find(name)):
                 if len(self._avatars) >= MAX_AVATARS:

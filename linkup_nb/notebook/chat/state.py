@@ -1,8 +1,12 @@
 """The state around the transcript: rooms, people, and the status line."""
 
+import msgspec
+
 from linkup_nb.node import Node
-from linkup_nb.notebook.chat.feed import Avatars, Feeds
+from linkup_nb.notebook.chat.feeds import Feeds
+from linkup_nb.notebook.chat.rendering import Avatars
 from linkup_nb.notebook.chat.updates import (
+    ChannelEntry,
     CommandEntry,
     Limits,
     Me,
@@ -14,8 +18,11 @@ from linkup_nb.notebook.chat.updates import (
 )
 from linkup_nb.rooms.commands import COMMANDS
 from linkup_nb.rooms.linkup.messages import MAX_FILE
-from linkup_nb.rooms.member import Member, milliseconds
-from linkup_nb.rooms.memory.message import RoomMessage
+from linkup_nb.rooms.linkup.room import LinkUpRoom
+from linkup_nb.rooms.member import Member, MemberStatus, milliseconds
+from linkup_nb.rooms.memory.message import InDrive, RoomMessage
+from linkup_nb.rooms.memory.room import MemoryRoom
+from linkup_nb.rooms.memory.waiting import WaitingRoom
 from linkup_nb.rooms.message import Message
 from linkup_nb.rooms.room import Room
 from linkup_nb.rooms.status import Level
@@ -28,10 +35,12 @@ def describe(
     node: Node,
     feeds: Feeds,
     room: Room | None,
+    channel: str = "",
     *,
     finding: str = "",
     selection: Selection | None = None,
     recording: bool = False,
+    node_expression: str = "",
 ) -> StateUpdate:
     """The state around the rows of a room; the doctor's `finding`, `selection` and `recording` are one panel's."""
     status = node.status_of(room, finding)
@@ -40,10 +49,16 @@ def describe(
         needs_profile=status.level is not Level.OFF and node.profile.name is None,
         rooms=[_room(each, feeds) for each in node.rooms],
         room=room.topic.hex() if room else None,
-        peers=[_peer(member, feeds.avatars) for member in (room.peers if room else ())],
+        channel=channel,
+        subject=room.subject if isinstance(room, MemoryRoom) else "",
+        invite=_shortened(room.invite) if isinstance(room, MemoryRoom) else None,
+        read_only=room.read_only if isinstance(room, MemoryRoom) else None,
+        peers=_people(node, room, feeds.avatars),
+        typing=[member.name for member in room.typing.get(channel, ())] if isinstance(room, MemoryRoom) else [],
         status=StatusLine(level=status.level, text=status.text),
         commands=_COMMANDS,
         limits=Limits(file=MAX_FILE),
+        node=node_expression,
         selection=selection,
         recording=recording,
     )
@@ -61,7 +76,8 @@ def expression(node_expression: str, node: Node, message: Message) -> str:
         if room.topic != message.topic:
             continue
         if isinstance(message, RoomMessage):
-            return f"{node_expression}.rooms[{number}].message({message.id!r})"
+            found = f"{node_expression}.rooms[{number}].message({message.id!r})"
+            return f"await {found}.load()" if isinstance(message, InDrive) else found
         if len(room):
             return f"{node_expression}.rooms[{number}][{message.index - room[0].index}]"
     return "panel.selection"
@@ -76,10 +92,57 @@ def _me(node: Node, avatars: Avatars) -> Me:
 
 
 def _room(room: Room, feeds: Feeds) -> RoomEntry:
-    return RoomEntry(topic=room.topic.hex(), name=room.name, unread=feeds.of(room).unread)
+    memory = room if isinstance(room, MemoryRoom) else None
+    return RoomEntry(
+        topic=room.topic.hex(),
+        name=room.name,
+        linkup=isinstance(room, LinkUpRoom),
+        unread=feeds.of(room).unread,
+        mentions=memory.mentioned_in("") if memory else 0,
+        muted=bool(memory and memory.muted),
+        waiting=(room.refusal or "Waiting for a member to let you in") if isinstance(room, WaitingRoom) else None,
+        channels=[
+            ChannelEntry(
+                name=channel.name,
+                topic=channel.topic,
+                unread=channel.unread,
+                mentions=memory.mentioned_in(channel.name),
+                invite=channel.invite is not None,
+            )
+            for channel in memory.channels
+        ]
+        if memory
+        else [],
+    )
 
 
-def _peer(member: Member, avatars: Avatars) -> PeerEntry:
+def _shortened(invite: str) -> str:
+    word = invite.partition("?")[0].removeprefix("linkup:")
+    return f"linkup:{word[:4]}…{word[-4:]}"
+
+
+def _people(node: Node, room: Room | None, avatars: Avatars) -> list[PeerEntry]:
+    """The reader first, then the others."""
+    if room is None or node.status.level is Level.OFF:
+        return []
+    memory = room if isinstance(room, MemoryRoom) else None
+    me = Member(node.name, node.public_key, MemberStatus.HERE, node.avatar, shared_name=room.shares_name(node.name))
+    you = _peer(me, avatars, _role(memory, me.key))
+    you = msgspec.structs.replace(you, role="you, founder" if you.role == "founder" else "you")
+    return [you, *(_peer(member, avatars, _role(memory, member.key)) for member in room.peers)]
+
+
+def _role(room: MemoryRoom | None, key: bytes) -> str:
+    if room is None:
+        return ""
+    if key == room.founder:
+        return "founder"
+    if key in room.moderators:
+        return "moderator"
+    return "reader" if room.writers is not None and key not in room.writers else ""
+
+
+def _peer(member: Member, avatars: Avatars, role: str) -> PeerEntry:
     return PeerEntry(
         key=member.key.hex(),
         short=member.short_key,
@@ -88,4 +151,7 @@ def _peer(member: Member, avatars: Avatars) -> PeerEntry:
         status=member.status,
         detail=milliseconds(member.rtt),
         avatar=avatars.name(member.avatar),
+        role=role,
+        since=round(member.last_seen.timestamp() * 1000) if member.last_seen and not member.here else None,
+        faults=list(member.faults),
     )

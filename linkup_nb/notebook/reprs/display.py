@@ -5,7 +5,8 @@ from linkup_nb.notebook.reprs.chat import DRAWERS
 
 # Drawn by `reprs.store` and `reprs.swarm`, which are imported with the first of them: a chat alone does without.
 _STORED = {
-    "hypercore.core": ("Core", "CoreInfo"),
+    "hypercore.core": ("Core",),
+    "hypercore.core_info": ("CoreInfo",),
     "hypercore.corestore": ("Corestore",),
     "hypercore.download": ("Download",),
     "hyperdrive.comparison": ("Comparison",),

@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import Any
 
-from linkup_nb.hypercore.core import Core, CoreInfo
+from linkup_nb.hypercore.core import Core
+from linkup_nb.hypercore.core_info import CoreInfo
 from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.hypercore.download import Download
 from linkup_nb.hyperdrive.comparison import Comparison, Side

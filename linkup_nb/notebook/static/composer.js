@@ -1,17 +1,22 @@
 // @ts-check
 // The box at the bottom: text, completion of commands, files that wait to go and files on their way.
 
-/** @import { CommandEntry, StateUpdate } from "./protocol.js" */
+/** @import { CommandEntry, Row, StateUpdate } from "./protocol.js" */
 /** @import { Blobs, Kernel } from "./kernel.js" */
+/** @import { Completion } from "./completion.js" */
 /** @typedef {{node: HTMLElement, progress: (share: number) => void, abort: AbortController}} Strip */
 
 import { child, isComposing, make, parse, part, say, setText } from "./dom.js";
+import { completionsOf } from "./completion.js";
 import { Drafts, tabStorage } from "./drafts.js";
 import { sentenceOf, upload } from "./kernel.js";
+import { openPalette } from "./palette.js";
 import { Tray } from "./tray.js";
 import { fileName } from "./vetted.js";
+import { sentenceOfRow } from "./voice.js";
 import { sizeWords } from "./words.js";
 
+const TYPING_EVERY = 3_000; // ms
 const PENDING_AFTER = 300; // ms until a text under way is shown as such
 const BUSY = "The kernel is busy; this will go out as soon as it is free.";
 const SENDING = "Sending…";
@@ -29,11 +34,15 @@ const PENDING = parse(`<div class="lu-strip" data-lu="pending" hidden><bdi></bdi
 
 const OPTION = parse(`<li class="lu-option" data-lu="option" role="option"><code></code> <span class="lu-faint"></span></li>`);
 
+/** @typedef {{topic: string | null, channel: string, text: string, to: string | null}} Outgoing */
+
 /** What stands below the log. */
 export class Composer {
   /** @type {CommandEntry[]} */
   commands = [];
-  /** @type {CommandEntry[]} */
+  /** @type {string[]} names of the people in the room */
+  people = [];
+  /** @type {Completion[]} */
   choices = [];
   chosen = 0;
   busy = false;
@@ -41,13 +50,19 @@ export class Composer {
   recording = false;
   /** @type {string | null} */
   topic = null;
+  channel = "";
+  /** @type {{kind: "reply" | "edit", row: Row} | null} what the text is about */
+  about = null;
+  typed = 0; // when the others were last told that one is writing
   author = "";
   drafts = new Drafts(tabStorage());
   started = false;
+  noted = "";
+  readOnly = ""; // why the reader cannot write here
 
   /**
    * @param {Record<string, HTMLElement>} parts
-   * @param {{kernel: Kernel, blobs: Blobs, id: string, send: (topic: string | null, text: string) => Promise<void>, record: () => void}} view
+   * @param {{kernel: Kernel, blobs: Blobs, id: string, send: (about: Outgoing) => Promise<void>, edit: (row: Row, text: string) => Promise<unknown>, typing: () => void, record: () => void, lastOwn: () => Row | null}} view
    */
   constructor(parts, view) {
     this.view = view;
@@ -60,9 +75,13 @@ export class Composer {
     this.buttons = /** @type {Record<"attach" | "record" | "send", HTMLButtonElement>} */ (/** @type {unknown} */ (parts));
     this.tray = new Tray(parts.tray, view.blobs, () => this.focus());
     const input = /** @type {HTMLInputElement} */ (parts["file-input"]);
+    this.context = parts.context;
+    this.contextWords = parts["context-words"];
+    parts["context-cancel"].addEventListener("click", () => this.cancel());
+    parts.emoji.addEventListener("click", () => openPalette(parts.emoji, (symbol) => this.insert(symbol)));
     this.options.id = `lu-${view.id}-commands`;
     this.text.setAttribute("aria-controls", this.options.id);
-    this.text.addEventListener("input", () => this.#changed());
+    this.text.addEventListener("input", () => this.#onInput());
     this.text.addEventListener("blur", () => this.#offer([]));
     this.text.addEventListener("keydown", (event) => this.#onKey(event));
     this.options.addEventListener("pointerdown", (event) => this.#onOption(event));
@@ -78,23 +97,58 @@ export class Composer {
   /**
    * @param {StateUpdate} state
    * @param {string} name of the room
+   * @param {boolean} linkup whether it is one of LinkUp's
    */
-  update({ room, me, commands, limits, recording }, name) {
+  update({ room, channel, me, peers, commands, limits, recording, read_only: readOnly }, name, linkup) {
     this.commands = commands.map((command) => ({ ...command, name: `~${command.name.replace(/^~/, "")}` }));
-    this.text.placeholder = room ? `Message ${name}, or ~ for commands` : "~ for commands";
-    this.text.ariaLabel = room ? `Message ${name}` : "Command";
-    this.buttons.attach.title = `Attach a file of at most ${limits.file / 2 ** 20} MiB`;
+    this.readOnly = readOnly ?? "";
+    const writes = room && !readOnly;
+    this.text.placeholder = writes ? `Message ${name}, or ~ for commands` : "~ for commands";
+    this.text.ariaLabel = writes ? `Message ${name}` : "Command";
+    const honest = linkup ? ". It stays in your drive of this room, readable to whoever has the drive’s key" : "";
+    this.buttons.attach.title = `Attach a file of at most ${limits.file / 2 ** 20} MiB${honest}`;
     this.recording = recording;
     this.buttons.record.ariaPressed = String(recording);
-    const moved = !this.started || room !== this.topic;
+    this.people = peers.filter(({ role }) => !role.startsWith("you")).map((peer) => peer.name);
+    const moved = !this.started || room !== this.topic || channel !== this.channel;
     this.started = true;
     this.topic = room;
+    this.channel = channel;
     this.author = me.key;
     this.#showAbility();
     if (!moved) return;
-    this.#put(this.drafts.get(this.author, room));
-    this.tray.open(room);
+    this.#setAbout(null);
+    this.#put(this.drafts.get(this.author, this.#place));
+    this.tray.open(this.#place);
     this.fail("");
+  }
+
+  /** Where drafts and files that wait are kept: a room, or a channel of it. */
+  get #place() {
+    return placeOf(this.topic, this.channel);
+  }
+
+  /** @param {Row} row to answer */
+  reply(row) {
+    this.#setAbout({ kind: "reply", row });
+    this.focus();
+  }
+
+  /** @param {Row} row to write anew; what was being written comes back afterwards */
+  edit(row) {
+    this.#setAbout({ kind: "edit", row });
+    this.#put(row.source ?? row.text ?? "");
+    this.focus();
+  }
+
+  /** Answers or changes nothing; whether there was something to cancel. */
+  cancel() {
+    const { about } = this;
+    if (!about) return false;
+    this.#setAbout(null);
+    if (about.kind === "edit") this.#put(this.drafts.get(this.author, this.#place));
+    this.focus();
+    return true;
   }
 
   focus() {
@@ -106,6 +160,18 @@ export class Composer {
     this.focus();
     this.text.setRangeText(text, this.text.selectionStart, this.text.selectionEnd, "end");
     this.#changed();
+  }
+
+  /** @param {string} text of a command, to look at before it is sent */
+  propose(text) {
+    this.#put(text);
+    this.focus();
+  }
+
+  /** @param {string} sentence shown until something is typed */
+  note(sentence) {
+    this.noted = sentence;
+    this.#showAbility();
   }
 
   /** @param {string} sentence */
@@ -134,16 +200,16 @@ export class Composer {
    * @param {File[]} files
    */
   takeFiles(files) {
-    this.fail(this.topic ? "" : ROOM_FIRST);
-    if (!this.topic || !files.length) return;
-    this.tray.add(this.topic, files);
+    this.fail(this.topic ? this.readOnly : ROOM_FIRST);
+    if (!this.topic || this.readOnly || !files.length) return;
+    this.tray.add(this.#place, files);
     this.focus();
   }
 
   #showAbility() {
     this.buttons.send.disabled = this.off;
-    this.buttons.attach.disabled = this.buttons.record.disabled = this.off || !this.topic;
-    const notice = this.busy ? BUSY : this.recording ? RECORDING : "";
+    this.buttons.attach.disabled = this.buttons.record.disabled = this.off || !this.topic || Boolean(this.readOnly);
+    const notice = this.busy ? BUSY : this.recording ? RECORDING : this.noted || this.readOnly;
     say(this.notice, this.off ? "" : notice);
     for (const pending of this.strips.querySelectorAll(`[data-lu="pending"]`)) this.#showPending(pending);
   }
@@ -157,30 +223,53 @@ export class Composer {
   async #submit() {
     const text = this.text.value;
     if (this.off || (!text.trim() && this.tray.list.hidden)) return;
-    const topic = this.topic;
+    const { about } = this;
+    if (about?.kind === "edit") return this.#submitEdit(about.row, text);
+    const where = { topic: this.topic, channel: this.channel, place: this.#place };
     const files = this.tray.take();
     this.#put("");
     this.fail("");
-    const sent = !text.trim() || (await this.#sendText(topic, text));
-    if (sent) await this.#sendFiles(topic, files);
-    else if (files.length) this.tray.add(topic, files);
+    this.#setAbout(null);
+    const sent = !text.trim() || (await this.#sendText({ ...where, text, to: about?.row.id ?? null }));
+    if (sent) await this.#sendFiles(where, files);
+    else if (files.length) this.tray.add(where.place, files);
   }
 
   /**
-   * @param {string | null} topic
+   * @param {Row} row
    * @param {string} text
    */
-  async #sendText(topic, text) {
+  async #submitEdit(row, text) {
+    this.fail("");
+    try {
+      if (text.trim() && text !== row.text) await this.view.edit(row, text);
+      if (this.about?.row === row) this.cancel();
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  /** @param {Composer["about"]} about */
+  #setAbout(about) {
+    this.about = about;
+    const words = about?.kind === "reply" ? `Replying to ${about.row.name}: ${shortText(about.row)}` : "Editing your message";
+    setText(this.contextWords, about ? words : "");
+    this.context.hidden = !about;
+  }
+
+  /** @param {Outgoing & {place: string | null}} about */
+  async #sendText({ place, ...outgoing }) {
+    const { text } = outgoing;
     const pending = make(PENDING);
     child(pending, 0).textContent = text;
     this.#showPending(pending);
     this.strips.append(pending);
     const timer = setTimeout(() => (pending.hidden = false), PENDING_AFTER);
     try {
-      await this.view.send(topic, text);
+      await this.view.send(outgoing);
       return true;
     } catch (error) {
-      this.#giveBack(topic, text);
+      this.#giveBack(place, text);
       this.#failed(error);
       return false;
     } finally {
@@ -191,19 +280,19 @@ export class Composer {
 
   /**
    * One after the other, so that they arrive in this order.
-   * @param {string | null} topic
+   * @param {{topic: string | null, channel: string, place: string | null}} where
    * @param {File[]} files
    */
-  async #sendFiles(topic, files) {
+  async #sendFiles({ topic, channel, place }, files) {
     const waiting = files.map((file) => ({ file, strip: this.#addStrip(file) }));
     for (const { file, strip } of waiting) {
       const { signal } = strip.abort;
       try {
         signal.throwIfAborted();
-        await upload(this.view.kernel, file, { purpose: "file", topic, progress: strip.progress, signal });
+        await upload(this.view.kernel, file, { purpose: "file", topic, channel, progress: strip.progress, signal });
       } catch (error) {
         if (!signal.aborted) {
-          this.tray.add(topic, [file]);
+          this.tray.add(place, [file]);
           this.#failed(error);
         }
       }
@@ -251,17 +340,27 @@ export class Composer {
   #changed() {
     const text = this.text.value;
     this.grow.dataset.text = text;
-    this.drafts.set(this.author, this.topic, text);
-    this.#offer(/^~\S*$/.test(text) ? this.commands.filter(({ name }) => name.startsWith(text.toLowerCase())) : []);
+    if (this.about?.kind !== "edit") this.drafts.set(this.author, this.#place, text);
+    const before = text.slice(0, this.text.selectionStart ?? text.length);
+    this.#offer(document.activeElement === this.text ? completionsOf(text, before, this.commands, this.people) : []);
   }
 
-  /** @param {CommandEntry[]} choices */
+  #onInput() {
+    if (this.noted) this.note("");
+    this.#changed();
+    const now = Date.now();
+    if (!this.topic || this.text.value.startsWith("~") || !this.text.value.trim() || now - this.typed < TYPING_EVERY) return;
+    this.typed = now;
+    this.view.typing();
+  }
+
+  /** @param {Completion[]} choices */
   #offer(choices) {
     this.choices = choices;
-    const options = choices.map(({ name, usage, help }, place) => {
+    const options = choices.map(({ label, help }, place) => {
       const option = make(OPTION);
       option.id = `${this.options.id}-${place}`;
-      child(option, 0).textContent = usage || name;
+      child(option, 0).textContent = label;
       child(option, 1).textContent = help;
       return option;
     });
@@ -279,9 +378,10 @@ export class Composer {
     this.text.setAttribute("aria-activedescendant", options[this.chosen]?.id ?? "");
   }
 
-  /** @param {CommandEntry} command */
-  #complete({ name, usage }) {
-    this.#put(usage?.includes(" ") ? `${name} ` : name);
+  /** @param {Completion} choice */
+  #complete({ from, text }) {
+    this.text.setRangeText(text, from, this.text.selectionStart ?? this.text.value.length, "end");
+    this.#changed();
     this.#offer([]);
     this.focus();
   }
@@ -302,20 +402,35 @@ export class Composer {
     if (choice && event.key === "ArrowDown") this.#choose(this.chosen + 1);
     else if (choice && event.key === "ArrowUp") this.#choose(this.chosen - 1);
     else if (choice && event.key === "Escape") this.#offer([]);
-    else if (choice && (event.key === "Tab" || (enter && choice.name !== this.text.value))) this.#complete(choice);
+    else if (choice && (event.key === "Tab" || (enter && choice.text.trim() !== this.text.value.slice(choice.from, this.text.selectionStart)))) this.#complete(choice);
     else if (enter) this.#submit();
+    else if (event.key === "Escape" && this.about) this.cancel();
+    else if (event.key === "ArrowUp" && !this.text.value && !this.about && this.view.lastOwn()) this.edit(/** @type {Row} */ (this.view.lastOwn()));
     else return;
     event.preventDefault();
   }
 
   /**
-   * @param {string | null} topic
+   * @param {string | null} place
    * @param {string} text
    */
-  #giveBack(topic, text) {
-    const draft = topic === this.topic ? this.text.value : this.drafts.get(this.author, topic);
+  #giveBack(place, text) {
+    const draft = place === this.#place ? this.text.value : this.drafts.get(this.author, place);
     const joined = draft ? `${text}\n${draft}` : text;
-    if (topic === this.topic) this.#put(joined);
-    else this.drafts.set(this.author, topic, joined);
+    if (place === this.#place) this.#put(joined);
+    else this.drafts.set(this.author, place, joined);
   }
+}
+
+/**
+ * @param {string | null} topic
+ * @param {string} channel
+ */
+export function placeOf(topic, channel) {
+  return topic && channel ? `${topic} ${channel}` : topic;
+}
+
+/** @param {Row} row */
+function shortText(row) {
+  return [...(row.text ?? row.file?.name ?? sentenceOfRow({ ...row, name: "" }))].slice(0, 80).join("");
 }

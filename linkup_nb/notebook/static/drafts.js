@@ -12,7 +12,7 @@ export class Drafts {
 
   /**
    * @param {string} author the key of whoever writes
-   * @param {string | null} topic
+   * @param {string | null} topic of a room, or the place of a channel in it
    */
   get(author, topic) {
     const name = nameOf(author, topic);
@@ -21,7 +21,7 @@ export class Drafts {
 
   /**
    * @param {string} author
-   * @param {string | null} topic
+   * @param {string | null} topic of a room, or the place of a channel in it
    * @param {string} text
    */
   set(author, topic, text) {
@@ -38,7 +38,7 @@ export class Drafts {
 
 /**
  * @param {string} author
- * @param {string | null} topic
+ * @param {string | null} topic of a room, or the place of a channel in it
  */
 function nameOf(author, topic) {
   return `linkup_nb draft ${author} ${topic ?? ""}`;

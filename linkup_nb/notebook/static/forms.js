@@ -31,9 +31,10 @@ const ROOM_FORM = parse(`
     <form novalidate>
       <label>A new room <input data-lu="create-name" dir="auto" autocomplete="off" placeholder="Name" ${NATIVE_MENU}></label>
       <button class="lu-button" data-lu="create">Create</button>
+      <label class="lu-choice"><input type="checkbox" data-lu="create-linkup"> <span>as a LinkUp room: no history, for people with LinkUp</span></label>
     </form>
     <form novalidate>
-      <label>Someone's room <input data-lu="join-topic" autocomplete="off" spellcheck="false" placeholder="Topic, 64 digits" ${NATIVE_MENU}></label>
+      <label>Someone's room <input data-lu="join-word" autocomplete="off" spellcheck="false" placeholder="Invite, or LinkUp topic" ${NATIVE_MENU}></label>
       <button class="lu-button" data-lu="join">Join</button>
     </form>
     <p class="lu-error" data-lu="error" role="alert" hidden></p>
@@ -58,7 +59,7 @@ function onSubmit(form, error, task) {
 }
 
 /**
- * A new room by its name, or somebody's by its topic.
+ * A new room by its name, or somebody's by its invite or topic.
  * @param {Kernel} kernel
  * @param {() => void} done
  */
@@ -71,15 +72,17 @@ export function buildRoomForm(kernel, done) {
    * @param {(value: string) => Promise<unknown>} enter
    */
   const listen = (form, enter) => {
-    const input = /** @type {HTMLInputElement} */ (form.querySelector("input"));
+    const input = /** @type {HTMLInputElement} */ (form.querySelector("input:not([type])"));
     onSubmit(form, error, async () => {
       await enter(input.value.trim());
       input.value = "";
       done();
     });
   };
-  listen(create, (name) => kernel.request("create", { name }));
-  listen(join, (topic) => kernel.request("join", { topic }));
+  /** @type {HTMLInputElement} */
+  const linkup = part(root, "create-linkup");
+  listen(create, (name) => kernel.request("create", { name, linkup: linkup.checked }));
+  listen(join, (word) => kernel.request("join", { word }));
   return root;
 }
 

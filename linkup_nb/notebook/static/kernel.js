@@ -126,12 +126,12 @@ export async function windowed(count, task) {
  * Sends a File to the kernel and returns the upload's id; `progress` is called with the share (0 to 1) that has arrived.
  * @param {Kernel} kernel
  * @param {File} file
- * @param {{purpose: "file" | "avatar", topic?: string | null, progress?: (share: number) => void, signal?: AbortSignal}} options
+ * @param {{purpose: "file" | "avatar", topic?: string | null, channel?: string, progress?: (share: number) => void, signal?: AbortSignal}} options
  */
-export async function upload(kernel, file, { purpose, topic = null, progress = () => {}, signal }) {
+export async function upload(kernel, file, { purpose, topic = null, channel = "", progress = () => {}, signal }) {
   const id = `${kernel.view}:${randomId()}`;
   const chunks = Math.ceil(file.size / CHUNK);
-  await kernel.request("upload_begin", { upload: id, purpose, topic, name: file.name, size: file.size, chunks }, { signal });
+  await kernel.request("upload_begin", { upload: id, purpose, topic, channel, name: file.name, size: file.size, chunks }, { signal });
   try {
     let arrived = 0;
     await windowed(chunks, async (index) => {
@@ -150,16 +150,15 @@ export async function upload(kernel, file, { purpose, topic = null, progress = (
 }
 
 /**
- * The bytes of a message's attachment, as a list of buffers.
+ * The bytes of a message's attachment as a list of buffers, and their media type if they are to be shown.
  * @param {Kernel} kernel
  * @param {string | null} topic
- * @param {number} seq
- * @param {(share: number) => void} [progress]
- * @param {AbortSignal} [signal]
+ * @param {string} target the id of its row
+ * @param {{inline?: boolean, version?: number, progress?: (share: number) => void, signal?: AbortSignal}} options
  */
-export async function download(kernel, topic, seq, progress = () => {}, signal) {
+export async function download(kernel, topic, target, { inline = false, version, progress = () => {}, signal } = {}) {
   /** @param {number} index */
-  const fetch = (index) => kernel.request("fetch", { topic, seq, index }, { resend: RESEND, quiet: true, signal });
+  const fetch = (index) => kernel.request("fetch", { topic, target, version, index, inline }, { resend: RESEND, quiet: true, signal });
   const first = await fetch(0);
   const parts = [first.buffers[0]];
   const chunks = first.content.chunks ?? 1;
@@ -167,7 +166,7 @@ export async function download(kernel, topic, seq, progress = () => {}, signal) 
     parts[index + 1] = (await fetch(index + 1)).buffers[0];
     progress((index + 2) / chunks);
   });
-  return parts;
+  return { parts, mime: first.content.mime ?? "" };
 }
 
 export function randomId() {

@@ -1,85 +1,90 @@
 // @ts-check
-// The messages of one room.
+// The messages of one room or channel: a window of them, and where in it the reader is.
 
-/** @import { Row, Typesetter } from "./protocol.js" */
+/** @import { ProgressUpdate, Row, Rows, Typesetter } from "./protocol.js" */
 /** @import { Blobs, Kernel } from "./kernel.js" */
-/** @typedef {{row: Row, node: HTMLElement, url?: string}} Shown */
+/** @import { Voice } from "./voice.js" */
+/** @import { Shown } from "./sheet.js" */
 
-import { child, copyText, element, part, say, setAvatar, setText } from "./dom.js";
-import { download, sentenceOf } from "./kernel.js";
+import { Actions } from "./actions.js";
+import { child, part, say } from "./dom.js";
+import { Files } from "./files.js";
+import { listenToRows } from "./gestures.js";
+import { RESEND } from "./kernel.js";
 import { draw } from "./math.js";
-import { buildDay, buildDivider, buildRow, sameAuthor } from "./row.js";
-import { fileName, mediaType } from "./vetted.js";
-import { dateOf, dayNumber, dayWords, deliveryWords } from "./words.js";
+import { Reading } from "./reading.js";
+import { Mentions } from "./mentions.js";
+import { buildRow } from "./row.js";
+import { Sheet } from "./sheet.js";
+import { dateOf, earlierWords } from "./words.js";
 
-const SEEN_EVERY = 300; // ms
-const SAVED_WITHIN = 60_000; // ms that the browser may take to save a file
-const GROUP_WITHIN = 5 * 60_000; // ms between rows of one author that share a head
 const END_SLACK = 24; // px from the end that still count as the end
-const BLOCK = 50; // rows that are laid out, or left out of the layout, together
-const QUIET_BATCH = 20; // more rows than this at once are not read out to screen readers
+const NEAR = 800; // px from the first or last row at which more are asked for
+const PAGE_ROWS = 60; // rows that are asked for at once
+const MAX_LOADED = 10_000; // rows in the page; beyond, those at the far end are let go
+const MARKED_FOR = 2_000; // ms for which a row that was jumped to is marked
 
-/**
- * A recording made in a browser states no length until its end has been sought.
- * @param {HTMLAudioElement} audio
- */
-function settleLength(audio) {
-  if (audio.duration !== Infinity) return;
-  audio.addEventListener("durationchange", () => (audio.currentTime = 0), { once: true });
-  audio.currentTime = Number.MAX_SAFE_INTEGER;
-}
-
-/** The messages of one room, and where in them the reader is. */
 export class Log {
-  /** @type {Map<number, Shown>} by seq */
-  shown = new Map();
-  /** @type {Row | null} the one that came last */
-  last = null;
-  /** @type {{node: HTMLElement, seq: number} | null} */
-  divider = null;
   atEnd = true;
   visible = false;
-  missed = 0;
-  readTo = -1;
+  unreadInAll = 0;
+  /** @type {Row[]} that came above what is seen */
+  earlier = [];
+  /** @type {{id: string | null} | null} where the reader was before a jump; without an id at the end */
+  origin = null;
   top = 0; // px, where the reader was last, in rows of
   height = 0; // px
-  /** @type {number | null} */
+  /** @type {string | null} */
   selected = null;
-  /** @type {HTMLElement | null} the last one */
-  block = null;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  seenTimer = undefined;
-  left = new AbortController();
+  /** @type {"before" | "after" | "around" | null} what is being asked for */
+  asking = null;
   sizes = new ResizeObserver(() => this.#keepPlace());
   /** @type {string | null} */
   topic = null;
+  channel = "";
+  mentions = new Mentions();
 
   /**
    * @param {Record<string, HTMLElement>} parts
    * @param {Kernel} kernel
    * @param {Blobs} blobs
-   * @param {{onread: (seq: number) => void, onselect: (seq: number) => void, typesetter?: Typesetter | null}} options
+   * @param {{
+   *   voice: Voice,
+   *   typesetter?: Typesetter | null,
+   *   onread: (about: {topic: string, channel: string, targets: string[], since: string | null, until: string | null}) => void,
+   *   onselect: (id: string) => void,
+   *   onreply: (row: Row) => void,
+   *   onedit: (row: Row) => void,
+   *   onfail: (sentence: string) => void,
+   *   onnote: (sentence: string) => void,
+   * }} options
    */
-  constructor(parts, kernel, blobs, { onread, onselect, typesetter }) {
+  constructor(parts, kernel, blobs, options) {
     this.kernel = kernel;
     this.blobs = blobs;
-    this.typesetter = typesetter;
-    this.onread = onread;
-    this.onselect = onselect;
+    this.options = options;
+    this.voice = options.voice;
+    this.typesetter = options.typesetter;
+    this.files = new Files(kernel, blobs);
+    this.actions = new Actions(kernel, options.voice, options);
+    this.reading = new Reading((seen) => this.topic && options.onread({ topic: this.topic, channel: this.channel, ...seen }));
     this.scroller = parts.log;
     this.rows = child(this.scroller, 0);
+    this.window = new Sheet(this.rows);
     this.pill = parts["new-pill"];
-    this.pill.addEventListener("click", () => this.toEnd());
+    this.earlierPill = parts["earlier-pill"];
+    this.pill.addEventListener("click", () => this.toNewest());
+    this.earlierPill.addEventListener("click", () => this.earlier[0] && this.jump(this.earlier[0].id));
     this.scroller.addEventListener("scroll", () => this.#onScroll(), { passive: true });
-    this.scroller.addEventListener("keydown", (event) => this.#onKey(event));
-    this.rows.addEventListener("click", (event) => this.#onClick(event));
+    listenToRows(this);
     this.nearby = new IntersectionObserver((entries) => this.#onNearby(entries), { root: this.scroller, rootMargin: "400px" });
+    this.onScreen = new IntersectionObserver((entries) => this.#onScreen(entries), { root: this.scroller });
     this.sizes.observe(this.scroller);
     this.sizes.observe(this.rows);
   }
 
   get empty() {
-    return this.shown.size === 0;
+    return !this.window.entries.some(({ row }) => row.kind !== "notice" || !row.name);
   }
 
   /** Whether somebody is looking at the end. */
@@ -87,94 +92,96 @@ export class Log {
     return this.atEnd && this.visible;
   }
 
+  /** The reader's own last message, if it is loaded. */
+  get lastOwn() {
+    return this.window.entries.findLast(({ row }) => row.own && row.actions?.includes("edit"))?.row ?? null;
+  }
+
   /**
-   * Empties the log for `topic`.
+   * Shows a room, or one of its channels, as it is from the beginning on.
    * @param {string | null} topic
-   * @param {number | null | undefined} seen the row up to which it was read before, none when all of it was
+   * @param {string} channel
    */
-  reset(topic, seen) {
-    this.left.abort();
-    this.left = new AbortController();
-    clearTimeout(this.seenTimer);
-    this.seenTimer = undefined;
-    this.nearby.disconnect();
-    for (const { url } of this.shown.values()) this.blobs.revoke(url);
-    this.shown.clear();
-    this.rows.replaceChildren();
-    this.last = null;
-    this.divider = null;
-    this.missed = 0;
-    this.readTo = seen ?? Infinity;
-    this.topic = topic;
-    this.toEnd();
+  open(topic, channel) {
+    this.reading.clear();
+    this.topic = this.actions.topic = topic;
+    this.channel = channel;
+    this.files.open(topic);
+    this.earlier = [];
+    this.origin = null;
   }
 
-  /**
-   * Appends rows.
-   * @param {Row[]} rows
-   * @param {boolean} live whether they came after this view
-   */
-  add(rows, live) {
-    this.scroller.ariaLive = live && rows.length <= QUIET_BATCH ? "polite" : "off";
-    const blocks = document.createDocumentFragment();
-    for (const row of rows) {
-      if (!this.block || this.shown.size % BLOCK === 0) this.block = blocks.appendChild(element("div", "block"));
-      this.#append(this.block, row, live);
-    }
-    this.rows.append(blocks);
-    if (live && rows.some((row) => row.own)) this.toEnd();
-    this.#markRead(live);
+  /** @param {Rows} rows a window, or what has come or changed */
+  show(rows) {
+    this.unreadInAll = rows.unread;
+    if (rows.reset) this.#reset(rows.rows, rows.start, rows.end, rows.divider);
+    else this.#news(rows.rows);
+    this.#markRead();
   }
 
-  /** To be called when the rows from before this view are complete. */
-  replayed() {
-    if (this.readTo === Infinity) this.readTo = -1;
-    this.#markRead(true);
+  /** Asks again for what is around the reader: more has changed than the kernel has told. Whether there is anything. */
+  renew() {
+    const top = this.window.firstBelow(this.scroller.getBoundingClientRect().top);
+    if (!top) return false;
+    if (this.atEnd) this.#around(null, () => this.toEnd());
+    else this.#around(top.row.id, () => this.#place(top.row.id, false));
+    return true;
   }
 
-  /**
-   * Forgets the rows before `oldest`, as the kernel has.
-   * @param {number} oldest
-   */
-  drop(oldest) {
-    for (const [seq, { node, url }] of this.shown) {
-      if (seq >= oldest) break;
-      const block = node.parentElement;
-      this.blobs.revoke(url);
-      while (block && block.firstChild !== node) block.firstChild?.remove();
-      node.remove();
-      if (!block?.firstChild) block?.remove();
-      this.shown.delete(seq);
-    }
-    const first = this.shown.values().next().value;
-    if (first?.node.classList.contains("lu-grouped")) {
-      first.node.classList.remove("lu-grouped");
-      setAvatar(child(first.node, 0), first.row);
-    }
-    if (first && !first.node.previousSibling) first.node.before(buildDay(dateOf(first.row)));
+  /** @param {ProgressUpdate} update */
+  progress(update) {
+    const entry = this.window.byId.get(update.target);
+    if (update.room === this.topic && entry) this.files.progress(entry.node, update);
   }
 
-  /**
-   * @param {number} seq
-   * @param {number} recipients
-   */
-  delivered(seq, recipients) {
-    const entry = this.shown.get(seq);
-    if (entry) setText(part(entry.node, "delivery"), deliveryWords(recipients));
-  }
-
-  /** @param {number | null} seq */
-  select(seq) {
-    if (seq === this.selected) return;
-    this.shown.get(this.selected ?? -1)?.node.removeAttribute("aria-current");
-    this.selected = seq;
-    this.shown.get(seq ?? -1)?.node.setAttribute("aria-current", "true");
+  /** @param {string | null} id */
+  select(id) {
+    if (id === this.selected) return;
+    this.window.byId.get(this.selected ?? "")?.node.removeAttribute("aria-current");
+    this.selected = id;
+    this.window.byId.get(id ?? "")?.node.setAttribute("aria-current", "true");
   }
 
   /** @param {boolean} visible */
   setVisible(visible) {
     this.visible = visible;
-    this.#markRead(true);
+    if (visible) this.#watchUnread();
+    this.#markRead();
+  }
+
+  /**
+   * Goes to a message, wherever it is.
+   * @param {string} id
+   */
+  jump(id) {
+    this.origin ??= { id: this.atEnd ? null : (this.window.firstBelow(this.scroller.getBoundingClientRect().top)?.row.id ?? null) };
+    if (this.window.byId.has(id)) this.#place(id, true);
+    else this.#around(id, () => this.#place(id, true));
+  }
+
+  /** Where one was before jumping; whether one had jumped. */
+  back() {
+    const { origin } = this;
+    this.origin = null;
+    if (!origin) return false;
+    const { id } = origin;
+    if (id === null) this.toNewest();
+    else if (this.window.byId.has(id)) this.#place(id, false);
+    else this.#around(id, () => this.#place(id, false));
+    return true;
+  }
+
+  /** The last row there is, and all before it counts as read. */
+  toNewest() {
+    const since = this.window.divider?.place ?? this.#unreadPlaces()[0];
+    this.origin = null;
+    this.earlier = [];
+    const arrive = () => {
+      this.toEnd();
+      if (since && this.visible && this.window.last) this.reading.seeAll(since, this.window.last.row.place);
+    };
+    if (this.window.end) arrive();
+    else this.#around(null, arrive);
   }
 
   toEnd() {
@@ -183,84 +190,253 @@ export class Log {
   }
 
   close() {
-    this.left.abort();
-    clearTimeout(this.seenTimer);
+    this.files.close();
+    this.reading.close();
     this.sizes.disconnect();
     this.nearby.disconnect();
+    this.onScreen.disconnect();
   }
 
   /**
-   * @param {HTMLElement} block
-   * @param {Row} row
-   * @param {boolean} live
+   * @param {Row[]} rows
+   * @param {boolean} start
+   * @param {boolean} end
+   * @param {string | null} divider
    */
-  #append(block, row, live) {
-    const date = dateOf(row);
-    const before = this.last;
-    const newDay = !before || dayNumber(dateOf(before)) !== dayNumber(date);
-    const divides = this.#divides(row, live);
-    const grouped = !newDay && !divides && sameAuthor(before, row) && row.time - before.time < GROUP_WITHIN;
-    const node = buildRow(row, date, grouped);
-    if (row.seq === this.selected) node.setAttribute("aria-current", "true");
-    if (live && !this.present && !row.own && row.kind !== "notice") this.missed += 1;
-    if (newDay) block.append(this.#newDay(date));
-    if (divides) block.append(this.#newDivider(row.seq));
-    block.append(node);
-    this.shown.set(row.seq, { row, node });
-    this.last = row;
+  #reset(rows, start, end, divider) {
+    this.nearby.disconnect();
+    this.onScreen.disconnect();
+    for (const { url } of this.window.entries) this.blobs.revoke(url);
+    this.window.clear();
+    this.actions.hover(null, null);
+    this.window.start = start;
+    this.window.end = end;
+    this.#add(0, rows);
+    const first = divider && this.window.byId.get(divider);
+    if (first) this.window.setDivider(first, this.unreadInAll);
+    this.atEnd = end && !first;
+    this.scroller.classList.toggle("lu-at-end", this.atEnd);
+    this.#keepPlace();
+    if (first) this.#toDivider(first);
+    this.#fill();
+  }
+
+  /**
+   * The first unread row with a little above it; the end, if all that is unread fits.
+   * @param {Shown} first
+   */
+  #toDivider(first) {
+    const context = this.window.entries[Math.max(0, this.window.indexOf(first.row.place) - 2)];
+    this.scroller.scrollTop += context.node.getBoundingClientRect().top - this.scroller.getBoundingClientRect().top - 8;
+    this.#onScroll();
+  }
+
+  /** @param {Row[]} rows */
+  #news(rows) {
+    let written = false; // by the reader, now
+    for (const row of [...rows].sort((a, b) => (a.place < b.place ? -1 : 1))) {
+      const known = this.window.byId.get(row.id);
+      if (known) this.#replace(known, row);
+      else this.#arrive(row);
+      written ||= !known && Boolean(row.own) && !row.received;
+    }
+    if (written && this.window.end && rows.at(-1)?.place === this.window.last?.row.place) this.toEnd();
+    this.#showPills();
+  }
+
+  /** @param {Row} row that has come now */
+  #arrive(row) {
+    const foreign = !row.own && row.kind !== "notice";
+    if (foreign) this.voice.message(row);
+    const top = this.window.firstBelow(this.scroller.getBoundingClientRect().top);
+    if (foreign && row.received && top && row.place < top.row.place) this.earlier.push(row);
+    if (!this.window.covers(row.place)) return;
+    const index = this.window.indexOf(row.place);
+    const last = index === this.window.entries.length;
+    const [entry] = this.#hold(() => this.#add(index, [row]));
+    entry.late = !last;
+    if (foreign && last && !this.present && !this.#dividerStands()) this.window.setDivider(entry, 1);
+    else if (foreign && this.window.divider && row.place > this.window.divider.place) this.window.count(this.window.divider.count + 1);
+    if (foreign && last && this.present) this.reading.see(row);
+  }
+
+  /**
+   * @param {number} index
+   * @param {Row[]} rows consecutive and in order
+   */
+  #add(index, rows) {
+    /** @type {Shown[]} */
+    const entries = rows.map((row) => ({ row, node: this.#build(row) }));
+    this.window.add(index, entries);
+    for (const entry of entries) this.#watch(entry);
+    return entries;
+  }
+
+  /** @param {Row} row */
+  #build(row) {
+    const node = buildRow(row, dateOf(row));
+    this.mentions.mark(node);
+    if (row.id === this.selected) node.setAttribute("aria-current", "true");
+    return node;
+  }
+
+  /** @param {Shown} entry */
+  #watch({ row, node }) {
+    this.reading.add(row);
+    if (row.unread) this.onScreen.observe(node);
     if (node.querySelector("img, audio, .lu-math")) this.nearby.observe(node);
   }
 
   /**
-   * Whether the "New" line belongs before this row.
-   * @param {Row} row
-   * @param {boolean} live
+   * @param {Shown} entry
+   * @param {Row} row the same one, changed
    */
-  #divides(row, live) {
-    if (row.own || row.kind === "notice" || row.seq <= this.readTo || this.readTo === Infinity) return false;
-    return live ? !this.present && !(this.divider && this.divider.seq > this.readTo) : !this.divider;
+  #replace(entry, row) {
+    const focused = entry.node.contains(document.activeElement);
+    const media = entry.node.querySelector("img[data-state=ready], audio[data-state=ready]");
+    const node = this.#build(row);
+    // What has been fetched is not fetched again.
+    if (media) node.querySelector("img, audio")?.replaceWith(media);
+    // Nor is what the typesetter has drawn drawn again.
+    const body = entry.node.querySelector(".lu-rich");
+    const same = row.html && row.html === entry.row.html && row.hidden === entry.row.hidden && !row.retracted;
+    if (same && body) part(node, "body").replaceWith(body);
+    if (this.actions.bar.parentElement === entry.node) this.actions.hover(null, null);
+    this.#hold(() => this.window.replace(entry, row, node));
+    this.#watch(entry);
+    if (focused) node.focus({ preventScroll: true });
   }
 
-  /** @param {number} seq */
-  #newDivider(seq) {
-    this.divider?.node.remove();
-    this.divider = { seq, node: buildDivider("new-divider", "New") };
-    return this.divider.node;
+  /** Whether the divider still marks something that was not read. */
+  #dividerStands() {
+    const { divider } = this.window;
+    return Boolean(divider && this.#unreadPlaces().some((place) => place >= divider.place));
   }
 
-  /** @param {Date} date */
-  #newDay(date) {
-    const days = /** @type {NodeListOf<HTMLElement>} */ (this.rows.querySelectorAll(".lu-day"));
-    for (const day of days) setText(day, dayWords(new Date(Number(day.dataset.time))));
-    return buildDay(date);
+  #unreadPlaces() {
+    return [...this.reading.unread.values()].map(({ place }) => place).sort();
   }
 
-  /** @param {boolean} live */
-  #markRead(live) {
-    if (live && this.present && this.last && this.last.seq > this.readTo) {
-      this.readTo = this.last.seq;
-      this.seenTimer ||= setTimeout(() => {
-        this.seenTimer = undefined;
-        this.onread(this.readTo);
-      }, SEEN_EVERY);
+  #markRead() {
+    if (this.present && this.window.end) {
+      const since = this.window.divider?.place ?? "";
+      for (const row of [...this.reading.unread.values()]) {
+        if (row.place >= since && !this.window.byId.get(row.id)?.late) this.reading.see(row);
+      }
     }
-    if (this.present) this.missed = 0;
-    say(this.pill, this.missed && !this.atEnd ? `${this.missed} new message${this.missed === 1 ? "" : "s"} ↓` : "");
+    this.#showPills();
+  }
+
+  #showPills() {
+    const top = this.window.firstBelow(this.scroller.getBoundingClientRect().top)?.row.place ?? "";
+    const below = this.#unreadPlaces().filter((place) => place > top).length;
+    const unloaded = this.window.end ? 0 : Math.max(0, this.unreadInAll - this.reading.unread.size);
+    const more = below + unloaded;
+    say(this.pill, this.atEnd ? "" : more ? `${more} more ↓` : this.window.end ? "" : "Newest ↓");
+    this.earlier = this.earlier.filter((row) => row.place < top && !this.reading.seen.has(row.id));
+    const words = this.earlier.length ? `↑ ${earlierWords(this.earlier)}` : "";
+    if (words && words !== this.earlierPill.textContent) this.voice.say(earlierWords(this.earlier));
+    say(this.earlierPill, words);
   }
 
   /** @param {boolean} atEnd */
   #setAtEnd(atEnd) {
-    this.atEnd = atEnd;
-    this.scroller.classList.toggle("lu-at-end", atEnd);
-    this.#markRead(true);
+    this.atEnd = atEnd && this.window.end;
+    this.scroller.classList.toggle("lu-at-end", this.atEnd);
+    if (this.atEnd) this.origin = null;
+    this.#markRead();
+  }
+
+  /**
+   * Changes rows, and keeps what the reader sees where it is.
+   * @template T
+   * @param {() => T} change
+   */
+  #hold(change) {
+    const anchor = this.atEnd ? undefined : this.window.firstBelow(this.scroller.getBoundingClientRect().top);
+    const before = anchor?.node.getBoundingClientRect().top ?? 0;
+    const result = change();
+    if (anchor?.node.isConnected) {
+      this.scroller.style.overflowAnchor = "none";
+      this.scroller.scrollTop += anchor.node.getBoundingClientRect().top - before;
+      this.scroller.style.overflowAnchor = "";
+      this.top = this.scroller.scrollTop;
+      this.height = this.scroller.scrollHeight;
+    }
+    return result;
+  }
+
+  /**
+   * @param {string} id of a row that is loaded
+   * @param {boolean} mark whether it was looked for
+   */
+  #place(id, mark) {
+    const entry = this.window.byId.get(id);
+    if (!entry) return;
+    this.#setAtEnd(false);
+    entry.node.scrollIntoView({ block: mark ? "center" : "start" });
+    // Blocks on the way have their true heights now.
+    requestAnimationFrame(() => entry.node.scrollIntoView({ block: mark ? "center" : "start" }));
+    if (!mark) return;
+    entry.node.focus({ preventScroll: true });
+    entry.node.classList.add("lu-marked");
+    setTimeout(() => entry.node.classList.remove("lu-marked"), MARKED_FOR);
+  }
+
+  /**
+   * Loads what is around a row, or the newest for `null`.
+   * @param {string | null} around
+   * @param {() => void} then
+   */
+  async #around(around, then) {
+    const { topic, channel } = this;
+    this.asking = "around";
+    const answer = await this.#page({ around });
+    this.asking = null;
+    if (!answer || topic !== this.topic || channel !== this.channel) return;
+    this.#reset(answer.rows ?? [], answer.start ?? true, answer.end ?? true, null);
+    then();
+  }
+
+  /** Asks for more rows where the reader comes near the first or the last one. */
+  #fill() {
+    const { scrollTop, scrollHeight, clientHeight } = this.scroller;
+    if (this.asking || !clientHeight || !this.window.entries.length) return;
+    if (!this.window.start && scrollTop < NEAR) this.#more("before");
+    else if (!this.window.end && scrollHeight - scrollTop - clientHeight < NEAR) this.#more("after");
+  }
+
+  /** @param {"before" | "after"} side */
+  async #more(side) {
+    const edge = side === "before" ? this.window.first : this.window.last;
+    this.asking = side;
+    const answer = await this.#page({ [side]: edge.row.place });
+    this.asking = null;
+    if (!answer || this.window[side === "before" ? "first" : "last"] !== edge) return;
+    const rows = (answer.rows ?? []).filter(({ id }) => !this.window.byId.has(id));
+    this.#hold(() => {
+      this.#add(side === "before" ? 0 : this.window.entries.length, rows);
+      if (side === "before") this.window.start = answer.start ?? true;
+      else this.window.end = answer.end ?? true;
+      for (const { url } of this.window.limit(MAX_LOADED, side === "before" ? "end" : "start")) this.blobs.revoke(url);
+    });
+    this.#showPills();
+    this.#fill();
+  }
+
+  /** @param {{around?: string | null, before?: string, after?: string}} where */
+  #page(where) {
+    const about = { topic: this.topic, channel: this.channel, count: PAGE_ROWS, ...where };
+    return this.kernel.request("page", about, { resend: RESEND, quiet: true }).then(({ content }) => content, () => null);
   }
 
   /** Runs before each frame in which rows came, went or changed their height, or the log did. */
   #keepPlace() {
     if (this.atEnd) this.scroller.scrollTop = this.scroller.scrollHeight;
-    else if (this.scroller.scrollTop === 0) this.scroller.scrollTop = this.top; // it was out of the document meanwhile
+    else if (this.scroller.scrollTop === 0 && this.top > NEAR) this.scroller.scrollTop = this.top; // it was out of the document meanwhile
     this.top = this.scroller.scrollTop;
     this.height = this.scroller.scrollHeight;
+    this.#fill();
   }
 
   /** Only the reader's own move upwards leaves the end; rows that grow or shrink do not. */
@@ -272,41 +448,17 @@ export class Log {
     else if (scrollTop < this.top - shrunk - 1) this.#setAtEnd(false);
     this.top = scrollTop;
     this.height = scrollHeight;
+    this.#fill();
+    this.#showPills();
   }
 
-  /** @param {MouseEvent} event */
-  #onClick(event) {
-    const target = /** @type {Element} */ (event.target);
-    const entry = this.#entryOf(target);
-    if (!entry) return;
-    const button = target.closest("button");
-    if (button?.dataset.lu === "copy-code") copyText(button.previousElementSibling?.textContent ?? "", button);
-    else if (button?.dataset.lu === "download") this.#save(entry.row, button);
-    else if (button?.dataset.lu === "retry") this.#load(entry);
-    else if (!target.closest("a, audio") && getSelection()?.isCollapsed) this.#pick(entry.row);
-  }
-
-  /** @param {Element} target */
-  #entryOf(target) {
+  /**
+   * The row that an element is in.
+   * @param {Element} target
+   */
+  entryOf(target) {
     const node = /** @type {HTMLElement | null} */ (target.closest(".lu-row"));
-    return this.shown.get(Number(node?.dataset.seq));
-  }
-
-  /** @param {Row} row */
-  #pick(row) {
-    if (row.kind !== "notice") this.onselect(row.seq);
-  }
-
-  /** @param {KeyboardEvent} event */
-  #onKey(event) {
-    const entry = this.#entryOf(/** @type {Element} */ (event.target));
-    if (event.target !== (entry?.node ?? this.scroller)) return;
-    if (entry && (event.key === "Enter" || event.key === " ")) this.#pick(entry.row);
-    else if (event.key === "ArrowUp") this.shown.get(entry ? entry.row.seq - 1 : (this.last?.seq ?? -1))?.node.focus();
-    else if (event.key === "ArrowDown" && entry) this.shown.get(entry.row.seq + 1)?.node.focus();
-    else if (event.key === "End") this.toEnd();
-    else return;
-    event.preventDefault();
+    return this.window.byId.get(node?.dataset.id ?? "");
   }
 
   /** @param {IntersectionObserverEntry[]} entries */
@@ -314,63 +466,32 @@ export class Log {
     for (const { isIntersecting, target } of entries) {
       if (!isIntersecting) continue;
       this.nearby.unobserve(target);
-      const entry = this.#entryOf(target);
-      if (entry?.row.file) this.#load(entry);
-      else if (entry) draw(part(entry.node, "body"), this.typesetter);
+      const entry = this.entryOf(target);
+      if (entry?.row.file) {
+        if (!target.querySelector(`[data-state="asked"]`)) this.files.show(entry);
+      } else if (entry) draw(part(entry.node, "body"), this.typesetter);
     }
   }
 
-  /**
-   * Shows an image or a player, from bytes fetched now that the row is near.
-   * @param {Shown} entry
-   */
-  async #load(entry) {
-    const media = /** @type {HTMLImageElement | HTMLAudioElement | null} */ (entry.node.querySelector("img, audio"));
-    const { file } = entry.row;
-    if (!media || !file) return;
-    const { signal } = this.left;
-    media.dataset.state = "loading";
-    entry.node.querySelector(".lu-failure")?.remove();
-    try {
-      const parts = await download(this.kernel, this.topic, entry.row.seq, () => {}, signal);
-      const url = (entry.url = this.blobs.make(/** @type {BlobPart[]} */ (parts), mediaType(file)));
-      await new Promise((resolve, reject) => {
-        media.onload = media.onloadedmetadata = resolve;
-        media.onerror = () => reject(new Error("This browser cannot show it."));
-        media.src = url;
-      });
-      if (media instanceof HTMLAudioElement) settleLength(media);
-      media.dataset.state = "ready";
-    } catch (error) {
-      if (signal.aborted) return;
-      media.dataset.state = "failed";
-      const failure = element("p", "failure", { className: "lu-faint lu-failure" }, `${sentenceOf(error)} `);
-      failure.append(element("button", "retry", { type: "button", className: "lu-link" }, "Try again"));
-      media.after(failure);
+  /** @param {IntersectionObserverEntry[]} entries */
+  #onScreen(entries) {
+    if (!this.visible) return;
+    for (const { isIntersecting, target } of entries) {
+      const entry = isIntersecting && this.entryOf(target);
+      if (!entry) continue;
+      this.onScreen.unobserve(target);
+      this.reading.see(entry.row);
     }
+    this.#showPills();
   }
 
-  /**
-   * Saves an attachment on the reader's disk, as bytes of no type, under a name that shows its true end.
-   * @param {Row} row
-   * @param {HTMLButtonElement} button
-   */
-  async #save({ seq, file }, button) {
-    const { signal } = this.left;
-    if (!file) return;
-    if (button.ariaDisabled === "true") return;
-    button.ariaDisabled = "true"; // a button that is really disabled would lose the focus
-    try {
-      /** @param {number} share */
-      const progress = (share) => (button.dataset.note = `${Math.round(share * 100)} %`);
-      const parts = await download(this.kernel, this.topic, seq, progress, signal);
-      const url = this.blobs.make(/** @type {BlobPart[]} */ (parts), "application/octet-stream");
-      element("a", "saved", { href: url, download: fileName(file) }).click();
-      setTimeout(() => this.blobs.revoke(url), SAVED_WITHIN);
-      delete button.dataset.note;
-    } catch (error) {
-      button.dataset.note = sentenceOf(error);
+  /** Rows that were on the screen while nobody looked are seen now. */
+  #watchUnread() {
+    for (const { id } of this.reading.unread.values()) {
+      const node = this.window.byId.get(id)?.node;
+      if (!node) continue;
+      this.onScreen.unobserve(node);
+      this.onScreen.observe(node);
     }
-    button.ariaDisabled = null;
   }
 }

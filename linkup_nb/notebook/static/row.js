@@ -1,11 +1,14 @@
 // @ts-check
 // One message, as a row of the log.
 
-/** @import { Attachment, Row } from "./protocol.js" */
+/** @import { Attachment, Quote, Reaction, Row } from "./protocol.js" */
 
 import { NATIVE_MENU, child, element, make, parse, part, setAvatar } from "./dom.js";
 import { AUDIO_TYPES, IMAGE_TYPES, fileName, mediaType, vetted } from "./vetted.js";
-import { clockWords, dayWords, deliveryWords, sizeWords } from "./words.js";
+import { clockWords, dayWords, sizeWords } from "./words.js";
+
+const LOADED_UNASKED = 2 * 1024 * 1024; // bytes of a picture or clip in a drive that is fetched when it is near
+const BOX = [320, 240]; // px of a picture whose size is not known
 
 const ROW = parse(`
   <div class="lu-row" data-lu="row" tabindex="-1"><span class="lu-avatar" aria-hidden="true"></span><div class="lu-main"
@@ -19,33 +22,106 @@ const CARD = parse(`
     <button type="button" class="lu-icon lu-i-download" data-lu="download"></button>
   </div>`);
 
+const PROGRESS = parse(`
+  <div class="lu-progress" data-lu="progress" hidden>
+    <progress max="1" value="0"></progress>
+    <button type="button" class="lu-icon lu-i-cross" data-lu="stop-loading" aria-label="Stop" title="Stop"></button>
+    <span class="lu-faint" data-lu="progress-words"></span>
+  </div>`);
+
 /**
  * @param {Row} row
  * @param {Date} date
- * @param {boolean} grouped whether the head of the row above, of the same author, stands for this one too
  */
-export function buildRow(row, date, grouped) {
+export function buildRow(row, date) {
   const node = make(ROW);
   const main = child(node, 1);
   const [author, time, body] = ["author", "time", "body"].map((name) => part(node, name));
-  node.dataset.seq = String(row.seq);
+  node.dataset.id = row.id;
   node.dataset.kind = row.kind;
+  if (row.kind === "notice" && row.name) node.dataset.kind = "event";
   if (row.own) node.dataset.own = "true";
-  if (grouped) node.classList.add("lu-grouped");
+  if (row.mention) node.dataset.mention = "true";
+  if (row.hidden) node.dataset.hidden = row.html || row.text || row.file ? "folded" : "gone";
   time.textContent = clockWords(date);
-  if (!grouped) setAvatar(child(node, 0), row);
+  time.title = date.toLocaleString();
+  setAvatar(child(node, 0), row);
   author.textContent = row.name ?? "";
   if (row.short) author.after(element("code", "short", {}, row.short));
+  if (row.received) time.after(buildLate(row, date));
+  if (row.reply) body.before(buildQuote(row.reply));
+  fillBody(row, body);
+  if (row.edited && !row.retracted) {
+    main.append(element("button", "edited", { type: "button", className: "lu-link lu-edited", title: "Show its versions" }, "edited"));
+  }
+  if (row.file && !row.retracted) main.append(...buildAttachment(row.file));
+  if (row.warning) main.append(element("p", "warning", {}, row.warning));
+  if (row.reactions?.length) main.append(buildReactions(row.reactions));
+  if (row.delivery) main.append(element("span", "delivery", {}, row.delivery));
+  return node;
+}
+
+/**
+ * @param {Row} row
+ * @param {HTMLElement} body
+ */
+function fillBody(row, body) {
+  if (row.retracted) {
+    body.textContent = `Retracted by ${row.own ? "you" : row.name}. Others may have kept it.`;
+    body.classList.add("lu-aside");
+  } else if (row.hidden) {
+    body.textContent = row.hidden;
+    body.classList.add("lu-aside");
+    if (row.text || row.html) body.append(" ", element("button", "unfold", { type: "button", className: "lu-link" }, "Show it"));
+  } else showText(row, body);
+  if (!body.firstChild) body.remove();
+}
+
+/**
+ * @param {Row} row
+ * @param {HTMLElement} body
+ */
+export function showText(row, body) {
+  body.classList.remove("lu-aside");
   if (row.text) body.textContent = row.text;
-  else if (row.html) body.append(vetted(row.html));
-  else body.remove();
-  if (row.html) {
+  else if (row.html) {
+    body.replaceChildren(vetted(row.html));
     body.classList.add("lu-rich");
     body.removeAttribute("dir"); // each of its paragraphs has one
   }
-  if (row.file) main.append(...buildAttachment(row.file));
-  if (row.own) main.append(element("span", "delivery", {}, deliveryWords(row.recipients)));
-  return node;
+}
+
+/**
+ * @param {Row} row
+ * @param {Date} date
+ */
+function buildLate(row, date) {
+  const came = new Date(row.received ?? 0);
+  const words = came.toDateString() === date.toDateString() ? clockWords(came) : `${dayWords(came)}, ${clockWords(came)}`;
+  return element("span", "late", { title: `Written ${date.toLocaleString()}, came ${came.toLocaleString()}` }, `came ${words}`);
+}
+
+/** @param {Quote} reply */
+function buildQuote({ id, name, text }) {
+  const quote = element("button", "quote", { type: "button", title: "Go there" });
+  quote.dataset.to = id;
+  if (name) quote.append(element("bdi", "quote-name", {}, name), " ");
+  quote.append(element("bdi", "quote-text", {}, text || (name ? "…" : "A message that is not here.")));
+  return quote;
+}
+
+/** @param {Reaction[]} reactions */
+function buildReactions(reactions) {
+  const list = element("div", "reactions");
+  for (const { symbol, raw, count, own, names } of reactions) {
+    const who = names.join(", ") + (count > names.length ? ` and ${count - names.length} more` : "");
+    const chip = element("button", "reaction", { type: "button", ariaPressed: String(own), title: who, ariaLabel: `${symbol}, ${count}: ${who}` });
+    chip.dataset.symbol = raw;
+    chip.append(element("bdi", "symbol-shown", {}, symbol), ` ${count}`);
+    list.append(chip);
+  }
+  list.append(element("button", "add-reaction", { type: "button", className: "lu-add-reaction", ariaLabel: "React", title: "React" }, "+"));
+  return list;
 }
 
 /** @param {Attachment} file */
@@ -54,8 +130,12 @@ function buildAttachment(file) {
   const name = fileName(file);
   const button = part(card, "download");
   part(card, "file-name").textContent = name;
-  part(card, "file-size").textContent = sizeWords(file.size);
+  part(card, "file-size").textContent = [sizeWords(file.size), file.drive && `from ${file.drive}’s drive`].filter(Boolean).join(" · ");
   button.title = button.ariaLabel = `Download ${name}`;
+  if (file.version) {
+    button.before(element("button", "versions", { type: "button", className: "lu-versions", title: "Its versions" }, `v${file.version}`));
+    card.append(make(PROGRESS));
+  }
   const media = file.inline && buildMedia(file);
   return media ? [media, card] : [card];
 }
@@ -66,8 +146,13 @@ function buildMedia(file) {
   /** @type {HTMLElement | null} */
   let media = null;
   if (AUDIO_TYPES.has(type)) media = element("audio", "audio", { controls: true, ariaLabel: fileName(file) });
-  if (IMAGE_TYPES.has(type)) media = element("img", "image", { alt: fileName(file), width: file.width ?? 0, height: file.height ?? 0 });
+  if (IMAGE_TYPES.has(type)) {
+    const [width, height] = file.width && file.height ? [file.width, file.height] : BOX;
+    media = element("img", "image", { alt: fileName(file), width, height });
+    if (!file.width) media.classList.add("lu-boxed");
+  }
   media?.setAttribute(NATIVE_MENU, "");
+  if (media && file.version && file.size > LOADED_UNASKED) media.dataset.state = "asked";
   return media;
 }
 
@@ -77,7 +162,7 @@ function buildMedia(file) {
  * @param {Row} row
  */
 export function sameAuthor(before, row) {
-  return before.kind !== "notice" && row.kind !== "notice" && before.key === row.key && before.name === row.name;
+  return before.kind !== "notice" && row.kind !== "notice" && before.key === row.key && before.name === row.name && !row.received && !row.reply;
 }
 
 /**

@@ -5,7 +5,22 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 _STATIC = Path(__file__).parent
-_STYLES = ("frame", "sides", "log", "composer", "forms", "narrow", "forced")  # a later one overrides an earlier one
+_STYLES = (
+    "frame",
+    "sides",
+    "head",
+    "log",
+    "message",
+    "file",
+    "composer",
+    "forms",
+    "tabs",
+    "swarm",
+    "settings",
+    "explorer",
+    "narrow",
+    "forced",
+)  # a later one overrides an earlier one
 _IMPORT = re.compile(r'^import \{[^}]*\} from "\./(\w+)\.js";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async function|function|class|const) )", re.MULTILINE)
 _UNRESOLVED = re.compile(r"^(?:import\b|export (?!default )).*", re.MULTILINE)

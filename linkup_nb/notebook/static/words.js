@@ -41,8 +41,35 @@ export function sizeWords(bytes) {
   return `${(bytes / 1e6).toFixed(1)} MB`;
 }
 
-/** @param {number | null | undefined} recipients unknown while it is on its way */
-export function deliveryWords(recipients) {
-  if (recipients === null || recipients === undefined) return "";
-  return recipients > 0 ? `✓ sent to ${recipients}` : "nobody was here";
+/**
+ * How long ago something was.
+ * @param {number} time in milliseconds since 1970
+ */
+export function agoWords(time, now = Date.now()) {
+  const minutes = Math.max(0, Math.round((now - time) / 60_000));
+  if (minutes < 60) return `${Math.max(1, minutes)} min`;
+  if (minutes < 48 * 60) return `${Math.round(minutes / 60)} h`;
+  return `${Math.round(minutes / 1440)} d`;
+}
+
+/**
+ * "3 earlier messages from heron".
+ * @param {{name?: string}[]} rows
+ */
+export function earlierWords(rows) {
+  const names = new Set(rows.map(({ name }) => name ?? ""));
+  const from = names.size === 1 ? [...names][0] : `${names.size} people`;
+  return `${rows.length} earlier message${rows.length === 1 ? "" : "s"} from ${from}`;
+}
+
+/** @param {string[]} names of those who are writing */
+export function typingWords(names) {
+  if (!names.length) return "";
+  if (names.length === 1) return `${names[0]} is writing…`;
+  return names.length === 2 ? `${names[0]} and ${names[1]} are writing…` : `${names.length} people are writing…`;
+}
+
+/** @param {number} number */
+export function superscript(number) {
+  return [...String(number)].map((digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(digit)]).join("");
 }

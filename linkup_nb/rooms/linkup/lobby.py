@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from hashlib import blake2b
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from linkup_nb.connection.connection import WRITE_TIMEOUT, Connection
 from linkup_nb.discovery.protocol import PeerInfo
-from linkup_nb.errors import DecodeError, InvalidImage, LinkupError, NodeClosed, UnknownRoom
+from linkup_nb.errors import DecodeError, InvalidImage, LinkupError, MachineError, NodeClosed, UnknownRoom, UsageError
+from linkup_nb.hyperdrive.drive import Drive
 from linkup_nb.loops import Events, Tasks
 from linkup_nb.rooms.avatar import generated_avatar, scale_avatar
 from linkup_nb.rooms.linkup.flow import Flow
@@ -61,12 +62,29 @@ class _JoinedRoom:
     topic: SwarmTopic | None = None  # once the swarm has joined it
 
 
+class RoomDrives(Protocol):
+    """Where the files that one sends are kept."""
+
+    def of_room(self, topic: bytes) -> Drive | None:
+        """The drive of a room, if it has one."""
+
+    async def put_for_room(self, topic: bytes, path: str, data: bytes) -> Drive:
+        """Put a file into it. Raises `StoreError`."""
+
+    async def enter_room(self, topic: bytes) -> None:
+        """The room has been joined."""
+
+    async def leave_room(self, topic: bytes) -> None:
+        """The room has been left."""
+
+
 class Lobby(Events):
     """The rooms of a profile. Emits `room` (a Room), `message` (a Room, a Message) and `update`."""
 
     def __init__(self, profile: Profile, swarm: Swarm) -> None:
         super().__init__(asyncio.get_running_loop())
         self.avatar = b""
+        self.drives: RoomDrives | None = None
         self._profile = profile
         self._swarm = swarm
         self._joined: dict[bytes, _JoinedRoom] = {}  # by topic
@@ -120,6 +138,8 @@ class Lobby(Events):
                 peer.introduced.discard(room.topic)
             _close(joined, UnknownRoom(f"You have left {room.name!r}: join it again by its topic."))
             await self._swarm.leave(room.topic)
+            if self.drives:
+                await self.drives.leave_room(room.topic)
         self.emit("update")
 
     async def introduce(self, *, name: str | None = None, avatar: bytes | None = None) -> None:
@@ -158,6 +178,19 @@ class Lobby(Events):
         """Write to every peer on the topic at once; returns to how many that went well."""
         return sum(await asyncio.gather(*(_write(peer.connection, data, timeout) for peer in self._on(topic))))
 
+    def drive(self, topic: bytes) -> Drive | None:
+        """One's own drive of a room."""
+        return self.drives.of_room(topic) if self.drives else None
+
+    async def keep_file(self, topic: bytes, path: str, data: bytes) -> Drive | None:
+        """Put a file into that drive; `None` where the disk refuses, for the message goes out all the same."""
+        if self.drives:
+            try:
+                return await self.drives.put_for_room(topic, path, data)
+            except (MachineError, UsageError) as error:
+                log.warning("A file that is sent is kept in no drive: %s", error)
+        return None
+
     def in_background(self, work: Coroutine[Any, Any, R]) -> asyncio.Task[R]:
         """Run work that `close` waits for."""
         task = self._work.start(work, "sending")
@@ -185,6 +218,8 @@ class Lobby(Events):
             raise
         room.on("message", partial(self.emit, "message", room))
         room.on("update", partial(self.emit, "update"))
+        if self.drives:
+            await self.drives.enter_room(topic)
         self.emit("room", room)
         self._refresh_soon()
         return room

@@ -7,15 +7,24 @@ The format is what the LinkUp desktop app gives to `connection.write(JSON.string
 
 import contextlib
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
 from linkup_nb.errors import DecodeError, FileTooLarge, InvalidTopic, UsageError
 from linkup_nb.rooms.avatar import from_base64
-from linkup_nb.rooms.message import AudioMessage, FileMessage, IconMessage, Message, TextMessage, UnknownMessage
+from linkup_nb.rooms.message import (
+    AudioMessage,
+    FileMessage,
+    IconMessage,
+    LinkUpFileMessage,
+    Message,
+    TextMessage,
+    UnknownMessage,
+)
 from linkup_nb.rooms.names import clean, file_name, stranger_name
 from linkup_nb.rooms.topic import parse_topic
 
@@ -24,11 +33,13 @@ MAX_TEXT = 65_536  # bytes of a text in UTF-8; a stranger's longer one is cut
 MAX_FOREIGN_AVATAR = 2 * 1_048_576  # bytes of an image that a peer sends as its avatar: LinkUp does not scale them
 MAX_TYPE = 32  # characters of a type that we do not know
 MAX_UNKNOWN = 8_192  # bytes of a message of such a type
+MAX_PATH = 1_024  # characters of the path of a file in a drive
 MAX_ENVELOPE = 65_536  # bytes around a file: names, topic, braces
 MAX_MESSAGE_BYTES = -(-MAX_FILE // 3) * 4 + MAX_ENVELOPE  # bytes of one message; a longer one is not looked into
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)  # LinkUp is younger than any clock that shows less
 MAX_AHEAD = timedelta(days=1)  # of our clock; a message from later than that is stamped with its arrival
 
+_KEY = re.compile(r"[ybndrfg8ejkmcpqxot1uwisza345h769]{52}")  # z-base-32 of 32 bytes
 _CUT = f"\n\n… (cut at {MAX_TEXT // 1024} KiB)"
 _ABSENT = msgspec.Raw()
 _NULL = msgspec.Raw(b"null")
@@ -48,6 +59,9 @@ class _File(msgspec.Struct, tag_field="type", tag="file", rename="camel"):
     file: bytes
     topic: str
     timestamp: int
+    drive: str | msgspec.UnsetType = msgspec.UNSET  # LinkUp ignores this and what follows
+    path: str | msgspec.UnsetType = msgspec.UNSET
+    version: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class _Audio(msgspec.Struct, tag_field="type", tag="audio"):
@@ -77,6 +91,9 @@ class _Incoming(msgspec.Struct, rename="camel"):
     file: msgspec.Raw = _ABSENT
     audio: msgspec.Raw = _ABSENT
     avatar: msgspec.Raw = _ABSENT
+    drive: msgspec.Raw = _ABSENT
+    path: msgspec.Raw = _ABSENT
+    version: msgspec.Raw = _ABSENT
 
 
 class _Envelope(NamedTuple):
@@ -91,6 +108,7 @@ _encode = msgspec.json.Encoder().encode
 _decode_message = msgspec.json.Decoder(_Incoming).decode
 _decode_text = msgspec.json.Decoder(str).decode
 _decode_number = msgspec.json.Decoder(float).decode
+_decode_version = msgspec.json.Decoder(Annotated[int, msgspec.Meta(ge=1, lt=2**53)]).decode
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_plain: Callable[[msgspec.Raw], Any] = msgspec.json.Decoder(str | int | float | bool | None).decode
 
@@ -106,7 +124,10 @@ def encode(message: Message) -> bytes:
             return _encode(_Text(message.name, text, topic, timestamp))
         case FileMessage(file_name=file_name, data=data):
             check_size(len(data), "file")
-            return _encode(_File(message.name, file_name, data, topic, timestamp))
+            file = _File(message.name, file_name, data, topic, timestamp)
+            if isinstance(message, LinkUpFileMessage):
+                file.drive, file.path, file.version = message.drive, message.path, message.version
+            return _encode(file)
         case AudioMessage(data=data):
             check_size(len(data), "recording")
             return _encode(_Audio(message.name, data, topic, timestamp))
@@ -170,7 +191,11 @@ def _read_text(fields: _Incoming, envelope: _Envelope) -> Message:
 
 def _read_file(fields: _Incoming, envelope: _Envelope) -> Message:
     data = _base64(fields.file, "file", MAX_FILE)
-    return FileMessage(**envelope._asdict(), file_name=file_name(_text(fields.file_name) or ""), data=data)
+    file = {**envelope._asdict(), "file_name": file_name(_text(fields.file_name) or ""), "data": data}
+    drive, path, version = _text(fields.drive), _text(fields.path), _version(fields.version)
+    if drive and _KEY.fullmatch(drive) and path and len(path) <= MAX_PATH and path == clean(path) and version:
+        return LinkUpFileMessage(**file, drive=drive, path=path, version=version)
+    return FileMessage(**file)
 
 
 def _read_audio(fields: _Incoming, envelope: _Envelope) -> Message:
@@ -200,6 +225,14 @@ def _text(raw: msgspec.Raw) -> str | None:
         return _decode_text(raw)
     except ValueError:
         return None
+
+
+def _version(raw: msgspec.Raw) -> int:
+    try:
+        version: int = _decode_version(raw)
+    except ValueError:
+        return 0
+    return version
 
 
 def _topic(raw: msgspec.Raw) -> bytes:

@@ -4,16 +4,19 @@ import asyncio
 import dataclasses
 import os
 from collections.abc import AsyncIterator, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, overload
 
 from linkup_nb.connection.connection import WRITE_TIMEOUT
 from linkup_nb.errors import UsageError
+from linkup_nb.hyperdrive.drive import Drive
 from linkup_nb.loops import from_any_loop
+from linkup_nb.rooms.files import read_file
 from linkup_nb.rooms.linkup.messages import check_size, encode
 from linkup_nb.rooms.linkup.state import RoomState
 from linkup_nb.rooms.member import Member
-from linkup_nb.rooms.message import AudioMessage, FileMessage, Message, TextMessage
+from linkup_nb.rooms.message import AudioMessage, FileMessage, LinkUpFileMessage, Message, TextMessage
 from linkup_nb.rooms.names import file_name
 from linkup_nb.rooms.room import Room
 
@@ -33,6 +36,12 @@ class LinkUpBackend(Protocol):
     def in_background(self, work: Coroutine[Any, Any, R]) -> asyncio.Task[R]:
         """Run what the node waits for when it closes."""
 
+    def drive(self, topic: bytes) -> Drive | None:
+        """One's own drive of the room."""
+
+    async def keep_file(self, topic: bytes, path: str, data: bytes) -> Drive | None:
+        """Put a file into that drive; `None` if that is not possible."""
+
     async def leave(self, room: "LinkUpRoom") -> None:
         """Forget the room; one that has been left already is nothing to it."""
 
@@ -48,6 +57,7 @@ class LinkUpRoom(Room):
         self.topic = topic
         self.name = name
         self._state = state
+        state.room = self
         self._backend = backend
 
     @property
@@ -59,6 +69,11 @@ class LinkUpRoom(Room):
     def peers(self) -> tuple[Member, ...]:
         """The others: connected, being connected to, and away."""
         return self._state.peers
+
+    @property
+    def drive(self) -> Drive | None:
+        """Your own drive of this room, with the files that you have sent here; `None` before the first."""
+        return self._backend.drive(self.topic)
 
     def __len__(self) -> int:
         return len(self._state.messages)
@@ -94,6 +109,8 @@ class LinkUpRoom(Room):
         A peer that takes nothing for `timeout` seconds meanwhile is disconnected. Raises `UsageError` for a text that
         is empty or over `MAX_TEXT` bytes.
         """
+        if not isinstance(text, str):
+            raise UsageError("A LinkUp room takes texts and files: send a picture or a table of it by `send_file`.")
         if not text.strip():
             raise UsageError("There is nothing to send: type a message first.")
         # A text typed on a page may hold half of an emoji, which UTF-8 cannot.
@@ -106,11 +123,21 @@ class LinkUpRoom(Room):
     ) -> FileMessage:
         """Send a file by its path, or as its name and bytes; returns when it is written to everybody here.
 
-        Raises `FileTooLarge` over `MAX_FILE` bytes, `UsageError` if there is no such file.
+        It is also put into your `drive` of this room, where it stays readable to whoever has the drive's key, each
+        later one of that name as a new version. Raises `FileTooLarge` over `MAX_FILE` bytes, `UsageError` if there is
+        no such file.
         """
-        name, data = file if isinstance(file, tuple) else await asyncio.to_thread(_read_file, Path(file))
-        message = FileMessage(file_name=file_name(name), data=data, **self._backend.envelope(self.topic))
-        return await self._send(message, timeout)
+        check = partial(check_size, noun="file")
+        name, data = file if isinstance(file, tuple) else await asyncio.to_thread(read_file, Path(file), check)
+        check(len(data))
+        name = file_name(name)
+        path = f"/files/{name}"
+        drive = await self._backend.keep_file(self.topic, path, data)
+        fields = self._backend.envelope(self.topic)
+        if drive is None:
+            return await self._send(FileMessage(file_name=name, data=data, **fields), timeout)
+        at: dict[str, Any] = {"drive": drive.id, "path": path, "version": drive.version}
+        return await self._send(LinkUpFileMessage(file_name=name, data=data, **at, **fields), timeout)
 
     @from_any_loop
     async def send_audio(self, data: bytes, *, timeout: float = WRITE_TIMEOUT) -> AudioMessage:
@@ -145,11 +172,3 @@ class LinkUpRoom(Room):
         """Delete the messages kept here; the others keep theirs."""
         self._state.clear()
         self.emit("clear")
-
-
-def _read_file(path: Path) -> tuple[str, bytes]:
-    path = path.expanduser()
-    if not path.is_file():
-        raise UsageError(f"There is no file {str(path)!r}: check its path.")
-    check_size(path.stat().st_size, "file")
-    return path.name, path.read_bytes()

@@ -8,7 +8,7 @@ from typing import TypeVar
 from linkup_nb.discovery.protocol import PeerInfo
 from linkup_nb.errors import LinkupError
 from linkup_nb.rooms.member import Member, Members
-from linkup_nb.rooms.message import Message
+from linkup_nb.rooms.message import Answering, Message
 
 MAX_MESSAGES = 10_000  # messages of one room that are kept; the oldest are dropped first
 MAX_KEPT_BYTES = 128 * 1_048_576  # bytes of files, clips and texts of one room that are kept
@@ -25,13 +25,14 @@ class RoomState:
         self.members = Members()
         self.peers: tuple[Member, ...] = ()
         self.closed: LinkupError | None = None
+        self.room: Answering | None = None
         self.next_index = 0  # of the next message
         self._bytes = 0
         self._changed = asyncio.Event()
 
     def add(self, message: M) -> M:
         """Keep a message; returns it with its index."""
-        kept = dataclasses.replace(message, index=self.next_index)
+        kept = dataclasses.replace(message, index=self.next_index, room=self.room)
         self.next_index += 1
         self.messages.append(kept)
         self._bytes += kept.size + MESSAGE_OVERHEAD

@@ -8,7 +8,8 @@ A feed is read in two ranges: from its beginning, and from somewhere near its en
 first. Where the ranges meet, the blocks of the second are judged again, up to the first that stays valid.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -19,8 +20,9 @@ from linkup_nb.rooms.memory.block import CHANGES, LATEST, SAID, Body, Envelope, 
 from linkup_nb.rooms.memory.hello import verify_hello
 from linkup_nb.rooms.memory.index import Index
 from linkup_nb.rooms.memory.keys import RoomKeys, place_of, short_id, tie_of, tie_of_id
-from linkup_nb.rooms.memory.moderation import ACTIONS, MAX_ACTIONS, Action, Ruling, judge
-from linkup_nb.rooms.memory.rows import FeedRow, Link, Missing, Row, State
+from linkup_nb.rooms.memory.moderation import ACTIONS, ADMISSIONS, Ruling
+from linkup_nb.rooms.memory.rows import BlockRow, FeedRow, Link, Missing, State
+from linkup_nb.rooms.memory.ruling import read_ruling
 
 MAX_AHEAD = 26 * 3600 * 1_000_000  # µs: the widest mistake in time zones
 LATE = 60_000  # ms between writing and arrival from which a row above others is late
@@ -41,12 +43,12 @@ class Arrival(NamedTuple):
 class Taken:
     """What a batch of arrivals has changed: new rows, and the (tie, seq) of older ones that look different now."""
 
-    rows: list[Row] = field(default_factory=list)
+    rows: list[BlockRow] = field(default_factory=list)
     changed: set[tuple[int, int]] = field(default_factory=set)
     introduced: list[bytes] = field(default_factory=list)
     """Keys of the feeds whose hello came."""
     ruled: bool = False
-    """Somebody was appointed, removed or let in again, or something hidden; rows may have gone, or come back."""
+    """Somebody was appointed, removed or let in again, something hidden, or a feed disputed: rows may have moved."""
     waiting: dict[bytes, int] = field(default_factory=dict)
     """Feeds whose next block is from the future, with its t: offer them again then."""
 
@@ -128,13 +130,16 @@ class Arrivals:
         self._feeds[key] = self._by_tie[tie] = _Feed(row)
         return True
 
-    def forget(self, key: bytes) -> None:
-        """Take no more blocks of a feed, and drop what there is of it."""
-        feed = self._feeds.pop(key, None)
+    def forget(self, key: bytes) -> bool:
+        """Take no more blocks of a feed without a valid hello; returns whether it is none that has one by now."""
+        feed = self._feeds.get(key)
+        if feed and feed.row.identity is not None:
+            return False
         if feed:
-            del self._by_tie[feed.row.tie]
+            del self._feeds[key], self._by_tie[feed.row.tie]
             with self._index.transaction():
                 self._index.drop_feed(feed.row)
+        return True
 
     def wants(self, key: bytes, seq: int) -> bool:
         """Whether `take` would read this block of a feed that is followed: 0 first, for it says whose the feed is."""
@@ -145,26 +150,19 @@ class Arrivals:
 
     def _judge(self) -> bool:
         """Judge all actions anew; returns whether something has changed. Rows go and come back with that."""
-        founder = self._index.meta("founder")
-        ruling = judge([], founder)
-        if founder is not None:
-            for kinds in ((Kind.ROLE,), ACTIONS):  # who has a role decides whose actions are looked at
-                rows = self._index.actions(ruling.authorities, kinds, MAX_ACTIONS)
-                ruling = judge([self._action(row) for row in rows], founder)
-        before, self.ruling = self.ruling, ruling
-        return ruling != before
+        before, self.ruling = self.ruling, read_ruling(self._index, self.by_tie)
+        return self.ruling != before
 
-    def _action(self, row: Row) -> Action:
-        feed = self._by_tie[row.tie].row
-        assert feed.identity is not None
-        assert row.body is not None
-        return Action((row.t, row.tie, row.seq), short_id(feed.key), feed.identity, blocks.decode(row.body).body()[1])
+    def end_of(self, feed: FeedRow) -> int | None:
+        """From which block on a feed is not in the room: its author was removed, or wrote two histories."""
+        ends = [end for end in (self.ruling.cut_of(feed), feed.disputed) if end is not None]
+        return min(ends, default=None)
 
     def _apply(self, feeds: Iterable[FeedRow]) -> bool:
-        """Take the rows above the cuts of these feeds out, and put back what is below them; whether some moved."""
+        """Take the rows above the ends of these feeds out, and put back what is below them; whether some moved."""
         moved = 0
         for feed in feeds:
-            cut = self.ruling.cut_of(feed)
+            cut = self.end_of(feed)
             if feed.tie in self._withdrawn:
                 moved += self._index.restore(feed.tie, LATEST if cut is None else cut)
             if cut is not None:
@@ -180,19 +178,42 @@ class Arrivals:
         Nothing of the feed `own` is from the future, even if one's clock has been set back since it was written. All
         are on disk when this returns, and nothing of them if it raises. Blocks that are not wanted are passed over.
         """
+        with self._batch() as batch:
+            for arrival in arrivals:
+                feed = self._feeds.get(arrival.feed)
+                if feed and self.wants(arrival.feed, arrival.seq) and arrival.feed not in batch.taken.waiting:
+                    batch.take(feed, arrival, now if arrival.feed != own else LATEST)
+        return batch.taken
+
+    def dispute(self, key: bytes, agreed: int) -> Taken | None:
+        """A feed has two histories, which agree on so many blocks: take out what is above; `None` if that is done.
+
+        A block that names what is above is judged by what is below. All is on disk when this returns.
+        """
+        feed, end = self._feeds.get(key), max(1, agreed)  # its hello always stands
+        if feed is None or (feed.row.disputed is not None and feed.row.disputed <= end):
+            return None
+        with self._batch() as batch:
+            batch.dispute(feed, end)
+        return batch.taken
+
+    def rewrite(self, key: bytes) -> None:
+        """Keep that the author of a feed has cut it."""
+        if feed := self._feeds.get(key):
+            with self._batch():
+                feed.set(rewritten=1)
+
+    @contextmanager
+    def _batch(self) -> Iterator["_Batch"]:
         batch = _Batch(self)
         try:
             with self._index.transaction():
-                for arrival in arrivals:
-                    feed = self._feeds.get(arrival.feed)
-                    if feed and self.wants(arrival.feed, arrival.seq) and arrival.feed not in batch.taken.waiting:
-                        batch.take(feed, arrival, now if arrival.feed != own else LATEST)
+                yield batch
                 batch.flush()
                 batch.rule()
         except BaseException:
             self._load()
             raise
-        return batch.taken
 
 
 class _Batch:
@@ -202,7 +223,7 @@ class _Batch:
         self._owner = owner
         self._index = owner._index
         self.taken = Taken()
-        self._rows: list[Row] = []
+        self._rows: list[BlockRow] = []
         self._links: list[Link] = []
         self._missing: list[Missing] = []
         self._rules_changed = False
@@ -237,9 +258,27 @@ class _Batch:
             self._place(feed, placed, arrival)
         self._advance(feed, seq, placed.t if placed else tau, second)
 
+    def dispute(self, feed: _Feed, end: int) -> None:
+        """Count nothing of a feed from block `end` on, and judge anew who names that."""
+        feed.set(disputed=end)
+        self._rules_changed = self.taken.ruled = True
+        self._judge_heads(feed, self._index.take_missing(feed.row.tie, end, LATEST))
+        disputed = short_id(feed.row.key)
+        for row in self._index.refused(disputed):
+            heads = msgspec.json.decode(row.heads or b"{}")
+            if heads[disputed] > end and not any(self._contradicts(*head, t=row.t) for head in heads.items()):
+                self._index.unmark(row.tie, row.seq, State.REFUSED)
+                self.taken.changed.add((row.tie, row.seq))
+
+    def _contradicts(self, id: str, length: int, *, t: int) -> bool:
+        """Whether a head names a block that is here and not before `t`."""
+        known = self._owner._by_tie.get(tie_of_id(id))
+        length = _undisputed(known.row if known else None, length)
+        return known is not None and length <= known.row.next and not self._below(known, length, t)
+
     def flush(self) -> None:
         """Write what has been gathered."""
-        if self._rows:
+        if self._rows or self._missing:
             self._index.insert(self._rows, self._links, self._missing)
             for link in self._links:
                 if link.kind in (Kind.EDIT, Kind.RETRACT):
@@ -257,19 +296,21 @@ class _Batch:
         for row in rows:
             if row.kind == Kind.ROOM and owner.ruling.founder is None and self._is_founding(row):
                 self._index.set_meta("founder", owner._by_tie[row.tie].row.identity or b"")
+                self._index.set_meta("founding", row.body or b"")
                 self._rules_changed = True
-        if (self._rules_changed or any(row.kind in ACTIONS for row in rows)) and owner._judge():
+        judged = (self._rules_changed or any(row.kind in (*ACTIONS, *ADMISSIONS) for row in rows)) and owner._judge()
+        if judged or self.taken.ruled:
             self.taken.ruled = True
             owner._apply(feed.row for feed in owner._feeds.values())
             return
-        cut = {row.tie for row in rows if owner.ruling.cut_of(owner._by_tie[row.tie].row) is not None}
+        cut = {row.tie for row in rows if owner.end_of(owner._by_tie[row.tie].row) is not None}
         self.taken.ruled |= owner._apply(owner._by_tie[tie].row for tie in cut)
 
-    def _is_founding(self, row: Row) -> bool:
+    def _is_founding(self, row: BlockRow) -> bool:
         _, body = blocks.decode(row.body or b"").body()
         identity = self._owner._by_tie[row.tie].row.identity
         return (
-            isinstance(body, blocks.Room)
+            isinstance(body, blocks.RoomBody)
             and identity is not None
             and RoomKeys.found(identity, body.nonce).topic == self._owner._topic
         )
@@ -277,7 +318,7 @@ class _Batch:
     def _introduce(self, feed: _Feed, envelope: Envelope) -> str:
         _, hello = envelope.body()
         try:
-            if not isinstance(hello, blocks.Hello):
+            if not isinstance(hello, blocks.HelloBody):
                 raise MalformedBlock("A feed does not begin with the hello of a member.")
             who = verify_hello(hello, self._owner._topic, feed.row.key)
             devices = {row.device for row in self._owner.feeds if row.identity == who.identity}
@@ -301,6 +342,7 @@ class _Batch:
         for id, length in (envelope.heads or {}).items():
             named = tie_of_id(id)
             known = owner._by_tie.get(named)
+            length = _undisputed(known.row if known else None, length)
             if known is None or length > known.row.next:
                 self._missing.append(Missing(named, length - 1, t, tie, arrival.seq))
                 owner._missing.add(named)
@@ -319,10 +361,10 @@ class _Batch:
         owner._number += kind not in CHANGES
         owner.top = max(owner.top, t)
         text = getattr(body, "message", None)
-        placed = Row(
+        placed = BlockRow(
             t, tie, arrival.seq, owner._arrival if said else None, arrival.received, envelope.timestamp,
             int(kind), envelope.channel, int(state), msgspec.json.encode(envelope.heads) if envelope.heads else None,
-            text, None if isinstance(body, blocks.Message) and not body.mentions else envelope.raw,
+            text, None if isinstance(body, blocks.MessageBody) and not body.mentions else envelope.raw,
             None if kind in CHANGES else owner._number,
         )  # fmt: skip
         self._rows.append(placed)
@@ -346,9 +388,9 @@ class _Batch:
             return
         tie, seq = place_of(to)
         match body:
-            case blocks.Reaction(reaction=symbol, remove=remove):
+            case blocks.ReactionBody(reaction=symbol, remove=remove):
                 value: str | None = ("-" if remove else "+") + symbol
-            case blocks.Edit(message=text):
+            case blocks.EditBody(message=text):
                 value = text
             case _:
                 value = None
@@ -384,7 +426,14 @@ class _Batch:
     def _judge_waiting(self, feed: _Feed, start: int) -> None:
         """Rows that name blocks of this feed from `start` on: those are here now."""
         self.flush()
-        for missing in self._index.take_missing(feed.row.tie, start, feed.row.next):
+        self._judge_heads(feed, self._index.take_missing(feed.row.tie, start, feed.row.next))
+
+    def _judge_heads(self, feed: _Feed, heads: Iterable[Missing]) -> None:
+        for head in heads:
+            missing = head._replace(seq=_undisputed(feed.row, head.seq + 1) - 1)
+            if missing.seq >= feed.row.next:
+                self._missing.append(missing)
+                continue
             if not self._below(feed, missing.seq + 1, missing.t):
                 self._index.mark(missing.from_tie, missing.from_seq, State.REFUSED)
                 self._rules_changed = True
@@ -405,11 +454,21 @@ def _name(feed: _Feed, length: int) -> None:
         feed.set(named=length)
 
 
-def tips(feeds: Sequence[FeedRow], own: bytes, most: int = blocks.MAX_HEADS) -> dict[str, int]:
-    """The heads of what is written next to the feed `own`: how much of each other feed is here, unless it is named."""
-    found = {
-        short_id(row.key): max(row.next, row.high)
-        for row in feeds
-        if row.key != own and not row.rejected and max(row.next, row.high) > row.named
-    }
-    return dict(list(found.items())[:most])
+def tips(
+    feeds: Sequence[FeedRow], own: bytes, end_of: Callable[[FeedRow], int | None], most: int = blocks.MAX_HEADS
+) -> dict[str, int]:
+    """The heads of what is written next to the feed `own`: how much of each other feed is here, unless it is named.
+
+    Nothing is named that is not in the room: above what `end_of` says of a feed.
+    """
+    others = []
+    for row in feeds:
+        if row.key != own and not row.rejected:
+            length, end = max(row.next, row.high), end_of(row)
+            others.append((row, length if end is None else min(length, end)))
+    return dict([(short_id(row.key), length) for row, length in others if length > row.named][:most])
+
+
+def _undisputed(feed: FeedRow | None, length: int) -> int:
+    """How many of the first blocks of a feed there is one history of."""
+    return length if feed is None or feed.disputed is None else min(length, feed.disputed)

@@ -81,7 +81,7 @@ class Body(Struct, frozen=True, rename="camel", omit_defaults=True):
     """What the type of a block adds to its envelope."""
 
 
-class Hello(Body, frozen=True, tag_field="type", tag="hello"):
+class HelloBody(Body, frozen=True, tag_field="type", tag="hello"):
     """Block 0 of a feed: whose it is. `signatures` are the identity's and the device's; see `rooms.memory.hello`."""
 
     name: Name
@@ -92,14 +92,14 @@ class Hello(Body, frozen=True, tag_field="type", tag="hello"):
     from_: dict[ShortId, Length] | None = msgspec.field(default=None, name="from")
 
 
-class Message(Body, frozen=True, tag_field="type", tag="message"):
+class MessageBody(Body, frozen=True, tag_field="type", tag="message"):
     """Markdown that somebody wrote; `mentions` are identities."""
 
     message: Text
     mentions: list[ShortId] = []
 
 
-class Reply(Body, frozen=True, tag_field="type", tag="reply"):
+class ReplyBody(Body, frozen=True, tag_field="type", tag="reply"):
     """Markdown that answers another message."""
 
     to: BlockId
@@ -107,8 +107,11 @@ class Reply(Body, frozen=True, tag_field="type", tag="reply"):
     mentions: list[ShortId] = []
 
 
-class File(Body, frozen=True, tag_field="type", tag="file"):
-    """A file at a path and version of a drive, the author's own if none is named; `size` in bytes."""
+class FileBody(Body, frozen=True, tag_field="type", tag="file"):
+    """A file at a path and version of a drive, the author's own if none is named; `size` in bytes.
+
+    Of a picture `width` and `height` are in pixels, so that readers know its box before it comes.
+    """
 
     file_name: Name
     path: Text
@@ -116,9 +119,11 @@ class File(Body, frozen=True, tag_field="type", tag="file"):
     size: Count
     mime: Name = ""
     drive: Key | None = None
+    width: Count | None = None
+    height: Count | None = None
 
 
-class Audio(Body, frozen=True, tag_field="type", tag="audio"):
+class AudioBody(Body, frozen=True, tag_field="type", tag="audio"):
     """A recorded clip, likewise; `duration` in seconds."""
 
     file_name: Name
@@ -130,7 +135,7 @@ class Audio(Body, frozen=True, tag_field="type", tag="audio"):
     duration: Annotated[float, Meta(ge=0)] = 0.0
 
 
-class Output(Body, frozen=True, tag_field="type", tag="output"):
+class OutputBody(Body, frozen=True, tag_field="type", tag="output"):
     """What a cell showed: values by their MIME type, or a file that holds them where they are large."""
 
     data: dict[str, Raw] = {}
@@ -139,7 +144,7 @@ class Output(Body, frozen=True, tag_field="type", tag="output"):
     version: Count | None = None
 
 
-class Reaction(Body, frozen=True, tag_field="type", tag="reaction"):
+class ReactionBody(Body, frozen=True, tag_field="type", tag="reaction"):
     """A symbol on a message, or its removal."""
 
     to: BlockId
@@ -147,33 +152,33 @@ class Reaction(Body, frozen=True, tag_field="type", tag="reaction"):
     remove: bool = False
 
 
-class Edit(Body, frozen=True, tag_field="type", tag="edit"):
+class EditBody(Body, frozen=True, tag_field="type", tag="edit"):
     """Another text for a message of the same identity."""
 
     to: BlockId
     message: Text
 
 
-class Retract(Body, frozen=True, tag_field="type", tag="retract"):
+class RetractBody(Body, frozen=True, tag_field="type", tag="retract"):
     """Takes a message of the same identity back, for good."""
 
     to: BlockId
 
 
-class Icon(Body, frozen=True, tag_field="type", tag="icon"):
+class IconBody(Body, frozen=True, tag_field="type", tag="icon"):
     """What somebody calls themselves and looks like."""
 
     name: Name
     avatar: bytes = b""
 
 
-class Topic(Body, frozen=True, tag_field="type", tag="topic"):
+class TopicBody(Body, frozen=True, tag_field="type", tag="topic"):
     """What the room is about."""
 
     message: Text
 
 
-class Channel(Body, frozen=True, tag_field="type", tag="channel"):
+class ChannelBody(Body, frozen=True, tag_field="type", tag="channel"):
     """A channel of the room; with `invite`, a room of its own."""
 
     name: Annotated[str, Meta(min_length=1, max_length=MAX_CHANNEL_NAME)]
@@ -181,7 +186,7 @@ class Channel(Body, frozen=True, tag_field="type", tag="channel"):
     invite: Name | None = None
 
 
-class Room(Body, frozen=True, tag_field="type", tag="room"):
+class RoomBody(Body, frozen=True, tag_field="type", tag="room"):
     """Who founded the room, as the nonce proves, and who may write: "all" or "admitted"."""
 
     name: Name
@@ -190,28 +195,28 @@ class Room(Body, frozen=True, tag_field="type", tag="room"):
     before: bytes | None = None
 
 
-class Role(Body, frozen=True, tag_field="type", tag="role"):
+class RoleBody(Body, frozen=True, tag_field="type", tag="role"):
     """The founder makes an identity a moderator, or nothing in particular."""
 
     member: Key
     role: Name
 
 
-class Admit(Body, frozen=True, tag_field="type", tag="admit"):
+class AdmitBody(Body, frozen=True, tag_field="type", tag="admit"):
     """An identity may write, or is back after it was removed."""
 
     member: Key
     role: Name = "writer"
 
 
-class Remove(Body, frozen=True, tag_field="type", tag="remove"):
+class RemoveBody(Body, frozen=True, tag_field="type", tag="remove"):
     """Of an identity, nothing above these lengths of its feeds is shown."""
 
     member: Key
     cut: dict[ShortId, Annotated[int, Meta(ge=0, le=MAX_LENGTH)]]
 
 
-class Hide(Body, frozen=True, tag_field="type", tag="hide"):
+class HideBody(Body, frozen=True, tag_field="type", tag="hide"):
     """A moderator hides a message, or all of a member, or shows it again."""
 
     to: BlockId | None = None
@@ -220,7 +225,7 @@ class Hide(Body, frozen=True, tag_field="type", tag="hide"):
     reason: Text = ""
 
 
-class InviteMade(Body, frozen=True, tag_field="type", tag="invite"):
+class InviteMadeBody(Body, frozen=True, tag_field="type", tag="invite"):
     """A limited invite, by the public key that recognises it; a later one with `revoked` ends it."""
 
     id: Key
@@ -231,47 +236,48 @@ class InviteMade(Body, frozen=True, tag_field="type", tag="invite"):
     revoked: bool = False
 
 
-class InviteUsed(Body, frozen=True, tag_field="type", tag="used"):
+class InviteUsedBody(Body, frozen=True, tag_field="type", tag="used"):
     """A member has let an identity in by an invite."""
 
     id: Key
     identity: Key
 
 
-class Next(Body, frozen=True, tag_field="type", tag="next"):
+class NextBody(Body, frozen=True, tag_field="type", tag="next"):
     """The room goes on with another secret, sealed for each feed's device."""
 
     topic: Key
     for_: dict[ShortId, str] = msgspec.field(name="for")
 
 
-class Leave(Body, frozen=True, tag_field="type", tag="leave"):
+class LeaveBody(Body, frozen=True, tag_field="type", tag="leave"):
     """The author has left."""
 
 
-_BODIES: dict[str, tuple[Kind, type[Body]]] = {
-    "hello": (Kind.HELLO, Hello),
-    "message": (Kind.MESSAGE, Message),
-    "reply": (Kind.REPLY, Reply),
-    "file": (Kind.FILE, File),
-    "audio": (Kind.AUDIO, Audio),
-    "output": (Kind.OUTPUT, Output),
-    "reaction": (Kind.REACTION, Reaction),
-    "edit": (Kind.EDIT, Edit),
-    "retract": (Kind.RETRACT, Retract),
-    "icon": (Kind.ICON, Icon),
-    "topic": (Kind.TOPIC, Topic),
-    "channel": (Kind.CHANNEL, Channel),
-    "room": (Kind.ROOM, Room),
-    "role": (Kind.ROLE, Role),
-    "admit": (Kind.ADMIT, Admit),
-    "remove": (Kind.REMOVE, Remove),
-    "hide": (Kind.HIDE, Hide),
-    "invite": (Kind.INVITE, InviteMade),
-    "used": (Kind.USED, InviteUsed),
-    "next": (Kind.NEXT, Next),
-    "leave": (Kind.LEAVE, Leave),
+BODIES: dict[str, tuple[Kind, type[Body]]] = {
+    "hello": (Kind.HELLO, HelloBody),
+    "message": (Kind.MESSAGE, MessageBody),
+    "reply": (Kind.REPLY, ReplyBody),
+    "file": (Kind.FILE, FileBody),
+    "audio": (Kind.AUDIO, AudioBody),
+    "output": (Kind.OUTPUT, OutputBody),
+    "reaction": (Kind.REACTION, ReactionBody),
+    "edit": (Kind.EDIT, EditBody),
+    "retract": (Kind.RETRACT, RetractBody),
+    "icon": (Kind.ICON, IconBody),
+    "topic": (Kind.TOPIC, TopicBody),
+    "channel": (Kind.CHANNEL, ChannelBody),
+    "room": (Kind.ROOM, RoomBody),
+    "role": (Kind.ROLE, RoleBody),
+    "admit": (Kind.ADMIT, AdmitBody),
+    "remove": (Kind.REMOVE, RemoveBody),
+    "hide": (Kind.HIDE, HideBody),
+    "invite": (Kind.INVITE, InviteMadeBody),
+    "used": (Kind.USED, InviteUsedBody),
+    "next": (Kind.NEXT, NextBody),
+    "leave": (Kind.LEAVE, LeaveBody),
 }
+"""The kind and the shape of what each type of a block adds to its envelope."""
 
 
 class Envelope(NamedTuple):
@@ -307,7 +313,7 @@ class _Envelope(Struct):
     channel: Raw = _NONE
 
 
-_DECODERS = {name: (kind, msgspec.json.Decoder(body)) for name, (kind, body) in _BODIES.items()}
+_DECODERS = {name: (kind, msgspec.json.Decoder(body)) for name, (kind, body) in BODIES.items()}
 _ENVELOPE = msgspec.json.Decoder(_Envelope)
 _TIMESTAMP = msgspec.json.Decoder(Count)
 _HEADS = msgspec.json.Decoder(Annotated[dict[ShortId, Length], Meta(max_length=MAX_HEADS)])
@@ -338,7 +344,8 @@ def encode(body: Body, *, t: int, timestamp: int, heads: Mapping[str, int] | Non
         fields["heads"] = heads
     if channel:
         fields["channel"] = channel
-    block = msgspec.json.encode(fields | msgspec.to_builtins(body))
+    # By way of JSON, for an output has values that are JSON already.
+    block = msgspec.json.encode(fields | msgspec.json.decode(msgspec.json.encode(body)))
     if len(block) > MAX_BLOCK_BYTES:
         most = MAX_BLOCK_BYTES // 1024
         raise UsageError(f"A message has at most {most} KiB, and this one {len(block) // 1024}: send it as a file.")

@@ -19,13 +19,14 @@ class Choices(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     blocked: tuple[bytes, ...] = ()
     hidden: tuple[str, ...] = ()
     ignores_moderators: bool = False
+    quiet: bool = False
 
 
 class BookEntry(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """A room: its secret, its name here, and how many feeds each device has given up in it.
 
     The entry outlives leaving and forgetting: a feed that was written once and is written again from its beginning
-    would be forked.
+    would be forked. Of a room that is forgotten only the topic and the numbers are kept.
     """
 
     secret: bytes
@@ -33,7 +34,16 @@ class BookEntry(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True)
     numbers: dict[str, int] = {}
     via: tuple[str, ...] = ()
     left: bool = False
+    forgetting: bool = False
+    """What is here of it is being freed; until that is done the secret, which the feeds need, is kept."""
+    forgotten: bytes | None = None
+    """The topic of a room without a secret."""
     choices: Choices = Choices()
+
+    @property
+    def topic(self) -> bytes:
+        """The room's topic."""
+        return self.forgotten or RoomKeys(self.secret).topic
 
 
 class WaitingEntry(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -67,7 +77,7 @@ class Book:
             return
         try:
             file = msgspec.json.decode(self._path.read_bytes(), type=_File)
-            self._rooms = {RoomKeys(entry.secret).topic: entry for entry in file.rooms}
+            self._rooms = {entry.topic: entry for entry in file.rooms}
             self._waiting = {entry.pairing.topic: entry for entry in file.waiting}
         except (OSError, ValueError, DecodeError) as error:
             raise UsageError(f"{self._path} cannot be read ({error}): put back its copy, or move it away.") from None
@@ -91,7 +101,7 @@ class Book:
 
         Nobody waits to be let in there any more.
         """
-        topic = RoomKeys(entry.secret).topic
+        topic = entry.topic
         self._check_room_for(topic)
         waiting = {other: one for other, one in self._waiting.items() if other != topic}
         self._save(self._rooms | {topic: entry}, waiting)

@@ -12,7 +12,7 @@ from linkup_nb.rooms.memory import block as blocks
 from linkup_nb.rooms.memory.block import Kind
 from linkup_nb.rooms.memory.message import RoomFileMessage, RoomMessage, RoomTextMessage
 from linkup_nb.rooms.memory.reading import IndexReader
-from linkup_nb.rooms.memory.rows import Place, Row, State
+from linkup_nb.rooms.memory.rows import BlockRow, Place, State
 from linkup_nb.rooms.memory.timeline import Timeline
 from linkup_nb.rooms.names import clean
 from linkup_nb.wire.rooms import MAX_CHANNEL_NAME
@@ -30,7 +30,7 @@ class ChannelInfo(NamedTuple):
     changed: Place
 
 
-class Channels:
+class RoomChannels:
     """The channels that members have made: the first `MAX_CHANNELS_IN_ROOM` in the order of the room, as last changed.
 
     Whoever makes a channel that is there already changes its topic.
@@ -46,12 +46,12 @@ class Channels:
         """In the order in which they were made."""
         return tuple(sorted(self._known.copy().values(), key=lambda channel: channel.made))
 
-    def take(self, row: Row) -> None:
+    def take(self, row: BlockRow) -> None:
         """A block about a channel has come."""
         if row.body is None or row.state & (State.REFUSED | State.OUT_OF_ORDER):
             return
         _, body = blocks.decode(row.body).body()
-        if not isinstance(body, blocks.Channel) or not (name := channel_name(body.name)):
+        if not isinstance(body, blocks.ChannelBody) or not (name := channel_name(body.name)):
             return
         place = (row.t, row.tie, row.seq)
         known = self._known.get(name)

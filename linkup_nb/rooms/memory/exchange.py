@@ -47,8 +47,8 @@ class Hosting(Protocol):
 class Exchange(Events):
     """Presence, typing, read marks and delivery of one room.
 
-    Emits `delivery` (a Row of one's own that more people have, or have read), `typing`, `read` when another device of
-    one's own has read something, and `here` when somebody has come or gone.
+    Emits `delivery` (a BlockRow of one's own that more people have, or have read), `typing`, `read` when
+    another device of one's own has read something, and `here` when somebody has come or gone.
     """
 
     def __init__(self, session: Hosting, me: bytes, *, share_reads: bool = True) -> None:

@@ -172,7 +172,7 @@ class _Check:
             raise MalformedBlock("A block is not where the order of the room has it.")
         if seq == 0:
             body = envelope.body()[1]
-            if not isinstance(body, blocks.Hello):
+            if not isinstance(body, blocks.HelloBody):
                 raise MalformedBlock("A feed does not begin with the hello of a member.")
             verify_hello(body, self._topic, feed.key)
         elif feed.seq < 0:

@@ -6,27 +6,30 @@ first, then from the beginning. Every block goes through the index before anybod
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
-from linkup_nb.errors import LinkupError, NodeClosed, StoreError
+from linkup_nb.errors import InvalidProof, LinkupError, NodeClosed, StoreError
 from linkup_nb.hypercore.core import Core
 from linkup_nb.hypercore.corestore import Corestore
+from linkup_nb.hypercore.evidence import Evidence, agreement
 from linkup_nb.loops import Events, Tasks
 from linkup_nb.rooms.memory import block as blocks
 from linkup_nb.rooms.memory.arrivals import MAX_AHEAD, Arrival, Arrivals, Taken, tips
-from linkup_nb.rooms.memory.block import EARLIEST, Body, Hello, MalformedBlock
+from linkup_nb.rooms.memory.block import EARLIEST, Body, HelloBody, MalformedBlock
+from linkup_nb.rooms.memory.faults import REWRITTEN, TWO_COPIES
 from linkup_nb.rooms.memory.hello import verify_hello
 from linkup_nb.rooms.memory.index import Index
 from linkup_nb.rooms.memory.keys import RoomKeys
 from linkup_nb.rooms.memory.moderation import Ruling
-from linkup_nb.rooms.memory.open_feed import OpenFeed, blocks_here
-from linkup_nb.rooms.memory.rows import FeedRow, Row
+from linkup_nb.rooms.memory.open_feed import OpenFeed, Writing, blocks_here
+from linkup_nb.rooms.memory.rows import BlockRow, FeedRow
 
 TAIL = 16  # blocks of each feed that a newcomer reads first
+BULK = 512  # blocks of a feed from which on they are fetched in runs
 BATCH = 256  # blocks of one feed that are taken together
 GATHER = 0.01  # seconds for which arrivals are gathered into one transaction
 HELLO_TIMEOUT = 30.0  # seconds for the hello of a feed that a peer has named
@@ -39,18 +42,7 @@ MAX_FEED_BYTES = 128 * 1024 * 1024
 BLOCKS_A_DAY = 5_000  # more since it was first seen here
 BYTES_A_DAY = 4 * 1024 * 1024
 
-TOO_LONG = "It is longer than one talks in so many days: `room.allow(member)` fetches the rest."
-TWO_COPIES = "Two copies of its author's profile wrote it: members may see different blocks."
-
 T = TypeVar("T")
-
-
-class _Writing(NamedTuple):
-    """Blocks that wait to be written, and who waits for their rows."""
-
-    bodies: Sequence[Body]
-    channel: str
-    written: "asyncio.Future[list[Row]]"
 
 
 class RoomFeeds(Events):
@@ -59,7 +51,8 @@ class RoomFeeds(Events):
     `index` is used on the one thread of `executor`. Emits `follow` (a key) when a feed is open here, `forget` (a
     key) when it turned out to be none of the room's, `feed` (a FeedRow) when its hello has been verified, `taken`
     (a Taken) after each change of the index, when it is on disk, and `fault` (a StoreError) while the disk refuses.
-    Emits `conflict` (a key) when a feed turns out to be rewritten, and `limit` (a key) when one is too long to fetch.
+    Emits `conflict` (a key) when a feed turns out to be rewritten, or to be so from an earlier block on, and `limit` (a
+    key) when one is too long to fetch.
     """
 
     def __init__(
@@ -69,6 +62,7 @@ class RoomFeeds(Events):
         index: Index,
         identity: bytes,
         executor: Executor,
+        fetch_runs: Callable[[Core, int, int], Awaitable[None]],
         *,
         clock: Callable[[], int] = lambda: time.time_ns() // 1000,
     ) -> None:
@@ -76,7 +70,7 @@ class RoomFeeds(Events):
         self.keys = keys
         self.own: Core | None = None
         self.disputed: dict[bytes, str] = {}
-        """The feeds that somebody has rewritten, and how; what is here of them stays."""
+        """The feeds that their authors have rewritten, and how."""
         self.too_long: set[bytes] = set()
         """The feeds of which no more is fetched until the user allows it."""
         self._allowed: set[bytes] = set()
@@ -84,11 +78,12 @@ class RoomFeeds(Events):
         self._index = index
         self._arrivals = Arrivals(index, keys.topic, identity)
         self._executor = executor
+        self._fetch_runs = fetch_runs
         self._clock = clock
         self._open: dict[bytes, OpenFeed] = {}
         self._limits: dict[bytes, int] = {}
         self._arriving: list[tuple[list[Arrival], asyncio.Future[None]]] = []
-        self._writing: list[_Writing] = []
+        self._writing: list[Writing] = []
         self._work = asyncio.Event()
         self._hurry = asyncio.Event()
         self._tasks = Tasks()
@@ -161,7 +156,7 @@ class RoomFeeds(Events):
         """Whether a core, which may be anything, is a feed of this room."""
         with suppress(TimeoutError, LinkupError, MalformedBlock):
             _, hello = blocks.decode(await core.get(0, timeout=timeout)).body()
-            return isinstance(hello, Hello) and bool(verify_hello(hello, self.keys.topic, core.key))
+            return isinstance(hello, HelloBody) and bool(verify_hello(hello, self.keys.topic, core.key))
         return False
 
     async def write_to(self, own: Core) -> None:
@@ -202,8 +197,10 @@ class RoomFeeds(Events):
         if self._open.get(feed.key) is feed and not self._closed:
             del self._open[feed.key]
             await feed.close()
-            await self.on_thread(self._arrivals.forget, feed.key)
-            self.emit("forget", feed.key)
+            if await self.on_thread(self._arrivals.forget, feed.key):
+                self.emit("forget", feed.key)
+            else:
+                await self.follow(feed.key)  # its hello came at the last moment
 
     async def _follow(self, core: Core) -> bool:
         rival = self._arrivals.rival(core.key)
@@ -217,10 +214,12 @@ class RoomFeeds(Events):
             feed.introduced.set()
         for event in ("append", "download"):
             core.on(event, feed.wake)
-        core.on("fork", lambda _: self._dispute(core.key, "Its author has rewritten it."))
-        core.on("conflict", lambda *_: self._dispute(core.key, TWO_COPIES))
+        core.on("fork", lambda _: self._tasks.start(self._take_fork(feed.key), "keeping that a feed was cut"))
+        if self._arrivals.feed(core.key).rewritten:
+            self.disputed[core.key] = REWRITTEN
+        core.on("conflict", lambda *_: self._tasks.start(self._take_conflict(feed), "judging two histories"))
         if core.conflict:
-            self._dispute(core.key, TWO_COPIES)
+            await self._take_conflict(feed)
         self.emit("follow", core.key)
         feed.reader = self._tasks.start(self._read(feed), "reading a feed")
         return True
@@ -240,7 +239,7 @@ class RoomFeeds(Events):
             await other.close()
         return shown
 
-    async def write(self, bodies: Sequence[Body], *, channel: str = "") -> list[Row]:
+    async def write(self, bodies: Sequence[Body], *, channel: str = "") -> list[BlockRow]:
         """Append blocks to one's own feed; their rows, once they are on disk and in the index.
 
         What is written together is one append. Raises `UsageError` for what is too large, `StoreError` if the disk
@@ -248,8 +247,8 @@ class RoomFeeds(Events):
         """
         if self._closed:
             raise NodeClosed("This room has been closed: join it again.")
-        written: asyncio.Future[list[Row]] = self._loop.create_future()
-        self._writing.append(_Writing(bodies, channel, written))
+        written: asyncio.Future[list[BlockRow]] = self._loop.create_future()
+        self._writing.append(Writing(bodies, channel, written))
         self._hurry.set()
         self._work.set()
         return await asyncio.shield(written)
@@ -320,10 +319,46 @@ class RoomFeeds(Events):
         own = self.own
         return own is not None and self._arrivals.feed(own.key).next == own.length
 
-    def _dispute(self, key: bytes, reason: str) -> None:
-        if key not in self.disputed:
+    async def dispute(self, key: bytes, one: Evidence, other: Evidence) -> None:
+        """Somebody shows that a feed has two histories: read it no further than both agree, if that is so."""
+        if feed := self._open.get(key):
+            try:
+                with suppress(InvalidProof, NodeClosed):
+                    await feed.core.dispute(one, other)
+            except StoreError as error:
+                self.emit("fault", error)
+
+    async def _take_fork(self, key: bytes) -> None:
+        try:
+            await self.on_thread(self._arrivals.rewrite, key)
+        except StoreError as error:
+            self.emit("fault", error)
+        else:
+            self._rewritten(key, REWRITTEN)
+
+    async def _take_conflict(self, feed: OpenFeed) -> None:
+        """Take what is above the point of dispute out of the room; where that is unknown, others have to show it."""
+        conflict, taken = feed.core.conflict, None
+        agreed = agreement(conflict) if conflict else None
+        try:
+            if agreed is not None:
+                taken = await self.on_thread(self._arrivals.dispute, feed.key, agreed)
+        except StoreError as error:
+            self.emit("fault", error)
+            return
+        if taken:
+            feed.fetch_anew()
+            self.emit("taken", taken)
+        self._rewritten(feed.key, TWO_COPIES, again=taken is not None)
+
+    def _rewritten(self, key: bytes, reason: str, *, again: bool = False) -> None:
+        if again or key not in self.disputed:
             self.disputed[key] = reason
             self.emit("conflict", key)
+
+    def end_of(self, feed: FeedRow) -> int | None:
+        """From which block on nothing of a feed is in the room; `None` for one that is whole."""
+        return self._arrivals.end_of(feed)
 
     async def _take(self, arrivals: list[Arrival]) -> Taken:
         own = self.own.key if self.own else None
@@ -335,15 +370,15 @@ class RoomFeeds(Events):
         for key in taken.introduced:
             if feed := self._open.get(key):
                 feed.introduced.set()
-                self.emit("feed", self._arrivals.feed(key))
+            self.emit("feed", self._arrivals.feed(key))
         return taken
 
-    async def _write(self, writing: list[_Writing]) -> None:
+    async def _write(self, writing: list[Writing]) -> None:
         own = self.own
         assert own is not None
         batch: list[bytes] = []
-        accepted: list[tuple[_Writing, int, int]] = []
-        heads = tips(self.rows, own.key)
+        accepted: list[tuple[Writing, int, int]] = []
+        heads = tips(self.rows, own.key, self.end_of)
         now, top = max(self._clock(), EARLIEST + 1), self._arrivals.top  # a clock without a battery begins in 1970
         for one in writing:
             encoded = []
@@ -353,7 +388,7 @@ class RoomFeeds(Events):
                     t = max(now, t + 1)
                     encoded.append(blocks.encode(body, t=t, timestamp=now // 1000, heads=heads, channel=one.channel))
                     heads = {}
-            except LinkupError as error:
+            except (LinkupError, TypeError, ValueError) as error:  # whoever wrote it is told, and others go on
                 one.written.set_exception(error)
                 continue
             accepted.append((one, len(batch), len(batch) + len(encoded)))
@@ -398,12 +433,13 @@ class RoomFeeds(Events):
 
     async def _fetch(self, feed: OpenFeed, row: FeedRow) -> None:
         core = feed.core
-        length = min(core.length, self._limits.get(feed.key, core.length))
-        if length <= feed.fetched_to:
-            return
+        length = core.length if row.disputed is None else min(core.length, row.disputed)
+        length = min(length, self._limits.get(feed.key, length))
         start = max(feed.fetched_to, row.next)
+        if length <= start:
+            return
         length = self._affordable(feed, row, length)
-        if length <= feed.fetched_to:
+        if length <= start:
             return
         feed.downloads = [download for download in feed.downloads if not download.finished]
         if not row.next:
@@ -411,8 +447,17 @@ class RoomFeeds(Events):
             feed.downloads.append(await core.download(0, 1))
         if length - start > TAIL:
             feed.downloads.append(await core.download(length - TAIL, length))
-        feed.downloads.append(await core.download(start, length))
         feed.fetched_to = length
+        if length - start < BULK or core is self.own:
+            feed.downloads.append(await core.download(start, length))
+        else:
+            feed.bulk = self._tasks.start(self._fetch_bulk(feed, start, length), "fetching much of a feed")
+
+    async def _fetch_bulk(self, feed: OpenFeed, start: int, end: int) -> None:
+        """Fetch what there is in whole runs so, then the rest block by block."""
+        await self._fetch_runs(feed.core, start, end)
+        if not feed.core.closed:
+            feed.downloads.append(await feed.core.download(start, end))
 
     def allow(self, key: bytes) -> None:
         """Fetch all of a feed, however long it is, until the room is closed."""

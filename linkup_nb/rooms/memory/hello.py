@@ -5,7 +5,7 @@ Neither can be claimed by another: both sign the topic, the feed's key, and each
 
 from typing import NamedTuple
 
-from linkup_nb.rooms.memory.block import Hello, MalformedBlock
+from linkup_nb.rooms.memory.block import HelloBody, MalformedBlock
 from linkup_nb.rooms.names import clean, stranger_name
 from linkup_nb.wire.keys import KeyPair, verify, z32decode, z32encode
 from linkup_nb.wire.rooms import HELLO
@@ -20,10 +20,10 @@ class Introduction(NamedTuple):
     name: str
 
 
-def sign_hello(topic: bytes, feed: bytes, drive: bytes, *, identity: KeyPair, device: KeyPair, name: str) -> Hello:
+def sign_hello(topic: bytes, feed: bytes, drive: bytes, *, identity: KeyPair, device: KeyPair, name: str) -> HelloBody:
     """The introduction of one's own feed in the room of this topic."""
     signed = _signed(topic, feed, drive, device.public_key, identity.public_key)
-    return Hello(
+    return HelloBody(
         clean(name),
         z32encode(identity.public_key),
         z32encode(device.public_key),
@@ -32,7 +32,7 @@ def sign_hello(topic: bytes, feed: bytes, drive: bytes, *, identity: KeyPair, de
     )
 
 
-def verify_hello(hello: Hello, topic: bytes, feed: bytes) -> Introduction:
+def verify_hello(hello: HelloBody, topic: bytes, feed: bytes) -> Introduction:
     """What a feed says of itself. Raises `MalformedBlock` if its identity or its device did not sign it."""
     identity, device, drive = z32decode(hello.identity), z32decode(hello.device), z32decode(hello.drive)
     signed = _signed(topic, feed, drive, device, identity)

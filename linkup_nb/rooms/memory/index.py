@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from linkup_nb.errors import StoreError
-from linkup_nb.rooms.memory.block import Kind
+from linkup_nb.rooms.memory.block import SAID, Kind
 from linkup_nb.rooms.memory.reading import LINKS, IndexReader
-from linkup_nb.rooms.memory.rows import FeedRow, Held, Link, Mark, Missing, Place, Row, State
+from linkup_nb.rooms.memory.rows import BlockRow, FeedRow, Held, Link, Mark, Missing, Place, State
 
-VERSION = 2
+VERSION = 3
 CACHE = 16 * 1024  # KiB of the file that each connection keeps in memory
 
 _SCHEMA = """
@@ -26,7 +26,9 @@ CREATE TABLE feed (
   next INTEGER NOT NULL, tau INTEGER NOT NULL, -- [0, next) is read; tau is the greatest t of a block with a place
   low INTEGER NOT NULL, high INTEGER NOT NULL, high_tau INTEGER NOT NULL, -- so is [low, high), from the newest on
   named INTEGER NOT NULL, -- how much of it blocks of others name
-  faults INTEGER NOT NULL, fault TEXT NOT NULL
+  faults INTEGER NOT NULL, fault TEXT NOT NULL,
+  disputed INTEGER, -- the block from which on its author wrote two histories
+  rewritten INTEGER NOT NULL -- whether its author has cut it, whom nobody follows there
 ) STRICT;
 CREATE TABLE message (
   t INTEGER, tie INTEGER, seq INTEGER,
@@ -43,7 +45,7 @@ CREATE INDEX said ON message (channel, t, tie, seq, arrival) WHERE arrival IS NO
 CREATE INDEX timeline ON message (t, tie, seq, number) WHERE number IS NOT NULL;
 CREATE INDEX notices ON message (kind, t, tie, seq) WHERE arrival IS NULL;
 CREATE INDEX unread ON message (tie, seq, channel, state) WHERE state & 1; -- with state, nothing else is read to count
-CREATE TABLE withdrawn AS SELECT * FROM message; -- rows of those who were removed, above their cuts
+CREATE TABLE withdrawn AS SELECT * FROM message; -- rows above the cuts of removed members, and disputed ones
 CREATE INDEX withdrawn_by_feed ON withdrawn (tie, seq);
 CREATE INDEX withdrawn_by_arrival ON withdrawn (arrival) WHERE arrival IS NOT NULL;
 CREATE INDEX withdrawn_by_number ON withdrawn (number) WHERE number IS NOT NULL;
@@ -61,6 +63,7 @@ CREATE TABLE clock (tie INTEGER, length INTEGER, clock BLOB NOT NULL, PRIMARY KE
 """
 
 
+_ARRIVAL = "SELECT arrival FROM message WHERE tie = ? AND seq = ?"
 _WORDS = "fts5(text, tokenize='unicode61 remove_diacritics 2')"
 
 
@@ -146,9 +149,9 @@ class Index(IndexReader):
         self._writer.execute("DELETE FROM withdrawn WHERE tie = ?", (feed.tie,))
         self._writer.execute("DELETE FROM feed WHERE tie = ?", (feed.tie,))
 
-    def insert(self, rows: Sequence[Row], links: Sequence[Link], missing: Sequence[Missing]) -> None:
+    def insert(self, rows: Sequence[BlockRow], links: Sequence[Link], missing: Sequence[Missing]) -> None:
         """Add what has arrived."""
-        self._writer.executemany(f"INSERT INTO message VALUES ({', '.join('?' * len(Row._fields))})", rows)
+        self._writer.executemany(f"INSERT INTO message VALUES ({', '.join('?' * len(BlockRow._fields))})", rows)
         self.set_words((row.arrival, row.text) for row in rows if row.arrival is not None and row.text)
         self._writer.executemany("INSERT OR IGNORE INTO link VALUES (?, ?, ?, ?, ?, ?, ?, ?)", links)
         self._writer.executemany("INSERT OR IGNORE INTO missing VALUES (?, ?, ?, ?, ?)", missing)
@@ -176,19 +179,20 @@ class Index(IndexReader):
         """The feeds of which rows are withdrawn."""
         return {row[0] for row in self._writer.execute("SELECT DISTINCT tie FROM withdrawn")}
 
-    def actions(self, identities: Collection[bytes], kinds: Collection[Kind], most: int) -> list[Row]:
-        """The first notices of these kinds by these identities that count, in order, withdrawn ones too."""
+    def actions(self, identities: Collection[bytes], kinds: Collection[Kind], most: int) -> list[BlockRow]:
+        """The first notices of these kinds by these identities that count, in order, those of removed members too."""
         marks = ", ".join("?" * len(identities))
         where = (
             f"JOIN feed USING (tie) WHERE arrival IS NULL AND kind IN ({', '.join(str(int(kind)) for kind in kinds)})"
             f" AND identity IN ({marks}) AND NOT state & {int(State.REFUSED | State.OUT_OF_ORDER)}"
+            " AND (disputed IS NULL OR seq < disputed)"
         )
         found = self._writer.execute(
             f"SELECT message.* FROM message INDEXED BY notices {where} UNION ALL"
             f" SELECT withdrawn.* FROM withdrawn {where} ORDER BY t, tie, seq LIMIT ?",
             (*identities, *identities, most),
         )
-        return [Row(*row) for row in found]
+        return [BlockRow(*row) for row in found]
 
     def make_searchable(self) -> None:
         """Make the table of words, which is kept up to date from then on; does nothing if it is there, or cannot be."""
@@ -206,6 +210,30 @@ class Index(IndexReader):
             changed = "SELECT DISTINCT tie, seq FROM link WHERE kind IN (?, ?)"
             for tie, seq in self._writer.execute(changed, (Kind.EDIT, Kind.RETRACT)).fetchall():
                 self.update_words(tie, seq)
+
+    def prunable(self, before: int, own: Collection[int]) -> list[tuple[int, int]]:
+        """The (tie, seq) of what others said and edited below a t and what is not pruned yet, feed by feed."""
+        kinds = ", ".join(str(int(kind)) for kind in (*SAID, Kind.EDIT))
+        found = self._writer.execute(
+            f"SELECT tie, seq FROM message WHERE t < ? AND kind IN ({kinds}) AND NOT state & ? ORDER BY tie, seq",
+            (before, int(State.PRUNED)),
+        )
+        return [(tie, seq) for tie, seq in found if tie not in own]
+
+    def prune(self, places: Iterable[tuple[int, int]]) -> None:
+        """Delete the texts of these, and what was found by them."""
+        pruned = list(places)
+        with self.transaction():
+            self._writer.executemany(
+                "UPDATE message SET text = NULL, body = NULL, state = (state | ?) & ~? WHERE tie = ? AND seq = ?",
+                [(int(State.PRUNED), int(State.UNREAD), *place) for place in pruned],
+            )
+            self._writer.executemany(
+                "UPDATE link SET value = NULL WHERE kind = ? AND from_tie = ? AND from_seq = ?",
+                [(int(Kind.EDIT), *place) for place in pruned],
+            )
+            arrivals = [self._writer.execute(_ARRIVAL, place).fetchone() for place in pruned]
+            self.set_words((found[0], None) for found in arrivals if found and found[0] is not None)
 
     def set_words(self, texts: Iterable[tuple[int, str | None]]) -> None:
         """Find the rows of these arrivals by other texts; by none for `None`."""
@@ -233,6 +261,21 @@ class Index(IndexReader):
         for table in ("message", "withdrawn"):
             sql = f"UPDATE {table} SET state = state | ? WHERE tie = ? AND seq = ?"
             self._writer.execute(sql, (int(state), tie, seq))
+
+    def unmark(self, tie: int, seq: int, state: State) -> None:
+        """Take that back."""
+        for table in ("message", "withdrawn"):
+            sql = f"UPDATE {table} SET state = state & ~? WHERE tie = ? AND seq = ?"
+            self._writer.execute(sql, (int(state), tie, seq))
+
+    def refused(self, id: str) -> list[BlockRow]:
+        """The refused rows whose heads name a feed, withdrawn ones too."""
+        where = "WHERE state & ? AND instr(heads, CAST(? AS BLOB))"
+        values = (int(State.REFUSED), f'"{id}"')
+        found = self._writer.execute(
+            f"SELECT * FROM message {where} UNION ALL SELECT * FROM withdrawn {where}", (*values, *values)
+        )
+        return [BlockRow(*row) for row in found]
 
     def missing_ties(self) -> set[int]:
         """The feeds of which blocks are named that are not here."""
@@ -300,6 +343,20 @@ class Index(IndexReader):
         elif channel is not None:
             where, values = "AND channel = ?", [channel]
         self._writer.execute(f"UPDATE message SET state = state & ~1 WHERE state & 1 {where}", values)
+
+    def mark_rows_read(
+        self, channel: str, places: Iterable[tuple[int, int]], since: Place | None, until: Place | None
+    ) -> None:
+        """Count rows as read by (tie, seq), and all of a channel from one place to another."""
+        with self.transaction():
+            for tie, seq in places:
+                self.mark_read(tie, seq)
+            if since and until:
+                self._writer.execute(
+                    "UPDATE message SET state = state & ~1 WHERE state & 1 AND channel = ?"
+                    " AND (t, tie, seq) >= (?, ?, ?) AND (t, tie, seq) <= (?, ?, ?)",
+                    (channel, *since, *until),
+                )
 
     def mark_read_below(self, lengths: Iterable[tuple[int, int]]) -> int:
         """Count what stands below these lengths (tie, length) of feeds as read; how many rows were not."""

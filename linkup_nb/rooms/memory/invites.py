@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from linkup_nb.errors import UsageError
-from linkup_nb.rooms.memory.block import Body, InviteMade, InviteUsed
+from linkup_nb.rooms.memory.block import Body, InviteMadeBody, InviteUsedBody
 from linkup_nb.rooms.memory.qr import QrCode
 from linkup_nb.rooms.memory.rows import Place
 from linkup_nb.wire.blind_pairing import PairingStatus, invite_id
@@ -32,7 +32,7 @@ class _Invite:
 
     place: Place
     maker: bytes
-    terms: InviteMade
+    terms: InviteMadeBody
 
 
 class InviteOrigin(Protocol):
@@ -47,7 +47,8 @@ class LimitedInvite:
     """An invite that ends, as it was known when you asked: `room.create_invite` makes it, `room.invites` are all.
 
     `link` is the word to send. Only who makes an invite has it, and only then: it is kept nowhere. `maker` and
-    `used_by` are identities, `uses` is how many may come in by it, `None` for any number.
+    `used_by` are identities, `uses` is how many may come in by it, `None` for any number. Who comes by one with the
+    `role` "reader" does not write, where the founder has made the room so.
     """
 
     id: bytes
@@ -56,6 +57,7 @@ class LimitedInvite:
     uses: int | None
     used_by: frozenset[bytes]
     revoked: bool
+    role: str
     origin: InviteOrigin
     link: str | None = None
 
@@ -63,7 +65,8 @@ class LimitedInvite:
         # Never the word: reprs end in notebooks.
         uses = f"{len(self.used_by)} of {self.uses}" if self.uses else f"{len(self.used_by)}"
         until = f", until {self.expires:%Y-%m-%d %H:%M} UTC" if self.expires else ""
-        return f"<LimitedInvite: {uses} came in by it{until}{'' if self.open else ', ended'}>"
+        readers = ", to read only" if self.role == "reader" else ""
+        return f"<LimitedInvite: {uses} came in by it{until}{readers}{'' if self.open else ', ended'}>"
 
     @property
     def open(self) -> bool:
@@ -94,6 +97,10 @@ class Invites:
 
     def __init__(self, may_revoke: Callable[[bytes, Place], bool]) -> None:
         self.may_revoke = may_revoke
+        self.clear()
+
+    def clear(self) -> None:
+        """Know nothing: what is here is taken anew."""
         self._invites: dict[bytes, _Invite] = {}
         self._ended: dict[bytes, dict[bytes, Place]] = {}
         self._used: dict[bytes, set[bytes]] = {}
@@ -102,22 +109,22 @@ class Invites:
 
     def take(self, place: Place, author: bytes, body: Body | None) -> bool:
         """A block has come; returns whether it makes a request answerable that was not."""
-        if isinstance(body, InviteUsed) or (isinstance(body, InviteMade) and body.revoked):
+        if isinstance(body, InviteUsedBody) or (isinstance(body, InviteMadeBody) and body.revoked):
             statements = self._statements[author] = self._statements.get(author, 0) + 1
             if statements > MAX_STATEMENTS:
                 return False
         match body:
-            case InviteUsed():
+            case InviteUsedBody():
                 used = self._used.setdefault(z32decode(body.id), set())
                 if len(used) < MAX_USES:
                     used.add(z32decode(body.identity))
-            case InviteMade(revoked=True):
+            case InviteMadeBody(revoked=True):
                 self._ended.setdefault(z32decode(body.id), {}).setdefault(author, place)
-            case InviteMade():
+            case InviteMadeBody():
                 return self._made(place, author, body)
         return False
 
-    def _made(self, place: Place, author: bytes, body: InviteMade) -> bool:
+    def _made(self, place: Place, author: bytes, body: InviteMadeBody) -> bool:
         id = z32decode(body.id)
         known = self._invites.get(id)
         if id != invite_id(z32decode(body.key)) or (known and known.place <= place):
@@ -167,7 +174,9 @@ class Invites:
         terms = invite.terms
         expires = datetime.fromtimestamp(min(terms.expires, MAX_EXPIRES), UTC) if terms.expires is not None else None
         used = frozenset(self._used.get(id, ()))
-        return LimitedInvite(id, invite.maker, expires, terms.uses, used, self._is_revoked(id, invite), origin)
+        return LimitedInvite(
+            id, invite.maker, expires, terms.uses, used, self._is_revoked(id, invite), terms.role, origin
+        )
 
     def _is_revoked(self, id: bytes, invite: _Invite) -> bool:
         ended = self._ended.get(id, {})

@@ -4,8 +4,9 @@ Where one is not in a room yet, each peer is asked to let one in.
 """
 
 import asyncio
+from collections.abc import Callable
 
-from linkup_nb.channels import Channels
+from linkup_nb.channels import Channels, MessageStream
 from linkup_nb.connection.connection import Connection
 from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.rooms.memory.admission import Candidate
@@ -18,10 +19,14 @@ ASK_AGAIN = 30.0  # seconds until a peer that did not know a room is asked again
 
 
 class RoomLinks:
-    """Which rooms are met on which connections; cores are copied to proven peers only."""
+    """Which rooms are met on which connections; cores are copied to proven peers only.
 
-    def __init__(self, store: Corestore) -> None:
+    Those of which `shared` is true are copied to every peer that proves to know them.
+    """
+
+    def __init__(self, store: Corestore, shared: Callable[[bytes], bool]) -> None:
         self._store = store
+        self._shared = shared
         self._sessions: dict[bytes, RoomSession] = {}
         self._links: dict[Channels, _Link] = {}
         self._candidates: list[Candidate] = []
@@ -66,14 +71,20 @@ class RoomLinks:
     def connected(self, connection: Connection) -> None:
         """A connection has opened."""
         channels = Channels.of(connection)
-        link = self._links[channels] = _Link(channels, self._sessions)
+        link = self._links[channels] = _Link(channels, self._sessions, self._shared)
         channels.on_end(lambda: self._links.pop(channels, None))
+        self._copy(connection)
         for session in self._sessions.values():
             link.meet(session)
         for candidate in self._candidates:
             candidate.meet(channels)
 
-    def _copy(self, connection: Connection) -> None:
+    def copy(self) -> None:
+        """Copy what may be copied now on every connection."""
+        for channels in tuple(self._links):
+            self._copy(channels.connection)
+
+    def _copy(self, connection: MessageStream) -> None:
         link = self._links.get(Channels.of(connection))
         if link and not self._store.closed:
             self._store.replicate(connection, only=link.may_copy)
@@ -82,9 +93,10 @@ class RoomLinks:
 class _Link:
     """The rooms on one connection."""
 
-    def __init__(self, channels: Channels, sessions: dict[bytes, RoomSession]) -> None:
+    def __init__(self, channels: Channels, sessions: dict[bytes, RoomSession], shared: Callable[[bytes], bool]) -> None:
         self._channels = channels
         self._sessions = sessions
+        self._shared = shared
         self._peers: dict[bytes, RoomPeer] = {}
         channels.accept(PROTOCOL, self._accept)
         channels.accept(blind_pairing.PROTOCOL, self._accept_candidate)
@@ -94,8 +106,8 @@ class _Link:
         self._peers[session.keys.topic] = session.meet(self._channels)
 
     def may_copy(self, key: bytes) -> bool:
-        """Whether the peer has proven to be in a room that a core belongs to."""
-        return any(
+        """Whether a core is for everybody who has its key, or the peer has proven to be in the room it belongs to."""
+        return self._shared(key) or any(
             topic in self._sessions and self._sessions[topic].has(key)
             for topic, peer in self._peers.items()
             if peer.proven

@@ -4,13 +4,15 @@ A message is a snapshot of when it was taken from the room. What changes later (
 from the room's index when it is asked for.
 """
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from linkup_nb.hypercore.evidence import Evidence
+from linkup_nb.hyperdrive.history import Event
 from linkup_nb.rooms.member import Member
+from linkup_nb.rooms.memory.outputs import PICTURES, TEXT, Output
 from linkup_nb.rooms.memory.rows import Place
 from linkup_nb.rooms.message import AudioMessage, FileMessage, Message, TextMessage, UnknownMessage
 
@@ -80,8 +82,25 @@ class Origin(Protocol):
     async def verify(self, message: "RoomMessage") -> None:
         """Check its proof."""
 
-    async def load(self, message: "RoomFileMessage | RoomAudioMessage", timeout: float) -> bytes:
+    async def load(self, message: "InDrive", timeout: float) -> bytes:
         """The file it names."""
+
+    def stream(
+        self,
+        message: "InDrive",
+        start: int = 0,
+        end: int | None = None,
+        *,
+        version: int | None = None,
+        timeout: float,
+    ) -> AsyncIterator[bytes]:
+        """The same piece by piece, from one byte to another, or of another version."""
+
+    async def load_output(self, message: "RoomOutputMessage", timeout: float) -> Output:
+        """All of an output."""
+
+    async def versions(self, message: "InDrive", timeout: float) -> tuple[Event, ...]:
+        """The changes of the file it names."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
@@ -90,8 +109,10 @@ class RoomMessage(Message):
 
     `id` names it everywhere; `place` is where it stands in the order, see `t`; `channel` is "" for the main one;
     `heads` is what its author had newly seen, {feed id: length}; `device` is the key of the device that wrote it.
-    `late`: others stood below it already when it came. `refused`: its heads contradict its place. `to` is the id of
-    what it answers. `hidden` is why it is not to be shown (muted, blocked, hidden by a moderator), in one sentence.
+    `late`: others stood below it already when it came. `refused`: its heads contradict its place. `disputed`: it stands
+    where two histories of its author's feed part, so members may see different ones; such messages are in
+    `room.disputed` only. `to` is the id of what it answers. `hidden` is why it is not to be shown (muted, blocked,
+    hidden by a moderator), in one sentence.
     """
 
     id: str
@@ -103,6 +124,7 @@ class RoomMessage(Message):
     unread: bool = False
     mentions_me: bool = False
     refused: bool = False
+    disputed: bool = False
     edited: bool = False
     retracted: bool = False
     to: str | None = None
@@ -201,8 +223,8 @@ class RoomTextMessage(RoomMessage, TextMessage):
 
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
-class RoomFileMessage(RoomMessage, FileMessage):
-    """A file in a drive: `path` and `version` of the drive with this key; `await message.load()` fetches it."""
+class InDrive(RoomMessage):
+    """What is in a drive: `path` and `version` of the one with this key; `length` in bytes, as its author says."""
 
     drive: bytes
     path: str
@@ -212,33 +234,56 @@ class RoomFileMessage(RoomMessage, FileMessage):
 
     @property
     def size(self) -> int:
-        """The bytes of the file, as its author says."""
+        """The bytes of it, as its author says."""
         return self.length
 
     async def load(self, *, timeout: float = 60.0) -> bytes:
         """Its content, from whoever has it. Raises `NotAvailable` after `timeout` seconds."""
         return await self.origin.load(self, timeout)
+
+    async def history(self, *, timeout: float = 60.0) -> tuple[Event, ...]:
+        """Every change of the file in its drive up to this version, the newest first. Raises `NotAvailable`."""
+        return await self.origin.versions(self, timeout)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
-class RoomAudioMessage(RoomMessage, AudioMessage):
-    """A recorded clip, likewise; `duration` in seconds."""
+class RoomFileMessage(InDrive, FileMessage):
+    """A file; `width` and `height` in pixels if it is a picture and its author says so."""
 
-    drive: bytes
-    path: str
-    version: int
-    mime: str
-    length: int
+    width: int | None = None
+    height: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
+class RoomAudioMessage(InDrive, AudioMessage):
+    """A recorded clip; `duration` in seconds."""
+
     duration: float
 
-    @property
-    def size(self) -> int:
-        """The bytes of the clip, as its author says."""
-        return self.length
 
-    async def load(self, *, timeout: float = 60.0) -> bytes:
-        """Its content, from whoever has it. Raises `NotAvailable` after `timeout` seconds."""
-        return await self.origin.load(self, timeout)
+@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
+class RoomOutputMessage(RoomMessage):
+    """What a cell showed: `data` and `metadata` by MIME type, as in Jupyter's messages; bytes are in base64.
+
+    A large one is at `path` and `version` of the drive of this key, and `data` is the beginning of its text until you
+    `load` it. In a cell it shows its picture or its text: HTML of others could run scripts there.
+    """
+
+    data: Mapping[str, Any]
+    metadata: Mapping[str, Any]
+    drive: bytes = b""
+    path: str | None = None
+    version: int | None = None
+
+    async def load(self, *, timeout: float = 60.0) -> Mapping[str, Any]:
+        """All of its values by MIME type, from whoever has it. Raises `NotAvailable` after `timeout` seconds."""
+        return (await self.origin.load_output(self, timeout)).data
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
+        return {mime: self.data[mime] for mime in (TEXT, *PICTURES) if isinstance(self.data.get(mime), str)}
+
+    def _summary(self) -> str:
+        return ", ".join(self.data)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)

@@ -28,6 +28,19 @@ class ModeratedRoom(Room):
         return tuple(self._moderator.ruling.removed)
 
     @property
+    def writers(self) -> tuple[bytes, ...] | None:
+        """The keys of those who may write, as the founder and the moderators have decided; `None` if everybody may."""
+        ruling = self._moderator.ruling
+        if ruling.writers is None:
+            return None
+        return tuple(key for key in ({ruling.founder} | ruling.writers) if key and ruling.may_write(key))
+
+    @property
+    def read_only(self) -> str | None:
+        """Why you cannot write here, in one sentence; `None` if you can."""
+        return self._moderator.read_only
+
+    @property
     def follow_moderators(self) -> bool:
         """Whether what the moderators hide is hidden here; see `set_follow_moderators`."""
         return not self._moderator.choices.ignores_moderators
@@ -72,7 +85,7 @@ class ModeratedRoom(Room):
 
     @from_any_loop
     async def admit(self, member: Member | bytes) -> None:
-        """Let somebody in again who was removed, with all that they have written meanwhile, wherever that still is.
+        """Let somebody in again who was removed, or write who may only read; what they have written meanwhile counts.
 
         Raises `UsageError` unless you are the founder or a moderator.
         """

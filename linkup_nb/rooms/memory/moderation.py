@@ -3,19 +3,33 @@
 Sans-IO, and a function of the blocks alone, in the order of the room: all who have the same blocks come to the same.
 An action counts if its author had the role at its place. Only the founder appoints, and nobody acts on the founder; a
 moderator does not act on another: so no two removals cancel each other. A block at or above the length at which its
-author was cut off counts for nothing.
+author was cut off counts for nothing. In a room for admitted writers, of all others nothing but the hello is shown.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush
 from typing import NamedTuple, TypeVar
 
-from linkup_nb.rooms.memory.block import Admit, Body, Hide, Kind, Remove, Role
+from linkup_nb.rooms.memory.block import (
+    AdmitBody,
+    Body,
+    HideBody,
+    InviteMadeBody,
+    InviteUsedBody,
+    Kind,
+    RemoveBody,
+    RoleBody,
+    RoomBody,
+)
 from linkup_nb.rooms.memory.keys import short_id
 from linkup_nb.rooms.memory.rows import FeedRow, Place
+from linkup_nb.rooms.memory.writers import WRITER, Writers
 from linkup_nb.wire.keys import z32decode
 
-ACTIONS = (Kind.ROLE, Kind.ADMIT, Kind.REMOVE, Kind.HIDE)
+ROLES = (Kind.ROOM, Kind.ROLE)
+ACTIONS = (*ROLES, Kind.ADMIT, Kind.REMOVE, Kind.HIDE)
+ADMISSIONS = (Kind.INVITE, Kind.USED)  # these matter where only those who were admitted may write
 MAX_ACTIONS = 10_000  # of a room that count, the first ones in its order: each change of them is judged anew
 MODERATOR = "moderator"
 
@@ -24,7 +38,7 @@ T = TypeVar("T")
 _FOUNDER, _MODERATOR, _MEMBER = 2, 1, 0
 
 
-class Action(NamedTuple):
+class ModeratorAction(NamedTuple):
     """A block of one who has, or had, a role: its place, the id of its feed, its author, and what it says."""
 
     place: Place
@@ -45,6 +59,8 @@ class Ruling:
     hidden_members: Mapping[bytes, str] = field(default_factory=dict)
     """Whose messages are hidden, and the reason that was given."""
     hidden_messages: Mapping[str, str] = field(default_factory=dict)
+    writers: frozenset[bytes] | None = None
+    """Who may write besides the founder; `None` if everybody may."""
 
     @property
     def authorities(self) -> frozenset[bytes]:
@@ -67,12 +83,17 @@ class Ruling:
         """Whether an identity may remove or hide another one now."""
         return self._rank(identity) > self._rank(other)
 
+    def may_write(self, identity: bytes) -> bool:
+        """Whether what an identity writes is shown: it was not removed, and is a writer where not everybody is."""
+        admitted = self.writers is None or identity == self.founder or identity in self.writers
+        return admitted and identity not in self.removed
+
     def cut_of(self, feed: FeedRow) -> int | None:
         """From which block on nothing of a feed is shown; `None` for one that is not cut. Its hello always stands."""
-        if feed.identity is None or feed.identity not in self.removed:
+        if feed.identity is None or self.may_write(feed.identity):
             return None
         id = short_id(feed.key)
-        return max(1, min(cut.get(id, 0) for cut in self.removed[feed.identity]))
+        return max(1, min((cut.get(id, 0) for cut in self.removed.get(feed.identity, ())), default=1))
 
     def _rank(self, identity: bytes) -> int:
         if identity == self.founder:
@@ -80,19 +101,39 @@ class Ruling:
         return _MODERATOR if self.may_moderate(identity) else _MEMBER
 
 
-def judge(actions: Iterable[Action], founder: bytes | None) -> Ruling:
-    """What these actions, in the order of the room, come to."""
+def _nobody_else(identity: bytes) -> Iterable[ModeratorAction]:
+    return ()
+
+
+def judge(
+    actions: Iterable[ModeratorAction],
+    founder: bytes | None,
+    used_by: Callable[[bytes], Iterable[ModeratorAction]] = _nobody_else,
+) -> Ruling:
+    """What these actions come to in the order of the room.
+
+    `used_by` is asked for each identity that is admitted by an invite: whom it has let in itself, if that is not among
+    `actions`.
+    """
     if founder is None:
         return Ruling()
     judging = _Judging(founder)
-    for action in actions:
-        judging.take(action)
+    waiting = [(action.place, action) for action in actions]
+    heapify(waiting)
+    while waiting:
+        place, action = heappop(waiting)
+        if admitted := judging.take(action):
+            for used in used_by(admitted):
+                if used.place > place:
+                    heappush(waiting, (used.place, used))
+    writers = judging.writers
     return Ruling(
         founder,
         {key: tuple(terms) for key, terms in judging.terms.items()},
         {key: tuple(cuts) for key, cuts in judging.removed.items()},
         judging.hidden_members,
         judging.hidden_messages,
+        frozenset(writers.admitted) if writers.limited else None,
     )
 
 
@@ -103,29 +144,48 @@ class _Judging:
         self.removed: dict[bytes, list[Mapping[str, int]]] = {}
         self.hidden_members: dict[bytes, str] = {}
         self.hidden_messages: dict[str, str] = {}
+        self.writers = Writers()
 
-    def take(self, action: Action) -> None:
-        rank = self._rank(action.author)
-        if rank == _MEMBER or self._is_cut(action):
-            return
+    def take(self, action: ModeratorAction) -> bytes | None:
+        """Let an action count, if its author may; the identity that it admits by an invite, if that is new."""
+        author, rank = action.author, self._rank(action.author)
+        if self._is_cut(action):
+            return None
         match action.body:
-            case Role(member=member, role=role):
+            case InviteUsedBody() as used if rank > _MEMBER or author in self.writers.admitted:
+                return self.writers.used(author, used)
+            case InviteMadeBody(revoked=True) as invite:
+                self.writers.revoked(author, invite, moderates=rank > _MEMBER)
+            case body if rank > _MEMBER:
+                self._moderate(action, body, rank)
+        return None
+
+    def _moderate(self, action: ModeratorAction, body: Body | None, rank: int) -> None:
+        match body:
+            case RoomBody(writers=writers) if rank == _FOUNDER:
+                self.writers.found(writers)
+            case InviteMadeBody() as invite:
+                self.writers.made(action.author, invite)
+            case RoleBody(member=member, role=role):
                 if rank == _FOUNDER and z32decode(member) != self._founder:
                     self._appoint(z32decode(member), action.place, role == MODERATOR)
-            case Remove(member=member, cut=cut):
+            case RemoveBody(member=member, cut=cut):
                 if rank > self._rank(z32decode(member)):
                     self.removed.setdefault(z32decode(member), []).append(cut)
-            case Admit(member=member):
+            case AdmitBody(member=member, role=role):
                 self.removed.pop(z32decode(member), None)
-            case Hide(member=str(member), hide=hide, reason=reason):
+                if role == WRITER:
+                    self.writers.admitted.add(z32decode(member))
+            case HideBody(member=str(member), hide=hide, reason=reason):
                 if rank > self._rank(z32decode(member)):
                     _set(self.hidden_members, z32decode(member), reason if hide else None)
-            case Hide(to=str(to), hide=hide, reason=reason):
+            case HideBody(to=str(to), hide=hide, reason=reason):
                 _set(self.hidden_messages, to, reason if hide else None)
 
     def _appoint(self, member: bytes, place: Place, on: bool) -> None:
         if on:
             self.removed.pop(member, None)
+            self.writers.admitted.add(member)
         elif member not in self.terms:
             return
         self.terms.setdefault(member, []).append((place, on))
@@ -136,7 +196,7 @@ class _Judging:
         terms = self.terms.get(identity)
         return _MODERATOR if terms and terms[-1][1] else _MEMBER
 
-    def _is_cut(self, action: Action) -> bool:
+    def _is_cut(self, action: ModeratorAction) -> bool:
         seq = action.place[2]
         return any(seq >= cut.get(action.feed, 0) for cut in self.removed.get(action.author, ()))
 

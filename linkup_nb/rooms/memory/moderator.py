@@ -13,13 +13,18 @@ from linkup_nb.rooms.memory.book import Choices
 from linkup_nb.rooms.memory.keys import short_id
 from linkup_nb.rooms.memory.moderation import MODERATOR, Ruling
 from linkup_nb.rooms.memory.peer import RoomPeer
-from linkup_nb.rooms.memory.rows import FeedRow, Place
+from linkup_nb.rooms.memory.rows import BlockRow, FeedRow, Place
 from linkup_nb.rooms.memory.session import RoomSession
+from linkup_nb.rooms.memory.writers import READER, WRITER
 from linkup_nb.wire.keys import z32encode
 
 T = TypeVar("T")
 
 FAREWELL = 2.0  # seconds in which somebody who was removed can still hear of that
+ADMITTED_WITHIN = 2.0  # seconds after a room was opened in which it may still come that one was let in
+MUTED = "You have muted who wrote this."
+REMOVED = "You were removed from this room: nobody would see this."
+READ_ONLY = "In this room those write whom its founder or a moderator has let in: ask one of them."
 MAX_CHOICES = 10_000  # people, and messages, that one has muted, blocked or hidden in one room
 
 
@@ -41,6 +46,7 @@ class Moderator(Events):
         self._session = session
         self._keep = keep
         self._leaving: set[RoomPeer] = set()
+        self._opened = self._loop.time()
         self._tasks = Tasks()
         session.refuses = self.refuses
         session.invites.may_revoke = self.may_moderate
@@ -56,6 +62,52 @@ class Moderator(Events):
         """Whether an identity is the founder, or a moderator at a place; now for `None`."""
         return self.ruling.may_moderate(identity, place)
 
+    def may_remove(self, identity: bytes) -> bool:
+        """Whether we may end somebody's part in the room."""
+        return identity != self._me and self.may_moderate(self._me) and self.ruling.outranks(self._me, identity)
+
+    @property
+    def read_only(self) -> str | None:
+        """Why nobody would see what we write, in one sentence; `None` if we may write."""
+        if self._me in self.ruling.removed:
+            return REMOVED
+        return None if self.ruling.may_write(self._me) else READ_ONLY
+
+    async def check_writer(self) -> None:
+        """Raise `UsageError` if nobody would see what we write; that we were let in may come just after the room."""
+        ruled = asyncio.Event()
+        self._session.on("taken", notify := lambda _: ruled.set())
+        try:
+            async with asyncio.timeout_at(max(self._loop.time(), self._opened + ADMITTED_WITHIN)):
+                while self.read_only == READ_ONLY:
+                    ruled.clear()
+                    await ruled.wait()
+        except TimeoutError:
+            pass
+        finally:
+            self._session.remove_listener("taken", notify)
+        if self.read_only:
+            raise UsageError(self.read_only)
+
+    async def publish(self, body: blocks.Body, channel: str = "") -> BlockRow:
+        """Write what all members are to see. Raises `UsageError` if nobody would."""
+        await self.check_writer()
+        [row] = await self._session.write([body], channel=channel)
+        return row
+
+    async def check_invite(self, role: str) -> None:
+        """Raise `UsageError` if an invite of ours with this role would let nobody in."""
+        if role not in (WRITER, READER):
+            raise UsageError(f"The role of an invite is {WRITER!r} or {READER!r}, not {role!r}.")
+        await self.check_writer()
+        limited = self.ruling.writers is not None
+        if role == READER and not limited:
+            raise UsageError('Everybody in this room writes: only one made with writers="admitted" has readers.')
+        if role == WRITER and limited and not self.may_moderate(self._me):
+            raise UsageError(
+                'The founder and the moderators decide who writes here: make an invite with role="reader".'
+            )
+
     def is_cut(self, feed: FeedRow, seq: int) -> bool:
         """Whether a block is above the length at which its author was removed."""
         cut = self.ruling.cut_of(feed)
@@ -66,7 +118,7 @@ class Moderator(Events):
         if identity in self.choices.blocked:
             return "You have blocked who wrote this."
         if identity in self.choices.muted:
-            return "You have muted who wrote this."
+            return MUTED
         if id in self.choices.hidden:
             return "You have hidden this."
         if not self.choices.ignores_moderators:
@@ -94,14 +146,14 @@ class Moderator(Events):
     async def hide_message(self, id: str, on: bool, reason: str) -> None:
         """Hide a message, for all if we may."""
         if self.may_moderate(self._me):
-            await self._session.write([blocks.Hide(to=id, hide=on, reason=reason)])
+            await self._session.write([blocks.HideBody(to=id, hide=on, reason=reason)])
         else:
             await self._choose(hidden=_with(self.choices.hidden, id, on))
 
     async def hide_member(self, identity: bytes, on: bool, reason: str) -> None:
         """Hide all that somebody writes, for all."""
         self._check_outranks(identity)
-        await self._session.write([blocks.Hide(member=z32encode(identity), hide=on, reason=reason)])
+        await self._session.write([blocks.HideBody(member=z32encode(identity), hide=on, reason=reason)])
 
     async def remove(self, identity: bytes) -> None:
         """Cut the feeds of somebody off where they are now."""
@@ -111,20 +163,24 @@ class Moderator(Events):
             for feed in self._session.feeds.members
             if feed.identity == identity
         }
-        await self._session.write([blocks.Remove(z32encode(identity), cut)])
+        await self._session.write([blocks.RemoveBody(z32encode(identity), cut)])
 
     async def admit(self, identity: bytes) -> None:
-        """Let somebody in again who was removed."""
+        """Let somebody in again who was removed, or write who may only read."""
         if not self.may_moderate(self._me):
-            raise UsageError("Only the founder and the moderators of a room let somebody in again.")
-        await self._session.write([blocks.Admit(z32encode(identity))])
+            raise UsageError("Only the founder and the moderators of a room let somebody in.")
+        await self._session.write([blocks.AdmitBody(z32encode(identity))])
 
     async def appoint(self, identity: bytes, on: bool) -> None:
         """Make somebody a moderator, or no longer."""
         if self.ruling.founder != self._me:
             raise UsageError("Only the founder of a room appoints its moderators.")
         self._check_other(identity)
-        await self._session.write([blocks.Role(z32encode(identity), MODERATOR if on else "")])
+        await self._session.write([blocks.RoleBody(z32encode(identity), MODERATOR if on else "")])
+
+    async def quiet(self, on: bool) -> None:
+        """Show no counts of what is new, or show them."""
+        await self._choose(quiet=on)
 
     async def follow(self, on: bool) -> None:
         """Hide what the moderators hide, or do not."""

@@ -1,11 +1,23 @@
 """A feed that is followed: its core, and what of it is being fetched."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
+from typing import NamedTuple
 
 from linkup_nb.errors import LinkupError
 from linkup_nb.hypercore.core import Core
 from linkup_nb.hypercore.download import Download
+from linkup_nb.rooms.memory.block import Body
+from linkup_nb.rooms.memory.rows import BlockRow
+
+
+class Writing(NamedTuple):
+    """Blocks that wait to be written, and who waits for their rows."""
+
+    bodies: Sequence[Body]
+    channel: str
+    written: "asyncio.Future[list[BlockRow]]"
 
 
 class OpenFeed:
@@ -20,12 +32,12 @@ class OpenFeed:
         self.waits_until = 0  # µs: its next block is from the future
         self.introduced = asyncio.Event()
         self.provers = 0  # peers whose word for it is being checked
+        self.bulk: asyncio.Task[None] | None = None
         self.reader: asyncio.Task[None] | None = None
 
     def fetch_anew(self) -> None:
         """What is wanted of it has changed."""
-        for download in self.downloads:
-            download.cancel()
+        self._stop()
         self.downloads.clear()
         self.fetched_to = 0
         self.changed.set()
@@ -36,11 +48,16 @@ class OpenFeed:
 
     async def close(self) -> None:
         """Fetch nothing more of it."""
-        for download in self.downloads:
-            download.cancel()
+        self._stop()
         if self.reader:
             self.reader.cancel()
         await self.core.close()
+
+    def _stop(self) -> None:
+        for download in self.downloads:
+            download.cancel()
+        if self.bulk:
+            self.bulk.cancel()
 
 
 async def blocks_here(core: Core, start: int, end: int) -> list[bytes]:

@@ -3,39 +3,53 @@
 import asyncio
 import os
 import time
-from collections.abc import Container, Mapping
+from collections.abc import AsyncIterator, Container, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 
-from linkup_nb.errors import NodeClosed, NotAvailable, UsageError
+from linkup_nb.errors import DecodeError, NodeClosed, NotAvailable, UsageError
+from linkup_nb.hyperdrive.history import Event
 from linkup_nb.loops import from_any_loop
 from linkup_nb.rooms.member import Member
 from linkup_nb.rooms.memory import block as blocks
 from linkup_nb.rooms.memory.block import SAID, Body, Kind
+from linkup_nb.rooms.memory.faults import TOO_LONG, Fault, faults_of
 from linkup_nb.rooms.memory.invite import Invite
 from linkup_nb.rooms.memory.invites import MAX_INVITES, MAX_USES, LimitedInvite, expiry
 from linkup_nb.rooms.memory.keys import place_of, short_id, tie_of_id
 from linkup_nb.rooms.memory.message import (
     Edition,
+    InDrive,
     Provenance,
     RoomAudioMessage,
     RoomFileMessage,
     RoomMessage,
     RoomNotice,
+    RoomOutputMessage,
     RoomTextMessage,
     RoomUnknownMessage,
 )
 from linkup_nb.rooms.memory.moderator import Moderator
+from linkup_nb.rooms.memory.outputs import (
+    MAX_OUTPUT_BYTES,
+    Output,
+    drive_body,
+    inline,
+    inline_body,
+    read_output,
+)
 from linkup_nb.rooms.memory.past import Clock, clock_of
 from linkup_nb.rooms.memory.people import People
-from linkup_nb.rooms.memory.rows import FeedRow, Link, Row, State
+from linkup_nb.rooms.memory.rows import BlockRow, FeedRow, Link, State
 from linkup_nb.rooms.memory.session import RoomSession
 from linkup_nb.rooms.names import clean, file_name
 from linkup_nb.wire.blind_pairing import PairingInvite, invite_id
 from linkup_nb.wire.keys import KEY_SIZE, z32decode, z32encode
+
+PRUNED = "You have deleted this here, to make room. Others may have it."
 
 
 class RoomOrigin:
@@ -47,7 +61,7 @@ class RoomOrigin:
         self._people = people
         self._moderator = moderator
 
-    def build(self, row: Row, clock: Clock | None = None) -> RoomMessage:
+    def build(self, row: BlockRow, clock: Clock | None = None) -> RoomMessage:
         """The message of a row; with a vector clock, as its text was for who had seen that much."""
         feed = self._session.feed_of(row.tie)
         identity = feed.identity or feed.key
@@ -73,18 +87,25 @@ class RoomOrigin:
             "unread": bool(row.state & State.UNREAD),
             "mentions_me": bool(row.state & State.MENTIONS_ME),
             "refused": bool(row.state & (State.REFUSED | State.OUT_OF_ORDER)),
+            "disputed": feed.disputed is not None and row.seq >= feed.disputed,
             "edited": bool(edits),
             "retracted": retracted,
             "to": getattr(body, "to", None),
             "origin": self,
         }
-        if isinstance(body, blocks.File | blocks.Audio):
+        if row.state & State.PRUNED:
+            return RoomTextMessage(**common | {"hidden": PRUNED}, text="")
+        if isinstance(body, blocks.FileBody | blocks.AudioBody):
             drive = z32decode(body.drive) if body.drive else feed.drive or b""
             common |= {"drive": drive, "path": body.path, "version": body.version, "mime": body.mime}
             common |= {"length": body.size, "data": b""}
-            if isinstance(body, blocks.Audio):
+            if isinstance(body, blocks.AudioBody):
                 return RoomAudioMessage(**common, duration=body.duration)
-            return RoomFileMessage(**common, file_name=file_name(body.file_name))
+            return RoomFileMessage(**common, file_name=file_name(body.file_name), width=body.width, height=body.height)
+        if isinstance(body, blocks.OutputBody):
+            output = Output() if retracted else inline(body)
+            common |= {"drive": feed.drive or b"", "path": body.path, "version": body.version}
+            return RoomOutputMessage(**common, data=output.data, metadata=output.metadata)
         if kind not in SAID:
             return RoomNotice(**common, kind=kind.name.lower(), fields=notice_fields(row.body or b""))
         if row.text is not None:
@@ -93,19 +114,30 @@ class RoomOrigin:
         envelope = blocks.decode(row.body or b"")
         return RoomUnknownMessage(**common, type=envelope.type, fields=_fields(envelope))
 
-    def row(self, id: str) -> Row | None:
+    def row(self, id: str) -> BlockRow | None:
         """The row of a message id."""
         return self._session.index.row_at(*place_of(id))
 
     def _links(self, id: str, kind: Kind) -> list[Link]:
         return [link for link in self._session.index.links(*place_of(id)) if link.kind == kind]
 
-    def _own_links(self, row: Row, kind: Kind, clock: Clock | None = None) -> list[Link]:
+    def _own_links(self, row: BlockRow, kind: Kind, clock: Clock | None = None) -> list[Link]:
         """What the author of a row, on any device, wrote about it."""
         author = self._session.feed_of(row.tie).identity
         links = self._session.index.links(row.tie, row.seq)
         own = [link for link in links if link.kind == kind and link.identity == author]
         return own if clock is None else [link for link in own if link.from_seq < clock.get(link.from_tie, 0)]
+
+    @from_any_loop
+    async def say(self, said: str | Output, to: RoomMessage | None, channel: str) -> RoomMessage:
+        """Write a text, an answer, or an output, which is put into the drive first if it is large."""
+        if isinstance(said, str):
+            return await self.send(said, to, channel)
+        body = inline_body(said)
+        if body is None:
+            path = f"/outputs/{time.time_ns() // 1_000_000}.json"
+            body = drive_body(said, path, await self.put(path, msgspec.json.encode(said)))
+        return await self.write(body, channel)
 
     async def send(self, text: str, to: RoomMessage | None, channel: str) -> RoomTextMessage:
         """Write a text, or an answer."""
@@ -115,19 +147,21 @@ class RoomOrigin:
         whole = text.encode(errors="replace").decode()
         others = {row.identity for row in self._session.feeds.members} - {self._session.identity.public_key}
         mentions = [short_id(key) for key in others if key and f"@{self._people.name(key)}" in whole]
-        body: Body = blocks.Reply(to.id, whole, mentions) if to else blocks.Message(whole, mentions)
+        body: Body = blocks.ReplyBody(to.id, whole, mentions) if to else blocks.MessageBody(whole, mentions)
         message = await self.write(body, channel)
         assert isinstance(message, RoomTextMessage)
         return message
+
+    async def put(self, path: str, data: bytes) -> int:
+        """Put a file into one's own drive of the room, if one may write; the version that has it."""
+        await self._moderator.check_writer()
+        return await self._session.put(path, data)
 
     async def write(self, body: Body, channel: str) -> RoomMessage:
         """Write a block of the conversation."""
         if self._session.closed:
             raise NodeClosed("This room has been left, or its node closed: join it again.")
-        if self._session.identity.public_key in self._moderator.ruling.removed:
-            raise UsageError("You were removed from this room: nobody would see this.")
-        rows = await self._session.write([body], channel=channel)
-        return self.build(rows[0])
+        return self.build(await self._moderator.publish(body, channel))
 
     # What the room asks
 
@@ -137,7 +171,18 @@ class RoomOrigin:
         me = session.identity.public_key
         removed = self._moderator.ruling.removed
         feeds = [feed for feed in session.feeds.members if feed.identity not in removed]
-        return self._people.members(feeds, exchange.here(), dict(exchange.seen), me)
+        return self._people.members(feeds, exchange.here(), dict(exchange.seen), me, self.faults)
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """What is wrong with the feeds of members, one's own too."""
+        feeds = self._session.feeds
+        return faults_of(feeds.members, feeds.disputed, dict.fromkeys(tuple(feeds.too_long), TOO_LONG))
+
+    def conflicts(self, key: bytes) -> tuple[Fault, ...]:
+        """What is wrong with a feed that is rewritten; nothing if it is no member's yet."""
+        feeds = self._session.feeds
+        return faults_of([feed._replace(faults=0) for feed in feeds.members if feed.key == key], feeds.disputed)
 
     def seen(self, moment: RoomMessage | Mapping[str, int]) -> tuple[Clock, int]:
         """The vector clock of who wrote a message, before it, or had seen these heads; and how many heads it took."""
@@ -153,7 +198,7 @@ class RoomOrigin:
         return min((_tau(feed) for feed in self._writers()), default=time.time_ns() // 1000)
 
     def _writers(self) -> list[FeedRow]:
-        """The feeds that may grow at any place, except the one that is written here: that grows now."""
+        """The feeds that may grow at any place: not the one that is written here, which grows now, nor a disputed."""
         own = self._session.feeds.own
         left = {(row.tie, row.seq + 1) for row in self._session.index.latest(Kind.LEAVE)}
         return [
@@ -161,7 +206,9 @@ class RoomOrigin:
             for feed in self._session.feeds.members
             if (own is None or feed.key != own.key)
             and (feed.tie, max(feed.next, feed.high)) not in left
-            and feed.identity not in self._moderator.ruling.removed
+            and feed.identity is not None
+            and self._moderator.ruling.may_write(feed.identity)
+            and feed.disputed is None
         ]
 
     @property
@@ -224,8 +271,17 @@ class RoomOrigin:
 
     def missing(self, message: RoomMessage) -> tuple[str, ...]:
         """The ids of the blocks that a message names and that are not here."""
-        lengths = {short_id(row.key): max(row.next, row.high) for row in self._session.feeds.rows}
-        return tuple(f"{id}/{length - 1}" for id, length in message.heads.items() if length > lengths.get(id, 0))
+        feeds = {short_id(row.key): row for row in self._session.feeds.rows}
+        return tuple(
+            f"{id}/{length - 1}" for id, length in message.heads.items() if not self._has(feeds.get(id), length)
+        )
+
+    def _has(self, feed: FeedRow | None, length: int) -> bool:
+        """Whether so many blocks of a feed are here; nobody waits for what is not in the room."""
+        if feed is None:
+            return False
+        end = self._session.feeds.end_of(feed)
+        return max(feed.next, feed.high) >= (length if end is None else min(length, end))
 
     @from_any_loop
     async def reply(self, message: RoomMessage, text: str) -> RoomTextMessage:
@@ -235,27 +291,27 @@ class RoomOrigin:
     @from_any_loop
     async def react(self, message: RoomMessage, symbol: str, *, remove: bool) -> None:
         """React to a message."""
-        await self._session.write([blocks.Reaction(message.id, symbol, remove)], channel=message.channel)
+        await self._moderator.publish(blocks.ReactionBody(message.id, symbol, remove), message.channel)
 
     @from_any_loop
     async def edit(self, message: RoomMessage, text: str) -> None:
         """Give a message of one's own another text."""
         self._check_own(message)
-        await self._session.write([blocks.Edit(message.id, text)], channel=message.channel)
+        await self._moderator.publish(blocks.EditBody(message.id, text), message.channel)
 
     @from_any_loop
     async def retract(self, message: RoomMessage) -> None:
         """Take a message of one's own back."""
         self._check_own(message)
-        await self._session.write([blocks.Retract(message.id)], channel=message.channel)
+        await self._moderator.publish(blocks.RetractBody(message.id), message.channel)
 
     @from_any_loop
     async def provenance(self, message: RoomMessage) -> Provenance:
         """What proves a message."""
-        row, core = self.row(message.id), self._session.core_of(message.id)
-        if row is None or core is None:
+        seq, core = message.place[2], self._session.core_of(message.id)
+        if core is None:
             raise NotAvailable("The block of this message is not here.")
-        return Provenance(await core.proof(row.seq), row.seq, _moment(row.received))
+        return Provenance(await core.proof(seq), seq, message.received)
 
     @from_any_loop
     async def verify(self, message: RoomMessage) -> None:
@@ -266,14 +322,55 @@ class RoomOrigin:
         await core.verify((await self.provenance(message)).evidence)
 
     @from_any_loop
-    async def load(self, message: "RoomFileMessage | RoomAudioMessage", timeout: float) -> bytes:
+    async def load(self, message: InDrive, timeout: float) -> bytes:
         """The file that a message names, from here or from whoever has it."""
-        return await self._session.load(message.drive, message.path, message.version, timeout)
+        async with asyncio.timeout(timeout):
+            return b"".join([piece async for piece in self.stream(message, timeout=timeout)])
+
+    async def stream(
+        self,
+        message: InDrive,
+        start: int = 0,
+        end: int | None = None,
+        *,
+        version: int | None = None,
+        timeout: float,
+    ) -> AsyncIterator[bytes]:
+        """The bytes of it from `start` to before `end`, or those of another version; each waits `timeout` seconds."""
+        wanted = message.version if version is None else version
+        view, entry = await self._session.file(message.drive, message.path, wanted, timeout)
+        async for piece in view.stream(entry, start, end):
+            yield piece
+
+    @from_any_loop
+    async def load_output(self, message: RoomOutputMessage, timeout: float) -> Output:
+        """All of an output, from here or from whoever has it. Raises `DecodeError` for what is none, or too large."""
+        if message.path is None or message.version is None:
+            return Output(dict(message.data), dict(message.metadata))
+        async with asyncio.timeout(timeout):
+            view, entry = await self._session.file(message.drive, message.path, message.version, timeout)
+            pieces, size = [], 0
+            async for piece in view.stream(entry, 0, None):
+                pieces.append(piece)
+                size += len(piece)
+                if size > MAX_OUTPUT_BYTES:
+                    raise DecodeError(f"This output has more than {MAX_OUTPUT_BYTES // 1_048_576} MiB.")
+        return await asyncio.to_thread(read_output, b"".join(pieces))
+
+    @from_any_loop
+    async def versions(self, message: InDrive, timeout: float) -> tuple[Event, ...]:
+        """The changes of the file that a message names, the newest first."""
+        view, _ = await self._session.file(message.drive, message.path, message.version, timeout)
+        async with asyncio.timeout(timeout):
+            return tuple([event async for event in view.history(message.path, newest_first=True)])
 
     # Invites
 
-    async def create_invite(self, name: str, expires: datetime | timedelta | None, uses: int | None) -> LimitedInvite:
+    async def create_invite(
+        self, name: str, expires: datetime | timedelta | None, uses: int | None, role: str
+    ) -> LimitedInvite:
         """Make an invite that ends; see `MemoryRoom.create_invite`."""
+        await self._moderator.check_invite(role)
         if uses is not None and not 1 <= uses <= MAX_USES:
             raise UsageError(f"An invite is for 1 to {MAX_USES:,} people, not {uses}.")
         me = self._session.identity.public_key
@@ -282,8 +379,9 @@ class RoomOrigin:
         ends = expiry(expires, datetime.now(UTC))
         pairing = PairingInvite(os.urandom(KEY_SIZE), self._session.keys.topic, ends)
         id = invite_id(pairing.public_key)
-        made = blocks.InviteMade(z32encode(id), z32encode(pairing.public_key), ends, uses)
-        await self._session.write([made])
+        await self._moderator.publish(
+            blocks.InviteMadeBody(z32encode(id), z32encode(pairing.public_key), ends, uses, role)
+        )
         [invite] = [one for one in self._session.invites.all(self) if one.id == id]
         return replace(invite, link=Invite(pairing, name).link())
 
@@ -295,7 +393,7 @@ class RoomOrigin:
             raise UsageError("This invite is somebody else's: only who made it, and moderators, can revoke it.")
         key = self._session.invites.public_key(invite.id)
         assert key is not None
-        await self._session.write([blocks.InviteMade(z32encode(invite.id), z32encode(key), revoked=True)])
+        await self._moderator.publish(blocks.InviteMadeBody(z32encode(invite.id), z32encode(key), revoked=True))
 
     def _check_own(self, message: RoomMessage) -> None:
         if not message.own:

@@ -14,7 +14,7 @@ from linkup_nb.rooms.memory.keys import RoomKeys
 from linkup_nb.wire import rooms as wire
 from linkup_nb.wire.protomux import Channel
 from linkup_nb.wire.rate_limit import Bucket, Rate
-from linkup_nb.wire.rooms import Feeds, Opening, channel_id, membership_proof
+from linkup_nb.wire.rooms import FeedKeys, Opening, channel_id, membership_proof
 
 MAX_UNPROVEN = 64  # feeds that one peer has named, whose hello is being waited for
 
@@ -24,6 +24,8 @@ RATES = {  # messages a second of one peer; what is over is dropped, for each of
     wire.MessageType.PRESENCE: Rate(1, BURST),
     wire.MessageType.TYPING: Rate(1, BURST),
     wire.MessageType.READ: Rate(1, BURST),
+    wire.MessageType.SKELETON_REQUEST: Rate(100, BURST),
+    wire.MessageType.CONFLICT: Rate(1, BURST),
 }
 FLOOD = 10  # times these rates at which a peer is disconnected: that is no accident
 
@@ -48,6 +50,9 @@ class Hosted(Protocol):
 
     def received(self, peer: "RoomPeer", message: wire.Message) -> None:
         """The peer sent a message other than feeds."""
+
+    def drained(self, peer: "RoomPeer") -> None:
+        """The peer has read what was sent to it."""
 
     def gone(self, peer: "RoomPeer") -> None:
         """The peer has left the room, or the connection has ended."""
@@ -82,15 +87,14 @@ class RoomPeer:
         id = channel_id(connection.handshake_hash, secret)
         self._channel: Channel = channels.open(wire.PROTOCOL, id, bytes(opening), self)
 
-    def send(self, message: wire.Message) -> None:
-        """Send a message, once the peer has proven itself."""
-        if self.proven:
-            self.channels.send(self._channel, int(message.type), bytes(message))
+    def send(self, message: wire.Message) -> bool:
+        """Send a message, once the peer has proven itself; after `False`, large ones wait until it is `drained`."""
+        return not self.proven or self.channels.send(self._channel, int(message.type), bytes(message))
 
     def name(self, keys: list[bytes]) -> None:
         """Let the peer know of feeds."""
         for start in range(0, len(keys), wire.MAX_FEED_KEYS):
-            self.send(Feeds(tuple(keys[start : start + wire.MAX_FEED_KEYS])))
+            self.send(FeedKeys(tuple(keys[start : start + wire.MAX_FEED_KEYS])))
 
     def close(self) -> None:
         """Leave the room as far as this peer is concerned."""
@@ -116,13 +120,14 @@ class RoomPeer:
         if not self._in_time(type):
             return
         message = wire.decode(type, payload)
-        if isinstance(message, Feeds):
+        if isinstance(message, FeedKeys):
             self._named(message.keys)
         elif message is not None:
             self._room.received(self, message)
 
     def drained(self) -> None:
         """What was sent has gone out."""
+        self._room.drained(self)
 
     def ended(self) -> None:
         """The channel is closed."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from linkup_nb.rooms.memory.block import Kind
-from linkup_nb.rooms.memory.rows import CONVERSATION, Link, Mark, Place, Row, State, View
+from linkup_nb.rooms.memory.rows import CONVERSATION, BlockRow, Link, Mark, Place, State, View
 
 _UP, _DOWN = "t, message.tie, seq", "t DESC, message.tie DESC, seq DESC"
 
@@ -30,31 +30,33 @@ class IndexReader:
         with self._reading:
             return self._reader.execute(sql, parameters).fetchall()
 
-    def row_at(self, tie: int, seq: int) -> Row | None:
+    def row_at(self, tie: int, seq: int) -> BlockRow | None:
         """The row of a block, `None` if it is not here or has no place."""
         found = self.read("SELECT * FROM message WHERE tie = ? AND seq = ?", (tie, seq))
-        return Row(*found[0]) if found else None
+        return BlockRow(*found[0]) if found else None
 
-    def said(self, up_to: int, *, after: Place | None = None, limit: int = -1, view: View = CONVERSATION) -> list[Row]:
+    def said(
+        self, up_to: int, *, after: Place | None = None, limit: int = -1, view: View = CONVERSATION
+    ) -> list[BlockRow]:
         """The conversation in order, as it was when `up_to` rows had arrived, after a place; or another view."""
         start, values = _from(view, up_to)
         sql = f"{start} AND (t, message.tie, seq) > (?, ?, ?) ORDER BY {_UP} LIMIT ?"
-        return [Row(*row) for row in self.read(sql, (*values, *(after or (-1, 0, 0)), limit))]
+        return [BlockRow(*row) for row in self.read(sql, (*values, *(after or (-1, 0, 0)), limit))]
 
     def said_before(
         self, up_to: int, *, before: Place | None = None, limit: int = -1, view: View = CONVERSATION
-    ) -> list[Row]:
+    ) -> list[BlockRow]:
         """The last rows before a place, latest first."""
         start, values = _from(view, up_to)
         sql = f"{start} AND (t, message.tie, seq) < (?, ?, ?) ORDER BY {_DOWN} LIMIT ?"
-        return [Row(*row) for row in self.read(sql, (*values, *(before or (2**63 - 1, 0, 0)), limit))]
+        return [BlockRow(*row) for row in self.read(sql, (*values, *(before or (2**63 - 1, 0, 0)), limit))]
 
-    def nth(self, up_to: int, count: int, number: int, view: View = CONVERSATION) -> Row | None:
+    def nth(self, up_to: int, count: int, number: int, view: View = CONVERSATION) -> BlockRow | None:
         """The row `number` of the `count` rows that there were when `up_to` had arrived."""
         order, offset = (_UP, number) if number <= count // 2 else (_DOWN, count - 1 - number)
         start, values = _from(view, up_to)
         found = self.read(f"{start} ORDER BY {order} LIMIT 1 OFFSET ?", (*values, offset))
-        return Row(*found[0]) if found else None
+        return BlockRow(*found[0]) if found else None
 
     def number_of(self, up_to: int, view: View) -> int:
         """How many rows of a view there were when `up_to` had arrived."""
@@ -64,16 +66,25 @@ class IndexReader:
         start, values = _from(view, up_to, "count(*)")
         return int(self.read(start, values)[0][0])
 
-    def arrived(self, after: int, limit: int) -> list[Row]:
+    def arrived(self, after: int, limit: int) -> list[BlockRow]:
         """What people said, in the order of its arrival, after arrival `after`."""
         found = self.read(
             "SELECT * FROM message INDEXED BY by_arrival WHERE arrival > ? ORDER BY arrival LIMIT ?", (after, limit)
         )
-        return [Row(*row) for row in found]
+        return [BlockRow(*row) for row in found]
 
-    def timeline(self) -> list[Row]:
+    def timeline(self) -> list[BlockRow]:
         """Every block that has a place, in order."""
-        return [Row(*row) for row in self.read("SELECT * FROM message ORDER BY t, tie, seq")]
+        return [BlockRow(*row) for row in self.read("SELECT * FROM message ORDER BY t, tie, seq")]
+
+    def disputed(self, limit: int) -> list[BlockRow]:
+        """What people said in the parts of feeds that have two histories, the last ones, latest first."""
+        found = self.read(
+            "SELECT withdrawn.* FROM withdrawn JOIN feed USING (tie) WHERE arrival IS NOT NULL AND seq >= disputed"
+            " ORDER BY t DESC, tie DESC, seq DESC LIMIT ?",
+            (limit,),
+        )
+        return [BlockRow(*row) for row in found]
 
     def count(self) -> int:
         """How many rows have come into the conversation, withdrawn ones too."""
@@ -88,11 +99,11 @@ class IndexReader:
         both = f"{greatest.format('message')} UNION ALL {greatest.format('withdrawn')}"
         return self.read(f"SELECT max({column}) FROM ({both})")[0][0] or 0
 
-    def latest(self, kind: Kind, limit: int = -1) -> list[Row]:
+    def latest(self, kind: Kind, limit: int = -1) -> list[BlockRow]:
         """The notices of one kind that count, last one first."""
         refused = int(State.REFUSED | State.OUT_OF_ORDER)
         sql = "SELECT * FROM message INDEXED BY notices WHERE arrival IS NULL AND kind = ? AND NOT state & ?"
-        return [Row(*row) for row in self.read(f"{sql} ORDER BY {_DOWN} LIMIT ?", (int(kind), refused, limit))]
+        return [BlockRow(*row) for row in self.read(f"{sql} ORDER BY {_DOWN} LIMIT ?", (int(kind), refused, limit))]
 
     def links(self, tie: int, seq: int) -> list[Link]:
         """What refers to a block and counts, in order."""
@@ -107,7 +118,7 @@ class IndexReader:
         channel: str | None = None,
         limit: int = 50,
         before: Place | None = None,
-    ) -> list[Row]:
+    ) -> list[BlockRow]:
         """The rows that match `words`, a query of FTS5, or where that cannot be used the pattern `like`; last first."""
         where, values = [], list[object]()
         if words and self.read("SELECT value FROM meta WHERE name = 'searchable'") == [(1,)]:
@@ -128,26 +139,33 @@ class IndexReader:
         found = self.read(
             f"SELECT * FROM message WHERE {' AND '.join(where)} ORDER BY {_DOWN} LIMIT ?", (*values, limit)
         )
-        return [Row(*row) for row in found]
+        return [BlockRow(*row) for row in found]
 
-    def unread(self, channel: str | None = None) -> int:
-        """How many rows of a channel, or of all, are unread."""
+    def unread(self, channel: str | None = None, *, mentions: bool = False) -> int:
+        """How many rows of a channel, or of all, are unread; or how many of those mention us."""
         where, values = ("AND channel = ?", (channel,)) if channel is not None else ("", ())
+        if mentions:
+            where += f" AND state & {int(State.MENTIONS_ME)}"
         return int(self.read(f"SELECT count(*) FROM message WHERE state & 1 {where}", values)[0][0])
+
+    def first_unread_in(self, channel: str) -> BlockRow | None:
+        """The unread row of a channel that stands first."""
+        found = self.read(f"SELECT * FROM message WHERE state & 1 AND channel = ? ORDER BY {_UP} LIMIT 1", (channel,))
+        return BlockRow(*found[0]) if found else None
 
     def first_unread(self) -> dict[int, int]:
         """The first block of each feed that is unread, for those that have one."""
         first = "(SELECT min(seq) FROM message INDEXED BY unread WHERE state & 1 AND message.tie = feed.tie)"
         return {tie: seq for tie, seq in self.read(f"SELECT tie, {first} FROM feed") if seq is not None}
 
-    def said_of(self, tie: int, start: int, end: int, limit: int) -> list[Row]:
+    def said_of(self, tie: int, start: int, end: int, limit: int) -> list[BlockRow]:
         """The last of what is said in a feed from block `start` to before `end`, latest first."""
         found = self.read(
             "SELECT * FROM message INDEXED BY by_feed WHERE tie = ? AND seq >= ? AND seq < ? AND arrival IS NOT NULL"
             " ORDER BY seq DESC LIMIT ?",
             (tie, start, end, limit),
         )
-        return [Row(*row) for row in found]
+        return [BlockRow(*row) for row in found]
 
     def last_t(self, seen: Iterable[tuple[int, int]]) -> int:
         """The greatest t among so many first blocks (tie, length) of feeds."""
@@ -194,4 +212,6 @@ def _from(view: View, up_to: int, columns: str = "message.*") -> tuple[str, tupl
     if view.channel is not None:
         where += " AND channel = ?"
         values.append(view.channel)
+    if view.kinds:
+        where += f" AND kind IN ({', '.join(map(str, view.kinds))})"
     return f"{clock}SELECT {columns} FROM message INDEXED BY {view.order}{joined} WHERE {where}", tuple(values)

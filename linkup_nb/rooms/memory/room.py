@@ -2,26 +2,25 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, overload
+from typing import TYPE_CHECKING, Any, Protocol, overload
 
 from linkup_nb.connection.connection import WRITE_TIMEOUT
-from linkup_nb.errors import DecodeError, InvalidImage, UsageError
+from linkup_nb.errors import UsageError
 from linkup_nb.hyperdrive.drive import Drive
 from linkup_nb.loops import Tasks, from_any_loop, on_own_loop
-from linkup_nb.rooms.avatar import scale_avatar
+from linkup_nb.rooms.files import read_file
+from linkup_nb.rooms.media import picture
 from linkup_nb.rooms.member import Member
 from linkup_nb.rooms.memory import block as blocks
 from linkup_nb.rooms.memory.arrivals import Taken
 from linkup_nb.rooms.memory.block import Kind
 from linkup_nb.rooms.memory.book import Choices
-from linkup_nb.rooms.memory.channel import Channels, RoomChannel
-from linkup_nb.rooms.memory.faults import Fault, faults_of
-from linkup_nb.rooms.memory.feeds import TOO_LONG
+from linkup_nb.rooms.memory.channel import RoomChannel, RoomChannels
+from linkup_nb.rooms.memory.faces import Faces
 from linkup_nb.rooms.memory.invite import Invite
 from linkup_nb.rooms.memory.invites import LimitedInvite
 from linkup_nb.rooms.memory.keys import place_of
@@ -29,54 +28,59 @@ from linkup_nb.rooms.memory.message import (
     RoomAudioMessage,
     RoomFileMessage,
     RoomMessage,
+    RoomNotice,
+    RoomOutputMessage,
     RoomTextMessage,
 )
-from linkup_nb.rooms.memory.moderated import ModeratedRoom
 from linkup_nb.rooms.memory.moderator import Moderator
 from linkup_nb.rooms.memory.origin import RoomOrigin
+from linkup_nb.rooms.memory.outputs import output_of
 from linkup_nb.rooms.memory.past import make_marks
 from linkup_nb.rooms.memory.people import People
 from linkup_nb.rooms.memory.qr import QrCode
-from linkup_nb.rooms.memory.rows import CONVERSATION, TIMELINE, Row, channel_view
+from linkup_nb.rooms.memory.rows import CONVERSATION, TIMELINE
 from linkup_nb.rooms.memory.search import parse_query
 from linkup_nb.rooms.memory.session import RoomSession
+from linkup_nb.rooms.memory.shown import ShownRoom
 from linkup_nb.rooms.memory.timeline import Timeline
-from linkup_nb.rooms.names import clean, file_name
+from linkup_nb.rooms.names import check_name, clean, file_name
 from linkup_nb.rooms.room import row_of, table
 
 if TYPE_CHECKING:
     import pandas
 
-MAX_STRANGER_PIXELS = 16_000_000  # of an avatar that a member sends
-MAX_AVATARS = 256  # pictures of one room that are looked at when it is opened
 PAGE = 200  # rows that are read at a time
 FOLLOWED = 8_192  # heads that `at` may have to follow: if there were more, it is made quicker for the next time
 
 
-class Backend(Protocol):
+class RoomBackend(Protocol):
     """What a room needs of the node that has joined it."""
 
-    async def leave(self, room: "MemoryRoom") -> None:
-        """Forget the room; one that has been left already is nothing to it."""
+    async def leave(self, room: "MemoryRoom", forget: bool) -> None:
+        """Leave the room; one that has been left already is nothing to it."""
 
     async def keep(self, room: "MemoryRoom", choices: Choices) -> None:
         """Keep what one has chosen for oneself in the room."""
 
+    async def rename(self, room: "MemoryRoom", name: str) -> None:
+        """Keep what one calls the room."""
 
-class MemoryRoom(ModeratedRoom):
+
+class MemoryRoom(ShownRoom):
     """A room whose history every member keeps, encrypted, and gives to whoever comes later.
 
     `room.messages` is a lazy sequence of what people said, oldest first, as it is now. Emits `message` (a RoomMessage)
-    in the order of arrival, `change` (a RoomMessage that was edited, retracted, reacted to), `delivery` (one of your
-    own that more people have, or have read), `typing`, and `update` when the people in it, or its channels, have
-    changed.
+    in the order of arrival, `change` (a RoomMessage that was edited, retracted, reacted to), `notice` (a RoomNotice),
+    `delivery` (one of your own that more people have, or have read), `typing`, `moderated` when messages are shown or
+    hidden that were not, `conflict` (a Fault) when a member's feed turns out to be rewritten, and `update` when the
+    people in it, or its channels, have changed.
     """
 
     def __init__(
         self,
         name: str,
         session: RoomSession,
-        backend: Backend,
+        backend: RoomBackend,
         choices: Choices = Choices(),  # noqa: B008  # frozen
     ) -> None:
         super().__init__(asyncio.get_running_loop())
@@ -86,21 +90,19 @@ class MemoryRoom(ModeratedRoom):
         self._backend = backend
         self._people = People()
         self._moderator = Moderator(session, choices, lambda changed: backend.keep(self, changed))
-        self._moderator.on("update", lambda: self.emit("update"))
+        self._moderator.on("update", self._moderated)
         self._origin = RoomOrigin(session, self._people, self._moderator)
-        self._people.load(session.index, session.feeds.rows)
-        self._channels = Channels(session.index)
+        self._faces = Faces(session, self._people, lambda: self.emit("update"))
+        self._load_notices()
         self._arrived = session.index.count()
         self._number = session.index.number()
         self._arrival = asyncio.Event()
         self._closed = False
         self._keeping = False
         self._tasks = Tasks()
-        self._scaling = asyncio.Lock()  # one picture at a time: each may take 100 MB while it is decoded
-        for row in session.index.latest(Kind.ICON)[:MAX_AVATARS]:
-            self._tasks.start(self._take_avatar(row, session.feed_of(row.tie).identity), "scaling an avatar")
         session.on("taken", self._taken)
         session.on("update", lambda: self.emit("update"))
+        session.on("conflict", lambda key: [self.emit("conflict", fault) for fault in self._origin.conflicts(key)])
         session.exchange.on("delivery", lambda row: self.emit("delivery", self._origin.build(row)))
         session.exchange.on("typing", lambda: self.emit("typing"))
         for event in ("here", "read"):
@@ -117,15 +119,16 @@ class MemoryRoom(ModeratedRoom):
 
     @from_any_loop
     async def create_invite(
-        self, *, expires: datetime | timedelta | None = None, uses: int | None = None
+        self, *, expires: datetime | timedelta | None = None, uses: int | None = None, role: str = "writer"
     ) -> LimitedInvite:
         """An invite that ends: at a moment or after a time, after so many people, or when it is revoked.
 
         Its `link` is the word to send. Until then it is as good as the room's secret to whoever can reach a member;
-        two members who cannot reach each other may both honour its last use. Raises `UsageError` for a moment that has
-        passed, or for too many invites.
+        two members who cannot reach each other may both honour its last use. With the `role` "reader" it lets nobody
+        write, in a room for admitted writers. Raises `UsageError` for a moment that has passed, for too many invites,
+        or for a role that you cannot give.
         """
-        return await self._origin.create_invite(self.name, expires, uses)
+        return await self._origin.create_invite(self.name, expires, uses, role)
 
     @property
     def invites(self) -> tuple[LimitedInvite, ...]:
@@ -136,6 +139,24 @@ class MemoryRoom(ModeratedRoom):
     def messages(self) -> Timeline:
         """What people said, oldest first, as it is at this moment."""
         return Timeline(self._session.index, self._arrived, self._origin.build)
+
+    @property
+    def muted(self) -> bool:
+        """Whether you want no counts of what is new here; see `set_muted`."""
+        return self._moderator.choices.quiet
+
+    @from_any_loop
+    async def set_muted(self, on: bool) -> None:
+        """Show no counts of what is new in this room, for you only, or show them again."""
+        await self._moderator.quiet(on)
+
+    @from_any_loop
+    async def rename(self, name: str) -> None:
+        """Call the room something else, for you only. Raises `InvalidName`."""
+        name = check_name(name)
+        await self._backend.rename(self, name)
+        self.name = name
+        self.emit("update")
 
     @property
     def peers(self) -> tuple[Member, ...]:
@@ -173,7 +194,7 @@ class MemoryRoom(ModeratedRoom):
     @from_any_loop
     async def set_subject(self, text: str) -> None:
         """Say what the room is about; everybody can. Raises `UsageError` for a text that is too long."""
-        await self._session.write([blocks.Topic(clean(text))])
+        await self._moderator.publish(blocks.TopicBody(clean(text)))
 
     @property
     def channels(self) -> tuple[RoomChannel, ...]:
@@ -191,16 +212,8 @@ class MemoryRoom(ModeratedRoom):
         Raises `UsageError` for a name that is empty or too long, or if there are too many.
         """
         name = self._channels.check_new(name)
-        await self._session.write([blocks.Channel(name, clean(topic))])
+        await self._moderator.publish(blocks.ChannelBody(name, clean(topic)))
         return self.channel(name)
-
-    def messages_in(self, channel: str) -> Timeline:
-        """What people said in one channel, oldest first; `room.channel(name).messages`."""
-        return Timeline(self._session.index, self._arrived, self._origin.build, channel_view(channel))
-
-    def unread_in(self, channel: str) -> int:
-        """How many messages of one channel you have not read."""
-        return self._session.index.unread(channel)
 
     @property
     def typing(self) -> Mapping[str, tuple[Member, ...]]:
@@ -218,12 +231,6 @@ class MemoryRoom(ModeratedRoom):
         """Let those who are connected know that you are typing: call it at each key, it is sent every 3 seconds."""
         self._session.exchange.set_typing(channel)
 
-    @property
-    def faults(self) -> tuple[Fault, ...]:
-        """What is wrong with feeds: blocks that are skipped, feeds that are rewritten, or too long to be fetched."""
-        feeds = self._session.feeds
-        return faults_of(feeds.members, dict.fromkeys(tuple(feeds.too_long), TOO_LONG) | feeds.disputed)
-
     @from_any_loop
     async def allow(self, member: Member) -> None:
         """Fetch all that a member has written, however long it is; see `faults`. Holds until the room is closed."""
@@ -236,20 +243,12 @@ class MemoryRoom(ModeratedRoom):
         """Your own drive of this room, where files that you send are."""
         return self._session.drive
 
-    @property
-    def unread(self) -> int:
-        """How many messages you have not read."""
-        return self._session.index.unread()
-
     def message(self, id: str) -> RoomMessage:
         """The message of this id. Raises `UsageError` if it is not here."""
-        try:
-            row = self._origin.row(id)
-        except (DecodeError, ValueError):
-            row = None
-        if row is None or row.arrival is None:
+        found = self.find(id)
+        if found is None or isinstance(found, RoomNotice):
             raise UsageError(f"There is no message {id!r} here: ids are what `message.id` says.")
-        return self._origin.build(row)
+        return found
 
     def __len__(self) -> int:
         return len(self.messages)
@@ -282,15 +281,24 @@ class MemoryRoom(ModeratedRoom):
         """Whether two people of this room have used a name that looks like this: show short keys beside it then."""
         return self._people.shares(name)
 
-    @from_any_loop
-    async def send(
+    @overload
+    def send(  # type: ignore[overload-overlap]  # a text is always taken for one
         self, text: str, *, to: RoomMessage | None = None, channel: str = "", timeout: float = WRITE_TIMEOUT
-    ) -> RoomTextMessage:
+    ) -> Coroutine[Any, Any, RoomTextMessage]: ...
+    @overload
+    def send(self, text: object, *, channel: str = "") -> Coroutine[Any, Any, RoomOutputMessage]: ...
+    def send(
+        self, text: object, *, to: RoomMessage | None = None, channel: str = "", timeout: float = WRITE_TIMEOUT
+    ) -> Coroutine[Any, Any, RoomMessage]:
         """Send a text in Markdown, or answer the message `to`; returns when it is on disk, whoever is here.
 
-        Raises `UsageError` for a text that is empty or too long, `StoreError` if the disk refuses.
+        Anything else is sent as a cell would show it: a table, a figure, or what it prints as. Raises `UsageError` for
+        what is empty or too large, `StoreError` if the disk refuses.
         """
-        return await self._origin.send(text, to, channel or (to.channel if to else ""))
+        if to and not isinstance(text, str):
+            raise UsageError("Only a text can answer a message: send this without `to`, then answer it.")
+        said = text if isinstance(text, str) else output_of(text)  # here, for a figure belongs to its thread
+        return self._origin.say(said, to, channel or (to.channel if to else ""))
 
     @from_any_loop
     async def send_file(
@@ -300,11 +308,13 @@ class MemoryRoom(ModeratedRoom):
 
         Raises `UsageError` if there is no such file, `StoreError` if the disk refuses.
         """
-        name, data = file if isinstance(file, tuple) else await asyncio.to_thread(_read_file, Path(file))
+        name, data = file if isinstance(file, tuple) else await asyncio.to_thread(read_file, Path(file))
         name = file_name(name)
         path = f"/files/{name}"
-        version = await self._put(path, data)
-        message = await self._origin.write(blocks.File(name, path, version, len(data)), channel)
+        version = await self._origin.put(path, data)
+        mime, size = picture(data)
+        body = blocks.FileBody(name, path, version, len(data), mime, width=size and size[0], height=size and size[1])
+        message = await self._origin.write(body, channel)
         assert isinstance(message, RoomFileMessage)
         return message
 
@@ -317,8 +327,8 @@ class MemoryRoom(ModeratedRoom):
             raise UsageError("The recording is empty: record again.")
         name = f"{datetime.now(UTC).timestamp() * 1000:.0f}.webm"
         path = f"/audio/{name}"
-        version = await self._put(path, data)
-        body = blocks.Audio(name, path, version, len(data), "audio/webm", duration=duration)
+        version = await self._origin.put(path, data)
+        body = blocks.AudioBody(name, path, version, len(data), "audio/webm", duration=duration)
         message = await self._origin.write(body, channel)
         assert isinstance(message, RoomAudioMessage)
         return message
@@ -375,9 +385,25 @@ class MemoryRoom(ModeratedRoom):
         return await self._session.export(self.name, await asyncio.to_thread(Path(path).expanduser))
 
     @from_any_loop
-    async def leave(self) -> None:
-        """Say that you leave, and join it no more; what is here of it stays, and another join finds it."""
-        await self._backend.leave(self)
+    async def prune(self, before: datetime | RoomMessage) -> int:
+        """Delete here what others said before a moment or a message, to make room; how many blocks that were.
+
+        Their places stay, and what you wrote. The others keep theirs; nothing of it is fetched again by itself. Raises
+        `StoreError` if the disk refuses.
+        """
+        t = before.t if isinstance(before, RoomMessage) else round(before.timestamp() * 1e6)
+        pruned = await self._session.prune(t)
+        self._moderated()
+        return pruned
+
+    @from_any_loop
+    async def leave(self, *, forget: bool = False) -> None:
+        """Say that you leave, and join it no more; what is here of it stays, and another join finds it.
+
+        With `forget` it is deleted here: messages, files, the secret. The others keep what they have. Raises
+        `StoreError` if the disk refuses; then the next start goes on with it.
+        """
+        await self._backend.leave(self, forget)
 
     async def clear(self) -> None:
         """A room with memory is not cleared: raises `UsageError`."""
@@ -389,40 +415,40 @@ class MemoryRoom(ModeratedRoom):
         self._closed = True
         self._wake()
         await self._tasks.cancel()
+        await self._faces.close()
         await self._moderator.close()
         await self._session.close()
         self.emit("update")
 
     # Inside
 
-    async def _put(self, path: str, data: bytes) -> int:
-        async with self.drive.batch() as batch:
-            await batch.put(path, data)
-        return self.drive.version
-
     def _taken(self, taken: Taken) -> None:
         identities = {row.tie: row.identity for row in self._session.feeds.rows}
-        introductions = [row for row in taken.rows if row.kind in (Kind.HELLO, Kind.ICON)]
+        shown = self._session.shown(taken)
+        introductions = [row for row in shown if row.kind in (Kind.HELLO, Kind.ICON)]
         for row in introductions:
             self._people.take(row, identities.get(row.tie))
             if row.kind == Kind.ICON:
-                self._tasks.start(self._take_avatar(row, identities.get(row.tie)), "scaling an avatar")
+                self._faces.take(row)
         if taken.ruled:
             self._moderator.enforce()
         self._arrived = max([self._arrived, *(row.arrival for row in taken.rows if row.arrival)])
         self._number = max([self._number, *(row.number for row in taken.rows if row.number)])
-        about = [row for row in taken.rows if row.kind in (Kind.CHANNEL, Kind.TOPIC)]
+        about = [row for row in shown if row.kind in (Kind.CHANNEL, Kind.TOPIC)]
         for row in about:
             self._channels.take(row)
         self._wake()
-        if introductions or about or taken.ruled:
+        if taken.ruled:
+            self._load_notices()
+            self._moderated()
+        elif introductions or about:
             self.emit("update")
         changed = set(taken.changed)
-        for row in taken.rows:
-            if self._moderator.is_cut(self._session.feed_of(row.tie), row.seq):
-                continue
+        for row in shown:
             if row.arrival is not None:
                 self.emit("message", self._origin.build(row))
+            elif row.number is not None:
+                self.emit("notice", self._origin.build(row))
             elif row.kind in (Kind.EDIT, Kind.RETRACT, Kind.REACTION) and row.body:
                 _, body = blocks.decode(row.body).body()
                 if to := getattr(body, "to", None):
@@ -431,17 +457,19 @@ class MemoryRoom(ModeratedRoom):
             found = self._session.index.row_at(tie, seq)
             if found and found.arrival is not None:
                 self.emit("change", self._origin.build(found))
+            elif found:  # a notice that counts no more, or again
+                self._load_notices()
 
-    async def _take_avatar(self, row: Row, identity: bytes | None) -> None:
-        """A stranger's picture is made anew before it is shown anywhere."""
-        _, body = blocks.decode(row.body or b"").body()
-        if identity is None or not isinstance(body, blocks.Icon) or not body.avatar:
-            return
-        with suppress(InvalidImage):
-            async with self._scaling:
-                picture = await asyncio.to_thread(scale_avatar, body.avatar, max_pixels=MAX_STRANGER_PIXELS)
-            self._people.set_avatar(identity, row.t, picture)
-            self.emit("update")
+    def _moderated(self) -> None:
+        self.emit("moderated")
+        self.emit("update")
+
+    def _load_notices(self) -> None:
+        """What notices say may have gone from the room, or come back: look at all of them."""
+        index = self._session.index
+        self._people.load(index, self._session.feeds.rows)
+        self._channels = RoomChannels(index)
+        self._faces.load()
 
     @on_own_loop
     def _keep_clocks(self) -> None:
@@ -467,10 +495,3 @@ class MemoryRoom(ModeratedRoom):
 def _row(message: RoomMessage) -> tuple[object, ...]:
     more = (message.received, message.channel, message.to, message.edited, message.retracted, message.late)
     return (message.id, *row_of(message), *more, message.state)
-
-
-def _read_file(path: Path) -> tuple[str, bytes]:
-    path = path.expanduser()
-    if not path.is_file():
-        raise UsageError(f"There is no file {str(path)!r}: check its path.")
-    return path.name, path.read_bytes()

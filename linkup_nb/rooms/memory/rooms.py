@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -16,12 +17,14 @@ from linkup_nb.loops import Events, Tasks
 from linkup_nb.rooms.memory import block as blocks
 from linkup_nb.rooms.memory.admission import Candidate
 from linkup_nb.rooms.memory.book import Book, BookEntry, Choices, WaitingEntry
+from linkup_nb.rooms.memory.forgetting import free_room, index_path
 from linkup_nb.rooms.memory.invite import Invite
 from linkup_nb.rooms.memory.keys import RoomKeys, new_nonce, short_id
 from linkup_nb.rooms.memory.links import RoomLinks
 from linkup_nb.rooms.memory.room import MemoryRoom
 from linkup_nb.rooms.memory.session import RoomSession
 from linkup_nb.rooms.memory.waiting import WaitingRoom
+from linkup_nb.rooms.memory.writers import ALL
 from linkup_nb.rooms.names import check_name
 from linkup_nb.swarm.swarm import Swarm
 from linkup_nb.wire.blind_pairing import PairingInvite
@@ -40,6 +43,7 @@ class MemoryRooms(Events):
         identity: KeyPair,
         name: str,
         share_reads: bool = True,
+        shared: Callable[[bytes], bool] = lambda core: False,
     ) -> None:
         super().__init__(asyncio.get_running_loop())
         self._path = path
@@ -50,7 +54,7 @@ class MemoryRooms(Events):
         self._device = swarm.key_pair
         self._name = name
         self._share_reads = share_reads
-        self._links = RoomLinks(store)
+        self._links = RoomLinks(store, shared)
         self._rooms: dict[bytes, MemoryRoom] = {}
         self._sessions: dict[bytes, RoomSession] = {}
         self._candidates: dict[bytes, tuple[WaitingRoom, Candidate]] = {}
@@ -64,21 +68,27 @@ class MemoryRooms(Events):
         """The rooms that are joined, then those that nobody has let us into yet."""
         return (*self._rooms.values(), *[room for room, _ in tuple(self._candidates.values())])
 
+    def copy(self) -> None:
+        """Copy what may be copied now on every connection: something has become `shared`."""
+        self._links.copy()
+
     async def open(self) -> None:
         """Join the rooms of the profile again."""
         await asyncio.to_thread(self._book.load)
         for entry in self._book.entries:
-            if not entry.left:
+            if entry.forgetting:
+                await self._forget(entry)
+            elif not entry.left:
                 await self._enter(entry)
         for waiting in self._book.waiting:
             await self._ask(waiting.pairing, waiting.name)
 
-    async def create(self, name: str) -> MemoryRoom:
-        """A new room, of which we are the founder. Raises `InvalidName`."""
+    async def create(self, name: str, writers: str = ALL) -> MemoryRoom:
+        """A new room, of which we are the founder, for all or for admitted writers. Raises `InvalidName`."""
         nonce = new_nonce()
         keys = RoomKeys.found(self._identity.public_key, nonce)
         room = await self._join(keys, check_name(name))
-        await self._sessions[keys.topic].write([blocks.Room(room.name, nonce)])
+        await self._sessions[keys.topic].write([blocks.RoomBody(room.name, nonce, writers)])
         return room
 
     async def join(self, invite: Invite, name: str | None = None) -> MemoryRoom | WaitingRoom:
@@ -96,28 +106,37 @@ class MemoryRooms(Events):
             if room := self._rooms.get(invite.topic):
                 return room
             known = self._book.get(invite.topic)
-            if known:
+            if known and not known.forgotten:
                 return await self._return(known)
             if waits := self._candidates.get(invite.topic):
                 await self._give_up(waits[0])
             await asyncio.to_thread(self._book.put_waiting, WaitingEntry(bytes(pairing), name))
             return await self._ask(pairing, name)
 
-    async def leave(self, room: MemoryRoom) -> None:
-        """Say that we leave, and join the room no more; what is here of it stays."""
+    async def leave(self, room: MemoryRoom, forget: bool) -> None:
+        """Say that we leave, and join the room no more; what is here of it stays, unless it is to be forgotten."""
         async with self._changing:
             if self._rooms.get(room.topic) is not room:
                 return
             session = self._sessions[room.topic]
-            await session.write([blocks.Leave()])
+            await session.write([blocks.LeaveBody()])
             entry = self._book.get(room.topic)
             assert entry is not None
-            await self._save(msgspec.structs.replace(entry, left=True))
+            entry = msgspec.structs.replace(entry, left=True, forgetting=forget)
+            await self._save(entry)
             del self._rooms[room.topic], self._sessions[room.topic]
             self._links.remove(session)
             await self._swarm.leave(room.topic)
             await room.close()
+            if forget:
+                await self._forget(entry)
         self.emit("update")
+
+    async def rename(self, room: MemoryRoom, name: str) -> None:
+        """Keep what we call a room."""
+        entry = self._book.get(room.topic)
+        assert entry is not None
+        await self._save(msgspec.structs.replace(entry, name=name))
 
     async def keep(self, room: MemoryRoom, choices: Choices) -> None:
         """Keep what one has chosen for oneself in the room."""
@@ -138,7 +157,7 @@ class MemoryRooms(Events):
         """Tell everybody in the rooms how we are called and what we look like."""
         self._name = name
         for session in tuple(self._sessions.values()):
-            await session.write([blocks.Icon(name, avatar)])
+            await session.write([blocks.IconBody(name, avatar)])
 
     def set_share_reads(self, share: bool) -> None:
         """Let others see what we have read, and see what they have; or neither."""
@@ -161,7 +180,11 @@ class MemoryRooms(Events):
             if room := self._rooms.get(keys.topic):
                 return room
             known = self._book.get(keys.topic)
-            room = await self._return(known or BookEntry(keys.secret, name))
+            if known is None:
+                known = BookEntry(keys.secret, name)
+            elif known.forgotten:
+                known = BookEntry(keys.secret, name, known.numbers)
+            room = await self._return(known)
             if waits := self._candidates.get(keys.topic):
                 waits[0].answered(room=room)
                 await self._give_up(waits[0])
@@ -202,7 +225,7 @@ class MemoryRooms(Events):
             keys,
             identity=self._identity,
             device=self._device,
-            index=folder / f"{keys.topic.hex()}.sqlite3",
+            index=index_path(folder, keys.topic),
             executor=self._executor,
             number=entry.numbers.get(short_id(self._device.public_key), 0),
             renumber=partial(self._renumber, keys.topic),
@@ -218,6 +241,14 @@ class MemoryRooms(Events):
         await self._swarm.join(keys.topic)
         self.emit("room", room)
         return room
+
+    async def _forget(self, entry: BookEntry) -> None:
+        """Free what is here of a room. Our feed there is given up: of what it says nothing is known here any more."""
+        keys = RoomKeys(entry.secret)
+        await free_room(self._store, keys, index_path(self._path / "rooms", keys.topic), self._executor)
+        device = short_id(self._device.public_key)
+        numbers = entry.numbers | {device: entry.numbers.get(device, 0) + 1}
+        await self._save(BookEntry(b"", "", numbers, left=True, forgotten=keys.topic))
 
     async def _renumber(self, topic: bytes, number: int) -> None:
         entry = self._book.get(topic)

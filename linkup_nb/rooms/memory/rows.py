@@ -17,6 +17,8 @@ class State(IntFlag):
     """Its heads contradict its place."""
     OUT_OF_ORDER = 256
     """Its place is not after that of the block before it, which was read later."""
+    PRUNED = 512
+    """Its text and its block were deleted here."""
 
 
 class FeedRow(NamedTuple):
@@ -36,9 +38,11 @@ class FeedRow(NamedTuple):
     named: int = 0
     faults: int = 0
     fault: str = ""
+    disputed: int | None = None
+    rewritten: int = 0
 
 
-class Row(NamedTuple):
+class BlockRow(NamedTuple):
     """A block with its place in the order; `heads` and `body` are JSON, `body` the block where `text` is not all."""
 
     t: int
@@ -108,6 +112,8 @@ class View(NamedTuple):
     clock: tuple[tuple[int, int], ...] | None = None
     top: int | None = None
     """The greatest t in it, so that what is above is not looked at."""
+    kinds: tuple[int, ...] = ()
+    """Only blocks of these kinds, if any are named."""
 
 
 CONVERSATION = View("ordered", "arrival")

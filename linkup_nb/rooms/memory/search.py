@@ -10,14 +10,14 @@ _PART = re.compile(r'"([^"]*)"?|(\S+)')
 _UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]")
 
 
-class Query(NamedTuple):
+class WordQuery(NamedTuple):
     """A query of FTS5, empty where that would not find it, and the pattern of a LIKE that finds it everywhere."""
 
     words: str
     like: str
 
 
-def parse_query(text: str) -> Query:
+def parse_query(text: str) -> WordQuery:
     """What was typed, made harmless: nothing in it is an operator but `*` at the end of a word and the quotes."""
     text = text[:MAX_QUERY].strip()
     parts = []
@@ -27,4 +27,4 @@ def parse_query(text: str) -> Query:
         if any(character.isalnum() for character in plain):
             parts.append(f'"{plain}"{"*" if prefix else ""}')
     like = re.sub(r"([%_\\])", r"\\\1", text.replace('"', "").rstrip("*"))
-    return Query("" if _UNSPACED.search(text) else " ".join(parts), f"%{like}%")
+    return WordQuery("" if _UNSPACED.search(text) else " ".join(parts), f"%{like}%")

@@ -2,22 +2,26 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from linkup_nb.channels import Channels
-from linkup_nb.errors import NotAvailable
+from linkup_nb.errors import NotAvailable, UsageError
 from linkup_nb.hypercore.core import Core
 from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.hyperdrive.drive import Drive
-from linkup_nb.loops import Events, Timers
+from linkup_nb.hyperdrive.entry import Entry
+from linkup_nb.hyperdrive.view import DriveView
+from linkup_nb.loops import Events, Tasks, Timers
 from linkup_nb.rooms.memory.admission import Admission
 from linkup_nb.rooms.memory.arrivals import Taken
-from linkup_nb.rooms.memory.block import Body, InviteUsed, Kind, decode
+from linkup_nb.rooms.memory.block import Body, InviteUsedBody, Kind, decode
+from linkup_nb.rooms.memory.disputes import Disputes
 from linkup_nb.rooms.memory.exchange import Exchange
 from linkup_nb.rooms.memory.export import FeedExport, header
 from linkup_nb.rooms.memory.feeds import RoomFeeds
@@ -27,8 +31,9 @@ from linkup_nb.rooms.memory.invites import Invites
 from linkup_nb.rooms.memory.keys import RoomKeys, place_of, short_id
 from linkup_nb.rooms.memory.marks import Marks
 from linkup_nb.rooms.memory.peer import RoomPeer
-from linkup_nb.rooms.memory.rows import FeedRow, Row, State
-from linkup_nb.rooms.memory.search import Query
+from linkup_nb.rooms.memory.rows import BlockRow, FeedRow, Place, State
+from linkup_nb.rooms.memory.runs import Runs
+from linkup_nb.rooms.memory.search import WordQuery
 from linkup_nb.wire import rooms as wire
 from linkup_nb.wire.keys import KEY_SIZE, KeyPair, z32encode
 
@@ -47,6 +52,8 @@ async def _forget(_: int) -> None:
 
 class RoomSession(Events):
     """One room of a node, open. Emits `taken` (a Taken) when the index has changed, and `update` for its peers.
+
+    Emits `conflict` (a key) when a feed turns out to be rewritten.
 
     `number` counts the feeds that this device has had in the room: one that was given up is never written again.
     `renumber` keeps another number, before a feed of it is made.
@@ -83,9 +90,11 @@ class RoomSession(Events):
         self._executor = executor
         self._clock = clock
         self.exchange = Exchange(self, identity.public_key, share_reads=share_reads)
+        self.runs = Runs(self._core_of_tag)
         self._timers = Timers()
         self._new_feeds: list[bytes] = []
         self._drives: dict[bytes, Drive] = {}
+        self._tasks = Tasks()
         self._drive_cores: set[bytes] = set()
         self.refuses: Callable[[bytes], bool] = lambda identity: False
         """Whether the devices of an identity are not spoken with in this room."""
@@ -95,6 +104,7 @@ class RoomSession(Events):
         )
         self.index: Index
         self.feeds: RoomFeeds
+        self.disputes: Disputes
         self.drive: Drive
 
     async def open(self, name: str) -> None:
@@ -103,19 +113,22 @@ class RoomSession(Events):
         own = await self._open_own()
         self.index = await self._loop.run_in_executor(self._executor, Index, self._index_path)
         clock = {} if self._clock is None else {"clock": self._clock}
-        self.feeds = RoomFeeds(self._store, self.keys, self.index, self.identity.public_key, self._executor, **clock)
+        self.feeds = RoomFeeds(
+            self._store, self.keys, self.index, self.identity.public_key, self._executor, self.runs.fetch, **clock
+        )
         self.feeds.on("taken", self._taken)
         self.feeds.on("feed", self._introduced)
+        self.feeds.on("conflict", lambda key: self.emit("conflict", key))
         for event in ("conflict", "limit"):
             self.feeds.on(event, lambda _: self.emit("update"))
+        self.disputes = Disputes(self.feeds, self.peers)
         self.feeds.on("follow", lambda _: self._copy())
         await self.exchange.open()
         kept = await self._loop.run_in_executor(self._executor, self.index.meta, "drive cores") or b""
         self._drive_cores = {kept[at : at + KEY_SIZE] for at in range(0, len(kept), KEY_SIZE)}
         await self._share(self.drive.key)
         await self._share(await self.drive.content_key())
-        for row in self.index.latest(Kind.INVITE) + self.index.latest(Kind.USED):
-            self._take_invite(row)
+        self._load_invites()
         await self.feeds.open(own)
         if not own.length and not self._marks.get(own.key):
             await self._append([self._hello(own)])
@@ -137,7 +150,9 @@ class RoomSession(Events):
         self.closed = True
         self._timers.close()
         self.exchange.leave()
+        await self.disputes.close()
         await self.admission.close()
+        await self._tasks.cancel()
         for peer in tuple(self.peers):
             peer.close()
         await self.feeds.close()
@@ -147,7 +162,7 @@ class RoomSession(Events):
         for drive in (self.drive, *self._drives.values()):
             await drive.close()
 
-    async def write(self, bodies: list[Body], *, channel: str = "") -> list[Row]:
+    async def write(self, bodies: list[Body], *, channel: str = "") -> list[BlockRow]:
         """Write blocks; see `RoomFeeds.write`.
 
         The first time after opening, and after a conflict, it is made sure that the own feed is as long here as
@@ -159,7 +174,7 @@ class RoomSession(Events):
                 await self._make_safe(own)
         return await self._append(bodies, channel)
 
-    async def _append(self, bodies: list[Body], channel: str = "") -> list[Row]:
+    async def _append(self, bodies: list[Body], channel: str = "") -> list[BlockRow]:
         rows = await self.feeds.write(bodies, channel=channel)
         own = self.feeds.own
         if own is not None:
@@ -168,10 +183,10 @@ class RoomSession(Events):
 
     async def _make_safe(self, own: Core) -> None:
         with suppress(NotAvailable):
-            if self.peers:
+            if self.peers and not own.conflict:
                 await own.update(timeout=OWN_FEED_TIMEOUT)
-        complete = await self.feeds.own_is_read(OWN_BLOCKS_TIMEOUT)
-        if own.conflict or not complete or own.length < self._marks.get(own.key):
+        complete = not own.conflict and await self.feeds.own_is_read(OWN_BLOCKS_TIMEOUT)
+        if not complete or own.length < self._marks.get(own.key):
             self._number += 1
             await self._renumber(self._number)
             own = await self._open_own()
@@ -179,8 +194,14 @@ class RoomSession(Events):
             await self._share(await self.drive.content_key())
             await self.feeds.write_to(own)
             if not own.length:
-                await self._append([self._hello(own)])
+                await self._append([self._hello(own), *await self.on_index(self._founding)])
         self._own_is_safe = True
+
+    def _founding(self) -> list[Body]:
+        """What says that we founded the room: who comes later may not get it from a feed that was given up."""
+        founding = self.index.meta("founding") if self.index.meta("founder") == self.identity.public_key else None
+        body = decode(founding).body()[1] if founding else None
+        return [body] if body else []
 
     async def mark_read(self, id: str | None = None, channel: str | None = None) -> None:
         """Count the message of this id as read, or all of a channel, or all that are here."""
@@ -188,11 +209,29 @@ class RoomSession(Events):
         await self.on_index(partial(self.index.mark_read, *place, channel=channel))
         self.exchange.reading_changed()
 
+    async def mark_rows_read(self, channel: str, ids: Sequence[str], since: Place | None, until: Place | None) -> None:
+        """Count the messages of these ids as read, and all of a channel from one place to another."""
+        places = [place_of(id) for id in ids]
+        await self.on_index(partial(self.index.mark_rows_read, channel, places, since, until))
+        self.exchange.reading_changed()
+
     async def on_index(self, work: Callable[[], T]) -> T:
         """Do something on the thread that writes the index."""
         return await self.feeds.on_thread(work)
 
-    async def search(self, query: Query, **filters: Any) -> list[Row]:
+    async def prune(self, before: int) -> int:
+        """Delete here what others said below a t; how many blocks that were."""
+        own = {row.tie for row in self.feeds.members if row.identity == self.identity.public_key}
+        places = await self.on_index(partial(self.index.prunable, before, own))
+        for tie, group in groupby(places, lambda place: place[0]):
+            if core := self.feeds.core(self.feed_of(tie).key):
+                for start, end in _ranges([seq for _, seq in group if seq]):
+                    await core.clear(start, end)
+        # The rows go last: what ends in between is begun again.
+        await self.on_index(partial(self.index.prune, places))
+        return len(places)
+
+    async def search(self, query: WordQuery, **filters: Any) -> list[BlockRow]:
         """The rows that match, last first; see `Index.search`."""
         await self._loop.run_in_executor(self._executor, self.index.make_searchable)
         return await asyncio.to_thread(self.index.search, query.words, query.like, **filters)
@@ -216,14 +255,22 @@ class RoomSession(Events):
         return len(rows)
 
     def _taken(self, taken: Taken) -> None:
-        came = [self._take_invite(row) for row in taken.rows if row.kind in (Kind.INVITE, Kind.USED)]
+        if taken.ruled:
+            came = self._load_invites()
+        else:
+            came = [self._take_invite(row) for row in self.shown(taken) if row.kind in (Kind.INVITE, Kind.USED)]
         if any(came):
             self.admission.retry()
         self.emit("taken", taken)
         if came:
             self.emit("update")
 
-    def _take_invite(self, row: Row) -> bool:
+    def _load_invites(self) -> list[bool]:
+        """Take over what the index says of invites, and nothing else."""
+        self.invites.clear()
+        return [self._take_invite(row) for row in self.index.latest(Kind.INVITE) + self.index.latest(Kind.USED)]
+
+    def _take_invite(self, row: BlockRow) -> bool:
         author = self.feed_of(row.tie).identity
         if author is None or row.body is None or row.state & (State.REFUSED | State.OUT_OF_ORDER):
             return False
@@ -231,7 +278,14 @@ class RoomSession(Events):
         return self.invites.take((row.t, row.tie, row.seq), author, body)
 
     async def _use_invite(self, id: bytes, identity: bytes) -> None:
-        await self.write([InviteUsed(z32encode(id), z32encode(identity))])
+        if not self.feeds.ruling.may_write(self.identity.public_key):
+            raise UsageError("Who may only read a room lets nobody in: nobody would see who came.")
+        await self.write([InviteUsedBody(z32encode(id), z32encode(identity))])
+
+    def shown(self, taken: Taken) -> list[BlockRow]:
+        """The new rows that are in the room, and not above the end of their feed."""
+        ends = {tie: self.feeds.end_of(self.feed_of(tie)) for tie in {row.tie for row in taken.rows}}
+        return [row for row in taken.rows if (end := ends[row.tie]) is None or row.seq < end]
 
     def feed_of(self, tie: int) -> FeedRow:
         """The feed of a row."""
@@ -241,25 +295,61 @@ class RoomSession(Events):
         """The open core of the feed that a message stands in."""
         return self.feeds.core(self.feed_of(place_of(id)[0]).key)
 
-    async def load(self, drive: bytes, path: str, version: int, timeout: float) -> bytes:
-        """A file of a drive of the room, as it was at a version. Raises `NotAvailable` if nobody sends it in time."""
-        if drive == self.drive.key:
-            data = await self.drive[version].get(path)
-        else:
-            async with asyncio.timeout(timeout):
-                theirs = await self._drive_of_another(drive)
-                while theirs.version < version:
-                    await theirs.update()
-                data = await theirs[version].get(path)
-        if data is None:
-            raise NotAvailable("The version of the drive that this message names does not have its file.")
-        return data
+    def _core_of_tag(self, tag: bytes) -> Core | None:
+        return next((self.feeds.core(row.key) for row in self.feeds.rows if row.key.startswith(tag)), None)
 
-    async def _drive_of_another(self, key: bytes) -> Drive:
+    async def put(self, path: str, data: bytes) -> int:
+        """Put a file into one's own drive of the room; the version that has it."""
+        async with self.drive.batch() as batch:
+            await batch.put(path, data)
+        return self.drive.version
+
+    async def file(self, drive: bytes, path: str, version: int, timeout: float) -> tuple[DriveView, Entry]:
+        """A drive of the room as it was at a version, and a file in it. Raises `NotAvailable`.
+
+        Waits at most `timeout` seconds for somebody who has that version of the drive.
+        """
+        try:
+            async with asyncio.timeout(timeout):
+                view = await self._at(drive, version)
+                entry = await view.entry(path)
+        except TimeoutError:
+            raise NotAvailable("Nobody who is here has this file: it comes when somebody does.") from None
+        if entry is None or entry.blob is None:
+            raise NotAvailable("The version of the drive that this message names does not have its file.")
+        return view, entry
+
+    def holders(self, drive: bytes) -> set[bytes]:
+        """The identities of those who have a drive of somebody else open with us."""
+        found = self._drives.get(drive)
+        devices = {peer.public_key for peer in found.peers} if found else set()
+        return {feed.identity for feed in self.feeds.members if feed.identity and feed.device in devices}
+
+    async def _at(self, drive: bytes, version: int) -> DriveView:
+        if drive == self.drive.key:
+            return self.drive[version]
+        theirs = await self._drive_of_another(drive)
+        while theirs.version < version:
+            await theirs.update()
+        return theirs[version]
+
+    async def drive_of(self, key: bytes) -> Drive:
+        """A drive of the room, fetched from now on as far as it is read; its beginning may be still to come."""
+        if key == self.drive.key:
+            return self.drive
         if key not in self._drives:
             self._drives[key] = await Drive.open(self._store, key, encryption_key=self.keys.encryption_key)
             await self._share(key)
-        drive = self._drives[key]
+            self._tasks.start(self._share_contents(self._drives[key]), "sharing the contents of a member's drive")
+        return self._drives[key]
+
+    async def _share_contents(self, drive: Drive) -> None:
+        """The key of the contents is known once the beginning of the drive has come."""
+        await drive.bee.core.wait_for_length(1, timeout=None)
+        await self._share(await drive.content_key())
+
+    async def _drive_of_another(self, key: bytes) -> Drive:
+        drive = await self.drive_of(key)
         await self._share(await drive.content_key())
         return drive
 
@@ -295,7 +385,7 @@ class RoomSession(Events):
     @property
     def flags(self) -> int:
         """What we say of ourselves when the room is opened."""
-        return wire.SHARES_READ_MARKS if self.exchange.share_reads else 0
+        return wire.SERVES_RUNS | (wire.SHARES_READ_MARKS if self.exchange.share_reads else 0)
 
     def introductions(self) -> list[bytes]:
         """The keys of one's own feed, and of all feeds whose hello is verified."""
@@ -315,7 +405,9 @@ class RoomSession(Events):
             return
         self.peers.add(peer)
         self.emit("copy", peer.channels.connection)
+        self.runs.proven(peer)
         self.exchange.proven(peer)
+        self.disputes.proven(peer)
         self.emit("update")
 
     def has(self, key: bytes) -> bool:
@@ -324,14 +416,35 @@ class RoomSession(Events):
 
     def received(self, peer: RoomPeer, message: wire.Message) -> None:
         """The peer sent a message other than feeds."""
-        self.exchange.received(peer, message)
+        if isinstance(message, wire.SkeletonRequest | wire.Skeleton | wire.RunRequest | wire.Run):
+            self.runs.received(peer, message)
+        elif isinstance(message, wire.Conflict):
+            self.disputes.received(peer, message)
+        else:
+            self.exchange.received(peer, message)
+
+    def drained(self, peer: RoomPeer) -> None:
+        """The peer has read what was sent to it."""
+        self.runs.drained(peer)
 
     def gone(self, peer: RoomPeer) -> None:
         """The peer has left."""
         if peer in self.peers:
             self.peers.discard(peer)
+            self.runs.gone(peer)
             self.exchange.gone(peer)
+            self.disputes.gone(peer)
         self.emit("update")
+
+
+def _ranges(numbers: list[int]) -> Iterator[tuple[int, int]]:
+    """The runs of consecutive numbers in a sorted list."""
+    start = at = 0
+    while at < len(numbers):
+        at += 1
+        if at == len(numbers) or numbers[at] != numbers[at - 1] + 1:
+            yield numbers[start], numbers[at - 1] + 1
+            start = at
 
 
 def _write_lines(file: IO[str], lines: list[dict[str, Any]]) -> None:

@@ -7,8 +7,9 @@ from typing import overload
 
 from linkup_nb.rooms.memory.index import Index
 from linkup_nb.rooms.memory.message import RoomMessage
-from linkup_nb.rooms.memory.rows import CONVERSATION, Place, Row, View
+from linkup_nb.rooms.memory.rows import CONVERSATION, BlockRow, Place, View
 
+_END = (2**63 - 1, 0, 0)
 PAGE = 200  # rows that are read at a time
 
 
@@ -20,7 +21,7 @@ class Timeline(Sequence[RoomMessage]):
     """
 
     def __init__(
-        self, index: Index, arrived: int, build: Callable[[Row], RoomMessage], view: View = CONVERSATION
+        self, index: Index, arrived: int, build: Callable[[BlockRow], RoomMessage], view: View = CONVERSATION
     ) -> None:
         self._index = index
         self._arrived = arrived
@@ -61,18 +62,22 @@ class Timeline(Sequence[RoomMessage]):
             page = self._after(page[-1], PAGE)
 
     def __reversed__(self) -> Iterator[RoomMessage]:
-        page = self._before((2**63 - 1, 0, 0), PAGE)
+        page = self._before(_END, PAGE)
         while page:
             yield from self._built(page)
             page = self._before(page[-1], PAGE)
 
-    def before(self, message: RoomMessage, count: int = 50) -> tuple[RoomMessage, ...]:
-        """The messages that stand right before one, oldest first."""
-        return self._built(self._before(message.place, count)[::-1])
+    def last(self, count: int = 50) -> tuple[RoomMessage, ...]:
+        """The newest messages, oldest first."""
+        return self._built(self._before(_END, count)[::-1])
 
-    def after(self, message: RoomMessage, count: int = 50) -> tuple[RoomMessage, ...]:
-        """The messages that stand right after one."""
-        return self._built(self._after(message.place, count))
+    def before(self, message: RoomMessage | Place, count: int = 50) -> tuple[RoomMessage, ...]:
+        """The messages that stand right before one, or before a place (`message.place`), oldest first."""
+        return self._built(self._before(_place(message), count)[::-1])
+
+    def after(self, message: RoomMessage | Place, count: int = 50) -> tuple[RoomMessage, ...]:
+        """The messages that stand right after one, or after a place."""
+        return self._built(self._after(_place(message), count))
 
     def around(self, message: RoomMessage, count: int = 50) -> tuple[RoomMessage, ...]:
         """A message in the midst of its neighbours, about `count` of them."""
@@ -83,18 +88,20 @@ class Timeline(Sequence[RoomMessage]):
         """The messages from a moment on, a page of them."""
         return self._built(self._after((int(moment.timestamp() * 1e6), -(2**63), 0), PAGE))
 
-    def _nth(self, number: int) -> Row | None:
+    def _nth(self, number: int) -> BlockRow | None:
         return self._index.nth(self._arrived, len(self), number, self._view)
 
-    def _after(self, row: Row | Place, count: int) -> list[Row]:
+    def _after(self, row: BlockRow | Place, count: int) -> list[BlockRow]:
         return self._index.said(self._arrived, after=_place(row), limit=count, view=self._view)
 
-    def _before(self, row: Row | Place, count: int) -> list[Row]:
+    def _before(self, row: BlockRow | Place, count: int) -> list[BlockRow]:
         return self._index.said_before(self._arrived, before=_place(row), limit=count, view=self._view)
 
-    def _built(self, rows: Sequence[Row]) -> tuple[RoomMessage, ...]:
+    def _built(self, rows: Sequence[BlockRow]) -> tuple[RoomMessage, ...]:
         return tuple(map(self._build, rows))
 
 
-def _place(row: Row | Place) -> Place:
-    return (row.t, row.tie, row.seq) if isinstance(row, Row) else row
+def _place(row: BlockRow | RoomMessage | Place) -> Place:
+    if isinstance(row, RoomMessage):
+        return row.place
+    return (row.t, row.tie, row.seq) if isinstance(row, BlockRow) else row

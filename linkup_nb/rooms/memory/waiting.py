@@ -15,7 +15,7 @@ from linkup_nb.rooms.message import AudioMessage, FileMessage, Message, TextMess
 from linkup_nb.rooms.room import Room
 
 
-class Backend(Protocol):
+class WaitingBackend(Protocol):
     """What a room that waits needs of the node."""
 
     async def give_up(self, room: "WaitingRoom") -> None:
@@ -30,7 +30,7 @@ class WaitingRoom(Room):
     `update` when either has come.
     """
 
-    def __init__(self, name: str, candidate: Candidate, backend: Backend) -> None:
+    def __init__(self, name: str, candidate: Candidate, backend: WaitingBackend) -> None:
         super().__init__(asyncio.get_running_loop())
         self.topic = candidate.invite.topic
         self.name = name

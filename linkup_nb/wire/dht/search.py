@@ -46,14 +46,26 @@ class QueriedNode(Generic[R]):
 class Search(Generic[R]):
     """One search, whose replies are of the caller's kind; `distance` is how far a node is from the target.
 
+    `k` nodes nearest to it are looked for, `alpha` are queried at a time, not counting those that are slow to reply.
+
     `add` the nodes to begin with and send a request to all of `next_queried`. Then call `replied` or `failed` for each
     of them, `tick` every `TICK` seconds, and `next_queried` again after each of these, until it is `over`.
     """
 
-    def __init__(self, distance: Callable[[Address], int], now: float, *, max_dead_names: int = MAX_DEAD_NAMES) -> None:
+    def __init__(
+        self,
+        distance: Callable[[Address], int],
+        now: float,
+        *,
+        k: int = K,
+        alpha: int = ALPHA,
+        max_dead_names: int = MAX_DEAD_NAMES,
+    ) -> None:
         self.queried: list[QueriedNode[R]] = []
         self.over = False
         self._distance = distance
+        self._k = k
+        self._alpha = alpha
         self._max_dead_names = max_dead_names
         self._named: dict[Address, Address | None] = {}
         self._candidates: list[tuple[int, Address]] = []
@@ -67,7 +79,7 @@ class Search(Generic[R]):
 
     @property
     def closest(self) -> tuple[QueriedNode[R], ...]:
-        """Up to `K` nodes nearest to the target that have replied and can be written to, nearest first."""
+        """Up to `k` nodes nearest to the target that have replied and can be written to, nearest first."""
         return tuple(self._closest)
 
     def unknown(self, addresses: Iterable[Address]) -> list[Address]:
@@ -84,7 +96,7 @@ class Search(Generic[R]):
     def next_queried(self, now: float) -> list[QueriedNode[R]]:
         """The nodes to query now; the search may be over instead."""
         chosen = []
-        while len(self._awaited) - self._slow < ALPHA and self._candidates and not self.over:
+        while len(self._awaited) - self._slow < self._alpha and self._candidates and not self.over:
             away, address = heappop(self._candidates)
             if not self._is_near(away) or len(self.queried) >= MAX_QUERIED:
                 self._candidates.clear()
@@ -111,7 +123,7 @@ class Search(Generic[R]):
         self._slowest = max(self._slowest, rtt)
         if near and self._is_near(queried.distance):
             insort(self._closest, queried, key=lambda each: each.distance)
-            del self._closest[K:]
+            del self._closest[self._k :]
         self.add(names, queried.address)
 
     def failed(self, queried: QueriedNode[R]) -> None:
@@ -145,11 +157,11 @@ class Search(Generic[R]):
         self._slow -= queried.slow
 
     def _is_near(self, away: int) -> bool:
-        return len(self._closest) < K or away < self._closest[-1].distance
+        return len(self._closest) < self._k or away < self._closest[-1].distance
 
     def _is_vain(self, now: float) -> bool:
         """Whether there is little hope for a reply of those that were queried."""
-        enough = len(self._closest) >= K
+        enough = len(self._closest) >= self._k
         return all(
             queried.slow and (enough or queried.named_by is not None or queried.since <= now - LONG_PATIENCE)
             for queried in self._awaited

@@ -30,10 +30,11 @@ class Contact:
 
 
 class Table:
-    """Contacts, in buckets by how many leading bits their ids share with `own_id`."""
+    """Contacts, in buckets of `k` by how many leading bits their ids share with `own_id`."""
 
-    def __init__(self, own_id: bytes) -> None:
+    def __init__(self, own_id: bytes, k: int = K) -> None:
         self.own_id = own_id
+        self._k = k
         self._number = int.from_bytes(own_id, "big")
         self._contacts: dict[Address, Contact] = {}
         self._buckets: dict[int, dict[Address, Contact]] = {}
@@ -54,7 +55,7 @@ class Table:
 
     def wants(self, address: Address) -> bool:
         """Whether a node is unknown, and its bucket has room."""
-        return self._acceptable(address) and len(self._bucket(node_id(address))) < K
+        return self._acceptable(address) and len(self._bucket(node_id(address))) < self._k
 
     def rival(self, address: Address) -> Contact | None:
         """If only a full bucket keeps this node out: the contact in it that was pinged longest ago.
@@ -62,7 +63,7 @@ class Table:
         Ping it; if it does not reply, `remove` it and add the other (section 2.2 of the paper).
         """
         bucket = self._bucket(node_id(address))
-        if not self._acceptable(address) or len(bucket) < K:
+        if not self._acceptable(address) or len(bucket) < self._k:
             return None
         return min(bucket.values(), key=lambda contact: (contact.pinged, contact.added))
 
@@ -98,9 +99,13 @@ class Table:
             if not self._hosts[address[0]]:
                 del self._hosts[address[0]]
 
-    def closest(self, target: bytes, count: int = K) -> list[Address]:
-        """The addresses of the `count` contacts closest to a 32-byte target, closest first; exact, over all buckets."""
+    def closest(self, target: bytes, count: int | None = None) -> list[Address]:
+        """The addresses of the `count` contacts closest to a 32-byte target, closest first; exact, over all buckets.
+
+        `None` is for as many as a bucket holds.
+        """
         goal = int.from_bytes(target, "big")
+        count = self._k if count is None else count
         nearest: list[Contact] = []
         for group in self._groups((self._number ^ goal).bit_length()):
             living = (contact for contact in group if not contact.doubtful)

@@ -82,7 +82,7 @@ class Stream:
         self.remote_id = 0
         self.path = Path()
         self.state = StreamState.WAITING
-        self.untouched = True  # nothing was sent, and nothing has come
+        self.untouched = True  # nothing was sent or is about to be, and nothing has come
         self._woken = woken
         self.wake_at: float | None = None  # when `datagrams_to_send` may have something
         self.sender = Sender(local_id, self.path)
@@ -154,6 +154,7 @@ class Stream:
         """Let the peer see where we are, before there is data."""
         self._check_open()
         self._heartbeat_due = True
+        self.untouched = False
         self._wake()
 
     def send_message(self, message: bytes) -> None:

@@ -19,7 +19,7 @@ def test_it_names_the_worst_until_somebody_is_there(
     monkeypatch.setenv("LINKUP_BOOTSTRAP", "127.0.0.1:9")
     node = start("kestrel")
     page = open_page(node)
-    topic = page.request("create", name="lobby")["topic"]
+    topic = page.request("create", name="lobby", linkup=True)["topic"]
     state = page.state(lambda state: "bootstrap" in state["status"]["text"])
     assert state["status"] == {
         "level": "waiting",
@@ -35,7 +35,7 @@ def test_it_names_the_worst_until_somebody_is_there(
 def test_it_says_nothing_where_nothing_is_wrong(start: Start, open_page: Open) -> None:
     node = start("kestrel")
     page = open_page(node)
-    page.request("create", name="lobby")
+    page.request("create", name="lobby", linkup=True)
     before = len(page.said)
     report = runtime.run(node.doctor())
     assert report.worst

@@ -9,8 +9,11 @@ import pytest
 from pygments.lexers import PythonLexer
 
 from linkup_nb import Node, Room
+from linkup_nb.notebook.chat import changes, rendering
 from linkup_nb.notebook.chat import feed as feeds
-from linkup_nb.notebook.chat.feed import Avatars, Feed, Line, Meter, feeds_of
+from linkup_nb.notebook.chat.feed import LineFeed
+from linkup_nb.notebook.chat.feeds import feeds_of
+from linkup_nb.notebook.chat.rendering import Avatars, Meter, Renderer
 from linkup_nb.rooms.avatar import generated_avatar
 from linkup_nb.rooms.linkup import state
 from linkup_nb.rooms.message import FileMessage, TextMessage, UnknownMessage
@@ -32,8 +35,12 @@ async def room(node: Node) -> Room:
 
 
 @pytest.fixture
-async def feed(room: Room) -> Feed:
-    return Feed(room, Avatars(), Meter())
+async def feed(room: Room) -> LineFeed:
+    return of(room)
+
+
+def of(room: Room) -> LineFeed:
+    return LineFeed(room, Renderer(Avatars(), Meter()))
 
 
 def hear(room: Room, text: str, key: bytes = OTTER, name: str = "otter") -> None:
@@ -42,43 +49,97 @@ def hear(room: Room, text: str, key: bytes = OTTER, name: str = "otter") -> None
     receive(room, TextMessage(name=name, key=key, topic=room.topic, timestamp=NOON, received=NOON, text=text))
 
 
-def fields(feed: Feed) -> list[dict[str, Any]]:
-    return [msgspec.to_builtins(feed.prepare(line, {})) for line in feed.since(0, 100)]
+def fields(feed: LineFeed) -> list[dict[str, Any]]:
+    return [msgspec.to_builtins(row) for row in feed.newest(100, {}).rows]
 
 
-async def test_rows_are_numbered_and_rendered_once(room: Room, feed: Feed) -> None:
+def number(seq: int) -> str:
+    return f"{seq:012d}"
+
+
+async def test_rows_are_in_order_and_rendered_once(room: Room, feed: LineFeed) -> None:
     hear(room, "plain")
     hear(room, "**bold**")
     plain, bold = fields(feed)
     assert plain == {
-        "seq": 0,
+        "id": number(0),
+        "place": number(0),
         "kind": "text",
         "name": "otter",
         "key": OTTER.hex(),
         "time": round(NOON.timestamp() * 1000),
         "text": "plain",
+        "unread": True,
     }
-    assert (bold["seq"], bold["html"]) == (1, "<p><strong>bold</strong></p>\n")
-    [_, line] = feed.since(0, 2)
-    assert feed.prepare(line, {}) is line.row
+    assert bold["html"] == "<p><strong>bold</strong></p>\n"
+    assert plain["place"] < bold["place"]
+    assert feed.row(bold["id"], {}) is feed.row(bold["id"], {})
+
+
+async def test_every_window_of_a_room_fits_to_the_next(room: Room, feed: LineFeed) -> None:
+    for each in range(25):
+        hear(room, f"n {each}")
+    newest = feed.newest(10, {})
+    assert (newest.start, newest.end) == (False, True)
+    earlier = feed.before(newest.rows[0].place, 10, {})
+    first = feed.before(earlier.rows[0].place, 10, {})
+    assert (first.start, first.end) == (True, False)
+    assert [row.text for row in (*first.rows, *earlier.rows, *newest.rows)] == [f"n {each}" for each in range(25)]
+    again = feed.after(first.rows[-1].place, 10, {})
+    assert again.rows == earlier.rows
+    middle = feed.around(number(12), 10, {})
+    assert [row.text for row in middle.rows] == [f"n {each}" for each in range(7, 17)]
+    assert feed.around("nonsense", 10, {}).rows == newest.rows
+    assert feed.before("nonsense", 10, {}).rows == []
+
+
+async def test_one_begins_at_what_is_unread_with_a_little_before_it(room: Room, feed: LineFeed) -> None:
+    for each in range(200):
+        hear(room, f"n {each}")
+    assert feed.first({}).end
+    await feed.read([number(99)], None, None)
+    window = feed.first({})
+    assert window.divider == number(100)
+    assert [row.text for row in window.rows[:3]] == ["n 98", "n 99", "n 100"]
+    assert (window.start, window.end) == (False, False)
+    assert [row.unread for row in window.rows[:3]] == [False, False, True]
+
+
+async def test_a_page_that_has_been_away_gets_what_changed(
+    room: Room, feed: LineFeed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hear(room, "old")
+    version = feed.version
+    hear(room, "new")
+    sent = await room.send("mine")
+    news = feed.news(version, 10, {})
+    assert news is not None
+    assert [(row.text, row.delivery) for row in news] == [("new", None), ("mine", "nobody was here")]
+    assert sent.recipients == 0
+    assert feed.news(feed.version, 10, {}) == []
+    assert feed.news(version, 1, {}) is None
+    assert feed.news(feed.version + 1, 10, {}) is None
+    monkeypatch.setattr(changes, "MAX_CHANGES", 1)
+    hear(room, "newer")
+    assert feed.news(version, 10, {}) is None
 
 
 async def test_what_was_said_before_the_panel_was_opened_is_there(room: Room) -> None:
     hear(room, "early")
     await room.send("mine")
-    feed = Feed(room, Avatars(), Meter())
+    feed = of(room)
     assert [row["text"] for row in fields(feed)] == ["early", "mine"]
     assert feed.unread == 1
 
 
-async def test_a_shared_name_comes_with_a_short_key(room: Room, feed: Feed) -> None:
+async def test_a_shared_name_comes_with_a_short_key(room: Room, feed: LineFeed) -> None:
     hear(room, "hi")
     hear(room, "hi", HERON, "OTTER")
     first, second = fields(feed)
     assert (first["short"], second["short"]) == (room[0].short_key, room[1].short_key)
 
 
-async def test_what_a_stranger_calls_a_type_is_only_text(room: Room, feed: Feed) -> None:
+async def test_what_a_stranger_calls_a_type_is_only_text(room: Room, feed: LineFeed) -> None:
     about: dict[str, Any] = {"name": "otter", "key": OTTER, "topic": room.topic, "timestamp": NOON, "received": NOON}
     receive(room, UnknownMessage(**about, type="**poll** <b>", fields={"x": 1}))
     assert fields(feed)[0]["html"] == (
@@ -86,66 +147,63 @@ async def test_what_a_stranger_calls_a_type_is_only_text(room: Room, feed: Feed)
     )
 
 
-async def test_a_delivery_reaches_the_row(room: Room, feed: Feed) -> None:
-    delivered: list[Line] = []
-    feed.on("delivered", delivered.append)
+async def test_a_delivery_reaches_the_row(room: Room, feed: LineFeed) -> None:
     sending = asyncio.ensure_future(room.send("to nobody"))
     await asyncio.sleep(0)
-    assert "recipients" not in fields(feed)[0]
+    assert "delivery" not in fields(feed)[0]
+    version = feed.version
     await sending
-    assert [line.message for line in delivered] == [room[0]]
-    assert fields(feed)[0]["recipients"] == 0
+    assert feed.version > version
+    assert fields(feed)[0]["delivery"] == "nobody was here"
 
 
-async def test_clearing_the_room_starts_anew(room: Room, feed: Feed) -> None:
+async def test_clearing_the_room_starts_anew(room: Room, feed: LineFeed) -> None:
     hear(room, "old")
     epoch = feed.epoch
     await room.clear()
-    assert (feed.first, feed.end, feed.unread) == (0, 0, 0)
+    assert (feed.empty, feed.unread) == (True, 0)
     assert feed.epoch != epoch
     hear(room, "new")
-    assert [row["seq"] for row in fields(feed)] == [0]
+    assert [row["text"] for row in fields(feed)] == ["new"]
 
 
-async def test_rows_go_with_their_messages(room: Room, feed: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_rows_go_with_their_messages(room: Room, feed: LineFeed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(state, "MAX_MESSAGES", 2)
-    for number in range(5):
-        hear(room, f"number {number}")
-    assert (feed.first, feed.end) == (3, 5)
-    assert feed.line(2) is None
+    for each in range(5):
+        hear(room, f"number {each}")
+    assert feed.message(number(2)) is None
     assert [row["text"] for row in fields(feed)] == ["number 3", "number 4"]
 
 
-async def test_notices_cannot_pile_up(feed: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_notices_cannot_pile_up(feed: LineFeed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feeds, "MAX_ROWS", 3)
-    for number in range(5):
-        feed.notice(f"*{number}*")
-    assert [row["html"] for row in fields(feed)] == [f"<p><em>{number}</em></p>\n" for number in (2, 3, 4)]
+    for each in range(5):
+        feed.notice(f"*{each}*")
+    assert [row["html"] for row in fields(feed)] == [f"<p><em>{each}</em></p>\n" for each in (2, 3, 4)]
 
 
-async def test_html_cannot_pile_up(room: Room, feed: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_html_cannot_pile_up(room: Room, feed: LineFeed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feeds, "MAX_ROWS_BYTES", 2_000)
     for _ in range(5):
         hear(room, "*x* " * 100)
-    for line in list(feed.since(0, 100)):
-        feed.prepare(line, {})
-    assert (feed.first, feed.end) == (4, 5)
+    feed.newest(100, {})
+    assert len(fields(feed)) == 1
 
 
-async def test_unread_rows_are_those_of_others_after_the_one_seen(room: Room, feed: Feed) -> None:
+async def test_unread_rows_are_those_of_others_after_the_one_seen(room: Room, feed: LineFeed) -> None:
     hear(room, "one")
     await room.send("mine")
     hear(room, "two")
     feed.notice("ours")
     assert feed.unread == 2
-    feed.read(1)
+    await feed.read([number(1)], None, None)
     assert feed.unread == 1
-    feed.read(0)
-    assert (feed.seen, feed.unread) == (1, 1)
-    feed.read(10**9)
+    await feed.read([number(0), "nonsense"], None, None)
+    assert feed.unread == 1
+    await feed.read([], number(0), number(10**9))
     hear(room, "three")
     assert feed.unread == 1
-    feed.read(4)
+    await feed.read([number(4)], None, None)
     assert feed.unread == 0
 
 
@@ -161,18 +219,18 @@ async def test_the_picture_of_a_stranger_is_known_by_its_content() -> None:
 
 
 async def test_only_so_many_pictures_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feeds, "MAX_AVATARS", 2)
+    monkeypatch.setattr(rendering, "MAX_AVATARS", 2)
     avatars = Avatars()
     names = [avatars.name(picture) or "" for picture in (b"one", b"two", b"three")]
     assert [avatars.find(name) is not None for name in names] == [False, True, True]
 
 
 async def test_an_author_who_costs_too_much_is_shown_as_typed(
-    room: Room, feed: Feed, monkeypatch: pytest.MonkeyPatch
+    room: Room, feed: LineFeed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feeds, "RENDER_BURST", 0.001)
-    monkeypatch.setattr(feeds, "RENDER_FREE", 0.0)
-    monkeypatch.setattr(feeds, "RENDER_SHARE", 0.0)
+    monkeypatch.setattr(rendering, "RENDER_BURST", 0.001)
+    monkeypatch.setattr(rendering, "RENDER_FREE", 0.0)
+    monkeypatch.setattr(rendering, "RENDER_SHARE", 0.0)
     hear(room, "![" * 2_000)
     hear(room, "**bold**")
     hear(room, "**bold**", HERON)
@@ -182,7 +240,7 @@ async def test_an_author_who_costs_too_much_is_shown_as_typed(
 
 
 async def test_a_text_that_pygments_fails_on_is_shown_as_typed(
-    room: Room, feed: Feed, monkeypatch: pytest.MonkeyPatch
+    room: Room, feed: LineFeed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(PythonLexer, "get_tokens", None)
     hear(room, "```python\nx\n```")
@@ -193,14 +251,14 @@ async def test_a_text_that_pygments_fails_on_is_shown_as_typed(
 
 
 async def test_only_so_many_authors_are_metered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feeds, "MAX_AUTHORS", 2)
+    monkeypatch.setattr(rendering, "MAX_AUTHORS", 2)
     meter = Meter()
-    for number in range(5):
-        meter.render("**x**", bytes([number]))
+    for each in range(5):
+        meter.render("**x**", bytes([each]))
     assert len(meter._accounts) == 2
 
 
-async def test_a_file_is_described_without_its_bytes(room: Room, feed: Feed) -> None:
+async def test_a_file_is_described_without_its_bytes(room: Room, feed: LineFeed) -> None:
     about: dict[str, Any] = {"name": "otter", "key": OTTER, "topic": room.topic, "timestamp": NOON, "received": NOON}
     receive(room, FileMessage(**about, file_name="a.csv", data=b"1,2"))
     assert fields(feed)[0]["file"] == {
@@ -218,6 +276,6 @@ async def test_all_panels_of_a_node_share_its_feeds_until_it_closes(node: Node, 
     assert shared.of(room) is feed
     await room.leave()
     hear(room, "after we left")
-    assert feed.end == 0
+    assert feed.empty
     await node.close()
     assert feeds_of(node) is not shared

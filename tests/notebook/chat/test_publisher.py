@@ -9,8 +9,8 @@ import pytest
 from linkup_nb import Node, Room
 from linkup_nb.notebook.bridge import Bridge
 from linkup_nb.notebook.chat import publisher as publishers
-from linkup_nb.notebook.chat.feed import feeds_of
-from linkup_nb.notebook.chat.publisher import BATCH, Cursor, Publisher, Shown
+from linkup_nb.notebook.chat.feeds import feeds_of
+from linkup_nb.notebook.chat.publisher import MOST, Cursor, Publisher, Shown
 from linkup_nb.rooms.message import TextMessage
 from tests.rooms.nodes import add_member, receive
 
@@ -41,9 +41,11 @@ class Listener:
         return next(filter(matches, self.received))
 
     async def until_row(self, seq: int) -> None:
-        await self.until(
-            lambda content: content["type"] == "rows" and any(row["seq"] == seq for row in content["rows"])
-        )
+        await self.until(lambda content: content["type"] == "rows" and seq in numbers(content))
+
+
+def numbers(batch: dict[str, Any]) -> list[int]:
+    return [int(row["id"]) for row in batch["rows"]]
 
 
 class Scene:
@@ -72,31 +74,24 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
         publishing.cancel()
 
 
-async def test_a_long_room_is_sent_in_batches_without_gaps(scene: Scene) -> None:
-    scene.receive(3 * BATCH + 1)
+async def test_a_long_room_is_sent_from_its_end(scene: Scene) -> None:
+    scene.receive(1_000)
     scene.publisher.subscribe("one", NOTHING)
-    await scene.page.until_row(3 * BATCH)
-    batches = scene.page.batches()
-    assert [row["seq"] for batch in batches for row in batch["rows"]] == list(range(3 * BATCH + 1))
-    assert max(len(batch["rows"]) for batch in batches) <= BATCH
-    assert [batch["reset"] for batch in batches] == [True] + [False] * (len(batches) - 1)
-    assert {batch["last_seq"] for batch in batches} == {3 * BATCH}
+    await scene.page.until_row(999)
+    [batch] = scene.page.batches()
+    assert (batch["reset"], batch["start"], batch["end"]) == (True, False, True)
+    assert numbers(batch) == list(range(1_000 - len(batch["rows"]), 1_000))
 
 
-async def test_a_batch_of_large_rows_is_a_small_one(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(publishers, "BATCH_SIZE", 1_000)
-    scene.receive(10, "x" * 400)
+async def test_more_changes_than_can_be_told_are_a_window(scene: Scene) -> None:
     scene.publisher.subscribe("one", NOTHING)
-    await scene.page.until_row(9)
-    assert [len(batch["rows"]) for batch in scene.page.batches()] == [3, 3, 3, 1]
-
-
-async def test_slow_rows_let_the_node_breathe(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(publishers, "BATCH_TIME", 0.0)
-    scene.receive(5)
-    scene.publisher.subscribe("one", NOTHING)
-    await scene.page.until_row(4)
-    assert [len(batch["rows"]) for batch in scene.page.batches()] == [1, 1, 1, 1, 1]
+    await scene.page.until(lambda content: content["type"] == "rows")
+    scene.receive(MOST)
+    await scene.page.until_row(MOST - 1)
+    assert numbers(scene.page.batches()[-1]) == list(range(MOST))
+    scene.receive(MOST + 1)
+    await scene.page.until_row(2 * MOST)
+    assert [batch["reset"] for batch in scene.page.batches()] == [True, False, True]
 
 
 async def test_a_burst_of_messages_is_a_few_messages_to_the_page(scene: Scene) -> None:
@@ -110,22 +105,15 @@ async def test_a_burst_of_messages_is_a_few_messages_to_the_page(scene: Scene) -
     assert len(scene.page.received) < 30
 
 
-async def test_many_deliveries_are_one_message_to_the_page(scene: Scene) -> None:
-    scene.feeds.on("delivered", scene.publisher.delivered)
+async def test_many_deliveries_are_few_messages_to_the_page(scene: Scene) -> None:
     scene.publisher.subscribe("one", NOTHING)
     await scene.page.until(lambda content: content["type"] == "rows")
-    sending = [asyncio.ensure_future(scene.room.send(f"number {number}")) for number in range(1000)]
-    await asyncio.gather(*sending)
-    await scene.page.until_row(999)
-    scene.publisher.wake()
+    await asyncio.gather(*(scene.room.send(f"number {number}") for number in range(1000)))
     await scene.room.send("the last one")
     await scene.page.until_row(1000)
     assert len(scene.page.received) < 30
-    kept = {row["seq"]: row.get("recipients") for batch in scene.page.batches() for row in batch["rows"]}
-    for content in scene.page.received:
-        if content["type"] == "row_update":
-            kept |= {row["seq"]: row["recipients"] for row in content["rows"]}
-    assert [kept[seq] for seq in range(1000)] == [0] * 1000
+    last = {row["id"]: row for batch in scene.page.batches() for row in batch["rows"]}
+    assert {row["delivery"] for row in list(last.values())[:-1]} == {"nobody was here"}
 
 
 async def test_views_at_one_place_share_a_message(scene: Scene) -> None:
@@ -139,18 +127,18 @@ async def test_views_at_one_place_share_a_message(scene: Scene) -> None:
 async def test_a_view_that_is_behind_is_served_alone(scene: Scene) -> None:
     scene.receive(2)
     feed = scene.feeds.of(scene.room)
-    scene.publisher.subscribe("one", Cursor(feed.epoch, 2))
+    scene.publisher.subscribe("one", Cursor(feed.epoch, feed.version))
     scene.publisher.subscribe("two", Cursor(feed.epoch, 1))
     scene.publisher.subscribe("three", Cursor("another epoch", 1))
     await scene.page.until_row(0)
-    sent = [(batch["view"], batch["reset"], [row["seq"] for row in batch["rows"]]) for batch in scene.page.batches()]
+    sent = [(batch["view"], batch["reset"], numbers(batch)) for batch in scene.page.batches()]
     assert sent == [("two", False, [1]), ("three", True, [0, 1])]
 
 
-@pytest.mark.parametrize("end", [-5, 3, 2**40])
-async def test_a_cursor_from_nowhere_is_a_reset(scene: Scene, end: int) -> None:
+@pytest.mark.parametrize("version", [-5, 3, 2**40])
+async def test_a_cursor_from_nowhere_is_a_reset(scene: Scene, version: int) -> None:
     scene.receive(2)
-    scene.publisher.subscribe("one", Cursor(scene.feeds.of(scene.room).epoch, end))
+    scene.publisher.subscribe("one", Cursor(scene.feeds.of(scene.room).epoch, version))
     await scene.page.until_row(0)
     assert [batch["reset"] for batch in scene.page.batches()] == [True]
 

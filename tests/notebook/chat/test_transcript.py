@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from linkup_nb.notebook import runtime
-from linkup_nb.notebook.chat.transcript import Transcript
+from linkup_nb.notebook.tabs import TabsWidget
 from tests.notebook.conftest import Open, Start
 from tests.notebook.page import Json, Page
 
@@ -24,35 +24,33 @@ def test_a_first_visit_asks_for_a_profile(start: Start, open_page: Open) -> None
 
 def test_a_new_room_is_shown_and_what_is_said_there_comes_back(open_page: Open) -> None:
     page = open_page()
-    topic = page.request("create", name="lobby")["topic"]
+    topic = page.request("create", name="lobby", linkup=True)["topic"]
     page.state(lambda state: state["room"] == topic and [room["name"] for room in state["rooms"]] == ["lobby"])
     assert page.request("send", topic=topic, text="hello there")["action"] == "none"
     row = page.row(lambda row: row.get("text") == "hello there")
-    assert (row["seq"], row["kind"], row["name"], row["own"]) == (0, "text", "kestrel", True)
+    assert (row["kind"], row["name"], row["own"]) == ("text", "kestrel", True)
 
 
 def test_delivery_is_shown_when_it_is_known(start: Start, open_page: Open) -> None:
     kestrel, otter = open_page(start("kestrel")), open_page(start("otter"))
-    topic = kestrel.request("create", name="lobby")["topic"]
-    otter.request("join", topic=topic)
-    kestrel.state(lambda state: [peer["name"] for peer in state["peers"] if peer["status"] == "here"] == ["otter"])
+    topic = kestrel.request("create", name="lobby", linkup=True)["topic"]
+    otter.request("join", word=topic)
+    kestrel.state(
+        lambda state: [peer["name"] for peer in state["peers"] if peer["status"] == "here"] == ["kestrel", "otter"]
+    )
     kestrel.request("send", topic=topic, text="**hi**")
     row = otter.row(lambda row: row.get("html") == "<p><strong>hi</strong></p>\n")
     assert row["name"] == "kestrel"
     assert "own" not in row
-    sent = kestrel.row(lambda row: row.get("own", False))
-    if "recipients" not in sent:
-        update, _ = kestrel.sees(lambda content: content["type"] == "row_update")
-        assert (update["room"], update["rows"]) == (topic, [{"seq": sent["seq"], "recipients": 1}])
-    else:
-        assert sent["recipients"] == 1
+    sent = kestrel.row(lambda row: row.get("own", False) and "delivery" in row)
+    assert sent["delivery"] == "✓ sent to 1"
 
 
 def test_avatars_come_before_what_uses_them(start: Start, open_page: Open) -> None:
     kestrel, otter = open_page(start("kestrel")), open_page(start("otter"))
-    topic = kestrel.request("create", name="lobby")["topic"]
-    otter.request("join", topic=topic)
-    kestrel.state(lambda state: any(peer["avatar"] for peer in state["peers"]))
+    topic = kestrel.request("create", name="lobby", linkup=True)["topic"]
+    otter.request("join", word=topic)
+    kestrel.state(lambda state: sum(bool(peer["avatar"]) for peer in state["peers"]) == 2)
     otter.request("send", topic=topic, text="hi")
     kestrel.row(lambda row: row.get("text") == "hi")
     known = set()
@@ -69,7 +67,7 @@ def test_avatars_come_before_what_uses_them(start: Start, open_page: Open) -> No
 
 def test_a_second_view_and_a_reloaded_one_get_the_same_rows(open_page: Open) -> None:
     page = open_page()
-    topic = page.request("create", name="lobby")["topic"]
+    topic = page.request("create", name="lobby", linkup=True)["topic"]
     for number in range(3):
         page.request("send", topic=topic, text=f"message {number}")
     page.row(lambda row: row.get("text") == "message 2")
@@ -85,35 +83,40 @@ def test_a_second_view_and_a_reloaded_one_get_the_same_rows(open_page: Open) -> 
 
 def test_a_view_that_missed_rows_gets_only_those(open_page: Open) -> None:
     page = open_page()
-    topic = page.request("create", name="lobby")["topic"]
+    topic = page.request("create", name="lobby", linkup=True)["topic"]
     for number in range(3):
         page.request("send", topic=topic, text=f"message {number}")
     page.row(lambda row: row.get("text") == "message 2")
-    epoch = next(content["epoch"] for content, _ in reversed(page.said) if content["type"] == "rows")
+    last = next(content for content, _ in reversed(page.said) if content["type"] == "rows")
+    page.request("send", topic=topic, text="message 3")
+    page.row(lambda row: row.get("text") == "message 3" and "delivery" in row)
 
     before = len(page.said)
-    page.hello(epoch=epoch, last_seq=0)
-    page.row(lambda row: row.get("text") == "message 2", before)
-    assert [row["text"] for row in page.rows(before)] == ["message 1", "message 2"]
+    page.hello(epoch=last["epoch"], version=last["version"])
+    page.row(lambda row: row.get("text") == "message 3", before)
+    assert "message 0" not in [row["text"] for row in page.rows(before)]
     assert not any(content["reset"] for content, _ in page.said[before:] if content["type"] == "rows")
 
 
 def test_an_empty_room_answers_a_hello_with_a_reset(open_page: Open) -> None:
     page = open_page()
     content, _ = page.sees(lambda content: content["type"] == "rows")
-    assert (content["room"], content["reset"], content["rows"], content["last_seq"]) == (None, True, [], -1)
+    assert (content["room"], content["reset"], content["rows"]) == (None, True, [])
+    assert content["start"]
+    assert content["end"]
 
 
 def test_clearing_starts_a_new_epoch(open_page: Open) -> None:
     page = open_page()
-    topic = page.request("create", name="lobby")["topic"]
+    topic = page.request("create", name="lobby", linkup=True)["topic"]
     page.request("send", topic=topic, text="old")
     page.row(lambda row: row.get("text") == "old")
     before = len(page.said)
     assert page.request("send", topic=topic, text="~clear")["action"] == "clear"
     page.sees(lambda content: content["type"] == "rows" and content["reset"] and not content["rows"], before)
     page.request("send", topic=topic, text="new")
-    assert page.row(lambda row: row.get("text") == "new", before)["seq"] == 0
+    page.row(lambda row: row.get("text") == "new", before)
+    assert [row["text"] for row in page.rows(before)] == ["new"]
 
 
 def test_commands_answer_with_a_notice(open_page: Open) -> None:
@@ -121,7 +124,7 @@ def test_commands_answer_with_a_notice(open_page: Open) -> None:
     page.request("send", topic=None, text="~help")
     notice = page.row(lambda row: row["kind"] == "notice")
     assert "<code>~join INVITE</code>" in notice["html"]
-    topic = page.request("create", name="lobby")["topic"]
+    topic = page.request("create", name="lobby", linkup=True)["topic"]
     assert page.request("send", topic=topic, text="~avatar")["action"] == "pick_avatar"
     assert page.refused("send", topic=topic, text="~hepl").startswith("There is no command ~hepl. Did you mean ~help?")
     assert page.request("send", topic=topic, text="~create --linkup den")["action"] == "none"
@@ -131,18 +134,18 @@ def test_commands_answer_with_a_notice(open_page: Open) -> None:
 @pytest.mark.parametrize(
     ("kind", "fields", "sentence"),
     [
-        ("join", {"topic": "abc"}, "A topic is 64 hexadecimal digits"),
+        ("join", {"word": "abc"}, "A topic is 64 hexadecimal digits"),
         ("create", {"name": "x" * 65}, "This name has 65 characters: shorten it to 64."),
         ("send", {"topic": None, "text": "hi"}, "You are in no room: create one, or join one by its topic, first."),
         ("send", {"topic": "ab" * 32, "text": "hi"}, "You are not in the room ababab…"),
         ("show", {"topic": "ab" * 32}, "You are not in the room ababab…"),
         ("leave", {"topic": "ab" * 32}, "You are not in the room ababab…"),
         ("record", {"on": True}, "You are in no room: create one, or join one by its topic, first."),
-        ("fetch", {"topic": None, "seq": 7, "index": 0}, "This file is gone"),
-        ("fetch", {"topic": "ab" * 32, "seq": 7, "index": 0}, "The panel shows another room by now"),
+        ("fetch", {"topic": None, "target": "7", "index": 0}, "This file is gone"),
+        ("fetch", {"topic": "ab" * 32, "target": "7", "index": 0}, "The panel shows another room by now"),
         ("upload_end", {"upload": "nonsense"}, "This file has been forgotten"),
         ("nonsense", {}, "This page and its kernel do not understand each other"),
-        ("select", {"seq": "one"}, "This page and its kernel do not understand each other"),
+        ("select", {"target": 1}, "This page and its kernel do not understand each other"),
     ],
 )
 def test_every_request_that_fails_is_answered_with_a_sentence(
@@ -161,12 +164,12 @@ def test_what_is_no_request_is_ignored(open_page: Open, content: object) -> None
 def test_a_failure_of_our_own_is_answered_too(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     page = open_page()
     monkeypatch.setattr("linkup_nb.node.Node.create_room", None)
-    assert page.refused("create", name="lobby").startswith("This went wrong in the kernel: TypeError: ")
+    assert page.refused("create", name="lobby", linkup=True).startswith("This went wrong in the kernel: TypeError: ")
 
 
 def test_an_upload_becomes_a_file_that_can_be_fetched_back(open_page: Open) -> None:
     page = open_page()
-    topic = page.request("create", name="lobby")["topic"]
+    topic = page.request("create", name="lobby", linkup=True)["topic"]
     data = bytes(range(256)) * 10_000
     upload = page.upload(data, "file", topic, "../../data.bin")
     page.request("upload_end", upload=upload)
@@ -179,7 +182,7 @@ def test_an_upload_becomes_a_file_that_can_be_fetched_back(open_page: Open) -> N
     }
     fetched = b""
     for index in range(3):
-        content, buffers = page.answer(page.ask("fetch", topic=topic, seq=row["seq"], index=index))
+        content, buffers = page.answer(page.ask("fetch", topic=topic, target=row["id"], index=index))
         assert (content["chunks"], content["size"]) == (3, len(data))
         fetched += buffers[0]
     assert fetched == data
@@ -203,25 +206,26 @@ def test_an_uploaded_avatar_waits_for_its_profile(start: Start, open_page: Open)
 
 def test_the_clicked_message_is_the_live_object(open_page: Open, start: Start) -> None:
     node = start()
-    transcript = Transcript(node, "lu.start()")
+    transcript = TabsWidget(node, "lu.start()")
     page = Page(transcript)
     page.hello()
-    topic = page.request("create", name="lobby")["topic"]
+    topic = page.request("create", name="lobby", linkup=True)["topic"]
     page.request("send", topic=topic, text="one")
     page.request("send", topic=topic, text="two")
-    page.request("select", topic=topic, seq=1)
+    two = page.row(lambda row: row.get("text") == "two")
+    page.request("select", topic=topic, target=two["id"])
     selection = page.state(lambda state: state["selection"] is not None)["selection"]
-    assert selection == {"seq": 1, "expression": "lu.start().rooms[0][1]"}
-    assert transcript.shown.selection is node.rooms[0][1]
+    assert selection == {"id": two["id"], "expression": "lu.start().rooms[0][1]"}
+    assert transcript.tab.selection is node.rooms[0][1]
     transcript.close()
 
 
 def test_unread_rows_are_counted_until_they_are_seen(start: Start, open_page: Open) -> None:
     kestrel, otter = open_page(start("kestrel")), open_page(start("otter"))
-    topic = kestrel.request("create", name="lobby")["topic"]
-    kestrel.request("create", name="elsewhere")
-    otter.request("join", topic=topic)
-    otter.state(lambda state: any(peer["status"] == "here" for peer in state["peers"]))
+    topic = kestrel.request("create", name="lobby", linkup=True)["topic"]
+    kestrel.request("create", name="elsewhere", linkup=True)
+    otter.request("join", word=topic)
+    otter.state(lambda state: sum(peer["status"] == "here" for peer in state["peers"]) == 2)
     for text in ("one", "two"):
         otter.request("send", topic=topic, text=text)
     kestrel.state(lambda state: unread(state) == [2, 0])
@@ -229,11 +233,17 @@ def test_unread_rows_are_counted_until_they_are_seen(start: Start, open_page: Op
     kestrel.request("show", topic=topic)
     content, _ = kestrel.sees(lambda content: content["type"] == "rows" and content["room"] == topic, before)
     assert content["reset"]
-    assert "seen" not in content
-    kestrel.request("seen", topic=topic, seq=0)
+    assert (content["unread"], content["divider"]) == (2, None)
+    one, two = content["rows"]
+    assert one["unread"]
+    kestrel.request("seen", topic=topic, targets=[one["id"]])
     kestrel.state(lambda state: unread(state) == [1, 0], before)
-    kestrel.request("seen", topic=topic, seq=1)
+    kestrel.request("seen", topic=topic, targets=[], since=one["place"], until=two["place"])
     kestrel.state(lambda state: unread(state) == [0, 0], before)
+
+
+def here(state: Json) -> list[str]:
+    return [peer["name"] for peer in state["peers"] if peer["status"] == "here"]
 
 
 def unread(state: Json) -> list[int]:
@@ -242,8 +252,8 @@ def unread(state: Json) -> list[int]:
 
 def test_leaving_the_shown_room_shows_another(open_page: Open) -> None:
     page = open_page()
-    first = page.request("create", name="first")["topic"]
-    second = page.request("create", name="second")["topic"]
+    first = page.request("create", name="first", linkup=True)["topic"]
+    second = page.request("create", name="second", linkup=True)["topic"]
     page.request("leave", topic=second)
     page.state(lambda state: state["room"] == first and len(state["rooms"]) == 1)
 
@@ -251,7 +261,7 @@ def test_leaving_the_shown_room_shows_another(open_page: Open) -> None:
 def test_nothing_is_sent_to_a_page_without_views(open_page: Open, start: Start) -> None:
     node = start()
     page = open_page(node)
-    topic = page.request("create", name="lobby")["topic"]
+    topic = page.request("create", name="lobby", linkup=True)["topic"]
     page.request("bye")
     before = len(page.said)
     page.request("send", topic=topic, text="unheard")
@@ -263,7 +273,7 @@ def test_nothing_is_sent_to_a_page_without_views(open_page: Open, start: Start) 
 
 def test_no_trait_carries_what_is_said(open_page: Open) -> None:
     page = open_page()
-    topic = page.request("create", name="a very special room")["topic"]
+    topic = page.request("create", name="a very special room", linkup=True)["topic"]
     page.request("send", topic=topic, text="a very special text")
     page.row(lambda row: row.get("text") == "a very special text")
     saved = str(page.comm.state)
@@ -278,7 +288,7 @@ def test_a_handler_never_waits_for_the_node(start: Start, open_page: Open) -> No
     node.loop.call_soon_threadsafe(free.wait)
     try:
         started = time.monotonic()
-        identity = page.ask("create", name="lobby")
+        identity = page.ask("create", name="lobby", linkup=True)
         assert time.monotonic() - started < 1.0
     finally:
         free.set()
@@ -287,20 +297,21 @@ def test_a_handler_never_waits_for_the_node(start: Start, open_page: Open) -> No
 
 def test_a_page_whose_node_is_gone_is_refused(start: Start) -> None:
     node = start()
-    transcript = Transcript(node, "lu.start()")
+    transcript = TabsWidget(node, "lu.start()")
     page = Page(transcript)
     page.hello()
     runtime.run(node.close())
     page.state(lambda state: state["status"]["level"] == "off")
-    assert page.refused("create", name="lobby").startswith("This node is not open")
+    assert page.refused("create", name="lobby", linkup=True).startswith("This node is not open")
     start()
-    assert page.refused("create", name="lobby") == "This node is closed: run the cell again."
+    assert page.refused("create", name="lobby", linkup=True) == "This node is closed: run the cell again."
 
 
 def test_two_panels_of_a_node_show_the_same(start: Start, open_page: Open) -> None:
     node = start()
     first, second = open_page(node), open_page(node)
-    topic = first.request("create", name="lobby")["topic"]
+    topic = first.request("create", name="lobby", linkup=True)["topic"]
     second.state(lambda state: state["room"] == topic)
     first.request("send", topic=topic, text="hello")
-    assert second.row(lambda row: row.get("text") == "hello") == first.row(lambda row: row.get("text") == "hello")
+    shown = [page.row(lambda row: "delivery" in row) for page in (first, second)]
+    assert shown[0] == shown[1]

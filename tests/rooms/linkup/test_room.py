@@ -64,7 +64,7 @@ async def test_a_room_shows_nothing_of_what_its_node_does_with_it(make_node: Mak
     assert isinstance(room, lu.Room)
     public = {name for name in dir(room) if not name.startswith("_")} - set(dir(Events))
     assert public == {
-        *("name", "topic", "messages", "peers", "shares_name", "to_pandas"),
+        *("name", "topic", "drive", "messages", "peers", "shares_name", "to_pandas"),
         *("send", "send_file", "send_audio", "clear", "leave"),
     }
 

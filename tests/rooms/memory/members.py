@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import linkup_nb as lu
-from linkup_nb.rooms.memory.block import Message
+from linkup_nb.rooms.memory.block import MessageBody
 from linkup_nb.rooms.memory.keys import RoomKeys
 from linkup_nb.rooms.memory.links import RoomLinks
-from linkup_nb.rooms.memory.rows import Row
+from linkup_nb.rooms.memory.rows import BlockRow
 from linkup_nb.rooms.memory.session import RoomSession
 from linkup_nb.wire.keys import KeyPair
 
@@ -42,7 +42,7 @@ class TestMember:
         self.identity = KeyPair.from_seed(f"identity {name}".encode().ljust(32, b"."))
         self.device = KeyPair.from_seed(f"device {name}".encode().ljust(32, b"."))
         self.store = lu.Corestore(path / "store", self.device.secret_key[:32])
-        self.links = RoomLinks(self.store)
+        self.links = RoomLinks(self.store, lambda core: False)
         self.sessions: list[RoomSession] = []
         self._stack = AsyncExitStack()
 
@@ -104,9 +104,9 @@ def ids(session: RoomSession) -> list[tuple[int, int]]:
     return [(row.tie, row.seq) for row in session.index.timeline()]
 
 
-async def say(session: RoomSession, text: str) -> Row:
+async def say(session: RoomSession, text: str) -> BlockRow:
     """Write a message."""
-    return (await session.write([Message(text)]))[0]
+    return (await session.write([MessageBody(text)]))[0]
 
 
 async def until(session: RoomSession, condition: Callable[[], bool], timeout: float = WAIT) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import linkup_nb as lu
 from linkup_nb.rooms.memory import block as blocks
 from linkup_nb.rooms.memory.keys import RoomKeys, short_id
-from linkup_nb.rooms.memory.rows import Row
+from linkup_nb.rooms.memory.rows import BlockRow
 from linkup_nb.rooms.memory.session import RoomSession
 from tests.rooms.memory.members import Clock, TestMember, ids
 
@@ -25,7 +25,7 @@ class Guest:
     def __init__(self, path: Path, name: str, executor: ThreadPoolExecutor, keys: RoomKeys) -> None:
         self.path, self.name = path, name
         self.clock = Clock()
-        self.acknowledged: list[Row] = []
+        self.acknowledged: list[BlockRow] = []
         self.member: TestMember
         self.session: RoomSession
         self.port = 0
@@ -79,10 +79,12 @@ class Party:
         number = len(guest.acknowledged)
         rows = guest.session.index.said(2**62)
         if not rows or self.rng.random() < 0.6:
-            return blocks.Message(f"{guest.name} says {number}")
+            return blocks.MessageBody(f"{guest.name} says {number}")
         row = self.rng.choice(rows)
         to = f"{short_id(guest.session.feed_of(row.tie).key)}/{row.seq}"
-        return self.rng.choice([blocks.Reply(to, f"answer {number}"), blocks.Reaction(to, "👍"), blocks.Edit(to, "x")])
+        return self.rng.choice(
+            [blocks.ReplyBody(to, f"answer {number}"), blocks.ReactionBody(to, "👍"), blocks.EditBody(to, "x")]
+        )
 
     async def part(self) -> None:
         """They are cut into groups that hear nothing of each other."""

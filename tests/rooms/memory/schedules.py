@@ -42,7 +42,7 @@ def check_schedule(seed: int, folder: Path, *, liars: float) -> None:
             number,
         )
         _check_heads(reader, seed)
-        heads.append(tips(reader.arrivals.feeds, reader.own_key))
+        heads.append(tips(reader.arrivals.feeds, reader.own_key, reader.arrivals.end_of))
         rebuilt = Reader(
             path.with_suffix(".again"),
             feeds | ({reader.own_key: reader.own} if reader.own else {}),

@@ -19,7 +19,7 @@ def raw(**fields: Any) -> bytes:
 
 
 def test_a_message_is_json_that_anybody_reads() -> None:
-    body = block.Reply(f"{ID}/3", "**yes**", ["b" * 13])
+    body = block.ReplyBody(f"{ID}/3", "**yes**", ["b" * 13])
     written = encode(body, t=T, timestamp=T // 1000, heads={ID: 4}, channel="random")
     assert json.loads(written) == {
         "type": "reply",
@@ -36,26 +36,26 @@ def test_a_message_is_json_that_anybody_reads() -> None:
 
 
 BODIES = [
-    block.Hello("Ann", KEY, KEY, KEY, (b"1" * 64, b"2" * 64), {ID: 3}),
-    block.Message("hi"),
-    block.File("a.csv", "/files/a.csv", 3, 10, "text/csv", KEY),
-    block.Audio("1.webm", "/audio/1.webm", 4, 10, duration=1.5),
-    block.Output(path="/outputs/1.json", version=9),
-    block.Reaction(f"{ID}/1", "👍", remove=True),
-    block.Edit(f"{ID}/1", "better"),
-    block.Retract(f"{ID}/1"),
-    block.Icon("Ann", b"RIFF"),
-    block.Topic("about"),
-    block.Channel("random"),
-    block.Room("physics", b"n" * 32, "admitted"),
-    block.Role(KEY, "moderator"),
-    block.Admit(KEY),
-    block.Remove(KEY, {ID: 0}),
-    block.Hide(to=f"{ID}/1", reason="spam"),
-    block.InviteMade(KEY, KEY, 1_900_000_000, 1),
-    block.InviteUsed(KEY, KEY),
-    block.Next(KEY, {ID: "c2VhbGVk"}),
-    block.Leave(),
+    block.HelloBody("Ann", KEY, KEY, KEY, (b"1" * 64, b"2" * 64), {ID: 3}),
+    block.MessageBody("hi"),
+    block.FileBody("a.csv", "/files/a.csv", 3, 10, "text/csv", KEY),
+    block.AudioBody("1.webm", "/audio/1.webm", 4, 10, duration=1.5),
+    block.OutputBody(path="/outputs/1.json", version=9),
+    block.ReactionBody(f"{ID}/1", "👍", remove=True),
+    block.EditBody(f"{ID}/1", "better"),
+    block.RetractBody(f"{ID}/1"),
+    block.IconBody("Ann", b"RIFF"),
+    block.TopicBody("about"),
+    block.ChannelBody("random"),
+    block.RoomBody("physics", b"n" * 32, "admitted"),
+    block.RoleBody(KEY, "moderator"),
+    block.AdmitBody(KEY),
+    block.RemoveBody(KEY, {ID: 0}),
+    block.HideBody(to=f"{ID}/1", reason="spam"),
+    block.InviteMadeBody(KEY, KEY, 1_900_000_000, 1),
+    block.InviteUsedBody(KEY, KEY),
+    block.NextBody(KEY, {ID: "c2VhbGVk"}),
+    block.LeaveBody(),
 ]
 
 
@@ -66,8 +66,8 @@ def test_every_type_is_read_as_it_was_written(body: block.Body) -> None:
 
 
 def test_the_authors_clock_stands_there_only_where_it_differs() -> None:
-    assert "timestamp" not in json.loads(encode(block.Leave(), t=T, timestamp=T // 1000))
-    assert decode(encode(block.Leave(), t=T, timestamp=5)).timestamp == 5
+    assert "timestamp" not in json.loads(encode(block.LeaveBody(), t=T, timestamp=T // 1000))
+    assert decode(encode(block.LeaveBody(), t=T, timestamp=5)).timestamp == 5
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_what_has_no_place_in_the_order(malformed: bytes) -> None:
 
 
 def test_brackets_in_texts_are_no_depth() -> None:
-    assert decode(raw(message='["\\' * 1000)).body() == (Kind.MESSAGE, block.Message('["\\' * 1000))
+    assert decode(raw(message='["\\' * 1000)).body() == (Kind.MESSAGE, block.MessageBody('["\\' * 1000))
 
 
 @pytest.mark.parametrize(
@@ -134,9 +134,9 @@ def test_what_is_not_known_or_not_as_its_type_says_is_kept(fields: dict[str, Any
 
 def test_what_is_too_large_is_said_before_it_is_written() -> None:
     with pytest.raises(UsageError, match="send it as a file"):
-        encode(block.Message("x" * block.MAX_BLOCK_BYTES), t=T, timestamp=5)
+        encode(block.MessageBody("x" * block.MAX_BLOCK_BYTES), t=T, timestamp=5)
     with pytest.raises(UsageError, match="64 KiB"):
-        encode(block.Message("x" * (block.MAX_TEXT + 1)), t=T, timestamp=5)
+        encode(block.MessageBody("x" * (block.MAX_TEXT + 1)), t=T, timestamp=5)
 
 
 @given(st.binary(max_size=300))

@@ -7,7 +7,7 @@ import pytest
 from linkup_nb.errors import UsageError
 from linkup_nb.rooms.memory import block as blocks
 from linkup_nb.rooms.memory.arrivals import Arrival, Arrivals
-from linkup_nb.rooms.memory.channel import MAX_CHANNELS_IN_ROOM, Channels
+from linkup_nb.rooms.memory.channel import MAX_CHANNELS_IN_ROOM, RoomChannels
 from linkup_nb.rooms.memory.index import Index
 from linkup_nb.rooms.memory.keys import RoomKeys
 from linkup_nb.rooms.memory.message import RoomTextMessage
@@ -87,18 +87,18 @@ async def test_names_that_no_channel_has(make_member: MakeMember, name: str) -> 
 
 def test_a_room_has_so_many_channels_the_first_ones_whatever_comes_first(tmp_path: Path) -> None:
     feed = feed_key(0)
-    made = [hello(0), *(blocks.Channel(f"c{number}") for number in range(MAX_CHANNELS_IN_ROOM + 20))]
+    made = [hello(0), *(blocks.ChannelBody(f"c{number}") for number in range(MAX_CHANNELS_IN_ROOM + 20))]
     raws = [blocks.encode(body, t=START + at, timestamp=0) for at, body in enumerate(made)]
     index = Index(tmp_path / "room")
     arrivals = Arrivals(index, TOPIC, pair(0, "identity").public_key)
     arrivals.follow(feed)
-    channels = Channels(index)
+    channels = RoomChannels(index)
     rows = arrivals.take([Arrival(feed, at, raw, 0) for at, raw in enumerate(raws)], now=NOW).rows[1:]
     random.Random(1).shuffle(rows)
     for row in rows:
         channels.take(row)
     first = [f"c{number}" for number in range(MAX_CHANNELS_IN_ROOM)]
-    assert [channel.name for channel in channels.all] == [channel.name for channel in Channels(index).all] == first
+    assert [channel.name for channel in channels.all] == [channel.name for channel in RoomChannels(index).all] == first
     with pytest.raises(UsageError, match="at most 100 channels"):
         channels.check_new("another")
     assert channels.check_new("c1") == "c1"

@@ -16,6 +16,8 @@ from linkup_nb.rooms.memory.peer import BURST, FLOOD, RATES
 from linkup_nb.rooms.memory.room import MemoryRoom
 from linkup_nb.rooms.memory.rows import FeedRow, Held
 from linkup_nb.wire import rooms as wire
+from tests.hypercore.histories import forked, head
+from tests.hypercore.liar import HONEST
 from tests.rooms.memory.members import WAIT, TestMember, connect, say, texts, until
 from tests.rooms.memory.test_room import a_room, comes, two_rooms
 
@@ -179,10 +181,12 @@ async def test_of_many_messages_at_once_the_last_are_reported(make_member: MakeM
 
 
 MESSAGES: dict[wire.MessageType, wire.Message] = {
-    wire.MessageType.FEEDS: wire.Feeds(()),
+    wire.MessageType.FEEDS: wire.FeedKeys(()),
     wire.MessageType.PRESENCE: wire.Presence(wire.PresenceState.HERE, ()),
     wire.MessageType.TYPING: wire.Typing("", 1),
     wire.MessageType.READ: wire.Read(()),
+    wire.MessageType.SKELETON_REQUEST: wire.SkeletonRequest(1, bytes(wire.TAG_SIZE), 0),
+    wire.MessageType.CONFLICT: wire.Conflict(head(HONEST, 39).encode(), head(forked(40, 20), 39).encode()),
 }
 
 

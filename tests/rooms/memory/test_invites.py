@@ -4,7 +4,7 @@ from itertools import permutations
 import pytest
 
 import linkup_nb as lu
-from linkup_nb.rooms.memory.block import Body, InviteMade, InviteUsed
+from linkup_nb.rooms.memory.block import Body, InviteMadeBody, InviteUsedBody
 from linkup_nb.rooms.memory.invites import (
     MAX_INVITES,
     MAX_STATEMENTS,
@@ -23,12 +23,12 @@ KEY = PairingInvite(b"s" * 32, b"t" * 32).public_key
 ID = invite_id(KEY)
 
 
-def made(key: bytes = KEY, **terms: object) -> InviteMade:
-    return InviteMade(z32encode(invite_id(key)), z32encode(key), **terms)  # type: ignore[arg-type]
+def made(key: bytes = KEY, **terms: object) -> InviteMadeBody:
+    return InviteMadeBody(z32encode(invite_id(key)), z32encode(key), **terms)  # type: ignore[arg-type]
 
 
-def used(by: bytes) -> InviteUsed:
-    return InviteUsed(z32encode(ID), z32encode(by))
+def used(by: bytes) -> InviteUsedBody:
+    return InviteUsedBody(z32encode(ID), z32encode(by))
 
 
 def invites(*blocks: tuple[bytes, Body]) -> Invites:
@@ -76,7 +76,7 @@ def test_what_is_said_of_it_may_come_in_any_order() -> None:
 
 
 def test_an_id_that_is_not_of_its_key_is_no_invite() -> None:
-    found = invites((ANN, InviteMade(z32encode(b"x" * 32), z32encode(KEY))))
+    found = invites((ANN, InviteMadeBody(z32encode(b"x" * 32), z32encode(KEY))))
     assert found.public_key(b"x" * 32) is None
 
 
@@ -87,7 +87,7 @@ def test_a_member_makes_the_others_remember_so_much() -> None:
         assert found.take((number, 0, number), ANN, made(key)) == (number < MAX_INVITES)
     assert found.made_by(ANN) == len(found.all(Origin())) == MAX_INVITES
     for number in range(MAX_STATEMENTS + 5):
-        found.take((number, 0, number), BOB, InviteUsed(z32encode(number.to_bytes(32, "big")), z32encode(CAT)))
+        found.take((number, 0, number), BOB, InviteUsedBody(z32encode(number.to_bytes(32, "big")), z32encode(CAT)))
     assert len(found._used) == MAX_STATEMENTS
     for number in range(MAX_USES + 5):
         found.take((number, 0, number), CAT, used(number.to_bytes(32, "big")))

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from linkup_nb.rooms.memory.block import Message
+from linkup_nb.rooms.memory.block import MessageBody
 from linkup_nb.rooms.memory.keys import RoomKeys
 from tests.rooms.memory.members import WAIT, TestMember, ids, until
 
@@ -89,7 +89,7 @@ async def test_who_is_killed_while_catching_up_goes_on_where_it_was(make_member:
     ann = await make_member("ann")
     hers = await ann.enter(ROOM)
     for start in range(0, 3000, 500):
-        await hers.write([Message(f"{number}") for number in range(start, start + 500)])
+        await hers.write([MessageBody(f"{number}") for number in range(start, start + 500)])
     port = (await ann.listen()).port
     rng = random.Random(2)
     rows = 0

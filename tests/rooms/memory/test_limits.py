@@ -20,7 +20,7 @@ def arrivals(tmp_path: Path) -> Iterator[Arrivals]:
     index.close()
 
 
-def introduce(arrivals: Arrivals, feed: bytes, body: blocks.Hello) -> bool:
+def introduce(arrivals: Arrivals, feed: bytes, body: blocks.HelloBody) -> bool:
     """Whether a feed with this hello is a member's."""
     if not arrivals.follow(feed):
         return False
@@ -48,5 +48,5 @@ def test_a_room_has_so_many_feeds_and_one_that_is_forgotten_makes_room(arrivals:
     assert all(arrivals.follow(feed_key(number)) for number in range(MAX_FEEDS))
     assert not arrivals.follow(feed_key(MAX_FEEDS))
     assert arrivals.follow(feed_key(0))
-    arrivals.forget(feed_key(1))
+    assert arrivals.forget(feed_key(1))
     assert arrivals.follow(feed_key(MAX_FEEDS))

@@ -1,7 +1,7 @@
 """Who may do what: the rules one by one, and that all who have the same blocks come to the same, in whatever order."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from linkup_nb.rooms.memory import block as blocks
 from linkup_nb.rooms.memory.arrivals import Arrival
-from linkup_nb.rooms.memory.block import Admit, Body, Hide, Remove, Role
+from linkup_nb.rooms.memory.block import AdmitBody, Body, HideBody, RemoveBody, RoleBody
 from linkup_nb.rooms.memory.keys import short_id
-from linkup_nb.rooms.memory.moderation import Action, Ruling, judge
+from linkup_nb.rooms.memory.moderation import ModeratorAction, Ruling, judge
 from linkup_nb.rooms.memory.rows import CONVERSATION, FeedRow
 from linkup_nb.wire.keys import z32encode
 from tests.rooms.memory.world import NONCE, NOW, Author, Reader, World, expected, feed_id, feed_key, pair
@@ -20,14 +20,15 @@ from tests.rooms.memory.world import NONCE, NOW, Author, Reader, World, expected
 ANN, BOB, CAT, DAN = (pair(number, "identity").public_key for number in range(4))
 ROWS = "SELECT t, tie, seq FROM"
 BOBS = FeedRow(0, feed_key(1), BOB)
+COUNTING = (RoleBody, RemoveBody, AdmitBody, HideBody, blocks.RoomBody, blocks.InviteMadeBody, blocks.InviteUsedBody)
 
 
-def role(member: bytes, on: bool = True) -> Role:
-    return Role(z32encode(member), "moderator" if on else "")
+def role(member: bytes, on: bool = True) -> RoleBody:
+    return RoleBody(z32encode(member), "moderator" if on else "")
 
 
-def remove(member: bytes, **cut: int) -> Remove:
-    return Remove(z32encode(member), cut)
+def remove(member: bytes, **cut: int) -> RemoveBody:
+    return RemoveBody(z32encode(member), cut)
 
 
 def ruling(*actions: tuple[int, Body], founder: bytes | None = ANN) -> Ruling:
@@ -36,7 +37,7 @@ def ruling(*actions: tuple[int, Body], founder: bytes | None = ANN) -> Ruling:
     judged = []
     for t, (author, body) in enumerate(actions):
         seq = lengths[author] = lengths.get(author, 0) + 1
-        judged.append(Action((t, author, seq), feed_id(author), pair(author, "identity").public_key, body))
+        judged.append(ModeratorAction((t, author, seq), feed_id(author), pair(author, "identity").public_key, body))
     return judge(judged, founder)
 
 
@@ -61,7 +62,7 @@ def test_an_action_counts_if_its_author_had_the_role_at_its_place() -> None:
 def test_nobody_acts_on_the_founder_and_a_moderator_not_on_another() -> None:
     appointed = ((0, role(BOB)), (0, role(CAT)))
     assert not ruling(*appointed, (1, remove(ANN)), (1, remove(CAT)), (2, remove(BOB))).removed
-    assert not ruling(*appointed, (1, Hide(member=z32encode(CAT)))).hidden_members
+    assert not ruling(*appointed, (1, HideBody(member=z32encode(CAT)))).hidden_members
     found = ruling(*appointed, (0, remove(BOB)))
     assert set(found.removed) == {BOB}
     assert (found.outranks(ANN, CAT), found.outranks(CAT, DAN)) == (True, True)
@@ -70,12 +71,12 @@ def test_nobody_acts_on_the_founder_and_a_moderator_not_on_another() -> None:
 
 def test_the_least_cut_counts_until_one_is_let_in_again() -> None:
     cuts = [{feed_id(1): 7}, {feed_id(1): 5}, {feed_id(1): 9}]
-    removals = [(0, Remove(z32encode(BOB), cut)) for cut in cuts]
+    removals = [(0, RemoveBody(z32encode(BOB), cut)) for cut in cuts]
     assert ruling(*removals).cut_of(BOBS) == 5
     assert ruling((0, remove(BOB))).cut_of(BOBS) == 1  # the hello stands
-    assert ruling(*removals, (0, Admit(z32encode(BOB)))).cut_of(BOBS) is None
+    assert ruling(*removals, (0, AdmitBody(z32encode(BOB)))).cut_of(BOBS) is None
     assert ruling(*removals, (0, role(BOB))).cut_of(BOBS) is None
-    assert ruling(*removals, (2, Admit(z32encode(BOB)))).cut_of(BOBS) == 5
+    assert ruling(*removals, (2, AdmitBody(z32encode(BOB)))).cut_of(BOBS) == 5
     assert ruling(*removals).cut_of(FeedRow(1, feed_key(2), CAT)) is None
 
 
@@ -85,20 +86,22 @@ def test_what_a_moderator_does_above_the_cut_counts_for_nothing() -> None:
 
 
 def test_hiding_is_undone_by_showing() -> None:
-    hide = Hide(to="a" * 13 + "/3", reason="spam")
+    hide = HideBody(to="a" * 13 + "/3", reason="spam")
     assert ruling((0, hide)).hidden_messages == {"a" * 13 + "/3": "spam"}
-    assert not ruling((0, hide), (0, Hide(to="a" * 13 + "/3", hide=False))).hidden_messages
-    assert ruling((0, Hide(member=z32encode(BOB)))).hidden_members == {BOB: ""}
-    assert not ruling((1, hide), (1, Hide(member=z32encode(CAT)))).hidden_messages
+    assert not ruling((0, hide), (0, HideBody(to="a" * 13 + "/3", hide=False))).hidden_messages
+    assert ruling((0, HideBody(member=z32encode(BOB)))).hidden_members == {BOB: ""}
+    assert not ruling((1, hide), (1, HideBody(member=z32encode(CAT)))).hidden_messages
 
 
 class ModeratedWorld(World):
     """A world whose author 0 has founded the room; everybody tries to moderate it, with a role or without."""
 
+    writers = "all"
+
     def __init__(self, rng: random.Random, authors: int, *, liars: float) -> None:
         super().__init__(rng, authors, liars=liars)
         self.liars.discard(0)
-        self.authors[0].write(self._tick(), blocks.Room("physics", NONCE))
+        self.authors[0].write(self._tick(), blocks.RoomBody("physics", NONCE, self.writers))
 
     def _body(self, author: Author) -> Body:
         rng = self.rng
@@ -110,11 +113,11 @@ class ModeratedWorld(World):
         to = f"{feed_id(other)}/{rng.randrange(1, 5)}"
         choices: Sequence[Body] = (
             role(key, on=rng.random() < 0.8),
-            Remove(z32encode(key), cut),
-            Remove(z32encode(key), {}),
-            Admit(z32encode(key)),
-            Hide(to=to, hide=rng.random() < 0.8),
-            Hide(member=z32encode(key), hide=rng.random() < 0.8),
+            RemoveBody(z32encode(key), cut),
+            RemoveBody(z32encode(key), {}),
+            AdmitBody(z32encode(key)),
+            HideBody(to=to, hide=rng.random() < 0.8),
+            HideBody(member=z32encode(key), hide=rng.random() < 0.8),
         )
         return rng.choice(choices)
 
@@ -130,16 +133,16 @@ class ModeratedReader(Reader):
         ]
 
 
-def actions(feeds: dict[bytes, list[bytes]]) -> list[Action]:
-    """Every action that has a place and is not refused, in order, whoever wrote it."""
-    result, found = expected(feeds), []
+def actions(feeds: dict[bytes, list[bytes]], ends: Mapping[bytes, int] | None = None) -> list[ModeratorAction]:
+    """Every action that has a place and is not refused, in order, whoever wrote it; see `expected`."""
+    result, found = expected(feeds, ends), []
     identities = {feed_key(number): pair(number, "identity").public_key for number in range(len(feeds))}
     for key, seq in result.order:
         envelope = blocks.decode(feeds[key][seq])
         _, body = envelope.body()
-        if (key, seq) not in result.refused and isinstance(body, Role | Remove | Admit | Hide):
+        if (key, seq) not in result.refused and isinstance(body, COUNTING):
             place = (envelope.t, int.from_bytes(key[:8], "big") - 2**63, seq)
-            found.append(Action(place, short_id(key), identities[key], body))
+            found.append(ModeratorAction(place, short_id(key), identities[key], body))
     return found
 
 
@@ -151,10 +154,14 @@ def test_everybody_comes_to_the_same_in_whatever_order_the_blocks_come(
     rng = random.Random(seed)
     world = ModeratedWorld(rng, rng.randrange(2, 6), liars=0.3)
     world.talk(rng.randrange(10, 80))
+    check_all_agree(world, seed, tmp_path_factory.mktemp("moderation"))
+
+
+def check_all_agree(world: ModeratedWorld, seed: int, folder: Path) -> Ruling:
+    """That three who read a world in different orders come to what the rules say; what that is."""
     feeds = {feed_key(author.number): author.blocks for author in world.authors}
     whole = expected(feeds)
     wanted = judge(actions(feeds), ANN)
-    folder: Path = tmp_path_factory.mktemp("moderation")
     rows = {key: FeedRow(0, key, pair(number, "identity").public_key) for number, key in enumerate(feeds)}
     cuts = {key: wanted.cut_of(row) for key, row in rows.items()}
     shown = [(key, seq) for key, seq in whole.order if (cut := cuts[key]) is None or seq < cut]
@@ -175,16 +182,17 @@ def test_everybody_comes_to_the_same_in_whatever_order_the_blocks_come(
             assert len(said) == reader.index.number_of(arrived, CONVERSATION)
         finally:
             reader.close()
+    return wanted
 
 
 def test_what_comes_back_is_found_in_its_place_and_by_its_words(tmp_path: Path) -> None:
     world = World(random.Random(1), 2)
     ann, bob = world.authors
-    ann.write(world._tick(), blocks.Room("physics", NONCE))
+    ann.write(world._tick(), blocks.RoomBody("physics", NONCE))
     for text in ("the owl", "the heron", "the kite"):
-        bob.write(world._tick(), blocks.Message(text))
-    ann.write(world._tick(), Remove(z32encode(BOB), {feed_id(1): 2}))
-    ann.write(world._tick(), Admit(z32encode(BOB)))
+        bob.write(world._tick(), blocks.MessageBody(text))
+    ann.write(world._tick(), RemoveBody(z32encode(BOB), {feed_id(1): 2}))
+    ann.write(world._tick(), AdmitBody(z32encode(BOB)))
     feeds = {feed_key(author.number): author.blocks for author in world.authors}
     reader = Reader(tmp_path / "room.sqlite3", feeds, random.Random(1))
     reader.index.make_searchable()

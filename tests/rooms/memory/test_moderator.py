@@ -9,7 +9,7 @@ import pytest
 
 import linkup_nb as lu
 from linkup_nb.errors import InvalidInvite
-from linkup_nb.rooms.memory.block import Message
+from linkup_nb.rooms.memory.block import MessageBody
 from linkup_nb.rooms.memory.message import RoomMessage
 from linkup_nb.rooms.memory.room import MemoryRoom
 from linkup_nb.rooms.memory.waiting import WaitingRoom
@@ -52,7 +52,7 @@ async def test_who_is_removed_is_shown_to_nobody_from_then_on_and_comes_back_whe
     await until(his, lambda: his.removed == (bob.public_key,))
     with pytest.raises(lu.UsageError, match="You were removed from this room"):
         await his.send("I am still here")
-    await his._session.write([Message("from a program that does not ask")])
+    await his._session.write([MessageBody("from a program that does not ask")])
     await hers.send("without bob")
     device = bob.swarm.public_key
     await until(cats, lambda: len(cats) == 4)

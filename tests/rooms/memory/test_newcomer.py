@@ -19,7 +19,7 @@ async def somebody_was_here(member: TestMember, session: RoomSession, number: in
     keys = [KeyPair.from_seed(f"{what} {number}".encode().ljust(32, b".")) for what in ("identity", "device")]
     core = await member.store.core(name=f"feed {number}", encryption_key=ROOM.encryption_key)
     hello = sign_hello(ROOM.topic, core.key, b"d" * 32, identity=keys[0], device=keys[1], name=f"member {number}")
-    bodies: list[blocks.Body] = [hello, blocks.Message(f"{number} was here")]
+    bodies: list[blocks.Body] = [hello, blocks.MessageBody(f"{number} was here")]
     await core.append([blocks.encode(body, t=t + i, timestamp=t // 1000) for i, body in enumerate(bodies)])
     assert await session.feeds.follow(core.key)
     await core.close()

@@ -135,7 +135,7 @@ async def test_nobody_waits_for_who_has_left(make_member: MakeMember) -> None:
     await comes(hers, "update", lambda: bool(hers.peers))
     one = await hers.send("one")
     assert not one.settled
-    await bob.sessions[0].write([blocks.Leave()])
+    await bob.sessions[0].write([blocks.LeaveBody()])
     await until(ann.sessions[0], lambda: one.settled)
     assert one.may_follow == ()
 

@@ -21,8 +21,9 @@ class Alone:
     """A node that has nothing to do when a room is left."""
 
     async def keep(self, room: MemoryRoom, choices: Choices) -> None: ...
+    async def rename(self, room: MemoryRoom, name: str) -> None: ...
 
-    async def leave(self, room: MemoryRoom) -> None:
+    async def leave(self, room: MemoryRoom, forget: bool) -> None:
         await room.close()
 
 

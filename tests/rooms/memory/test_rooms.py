@@ -2,17 +2,19 @@
 
 import asyncio
 import io
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 import segno
 from PIL import Image
 
 import linkup_nb as lu
 from linkup_nb.errors import InvalidInvite, NodeClosed
-from linkup_nb.rooms.memory import session
+from linkup_nb.rooms.memory import rooms, session
 from linkup_nb.rooms.memory.message import RoomFileMessage
 from linkup_nb.rooms.memory.room import MemoryRoom
 from linkup_nb.rooms.room import Room
@@ -135,6 +137,47 @@ async def test_a_room_that_was_left_is_not_joined_again_by_itself(tmp_path: Path
         assert ann.rooms == ()
         again = await joined(ann, invite)
         assert texts(again) == ["kept"]
+
+
+async def test_a_room_that_is_forgotten_leaves_nothing_and_can_be_joined_again(tmp_path: Path) -> None:
+    async with node(tmp_path / "ann", "ann") as ann, node(tmp_path / "bob", "bob") as bob:
+        hers = await ann.create_room("physics")
+        his = await joined(bob, hers.invite)
+        await hers.send("from her")
+        await until(his, lambda: texts(his) == ["from her"])
+        sent = await his.send_file(("notes.txt", os.urandom(100_000)))
+        await until(hers, lambda: len(hers) == 2)
+        secret, first = his.invite, sent.id.partition("/")[0]
+        taken = sum(use.bytes for use in await bob.store.usage())
+        await his.leave(forget=True)
+        assert taken - sum(use.bytes for use in await bob.store.usage()) >= 100_000
+        assert list((tmp_path / "bob" / "rooms").iterdir()) == []
+        assert bob.rooms == ()
+        book = msgspec.json.decode((tmp_path / "bob" / "rooms.json").read_bytes())
+        assert [entry["secret"] for entry in book["rooms"]] == [""]
+        again = await joined(bob, secret)
+        await until(again, lambda: len(again) == 2)  # from her: she has kept it
+        mine = await again.send("back")
+        assert mine.id.partition("/")[0] != first  # the feed that was given up is not written again
+        await until(hers, lambda: texts(hers)[-1] == "back")
+        assert not any(row.faults for row in hers._session.feeds.rows)
+
+
+async def test_forgetting_goes_on_after_a_crash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def crash(*_: object) -> None:
+        raise RuntimeError
+
+    async with node(tmp_path / "ann", "ann") as ann:
+        hers = await ann.create_room("physics")
+        await hers.send("something")
+        with monkeypatch.context() as patch:
+            patch.setattr(rooms, "free_room", crash)
+            with pytest.raises(RuntimeError):
+                await hers.leave(forget=True)
+    assert list((tmp_path / "ann" / "rooms").iterdir())
+    async with node(tmp_path / "ann") as ann:
+        assert ann.rooms == ()
+        assert list((tmp_path / "ann" / "rooms").iterdir()) == []
 
 
 async def test_a_name_is_told_to_the_room(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from linkup_nb.rooms.memory.faults import REWRITTEN
 from linkup_nb.rooms.memory.keys import RoomKeys
 from tests.rooms.memory.members import WAIT, TestMember, connect, ids, say, texts, until
 
@@ -58,7 +59,11 @@ async def test_an_author_who_cuts_a_feed_cuts_nothing_from_the_others(make_membe
     await own.truncate(2)
     await asyncio.wait_for(rewritten.wait(), WAIT)
     assert texts(his) == ["one", "two"]
-    assert list(his.feeds.disputed) == [own.key]
+    assert his.feeds.disputed == {own.key: REWRITTEN}
     core = his.feeds.core(own.key)
     assert core
     assert (core.length, core.fork) == (3, 0)
+    await bob.close()
+    again = await (await make_member("bob")).enter(ROOM)
+    assert again.feeds.disputed == {own.key: REWRITTEN}
+    assert texts(again) == ["one", "two"]

@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -13,7 +14,7 @@ from linkup_nb.rooms.memory.block import EARLIEST, SAID, Body, Kind, MalformedBl
 from linkup_nb.rooms.memory.hello import sign_hello
 from linkup_nb.rooms.memory.index import Index
 from linkup_nb.rooms.memory.keys import RoomKeys, short_id
-from linkup_nb.rooms.memory.rows import Row, State
+from linkup_nb.rooms.memory.rows import BlockRow, State
 from linkup_nb.wire.keys import KeyPair
 
 START = 1_700_000_000_000_000
@@ -32,7 +33,7 @@ TOPIC = RoomKeys.found(pair(0, "identity").public_key, NONCE).topic
 
 
 @cache
-def hello(number: int) -> blocks.Hello:
+def hello(number: int) -> blocks.HelloBody:
     identity, device = pair(number, "identity"), pair(number, "device")
     return sign_hello(TOPIC, feed_key(number), b"d" * 32, identity=identity, device=device, name=f"author {number}")
 
@@ -104,11 +105,13 @@ class World:
         rng = self.rng
         targets = [f"{feed_id(n)}/{rng.randrange(1, length)}" for n, length in author.known.items() if length > 1]
         if rng.random() < 0.1:
-            return rng.choice([blocks.Topic(f"topic {self.now}"), blocks.Icon(f"name {self.now}")])
+            return rng.choice([blocks.TopicBody(f"topic {self.now}"), blocks.IconBody(f"name {self.now}")])
         if not targets or rng.random() < 0.5:
-            return blocks.Message(f"{author.number} says {len(author.blocks)}")
+            return blocks.MessageBody(f"{author.number} says {len(author.blocks)}")
         to = rng.choice(targets)
-        return rng.choice([blocks.Reaction(to, "👍", rng.random() < 0.3), blocks.Edit(to, "x"), blocks.Reply(to, "hm")])
+        return rng.choice(
+            [blocks.ReactionBody(to, "👍", rng.random() < 0.3), blocks.EditBody(to, "x"), blocks.ReplyBody(to, "hm")]
+        )
 
     def _lie(self, author: Author) -> bytes:
         rng = self.rng
@@ -150,8 +153,12 @@ class Result:
     """Icons and topics that count, the last one first."""
 
 
-def expected(feeds: dict[bytes, list[bytes]]) -> Result:
-    """By the rules, with everything at hand: no index, no order of arrival."""
+def expected(feeds: dict[bytes, list[bytes]], ends: Mapping[bytes, int] | None = None) -> Result:
+    """By the rules, with everything at hand: no index, no order of arrival.
+
+    `ends` are the points from which on feeds are disputed.
+    """
+    ends = ends or {}
     placed: dict[bytes, list[tuple[int, blocks.Envelope]]] = {}
     faults: dict[bytes, int] = {}
     for key, raws in feeds.items():
@@ -173,8 +180,10 @@ def expected(feeds: dict[bytes, list[bytes]]) -> Result:
         for key, rows in placed.items()
         for seq, envelope in rows
         if envelope.heads is None
-        or any(_contradicts(feeds, placed, by_id, envelope.t, h) for h in envelope.heads.items())
+        or any(_contradicts(feeds, placed, by_id, ends, envelope.t, h) for h in envelope.heads.items())
     }
+    placed = {key: [(seq, one) for seq, one in rows if seq < ends.get(key, 2**31)] for key, rows in placed.items()}
+    refused = {(key, seq) for key, seq in refused if seq < ends.get(key, 2**31)}
     places = sorted((envelope.t, key, seq) for key, rows in placed.items() for seq, envelope in rows)
     links, notices = [], []
     for key, rows in placed.items():
@@ -194,13 +203,15 @@ def _contradicts(
     feeds: dict[bytes, list[bytes]],
     placed: dict[bytes, list[tuple[int, blocks.Envelope]]],
     by_id: dict[str, bytes],
+    ends: Mapping[bytes, int],
     t: int,
     head: tuple[str, int],
 ) -> bool:
     key = by_id.get(head[0])
-    if key is None or head[1] > len(feeds[key]):
+    if key is None:
         return False
-    return max((envelope.t for seq, envelope in placed[key] if seq < head[1]), default=0) >= t
+    length = min(head[1], ends.get(key, head[1]))
+    return length <= len(feeds[key]) and max((one.t for seq, one in placed[key] if seq < length), default=0) >= t
 
 
 class Reader:
@@ -227,7 +238,10 @@ class Reader:
         """Write to a feed of one's own: it is the last row, and stays above all that was there."""
         if not self.own:
             assert self.arrivals.follow(self.own_key)
-        t, heads = max(NOW - 10**12 // 2, self.arrivals.top + 1), tips(self.arrivals.feeds, self.own_key)
+        t, heads = (
+            max(NOW - 10**12 // 2, self.arrivals.top + 1),
+            tips(self.arrivals.feeds, self.own_key, self.arrivals.end_of),
+        )
         self.own.append(blocks.encode(body, t=t, timestamp=t // 1000, heads=heads))
         arrival = Arrival(self.own_key, len(self.own) - 1, self.own[-1], NOW // 1000)
         [row] = self.arrivals.take([arrival], now=NOW, own=self.own_key).rows
@@ -266,15 +280,19 @@ class Reader:
                     at[key] += 1
             if not batch:
                 return
+            self.between()
             self.arrivals.take(batch, now=NOW)
             if rng.random() < writes:
-                self.write(blocks.Message("mine") if self.own else hello(OWN))
+                self.write(blocks.MessageBody("mine") if self.own else hello(OWN))
             if rng.random() < restarts:
                 after = self.ids()
                 assert not set(before) - set(after)
                 before = after
                 self.restart()
                 assert self.ids() == after
+
+    def between(self) -> None:
+        """What happens between two batches."""
 
     def result(self) -> Result:
         """What it has come to."""
@@ -296,6 +314,6 @@ class Reader:
         )
 
 
-def said(rows: list[Row]) -> list[Row]:
+def said(rows: list[BlockRow]) -> list[BlockRow]:
     """Those of a timeline that are the conversation."""
     return [row for row in rows if Kind(row.kind) in SAID]

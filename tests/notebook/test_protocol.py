@@ -12,10 +12,17 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import msgspec
 import pytest
 
-from linkup_nb.notebook import bridge
-from linkup_nb.notebook.chat import requests, updates
+from linkup_nb.notebook import bridge, tabs
+from linkup_nb.notebook.chat import requests as chat_requests
+from linkup_nb.notebook.chat import updates as chat_updates
+from linkup_nb.notebook.explorer import requests as explorer_requests
+from linkup_nb.notebook.settings import requests as settings_requests
+from linkup_nb.notebook.swarm import requests as swarm_requests
+from linkup_nb.notebook.swarm import updates as swarm_updates
 
 TEXT = (Path(bridge.__file__).parent / "static" / "protocol.d.ts").read_text()
+UPDATES = (bridge, tabs, chat_updates, swarm_updates)
+ASKED = (chat_requests, explorer_requests, settings_requests, swarm_requests)
 OF_THE_PAGE = {"Model", "Typesetter", "SessionContext", "Signal", "Requests"}
 
 Fields = dict[str, tuple[str, bool]]  # the type of each field, and whether it may be missing
@@ -83,12 +90,18 @@ REQUESTS = {
 }
 STRUCTS = {
     struct.__name__: struct
-    for module in (bridge, updates)
+    for module in (*UPDATES, *ASKED)
     for struct in vars(module).values()
-    if isinstance(struct, type) and issubclass(struct, msgspec.Struct) and struct.__module__ == module.__name__
+    if isinstance(struct, type)
+    and issubclass(struct, msgspec.Struct)
+    and not issubclass(struct, bridge.Request | bridge.Answer)
+    and struct.__module__ == module.__name__
 }
 ANSWERS = [
-    struct for struct in vars(requests).values() if isinstance(struct, type) and issubclass(struct, bridge.Answer)
+    struct
+    for module in ASKED
+    for struct in vars(module).values()
+    if isinstance(struct, type) and issubclass(struct, bridge.Answer)
 ]
 
 
@@ -114,7 +127,8 @@ def test_everything_that_the_kernel_sends_has_an_interface() -> None:
 def test_every_request_is_known_to_both() -> None:
     kinds = {
         tag(struct): struct
-        for struct in vars(requests).values()
+        for module in ASKED
+        for struct in vars(module).values()
         if isinstance(struct, type) and issubclass(struct, bridge.Request) and struct is not bridge.Request
     }
     assert set(REQUESTS) == set(kinds)

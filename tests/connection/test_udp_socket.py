@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from linkup_nb.connection import udx_socket
-from linkup_nb.connection.udx_socket import UdxSocket
+from linkup_nb.connection import udp_socket
+from linkup_nb.connection.udp_socket import UdpSocket
 from linkup_nb.errors import NodeClosed, UsageError
 from linkup_nb.wire.udx.events import Address, Closing, Event, StreamClosed
 from linkup_nb.wire.udx.stream import Stream, StreamState
@@ -27,7 +27,7 @@ class End:
         self.events: list[Event] = []
         self.datagrams: list[tuple[bytes, Address]] = []
         self._news = asyncio.Event()
-        self.socket = UdxSocket(HOST, 0, on_event=self._on_event, on_datagram=self._on_datagram)
+        self.socket = UdpSocket(HOST, 0, on_event=self._on_event, on_datagram=self._on_datagram)
         self.stream: Stream = self.socket.open_stream()
 
     def _on_event(self, event: Event) -> None:
@@ -79,7 +79,7 @@ async def ends() -> Any:
 @pytest.fixture(params=["in batches", "one by one"])
 def system(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "one by one":
-        monkeypatch.setattr(udx_socket, "_LINUX", False)
+        monkeypatch.setattr(udp_socket, "_LINUX", False)
 
 
 @pytest.mark.usefixtures("system")
@@ -183,17 +183,17 @@ async def test_a_system_that_cannot_send_now_delays_nothing_else(ends: tuple[End
 async def test_a_port_that_is_taken_is_an_error(ends: tuple[End, End]) -> None:
     port = ends[0].socket.address[1]
     with pytest.raises(OSError, match="in use"):
-        UdxSocket(HOST, port, on_event=lambda event: None, on_datagram=lambda data, address: None)
+        UdpSocket(HOST, port, on_event=lambda event: None, on_datagram=lambda data, address: None)
 
 
 async def test_offline_only_loopback_is_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LINKUP_OFFLINE", "1")
     with pytest.raises(UsageError, match="use an address 127"):
-        UdxSocket("0.0.0.0", 0, on_event=lambda event: None, on_datagram=lambda data, address: None)
+        UdpSocket("0.0.0.0", 0, on_event=lambda event: None, on_datagram=lambda data, address: None)
 
 
 async def test_a_flood_is_taken_so_much_at_a_time(ends: tuple[End, End], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(udx_socket, "MAX_READS", 2)
+    monkeypatch.setattr(udp_socket, "MAX_READS", 2)
     one, _ = ends
     senders = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(7)]
     for sender in senders:  # one each, as the system hands on together what one has sent

@@ -1,0 +1,166 @@
+"""What a cell shows, sent as a message: by its MIME types, small in the block, large in the drive."""
+
+import io
+import os
+from typing import Any
+
+import pytest
+from msgspec import Raw
+from PIL import Image
+
+from linkup_nb.errors import DecodeError, UsageError
+from linkup_nb.rooms.memory import outputs
+from linkup_nb.rooms.memory.block import OutputBody
+from linkup_nb.rooms.memory.message import RoomOutputMessage, RoomTextMessage
+from linkup_nb.rooms.memory.outputs import MAX_INLINE_BYTES, MAX_TYPES, Output, output_of, read_output
+from linkup_nb.surroundings import Surroundings, hand_in
+from tests.rooms.memory.members import WAIT
+from tests.rooms.memory.test_room import MakeMember, comes, two_rooms
+
+
+def png(width: int, height: int) -> bytes:
+    out = io.BytesIO()
+    Image.frombytes("RGB", (width, height), os.urandom(3 * width * height)).save(out, "PNG")
+    return out.getvalue()
+
+
+class Table:
+    """Shows itself as pandas' tables do."""
+
+    def __repr__(self) -> str:
+        return "a  b\n1  2"
+
+    def _repr_html_(self) -> str:
+        return "<table><tr><th>a</th><th>b</th></tr><tr><td>1</td><td>2</td></tr></table>"
+
+
+class Figure:
+    """Saves itself as matplotlib's figures do, and is shown by nothing else."""
+
+    def __init__(self, picture: bytes) -> None:
+        self.picture = picture
+
+    def savefig(self, out: io.BytesIO, **_: object) -> None:
+        out.write(self.picture)
+
+
+class Broken:
+    """Fails to show itself in every way but one."""
+
+    def _repr_html_(self) -> str:
+        raise ValueError("no")
+
+    def _repr_markdown_(self) -> str:
+        return "**it**"
+
+
+def test_a_value_is_what_a_cell_would_show_of_it() -> None:
+    assert output_of(42).data == {"text/plain": "42"}
+    assert output_of(Table()).data == {"text/html": Table()._repr_html_(), "text/plain": "a  b\n1  2"}
+    assert output_of(Broken()).data["text/markdown"] == "**it**"
+    output = output_of(Figure(png(30, 20)))
+    picture = output.picture()
+    assert picture
+    assert output.metadata == {"image/png": {"width": 30, "height": 20, "size": len(picture)}}
+
+
+def test_a_notebook_shows_it_in_its_own_way() -> None:
+    shown: list[object] = []
+
+    def show(value: object) -> tuple[dict[str, Any], dict[str, Any]]:
+        shown.append(value)
+        return {"text/markdown": "*seen*", "application/x": object(), "text/plain": "\ud800"}, {}
+
+    hand_in(Surroundings(show=show))
+    try:
+        assert output_of(1.5).data == {"text/markdown": "*seen*", "text/plain": "?"}
+    finally:
+        hand_in(Surroundings())
+    assert shown == [1.5]
+
+
+def test_an_output_that_is_too_large_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outputs, "MAX_OUTPUT_BYTES", 1000)
+    with pytest.raises(UsageError, match="send a file of it"):
+        output_of(list(range(1000)))
+
+
+def test_only_so_many_types_are_sent_and_read() -> None:
+    class Many:
+        def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+            return {f"x/{number}": "x" for number in range(100)}
+
+    assert len(output_of(Many()).data) == MAX_TYPES
+
+
+@pytest.mark.parametrize("data", [{"image/png": "!!"}, {"image/png": "PGh0bWw+"}, {"image/png": 7}, {"image/png": "é"}])
+def test_what_is_no_picture_is_none(data: dict[str, Any]) -> None:
+    assert Output(data).picture() is None
+
+
+@pytest.mark.parametrize("file", [b"", b"[]", b'{"data": 7}', b"\xff", b"[" * 100_000])
+def test_a_file_that_is_no_output_is_an_error_of_its_author(file: bytes) -> None:
+    with pytest.raises(DecodeError):
+        read_output(file)
+
+
+async def test_a_table_and_a_figure_reach_the_others(make_member: MakeMember, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine, theirs = await two_rooms(make_member)
+    small, large = png(20, 10), png(400, 300)
+    assert len(large) > MAX_INLINE_BYTES
+    text = await mine.send("a text")
+    table = await mine.send(Table())
+    assert isinstance(text, RoomTextMessage)
+    assert isinstance(table, RoomOutputMessage)
+    await mine.send(Figure(small))
+    await mine.send(Figure(large))
+    await comes(theirs, "message", lambda: len(theirs) == 4)
+    _, came, inline, in_drive = theirs.messages
+    assert isinstance(came, RoomOutputMessage)
+    assert came.data == {"text/html": Table()._repr_html_(), "text/plain": "a  b\n1  2"}
+    assert came._repr_mimebundle_() == {"text/plain": "a  b\n1  2"}  # HTML of others runs in no cell
+    assert isinstance(inline, RoomOutputMessage)
+    assert Output(dict(inline.data)).picture() == small
+    assert isinstance(in_drive, RoomOutputMessage)
+    assert in_drive.path is not None
+    assert set(in_drive.data) == {"text/plain"}
+    assert in_drive.metadata["image/png"] == {"width": 400, "height": 300, "size": len(large)}
+    assert Output(dict(await in_drive.load(timeout=WAIT))).picture() == large
+    await came.verify()
+
+    monkeypatch.setattr("linkup_nb.rooms.memory.origin.MAX_OUTPUT_BYTES", 1000)
+    with pytest.raises(DecodeError, match="more than"):
+        await in_drive.load(timeout=WAIT)
+    await table.retract()
+    await comes(theirs, "change", lambda: theirs.messages[1].retracted)
+    gone = theirs.messages[1]
+    assert isinstance(gone, RoomOutputMessage)
+    assert gone.data == {}
+
+
+def test_a_value_that_no_reader_can_read_is_left_out() -> None:
+    body = OutputBody({"text/plain": Raw(b'"here"'), "application/json": Raw(b"1e999")}, {"x": Raw(b"[" * 10_000)})
+    assert outputs.inline(body) == Output({"text/plain": "here"})
+
+
+class Silent:
+    def __repr__(self) -> str:
+        raise RuntimeError("no words")
+
+
+class Torn:
+    def savefig(self, *_: object, **__: object) -> None:
+        raise RuntimeError("no canvas")
+
+
+@pytest.mark.parametrize(("value", "says"), [(Silent(), "no words"), (Torn(), "no canvas")])
+def test_what_cannot_show_itself_is_answered_in_one_sentence(value: object, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        output_of(value)
+
+
+async def test_only_a_text_answers_a_message(make_member: MakeMember) -> None:
+    room, _ = await two_rooms(make_member)
+    message = await room.send("what is it?")
+    with pytest.raises(UsageError, match="Only a text can answer"):
+        await room.send(Table(), to=message)  # type: ignore[call-overload]
