@@ -23,6 +23,7 @@ HANDSHAKE_TIMEOUT = 10.0  # seconds from the first byte to an open connection
 KEEP_ALIVE = 5.0  # seconds; a period in which nothing was sent ends with an empty message
 PEER_TIMEOUT = 15.0  # seconds of silence after which a peer that sends keep-alives is dead
 WRITE_TIMEOUT = 30.0  # seconds in which a peer that we write to may take nothing
+WRITE_CHECKS = 5  # looks at what has left, within that time
 CLOSE_TIMEOUT = 5.0  # seconds for a connection that we close to send what was written
 FAREWELL = 1.0  # seconds that a peer may take to close its end after ours
 UDX_FAREWELL = 0.25  # seconds; over UDX, peers in JavaScript do not answer our end by theirs
@@ -218,13 +219,17 @@ class Connection(Events):
             raise self.close_reason or ConnectionClosed()
 
     async def _room_to_write(self, timeout: float | None) -> None:
+        patience, waiting = WRITE_CHECKS, self._transport.get_write_buffer_size()
         while self._writing_paused and not self.closed:
-            waiting = self._transport.get_write_buffer_size()
             try:
-                async with asyncio.timeout(timeout):
+                # In parts, so that a pause of this whole process is taken for one part of the peer's silence at most.
+                async with asyncio.timeout(timeout and timeout / WRITE_CHECKS):
                     await self._writable.wait()
             except TimeoutError:
-                if self._transport.get_write_buffer_size() >= waiting:
+                patience, before, waiting = patience - 1, waiting, self._transport.get_write_buffer_size()
+                if waiting < before:
+                    patience = WRITE_CHECKS
+                elif not patience:
                     self._fail(PeerTimeout(f"The peer has taken nothing of what was sent for {timeout:g} s."))
         if self.closed:
             raise ConnectionClosed(self.close_reason)
