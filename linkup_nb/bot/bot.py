@@ -198,8 +198,8 @@ class Bot:
         return register
 
     @from_any_loop
-    async def say(self, room: Room, text: Any) -> Message:
-        """Send a text to a room, or into one with memory any object that `room.send` takes. Raises what that raises."""
+    async def say(self, room: Room, text: object) -> Message:
+        """Send a text to a room, or anything else that `room.send` takes. Raises what that raises."""
         return await room.send(text)
 
     # Life

@@ -2,8 +2,8 @@
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, overload
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, overload
 
 from linkup_nb.connection.connection import WRITE_TIMEOUT
 from linkup_nb.errors import UsageError
@@ -63,9 +63,16 @@ class Room(Events, ABC):
     def shares_name(self, name: str) -> bool:
         """Whether two people of this room have used a name that looks like this: show short keys beside it then."""
 
+    @overload
+    def send(self, text: str, *, timeout: float = WRITE_TIMEOUT) -> Coroutine[Any, Any, TextMessage]: ...
+    @overload
+    def send(self, text: object, *, timeout: float = WRITE_TIMEOUT) -> Coroutine[Any, Any, Message]: ...
     @abstractmethod
-    async def send(self, text: str, *, timeout: float = WRITE_TIMEOUT) -> TextMessage:
-        """Send a text in Markdown. Raises `UsageError` for one that is empty or too long."""
+    def send(self, text: object, *, timeout: float = WRITE_TIMEOUT) -> Coroutine[Any, Any, Message]:
+        """Send a text in Markdown, or anything else as a cell would show it.
+
+        Raises `UsageError` for what is empty or too large.
+        """
 
     @abstractmethod
     async def send_file(

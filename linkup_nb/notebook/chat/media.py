@@ -6,8 +6,8 @@ from typing import Literal
 from linkup_nb.errors import UsageError
 from linkup_nb.rooms.media import IMAGES, RECORDINGS, image_type, picture, sound_type, starts
 from linkup_nb.rooms.memory.message import InDrive, RoomOutputMessage
-from linkup_nb.rooms.memory.outputs import MAX_OUTPUT_BYTES, PICTURES, Output
 from linkup_nb.rooms.message import AudioMessage, FileMessage
+from linkup_nb.rooms.outputs import MAX_OUTPUT_BYTES, PICTURES, Output
 
 MAX_INLINE_PIXELS = 40_000_000  # of an image that the page shows: 160 MB once the browser has decoded it
 MAX_INLINE = 10 * 1_048_576  # bytes of a file in a drive that the page shows inline

@@ -18,6 +18,7 @@ from linkup_nb.rooms.linkup.state import RoomState
 from linkup_nb.rooms.member import Member
 from linkup_nb.rooms.message import AudioMessage, FileMessage, LinkUpFileMessage, Message, TextMessage
 from linkup_nb.rooms.names import file_name
+from linkup_nb.rooms.outputs import nearest
 from linkup_nb.rooms.room import Room
 
 M = TypeVar("M", bound=Message)
@@ -102,15 +103,22 @@ class LinkUpRoom(Room):
         """Whether two people of this room have used a name that looks like this: show short keys beside it then."""
         return self._state.members.shares(name)
 
-    @from_any_loop
-    async def send(self, text: str, *, timeout: float = WRITE_TIMEOUT) -> TextMessage:
+    @overload
+    def send(self, text: str, *, timeout: float = WRITE_TIMEOUT) -> Coroutine[Any, Any, TextMessage]: ...
+    @overload
+    def send(self, text: object, *, timeout: float = WRITE_TIMEOUT) -> Coroutine[Any, Any, Message]: ...
+    def send(self, text: object, *, timeout: float = WRITE_TIMEOUT) -> Coroutine[Any, Any, Message]:
         """Send a text in Markdown; returns when it is written to everybody here.
 
-        A peer that takes nothing for `timeout` seconds meanwhile is disconnected. Raises `UsageError` for a text that
-        is empty or over `MAX_TEXT` bytes.
+        Anything else is sent as the nearest that LinkUp can show: a figure as a picture, a data frame of pandas as a
+        CSV file, what only prints as code. A peer that takes nothing for `timeout` seconds meanwhile is disconnected.
+        Raises `UsageError` for what is empty or over `MAX_TEXT` bytes, `FileTooLarge` over `MAX_FILE`.
         """
-        if not isinstance(text, str):
-            raise UsageError("A LinkUp room takes texts and files: send a picture or a table of it by `send_file`.")
+        said = nearest(text)  # here, for a figure belongs to its thread
+        return self._send_text(said, timeout) if isinstance(said, str) else self.send_file(said, timeout=timeout)
+
+    @from_any_loop
+    async def _send_text(self, text: str, timeout: float) -> TextMessage:
         if not text.strip():
             raise UsageError("There is nothing to send: type a message first.")
         # A text typed on a page may hold half of an emoji, which UTF-8 cannot.

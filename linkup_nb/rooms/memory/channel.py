@@ -2,15 +2,15 @@
 
 import asyncio
 import os
-from collections.abc import Mapping
-from typing import NamedTuple, Protocol, overload
+from collections.abc import Coroutine, Mapping
+from typing import Any, NamedTuple, Protocol, overload
 
 from linkup_nb.errors import UsageError
 from linkup_nb.loops import from_any_loop
 from linkup_nb.rooms.member import Member
 from linkup_nb.rooms.memory import block as blocks
 from linkup_nb.rooms.memory.block import Kind
-from linkup_nb.rooms.memory.message import RoomFileMessage, RoomMessage, RoomTextMessage
+from linkup_nb.rooms.memory.message import RoomFileMessage, RoomMessage, RoomOutputMessage, RoomTextMessage
 from linkup_nb.rooms.memory.reading import IndexReader
 from linkup_nb.rooms.memory.rows import BlockRow, Place, State
 from linkup_nb.rooms.memory.timeline import Timeline
@@ -109,8 +109,12 @@ class ChannelRoom(Protocol):
     def unread_in(self, channel: str) -> int:
         """How many messages of a channel you have not read."""
 
-    async def send(self, text: str, *, to: RoomMessage | None = None, channel: str = "") -> RoomTextMessage:
-        """Send a text."""
+    @overload
+    def send(  # type: ignore[overload-overlap]  # a text is always taken for one
+        self, text: str, *, to: RoomMessage | None = None, channel: str = ""
+    ) -> Coroutine[Any, Any, RoomTextMessage]: ...
+    @overload
+    def send(self, text: object, *, channel: str = "") -> Coroutine[Any, Any, RoomOutputMessage]: ...
 
     async def send_file(
         self, file: str | os.PathLike[str] | tuple[str, bytes], *, channel: str = ""
@@ -168,10 +172,15 @@ class RoomChannel:
         """Who is typing here."""
         return self._room.typing.get(self.name, ())
 
-    @from_any_loop
-    async def send(self, text: str, *, to: RoomMessage | None = None) -> RoomTextMessage:
-        """Send a text here. Raises what `room.send` raises."""
-        return await self._room.send(text, to=to, channel=self.name)
+    @overload
+    def send(  # type: ignore[overload-overlap]  # a text is always taken for one
+        self, text: str, *, to: RoomMessage | None = None
+    ) -> Coroutine[Any, Any, RoomTextMessage]: ...
+    @overload
+    def send(self, text: object) -> Coroutine[Any, Any, RoomOutputMessage]: ...
+    def send(self, text: Any, *, to: RoomMessage | None = None) -> Coroutine[Any, Any, RoomMessage]:
+        """Send a text here, or anything as a cell would show it. Raises what `room.send` raises."""
+        return self._room.send(text, to=to, channel=self.name)
 
     @from_any_loop
     async def send_file(self, file: str | os.PathLike[str] | tuple[str, bytes]) -> RoomFileMessage:

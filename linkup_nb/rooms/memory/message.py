@@ -7,14 +7,18 @@ from the room's index when it is asked for.
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from linkup_nb.hypercore.evidence import Evidence
 from linkup_nb.hyperdrive.history import Event
+from linkup_nb.rooms.frames import has_frame
 from linkup_nb.rooms.member import Member
-from linkup_nb.rooms.memory.outputs import PICTURES, TEXT, Output
 from linkup_nb.rooms.memory.rows import Place
 from linkup_nb.rooms.message import AudioMessage, FileMessage, Message, TextMessage, UnknownMessage
+from linkup_nb.rooms.outputs import PICTURES, TEXT, Output
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Edition(NamedTuple):
@@ -98,6 +102,9 @@ class Origin(Protocol):
 
     async def load_output(self, message: "RoomOutputMessage", timeout: float) -> Output:
         """All of an output."""
+
+    async def load_frame(self, message: "RoomOutputMessage", timeout: float) -> "pd.DataFrame":
+        """The data frame of an output."""
 
     async def versions(self, message: "InDrive", timeout: float) -> tuple[Event, ...]:
         """The changes of the file it names."""
@@ -266,7 +273,8 @@ class RoomOutputMessage(RoomMessage):
     """What a cell showed: `data` and `metadata` by MIME type, as in Jupyter's messages; bytes are in base64.
 
     A large one is at `path` and `version` of the drive of this key, and `data` is the beginning of its text until you
-    `load` it. In a cell it shows its picture or its text: HTML of others could run scripts there.
+    `load` it; a data frame is there always. In a cell it shows its picture or its text: HTML of others could run
+    scripts there.
     """
 
     data: Mapping[str, Any]
@@ -275,8 +283,14 @@ class RoomOutputMessage(RoomMessage):
     path: str | None = None
     version: int | None = None
 
-    async def load(self, *, timeout: float = 60.0) -> Mapping[str, Any]:
-        """All of its values by MIME type, from whoever has it. Raises `NotAvailable` after `timeout` seconds."""
+    async def load(self, *, timeout: float = 60.0) -> "Mapping[str, Any] | pd.DataFrame":
+        """A data frame as one of pandas, anything else as its values by MIME type; from whoever has it.
+
+        Raises `NotAvailable` after `timeout` seconds, `DecodeError` for a file that is no such thing or too large,
+        `UsageError` where pandas or pyarrow is missing.
+        """
+        if has_frame(self.path):
+            return await self.origin.load_frame(self, timeout)
         return (await self.origin.load_output(self, timeout)).data
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:

@@ -6,13 +6,14 @@ import time
 from collections.abc import AsyncIterator, Container, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from linkup_nb.errors import DecodeError, NodeClosed, NotAvailable, UsageError
 from linkup_nb.hyperdrive.history import Event
 from linkup_nb.loops import from_any_loop
+from linkup_nb.rooms.frames import MAX_FRAME_FILE, has_frame, read_frame
 from linkup_nb.rooms.member import Member
 from linkup_nb.rooms.memory import block as blocks
 from linkup_nb.rooms.memory.block import SAID, Body, Kind
@@ -33,21 +34,18 @@ from linkup_nb.rooms.memory.message import (
     RoomUnknownMessage,
 )
 from linkup_nb.rooms.memory.moderator import Moderator
-from linkup_nb.rooms.memory.outputs import (
-    MAX_OUTPUT_BYTES,
-    Output,
-    drive_body,
-    inline,
-    inline_body,
-    read_output,
-)
+from linkup_nb.rooms.memory.outputs import drive_body, frame_body, inline, inline_body, read_output
 from linkup_nb.rooms.memory.past import Clock, clock_of
 from linkup_nb.rooms.memory.people import People
 from linkup_nb.rooms.memory.rows import BlockRow, FeedRow, Link, State
 from linkup_nb.rooms.memory.session import RoomSession
 from linkup_nb.rooms.names import clean, file_name
+from linkup_nb.rooms.outputs import MAX_OUTPUT_BYTES, FrameOutput, Output
 from linkup_nb.wire.blind_pairing import PairingInvite, invite_id
 from linkup_nb.wire.keys import KEY_SIZE, z32decode, z32encode
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PRUNED = "You have deleted this here, to make room. Others may have it."
 
@@ -129,14 +127,20 @@ class RoomOrigin:
         return own if clock is None else [link for link in own if link.from_seq < clock.get(link.from_tie, 0)]
 
     @from_any_loop
-    async def say(self, said: str | Output, to: RoomMessage | None, channel: str) -> RoomMessage:
-        """Write a text, an answer, or an output, which is put into the drive first if it is large."""
-        if isinstance(said, str):
-            return await self.send(said, to, channel)
-        body = inline_body(said)
-        if body is None:
-            path = f"/outputs/{time.time_ns() // 1_000_000}.json"
-            body = drive_body(said, path, await self.put(path, msgspec.json.encode(said)))
+    async def say(self, said: str | Output | FrameOutput, to: RoomMessage | None, channel: str) -> RoomMessage:
+        """Write a text, an answer, or an output; that of a data frame and a large one is put into the drive first."""
+        path = f"/outputs/{time.time_ns() // 1_000_000}"
+        match said:
+            case str():
+                return await self.send(said, to, channel)
+            case FrameOutput(output, frame):
+                path += frame.suffix
+                body = frame_body(output, frame, path, await self.put(path, frame.data))
+            case _ if small := inline_body(said):
+                body = small
+            case _:
+                path += ".json"
+                body = drive_body(said, path, await self.put(path, msgspec.json.encode(said)))
         return await self.write(body, channel)
 
     async def send(self, text: str, to: RoomMessage | None, channel: str) -> RoomTextMessage:
@@ -345,17 +349,29 @@ class RoomOrigin:
     @from_any_loop
     async def load_output(self, message: RoomOutputMessage, timeout: float) -> Output:
         """All of an output, from here or from whoever has it. Raises `DecodeError` for what is none, or too large."""
-        if message.path is None or message.version is None:
+        if message.path is None or message.version is None or has_frame(message.path):
             return Output(dict(message.data), dict(message.metadata))
+        file = await self._whole(message, MAX_OUTPUT_BYTES, timeout)
+        return await asyncio.to_thread(read_output, file)
+
+    @from_any_loop
+    async def load_frame(self, message: RoomOutputMessage, timeout: float) -> "pd.DataFrame":
+        """The data frame of an output, from here or from whoever has it. Raises what `read_frame` raises."""
+        file = await self._whole(message, MAX_FRAME_FILE, timeout)
+        return await asyncio.to_thread(read_frame, message.path or "", file, message.metadata)
+
+    async def _whole(self, message: RoomOutputMessage, most: int, timeout: float) -> bytes:
+        assert message.path is not None
+        assert message.version is not None
         async with asyncio.timeout(timeout):
             view, entry = await self._session.file(message.drive, message.path, message.version, timeout)
             pieces, size = [], 0
             async for piece in view.stream(entry, 0, None):
                 pieces.append(piece)
                 size += len(piece)
-                if size > MAX_OUTPUT_BYTES:
-                    raise DecodeError(f"This output has more than {MAX_OUTPUT_BYTES // 1_048_576} MiB.")
-        return await asyncio.to_thread(read_output, b"".join(pieces))
+                if size > most:
+                    raise DecodeError(f"This output has more than {most // 1_048_576} MiB.")
+        return b"".join(pieces)
 
     @from_any_loop
     async def versions(self, message: InDrive, timeout: float) -> tuple[Event, ...]:

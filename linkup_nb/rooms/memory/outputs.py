@@ -1,86 +1,19 @@
-"""What a cell shows, as a message: values by their MIME type, as in Jupyter's messages.
+"""Outputs as blocks: what is small stands in its block, the rest in a file of the author's drive."""
 
-https://jupyter-client.readthedocs.io/en/stable/messaging.html#display-data: text is text, bytes are in base64, JSON is
-itself. What is small stands in the block, the rest in a file of the author's drive. Nothing is ever pickled.
-"""
-
-import base64
-import binascii
-import io
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
 import msgspec
 
-from linkup_nb.errors import DecodeError, UsageError
-from linkup_nb.rooms.media import picture
+from linkup_nb.errors import DecodeError
+from linkup_nb.rooms.frames import FrameFile
 from linkup_nb.rooms.memory.block import OutputBody
-from linkup_nb.surroundings import surroundings
+from linkup_nb.rooms.outputs import MAX_TYPES, TEXT, Output
 
-MAX_OUTPUT_BYTES = 16 * 1_048_576  # of an output, as JSON
 MAX_INLINE_BYTES = 128 * 1024  # of an output that stands in its block
-MAX_TYPES = 16  # MIME types of one output
 PREVIEW = 2_000  # characters of the text of an output in a drive that stand in its block
-PICTURES = ("image/png", "image/jpeg")
-TEXT = "text/plain"
-
-_METHODS = {
-    "text/html": "_repr_html_",
-    "text/markdown": "_repr_markdown_",
-    "text/latex": "_repr_latex_",
-    "image/png": "_repr_png_",
-    "image/jpeg": "_repr_jpeg_",
-    "application/json": "_repr_json_",
-}
-"""IPython's names for how an object shows itself."""
-
-
-class Output(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Values by their MIME type, and what is known about them, by the same."""
-
-    data: dict[str, Any] = {}
-    metadata: dict[str, Any] = {}
-
-    def picture(self) -> bytes | None:
-        """The picture of it, if it has one."""
-        for mime in PICTURES:
-            value = self.data.get(mime)
-            if isinstance(value, str):
-                try:
-                    data = base64.b64decode(value, validate=False)
-                except (binascii.Error, ValueError):
-                    continue
-                if picture(data)[0] == mime:
-                    return data
-        return None
-
-
-def output_of(value: object) -> Output:
-    """How a cell would show a value. Raises `UsageError` for one that is too large to be sent."""
-    show = surroundings().show
-    data, metadata = show(value) if show else ({}, {})
-    data = data or _own(value)
-    if not any(mime in data for mime in PICTURES) and (drawn := _drawn(value)):
-        data["image/png"] = drawn
-    if TEXT not in data:
-        data[TEXT] = _text_of(value)
-    output = Output({mime: _json(shown) for mime, shown in list(data.items())[:MAX_TYPES]}, dict(metadata))
-    if shown := output.picture():
-        mime, size = picture(shown)
-        if size:
-            output.metadata[mime] = {"width": size[0], "height": size[1], "size": len(shown)}
-    try:
-        size_of_all = len(msgspec.json.encode(output))
-    except (TypeError, ValueError, RecursionError):
-        output = Output({mime: value for mime, value in output.data.items() if isinstance(value, str)})
-        size_of_all = len(msgspec.json.encode(output))
-    if size_of_all > MAX_OUTPUT_BYTES:
-        raise UsageError(
-            f"This output has {size_of_all / 1_048_576:.0f} MiB, and one has at most {MAX_OUTPUT_BYTES // 1_048_576}:"
-            " send a file of it with `send_file`, or less of it."
-        )
-    return output
+HTML = "text/html"
 
 
 def inline_body(output: Output) -> OutputBody | None:
@@ -95,6 +28,14 @@ def drive_body(output: Output, path: str, version: int) -> OutputBody:
     """The block of an output that is at this path and version of the author's drive, with the beginning of its text."""
     text = str(output.data.get(TEXT, ""))[:PREVIEW]
     return OutputBody(_raw({TEXT: text}), _raw(output.metadata), path, version)
+
+
+def frame_body(output: Output, frame: FrameFile, path: str, version: int) -> OutputBody:
+    """The block of a data frame at this path and version of the author's drive, with what a cell shows of it."""
+    metadata = _raw({frame.mime: frame.about})
+    shown = Output({mime: output.data[mime] for mime in (HTML, TEXT) if mime in output.data})
+    inline = inline_body(shown) or drive_body(shown, path, version)
+    return OutputBody(inline.data, metadata, path, version)
 
 
 def read_output(file: bytes) -> Output:
@@ -120,53 +61,3 @@ def inline(body: OutputBody) -> Output:
 
 def _raw(values: Mapping[str, Any]) -> dict[str, msgspec.Raw]:
     return {mime: msgspec.Raw(msgspec.json.encode(value)) for mime, value in values.items()}
-
-
-def _own(value: object) -> dict[str, Any]:
-    bundle = getattr(value, "_repr_mimebundle_", None)
-    if callable(bundle):
-        found = _try(bundle)
-        found = found[0] if isinstance(found, tuple) else found
-        if isinstance(found, dict):
-            return {str(mime): shown for mime, shown in found.items()}
-    shown = {mime: _try(getattr(value, name, None)) for mime, name in _METHODS.items()}
-    return {mime: one for mime, one in shown.items() if one is not None}
-
-
-def _try(method: Callable[[], Any] | None) -> Any:
-    try:
-        return method() if callable(method) else None
-    except Exception:  # noqa: BLE001  # as IPython does: what fails to show itself has the other ways
-        return None
-
-
-def _drawn(value: object) -> bytes | None:
-    """A figure of matplotlib, which shows itself only where its backend has taught IPython to."""
-    save = getattr(value, "savefig", None)
-    if not callable(save):
-        return None
-    out = io.BytesIO()
-    try:
-        save(out, format="png", bbox_inches="tight")
-    except Exception as error:  # noqa: BLE001  # it is the figure's own code
-        raise UsageError(
-            f"This figure cannot be drawn ({type(error).__name__}: {error}): mend it, then send it."
-        ) from None
-    return out.getvalue()
-
-
-def _text_of(value: object) -> str:
-    try:
-        return repr(value)
-    except Exception as error:  # noqa: BLE001  # it is the object's own code
-        raise UsageError(
-            f"This object cannot be shown ({type(error).__name__}: {error}): send a text about it, or a file."
-        ) from None
-
-
-def _json(value: Any) -> Any:
-    if isinstance(value, bytes | bytearray | memoryview):
-        return base64.b64encode(value).decode()
-    if isinstance(value, str):
-        return value.encode(errors="replace").decode()
-    return value

@@ -34,7 +34,6 @@ from linkup_nb.rooms.memory.message import (
 )
 from linkup_nb.rooms.memory.moderator import Moderator
 from linkup_nb.rooms.memory.origin import RoomOrigin
-from linkup_nb.rooms.memory.outputs import output_of
 from linkup_nb.rooms.memory.past import make_marks
 from linkup_nb.rooms.memory.people import People
 from linkup_nb.rooms.memory.qr import QrCode
@@ -44,6 +43,7 @@ from linkup_nb.rooms.memory.session import RoomSession
 from linkup_nb.rooms.memory.shown import ShownRoom
 from linkup_nb.rooms.memory.timeline import Timeline
 from linkup_nb.rooms.names import check_name, clean, file_name
+from linkup_nb.rooms.outputs import said_of
 from linkup_nb.rooms.room import row_of, table
 
 if TYPE_CHECKING:
@@ -286,19 +286,21 @@ class MemoryRoom(ShownRoom):
         self, text: str, *, to: RoomMessage | None = None, channel: str = "", timeout: float = WRITE_TIMEOUT
     ) -> Coroutine[Any, Any, RoomTextMessage]: ...
     @overload
-    def send(self, text: object, *, channel: str = "") -> Coroutine[Any, Any, RoomOutputMessage]: ...
+    def send(
+        self, text: object, *, channel: str = "", timeout: float = WRITE_TIMEOUT
+    ) -> Coroutine[Any, Any, RoomOutputMessage]: ...
     def send(
         self, text: object, *, to: RoomMessage | None = None, channel: str = "", timeout: float = WRITE_TIMEOUT
     ) -> Coroutine[Any, Any, RoomMessage]:
         """Send a text in Markdown, or answer the message `to`; returns when it is on disk, whoever is here.
 
-        Anything else is sent as a cell would show it: a table, a figure, or what it prints as. Raises `UsageError` for
-        what is empty or too large, `StoreError` if the disk refuses.
+        Anything else is sent as a cell would show it: a figure, or what it prints as; of a data frame of pandas others
+        `load` the whole. Raises `UsageError` for what is empty or too large, `StoreError` if the disk refuses.
         """
         if to and not isinstance(text, str):
             raise UsageError("Only a text can answer a message: send this without `to`, then answer it.")
-        said = text if isinstance(text, str) else output_of(text)  # here, for a figure belongs to its thread
-        return self._origin.say(said, to, channel or (to.channel if to else ""))
+        # Here, for a figure belongs to its thread.
+        return self._origin.say(said_of(text), to, channel or (to.channel if to else ""))
 
     @from_any_loop
     async def send_file(

@@ -100,7 +100,7 @@ class WaitingRoom(Room):
         """Nobody is known yet."""
         return False
 
-    async def send(self, text: str, *, timeout: float = WRITE_TIMEOUT) -> TextMessage:
+    async def send(self, text: object, *, timeout: float = WRITE_TIMEOUT) -> TextMessage:
         """Raises `UsageError`: nobody has let you in yet."""
         self._refuse()
 

@@ -1,5 +1,6 @@
 import asyncio
 import builtins
+import io
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import pandas
 import pytest
+from PIL import Image
 
 import linkup_nb as lu
 from linkup_nb.errors import FileTooLarge, NodeClosed, UnknownRoom
@@ -255,3 +257,35 @@ async def test_without_pandas_one_sentence_says_what_to_do(
     monkeypatch.setattr(builtins, "__import__", no_pandas)
     with pytest.raises(lu.UsageError, match="run %pip install pandas, then try again"):
         room.to_pandas()
+
+
+class Drawn:
+    """Shows itself as a picture, as a figure of matplotlib does."""
+
+    def __init__(self, picture: bytes) -> None:
+        self._picture = picture
+
+    def _repr_png_(self) -> bytes:
+        return self._picture
+
+
+async def test_anything_else_is_sent_as_the_nearest_that_linkup_shows(make_node: MakeNode) -> None:
+    ours, theirs = await pair(make_node)
+    out = io.BytesIO()
+    Image.new("RGB", (3, 2), "red").save(out, "PNG")
+    await ours.send(pandas.DataFrame({"a": [1], "b": ["x"]}))
+    await ours.send(Drawn(out.getvalue()))
+    await ours.send({"key": "``` not the end"})
+    await ours.send("x" * 20_000)
+    await ours.send(["x" * 20_000])
+    await until(lambda: len(theirs) == 5, theirs)
+    table, picture, code, text, long = theirs.messages
+    assert isinstance(table, lu.FileMessage)
+    assert (table.file_name, table.data) == ("table.csv", b"a,b\n1,x\n")
+    assert isinstance(picture, lu.FileMessage)
+    assert (picture.file_name, picture.data) == ("picture.png", out.getvalue())
+    assert isinstance(code, lu.TextMessage)
+    assert code.text == "````\n{'key': '``` not the end'}\n````"
+    assert isinstance(text, lu.TextMessage)
+    assert isinstance(long, lu.FileMessage)
+    assert long.file_name == "output.txt"

@@ -2,17 +2,21 @@
 
 import io
 import os
+import sys
 from typing import Any
 
+import pandas as pd
 import pytest
 from msgspec import Raw
 from PIL import Image
 
 from linkup_nb.errors import DecodeError, UsageError
-from linkup_nb.rooms.memory import outputs
+from linkup_nb.rooms import outputs
+from linkup_nb.rooms.frames import frame_file, read_frame
 from linkup_nb.rooms.memory.block import OutputBody
 from linkup_nb.rooms.memory.message import RoomOutputMessage, RoomTextMessage
-from linkup_nb.rooms.memory.outputs import MAX_INLINE_BYTES, MAX_TYPES, Output, output_of, read_output
+from linkup_nb.rooms.memory.outputs import MAX_INLINE_BYTES, inline, read_output
+from linkup_nb.rooms.outputs import MAX_TYPES, Output, output_of
 from linkup_nb.surroundings import Surroundings, hand_in
 from tests.rooms.memory.members import WAIT
 from tests.rooms.memory.test_room import MakeMember, comes, two_rooms
@@ -125,7 +129,9 @@ async def test_a_table_and_a_figure_reach_the_others(make_member: MakeMember, mo
     assert in_drive.path is not None
     assert set(in_drive.data) == {"text/plain"}
     assert in_drive.metadata["image/png"] == {"width": 400, "height": 300, "size": len(large)}
-    assert Output(dict(await in_drive.load(timeout=WAIT))).picture() == large
+    whole = await in_drive.load(timeout=WAIT)
+    assert not isinstance(whole, pd.DataFrame)
+    assert Output(dict(whole)).picture() == large
     await came.verify()
 
     monkeypatch.setattr("linkup_nb.rooms.memory.origin.MAX_OUTPUT_BYTES", 1000)
@@ -140,7 +146,7 @@ async def test_a_table_and_a_figure_reach_the_others(make_member: MakeMember, mo
 
 def test_a_value_that_no_reader_can_read_is_left_out() -> None:
     body = OutputBody({"text/plain": Raw(b'"here"'), "application/json": Raw(b"1e999")}, {"x": Raw(b"[" * 10_000)})
-    assert outputs.inline(body) == Output({"text/plain": "here"})
+    assert inline(body) == Output({"text/plain": "here"})
 
 
 class Silent:
@@ -164,3 +170,72 @@ async def test_only_a_text_answers_a_message(make_member: MakeMember) -> None:
     message = await room.send("what is it?")
     with pytest.raises(UsageError, match="Only a text can answer"):
         await room.send(Table(), to=message)  # type: ignore[call-overload]
+
+
+FRAMES = [
+    pd.DataFrame(
+        {"n": [1, 2, 3], "x": [0.5, None, 1e300], "s": ["a", "", "ü,\n"], "t": pd.to_datetime(["2026-01-01"] * 3)}
+    ),
+    pd.DataFrame({"a": [1.0]}, index=pd.MultiIndex.from_tuples([("b", 2)], names=["k", "l"])),
+    pd.DataFrame(),
+]
+
+
+@pytest.mark.parametrize("frame", FRAMES, ids=["columns", "levels", "empty"])
+async def test_a_data_frame_comes_back_as_one(make_member: MakeMember, frame: pd.DataFrame) -> None:
+    mine, theirs = await two_rooms(make_member)
+    await mine.send(frame)
+    await comes(theirs, "message", lambda: len(theirs) == 1)
+    came = theirs[0]
+    assert isinstance(came, RoomOutputMessage)
+    assert came.data["text/html"].startswith("<div>")
+    loaded = await came.load(timeout=WAIT)
+    assert isinstance(loaded, pd.DataFrame)
+    pd.testing.assert_frame_equal(loaded, frame)
+
+
+async def test_a_channel_takes_anything_too(make_member: MakeMember) -> None:
+    room, _ = await two_rooms(make_member)
+    await room.create_channel("data")
+    message = await room.channel("data").send(pd.DataFrame({"a": [1]}))
+    assert (message.channel, message.path and message.path.endswith(".parquet")) == ("data", True)
+
+
+@pytest.mark.parametrize("index", [False, True])
+def test_without_pyarrow_it_is_csv(monkeypatch: pytest.MonkeyPatch, index: bool) -> None:
+    frame = pd.DataFrame({"a": [1, 2], "b": ["x", "y"]}, index=pd.Index(["p", "q"], name="k") if index else None)
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "pyarrow", None)
+        file = frame_file(frame)
+        with pytest.raises(UsageError, match="pip install pandas pyarrow"):
+            read_frame("x.parquet", b"PAR1", {})
+    assert (file.suffix, file.about["rows"], file.about["columns"]) == (".csv", 2, 2)
+    pd.testing.assert_frame_equal(read_frame("x.csv", file.data, {file.mime: file.about}), frame)
+
+
+def test_what_parquet_cannot_hold_is_csv() -> None:
+    assert frame_file(pd.DataFrame({"mixed": [1, "one", [2]]})).suffix == ".csv"
+
+
+@pytest.mark.parametrize("data", [b"", b"PAR1", b"PAR1" + bytes(100) + b"PAR1", b"\xff\xfe"])
+@pytest.mark.parametrize("path", ["/a.parquet", "/a.csv"])
+def test_a_file_that_is_no_table_is_an_error_of_its_author(path: str, data: bytes) -> None:
+    if path.endswith("csv") and data.startswith(b"PAR1"):
+        assert len(read_frame(path, data, {"text/csv": {"index": 99}})) == 0  # a name of a column, as CSV goes
+        return
+    with pytest.raises(DecodeError, match="This is no table"):
+        read_frame(path, data, {"text/csv": {"index": 1}})
+
+
+def test_a_table_that_swells_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = frame_file(pd.DataFrame({"zeros": [0] * 1_000_000}))
+    assert len(file.data) < 100_000
+    monkeypatch.setattr("linkup_nb.rooms.frames.MAX_FRAME_BYTES", 1_000_000)
+    with pytest.raises(DecodeError, match="swells"):
+        read_frame("a.parquet", file.data, {})
+
+
+def test_a_table_that_is_too_large_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("linkup_nb.rooms.frames.MAX_FRAME_FILE", 100)
+    with pytest.raises(UsageError, match="send a part of it"):
+        frame_file(pd.DataFrame({"a": range(1000)}))

@@ -1,0 +1,121 @@
+"""Data frames of pandas as files: Parquet where pyarrow is, else CSV. Nothing is ever pickled.
+
+https://parquet.apache.org/docs/file-format/
+"""
+
+import io
+import sys
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
+
+from linkup_nb.errors import DecodeError, UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MAX_FRAME_FILE = 256 * 1_048_576  # bytes of the file of a data frame
+MAX_FRAME_BYTES = 1024 * 1_048_576  # bytes that one of somebody else's may take here, once it is read
+MAX_INDEX = 16  # columns of a CSV file that are its index
+BATCH = 16_384  # rows of a Parquet file that are read at once
+PARQUET = "application/vnd.apache.parquet"
+CSV = "text/csv"
+SAFE_PYARROW = (14, 0, 1)  # earlier ones run code that a file brings: CVE-2023-47248
+
+
+class FrameFile(NamedTuple):
+    """The file of a data frame: `suffix` of its name, and `about` it: rows, columns, size, columns of its index."""
+
+    suffix: str
+    mime: str
+    data: bytes
+    about: dict[str, int]
+
+
+def is_frame(value: object) -> "TypeGuard[pd.DataFrame]":
+    """Whether this is a data frame of pandas, which need not be installed."""
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(value, pandas.DataFrame)
+
+
+def frame_file(frame: "pd.DataFrame", *, csv: bool = False) -> FrameFile:
+    """The file of a data frame. Raises `UsageError` for one that is too large.
+
+    CSV keeps the values and loses their types; it is taken with `csv`, without pyarrow, and for what Parquet cannot
+    hold, such as a column of lists and texts.
+    """
+    data = None if csv else _parquet_of(frame)
+    suffix, mime, index = ".parquet", PARQUET, 0
+    if data is None:
+        plain = frame.index.names == [None] and list(frame.index) == list(range(len(frame)))
+        suffix, mime, index = ".csv", CSV, 0 if plain else frame.index.nlevels
+        data = frame.to_csv(index=not plain).encode(errors="replace")
+    if len(data) > MAX_FRAME_FILE:
+        raise UsageError(
+            f"This table is a file of {len(data) / 1_048_576:.0f} MiB, and one has at most"
+            f" {MAX_FRAME_FILE // 1_048_576}: send a part of it, or put it into a drive, with `drive.put`."
+        )
+    rows, columns = frame.shape
+    return FrameFile(suffix, mime, data, {"rows": rows, "columns": columns, "size": len(data), "index": index})
+
+
+def has_frame(path: str | None) -> bool:
+    """Whether the file of an output is that of a data frame."""
+    return path is not None and PurePosixPath(path).suffix in (".parquet", ".csv")
+
+
+def read_frame(path: str, data: bytes, about: Mapping[str, Any]) -> "pd.DataFrame":
+    """The data frame in a file, which somebody else may have written.
+
+    Raises `DecodeError` for what is none or would swell to over `MAX_FRAME_BYTES`, `UsageError` where a package is
+    missing.
+    """
+    if PurePosixPath(path).suffix == ".parquet":
+        return _read_parquet(data)
+    try:
+        import pandas as pd
+    except ImportError:
+        raise UsageError("A table needs pandas: run %pip install pandas.") from None
+    described = about.get(CSV)
+    index = described.get("index") if isinstance(described, dict) else 0
+    levels = list(range(index)) if isinstance(index, int) and 0 < index <= MAX_INDEX else None
+    try:
+        return pd.read_csv(io.BytesIO(data), index_col=levels)
+    except (ValueError, IndexError, TypeError, RecursionError) as error:
+        raise DecodeError(f"This is no table: {error}.") from None
+
+
+def _parquet_of(frame: "pd.DataFrame") -> bytes | None:
+    try:
+        from pyarrow import ArrowException
+    except ImportError:
+        return None
+    out = io.BytesIO()
+    try:
+        frame.to_parquet(out, engine="pyarrow")
+    except (ArrowException, ValueError, TypeError, OverflowError):
+        return None
+    return out.getvalue()
+
+
+def _read_parquet(data: bytes) -> "pd.DataFrame":
+    try:
+        import pandas  # noqa: F401  # `to_pandas` needs it, and says so less clearly
+        import pyarrow as pa
+        import pyarrow.parquet as parquet
+    except ImportError:
+        raise UsageError("A Parquet table needs pandas and pyarrow: run %pip install pandas pyarrow.") from None
+    if tuple(int(part) for part in pa.__version__.split(".")[:3] if part.isdigit()) < SAFE_PYARROW:
+        raise UsageError("This pyarrow would run code that a file brings: run %pip install -U pyarrow.")
+    try:
+        file = parquet.ParquetFile(io.BytesIO(data))
+        batches, size = [], 0
+        for batch in file.iter_batches(batch_size=BATCH):
+            size += batch.nbytes
+            if size > MAX_FRAME_BYTES:
+                raise DecodeError(f"This table swells to over {MAX_FRAME_BYTES // 1_048_576} MiB: it is not read.")
+            batches.append(batch)
+        frame: pd.DataFrame = pa.Table.from_batches(batches, schema=file.schema_arrow).to_pandas()
+    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise DecodeError(f"This is no table: {error}.") from None
+    return frame
