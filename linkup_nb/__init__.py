@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from linkup_nb.node import Node
     from linkup_nb.notebook.panel import Panel
     from linkup_nb.notebook.runtime import chat, run, start
+    from linkup_nb.notebook.sharing import share
     from linkup_nb.notebook.views import explore, swarm_view
     from linkup_nb.rooms.memory.export import ExportReport, verify_export
     from linkup_nb.rooms.message import AudioMessage, FileMessage, IconMessage, Message, TextMessage, UnknownMessage
@@ -58,6 +59,7 @@ _HOMES = {
     "import_profile": "rooms.moving",
     "listen": "connection.server",
     "run": "notebook.runtime",
+    "share": "notebook.sharing",
     "start": "notebook.runtime",
     "swarm_view": "notebook.views",
     "verify_export": "rooms.memory.export",
@@ -94,10 +96,16 @@ __all__ = [
     "import_profile",
     "listen",
     "run",
+    "share",
     "start",
     "swarm_view",
     "verify_export",
 ]
+
+
+def load_ipython_extension(shell: object) -> None:
+    """What `%load_ext linkup_nb` calls: `%chat` and `%%share` are there then."""
+    import_module(f"{__name__}.notebook.magics").load(shell)
 
 
 def __getattr__(name: str) -> object:

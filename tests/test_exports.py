@@ -36,6 +36,7 @@ PUBLIC = [
     "import_profile",
     "listen",
     "run",
+    "share",
     "start",
     "swarm_view",
     "verify_export",

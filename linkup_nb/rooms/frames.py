@@ -64,7 +64,14 @@ def has_frame(path: str | None) -> bool:
     return path is not None and PurePosixPath(path).suffix in (".parquet", ".csv")
 
 
-def read_frame(path: str, data: bytes, about: Mapping[str, Any]) -> "pd.DataFrame":
+def frame_size(metadata: Mapping[str, Any]) -> int:
+    """The bytes of the file of a data frame, as its author says in the metadata of the output."""
+    about = metadata.get(PARQUET, metadata.get(CSV))
+    size = about.get("size") if isinstance(about, dict) else 0
+    return size if isinstance(size, int) and 0 < size <= MAX_FRAME_FILE else 0
+
+
+def read_frame(path: str, data: bytes, metadata: Mapping[str, Any]) -> "pd.DataFrame":
     """The data frame in a file, which somebody else may have written.
 
     Raises `DecodeError` for what is none or would swell to over `MAX_FRAME_BYTES`, `UsageError` where a package is
@@ -76,8 +83,8 @@ def read_frame(path: str, data: bytes, about: Mapping[str, Any]) -> "pd.DataFram
         import pandas as pd
     except ImportError:
         raise UsageError("A table needs pandas: run %pip install pandas.") from None
-    described = about.get(CSV)
-    index = described.get("index") if isinstance(described, dict) else 0
+    about = metadata.get(CSV)
+    index = about.get("index") if isinstance(about, dict) else 0
     levels = list(range(index)) if isinstance(index, int) and 0 < index <= MAX_INDEX else None
     try:
         return pd.read_csv(io.BytesIO(data), index_col=levels)

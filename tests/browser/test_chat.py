@@ -77,6 +77,27 @@ def test_code_is_highlighted_and_can_be_copied(pair: Pair) -> None:
     assert copied.strip() == "for energy in spectrum:\n    print(energy)"
 
 
+def test_code_is_put_into_a_new_cell_which_nothing_runs(pair: Pair) -> None:
+    chat, page = pair.kestrel.chat, pair.kestrel.page
+    pair.otter.chat.hook("composer").fill("```python\nraise SystemExit('never run')\n```")
+    pair.otter.chat.hook("send").click()
+    row = chat.row("never run")
+    cells = page.locator(".jp-Notebook .jp-CodeCell")
+    before = cells.count()
+    row.locator('[data-lu="to-cell"]').click()
+    expect(cells).to_have_count(before + 1)
+    new = cells.filter(has=page.locator(".jp-InputArea-editor", has_text="never run"))
+    expect(new).to_have_count(1)
+    expect(new.locator(".jp-InputPrompt")).to_have_text("[ ]:")
+    # Where the program of the page cannot be reached, it goes to the clipboard.
+    page.evaluate("() => { window.kept = window.jupyterapp; delete window.jupyterapp; }")
+    row.locator('[data-lu="to-cell"]').click()
+    expect(row.locator('[data-lu="to-cell"]')).to_have_attribute("data-note", "Copied")
+    assert page.evaluate("navigator.clipboard.readText()").strip() == "raise SystemExit('never run')"
+    page.evaluate("() => { window.jupyterapp = window.kept; }")
+    expect(cells).to_have_count(before + 1)
+
+
 def test_an_image_is_shown_inline(pair: Pair) -> None:
     pair.otter.chat.attach(payload("lattice.png", picture(64, 48)))
     image = pair.kestrel.chat.row("lattice.png").locator('[data-lu="image"]')

@@ -68,6 +68,14 @@ class Page:
                 assert reply["content"]["status"] == "ok", "\n".join(reply["content"].get("traceback", []))
                 return
 
+    def error(self, cell: str) -> str:
+        """Wait until a cell has ended by an exception; the name of that."""
+        while True:
+            reply = self._client.get_shell_msg(timeout=PATIENCE)
+            if reply["parent_header"].get("msg_id") == cell:
+                assert reply["content"]["status"] == "error"
+                return str(reply["content"]["ename"])
+
     def open_chat(self, profile: str) -> None:
         """Run the chat's one cell, and find the transcript's comm among those it opens."""
         self.ends(self.execute(f"import linkup_nb as lu\npanel = lu.chat({profile!r})\npanel"))

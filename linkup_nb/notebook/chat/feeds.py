@@ -58,3 +58,9 @@ def feeds_of(node: Node) -> Feeds:
     if node not in _of_nodes:
         _of_nodes[node] = Feeds(node)
     return _of_nodes[node]
+
+
+def shown_last(node: Node) -> tuple[Room | None, str]:
+    """The room and the channel that a panel of a node showed last; from any thread."""
+    feeds = _of_nodes.get(node)
+    return feeds.shown_last if feeds else (None, "")

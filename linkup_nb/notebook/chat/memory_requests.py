@@ -13,6 +13,7 @@ from linkup_nb.notebook.chat.rendering import render_safely
 from linkup_nb.notebook.chat.requests import Part
 from linkup_nb.notebook.chat.updates import ProgressUpdate
 from linkup_nb.notebook.chat.uploads import CHUNK, chunk_count
+from linkup_nb.rooms.frames import frame_size, has_frame
 from linkup_nb.rooms.memory.message import InDrive, RoomMessage, RoomOutputMessage
 from linkup_nb.rooms.memory.room import MemoryRoom
 from linkup_nb.rooms.memory.waiting import WaitingRoom
@@ -95,14 +96,23 @@ class MemoryRequests:
         return requests.Chunk(chunks=max(1, chunk_count(size)), size=size, mime=OTHER, data=b"".join(part))
 
     async def output_chunk(self, message: RoomOutputMessage, request: requests.FetchRequest) -> requests.Chunk:
-        """A chunk of the picture of what a cell showed."""
+        """A chunk of the data frame that was sent, or of the picture of what a cell showed."""
+        if has_frame(message.path):
+            first = request.index * CHUNK
+            piece = b"".join([part async for part in self._stream(message, first, first + CHUNK)])
+            chunks = max(1, chunk_count(frame_size(message.metadata)))
+            return requests.Chunk(chunks=chunks, size=frame_size(message.metadata), mime=OTHER, data=piece)
         media = vet_output(await message.origin.load_output(message, FILE_TIMEOUT))
         start, size = request.index * CHUNK, len(media.data)
         mime = media.mime if request.inline else OTHER
         return requests.Chunk(chunks=chunk_count(size), size=size, mime=mime, data=media.data[start : start + CHUNK])
 
     def _stream(
-        self, message: InDrive, start: int = 0, end: int | None = None, version: int | None = None
+        self,
+        message: InDrive | RoomOutputMessage,
+        start: int = 0,
+        end: int | None = None,
+        version: int | None = None,
     ) -> AsyncIterator[bytes]:
         return message.origin.stream(message, start, end, version=version, timeout=FILE_TIMEOUT)
 

@@ -5,12 +5,14 @@ import re
 import time
 from collections.abc import Mapping
 from hashlib import blake2b
+from pathlib import PurePosixPath
 
 from linkup_nb.notebook.chat import markup, updates
-from linkup_nb.notebook.chat.media import attachment, output_picture, size_in_drive
+from linkup_nb.notebook.chat.media import OTHER, attachment, output_picture, size_in_drive
 from linkup_nb.notebook.chat.tables import table_of
 from linkup_nb.notebook.chat.updates import Quote, Reaction, Row
 from linkup_nb.rooms.avatar import media_type
+from linkup_nb.rooms.frames import frame_size, has_frame
 from linkup_nb.rooms.memory.message import InDrive, RoomMessage, RoomNotice, RoomOutputMessage
 from linkup_nb.rooms.memory.moderator import MUTED
 from linkup_nb.rooms.memory.room import MemoryRoom
@@ -169,6 +171,9 @@ class Renderer:
     def _fill_output(self, row: Row, message: RoomOutputMessage) -> None:
         """The best of what a cell showed that is harmless: its picture, a table, Markdown, else its text."""
         row.kind = "output"
+        if message.path and has_frame(message.path):
+            name = f"table{PurePosixPath(message.path).suffix}"
+            row.file = updates.Attachment(name=name, size=frame_size(message.metadata), mime=OTHER, inline=False)
         data = {mime: value for mime, value in message.data.items() if isinstance(value, str)}
         if picture := output_picture(message):
             row.kind = "image"

@@ -19,7 +19,7 @@
  * @property {() => void} toNewest
  */
 
-import { copyText, part } from "./dom.js";
+import { part } from "./dom.js";
 import { showText } from "./row.js";
 
 /** @param {Listened} log */
@@ -56,8 +56,7 @@ function onButton(log, button, entry) {
   const { actions, files } = log;
   const { row, node } = entry;
   const name = button.dataset.lu;
-  if (name === "copy-code") copyText(button.previousElementSibling?.textContent ?? "", button);
-  else if (name === "download") files.save(entry, button);
+  if (name === "download") files.save(entry, button);
   else if (name === "retry") files.show(entry);
   else if (name === "versions") files.versions(entry, button);
   else if (name === "stop-loading") files.stop(row);

@@ -5,7 +5,8 @@
 // text, as the value of a harmless attribute, as a blob made of fetched bytes, or as HTML that the kernel sanitised and that
 // `vetted` then copies tag by tag.
 
-import { element } from "./dom.js";
+import { copyText, element } from "./dom.js";
+import { putIntoCell } from "./newcell.js";
 
 export const IMAGE_TYPES = new Set(["image/png", "image/jpeg", "image/gif", "image/webp"]);
 export const AUDIO_TYPES = new Set(["audio/webm", "audio/ogg", "audio/mp4", "audio/mpeg", "audio/wav", "audio/flac"]);
@@ -26,7 +27,7 @@ export function vetted(html) {
   template.innerHTML = html; // inert: nothing in a template loads or runs, and none of its nodes leave it
   const copy = document.createDocumentFragment();
   copyVetted(template.content, copy);
-  for (const code of copy.querySelectorAll("pre")) addCopyButton(code);
+  for (const code of copy.querySelectorAll("pre")) addCodeTools(code);
   return copy;
 }
 
@@ -65,11 +66,24 @@ function copyLink(node, copy) {
   Object.assign(copy, { href, target: "_blank", rel: "noopener noreferrer", title: href });
 }
 
-/** @param {Element} code */
-function addCopyButton(code) {
-  const listing = element("div", "listing");
-  code.replaceWith(listing);
-  listing.append(code, element("button", "copy-code", { type: "button", className: "lu-link" }, "Copy"));
+/**
+ * What one does with code stands beside it, never over it.
+ * @param {Element} code
+ */
+function addCodeTools(code) {
+  const block = element("div", "codeblock");
+  const tools = element("div", "code-tools");
+  const copy = element("button", "copy-code", { type: "button", className: "lu-link" }, "Copy");
+  const source = code.textContent;
+  code.replaceWith(block);
+  copy.addEventListener("click", () => copyText(source, copy));
+  tools.append(copy);
+  if (code.querySelector(".language-python")) {
+    const put = element("button", "to-cell", { type: "button", className: "lu-link", title: "Put it into a new cell, which you run or not" }, "To a cell");
+    put.addEventListener("click", () => putIntoCell(source, put) || copyText(source, put));
+    tools.append(put);
+  }
+  block.append(code, tools);
 }
 
 /**

@@ -91,7 +91,7 @@ class Origin(Protocol):
 
     def stream(
         self,
-        message: "InDrive",
+        message: "InDrive | RoomOutputMessage",
         start: int = 0,
         end: int | None = None,
         *,

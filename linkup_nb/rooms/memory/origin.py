@@ -333,7 +333,7 @@ class RoomOrigin:
 
     async def stream(
         self,
-        message: InDrive,
+        message: InDrive | RoomOutputMessage,
         start: int = 0,
         end: int | None = None,
         *,
@@ -342,6 +342,8 @@ class RoomOrigin:
     ) -> AsyncIterator[bytes]:
         """The bytes of it from `start` to before `end`, or those of another version; each waits `timeout` seconds."""
         wanted = message.version if version is None else version
+        if message.path is None or wanted is None:
+            raise UsageError("This message has no file.")
         view, entry = await self._session.file(message.drive, message.path, wanted, timeout)
         async for piece in view.stream(entry, start, end):
             yield piece
@@ -361,12 +363,9 @@ class RoomOrigin:
         return await asyncio.to_thread(read_frame, message.path or "", file, message.metadata)
 
     async def _whole(self, message: RoomOutputMessage, most: int, timeout: float) -> bytes:
-        assert message.path is not None
-        assert message.version is not None
+        pieces, size = [], 0
         async with asyncio.timeout(timeout):
-            view, entry = await self._session.file(message.drive, message.path, message.version, timeout)
-            pieces, size = [], 0
-            async for piece in view.stream(entry, 0, None):
+            async for piece in self.stream(message, timeout=timeout):
                 pieces.append(piece)
                 size += len(piece)
                 if size > most:
