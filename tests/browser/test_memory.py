@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from playwright.sync_api import Locator, expect
 
@@ -242,6 +243,10 @@ def test_what_a_cell_shows_is_seen_by_the_others(open_notebook: OpenNotebook, tm
     assert not strange, strange
     chat.hook("log").locator("table").scroll_into_view_if_needed()
     otter.page.screenshot(path=SCREENSHOTS / "outputs-table.png")
+    with otter.page.expect_download() as download:
+        chat.hook("row").filter(has_text="chi <b>").locator('[data-lu="download"]').click()
+    assert download.value.suggested_filename == "table.csv"  # Parquet holds no column of numbers and texts
+    assert list(pd.read_csv(download.value.path()).columns) == ["T", "chi <b>"]
 
 
 def test_a_search_leads_to_the_place(pair: tuple[Notebook, Notebook]) -> None:
