@@ -265,6 +265,43 @@ def test_a_search_leads_to_the_place(pair: tuple[Notebook, Notebook]) -> None:
     expect(otter.chat.row("the magnetisation vanishes")).to_be_in_viewport()
 
 
+def test_who_comes_back_is_led_to_what_is_new(pair: tuple[Notebook, Notebook]) -> None:
+    kestrel, otter = pair
+    says(kestrel, otter, "before one turns away")
+    otter.chat.root.get_by_role("tab", name="Swarm").click()
+    for number in range(40):
+        kestrel.chat.say(f"meanwhile {number}.")
+    expect(kestrel.chat.row("meanwhile 39.")).to_be_visible()
+    expect(otter.chat.row("meanwhile 39.")).to_be_attached()
+    otter.chat.root.get_by_role("tab", name="Chat").click()
+    pill = otter.chat.hook("earlier-pill")
+    expect(pill).to_have_text("↑ 40 new")
+    pill.click()
+    expect(otter.chat.row("meanwhile 0.")).to_be_in_viewport()
+    expect(pill).to_be_hidden()
+
+
+def test_a_long_text_is_shown_in_part_then_whole_and_one_too_long_becomes_a_file(
+    pair: tuple[Notebook, Notebook],
+) -> None:
+    kestrel, otter = pair
+    box = kestrel.chat.hook("composer")
+    box.fill("begin **" + "long " * 4_000 + "end of it")
+    box.press("Enter")
+    row = otter.chat.row("begin")
+    expect(row).to_contain_text("more characters.")
+    row.locator('[data-lu="show-all"]').click()
+    expect(row.locator("pre")).to_have_text(re.compile("^begin \\*\\*long .*end of it$"))
+    box.fill("x" * 70_000)
+    box.press("Enter")
+    expect(kestrel.chat.root.get_by_text("This text has 70 kB, and a message at most 66 kB.")).to_be_visible()
+    expect(box).to_have_value("x" * 70_000)
+    kestrel.chat.hook("send-as-file").click()
+    expect(box).to_have_value("")
+    box.press("Enter")
+    expect(otter.chat.row("message.txt")).to_be_visible()
+
+
 def test_thousands_of_messages_page_in_as_one_scrolls(open_notebook: OpenNotebook) -> None:
     write = f"for number in range({HISTORY}):\n    await panel.room.send(f'line {{number}}')"
     kestrel = open_notebook("kestrel", cells=[write])

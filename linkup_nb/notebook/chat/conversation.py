@@ -12,8 +12,9 @@ from linkup_nb.notebook.chat import requests
 from linkup_nb.notebook.chat.diagnosis import Diagnosis
 from linkup_nb.notebook.chat.feed import Feed
 from linkup_nb.notebook.chat.feeds import feeds_of
+from linkup_nb.notebook.chat.markup import clean
 from linkup_nb.notebook.chat.media import OTHER, attachment
-from linkup_nb.notebook.chat.memory_requests import MemoryRequests
+from linkup_nb.notebook.chat.memory_requests import FILE_TIMEOUT, MemoryRequests
 from linkup_nb.notebook.chat.publisher import Cursor, Publisher, Shown
 from linkup_nb.notebook.chat.recorder import Recorder
 from linkup_nb.notebook.chat.uploads import CHUNK, Uploads, chunk_count
@@ -21,11 +22,13 @@ from linkup_nb.rooms import commands
 from linkup_nb.rooms.commands import ReplyAction
 from linkup_nb.rooms.memory.message import InDrive, RoomOutputMessage
 from linkup_nb.rooms.memory.room import MemoryRoom
-from linkup_nb.rooms.message import AudioMessage, FileMessage, Message
+from linkup_nb.rooms.message import AudioMessage, FileMessage, Message, TextMessage
 from linkup_nb.rooms.names import check_name
+from linkup_nb.rooms.outputs import TEXT
 from linkup_nb.rooms.room import Room
 from linkup_nb.rooms.status import Level
 
+MAX_WHOLE = 1_048_576  # characters of a text that is shown in full
 NO_ROOM = "You are in no room: create one, or join one by its topic, first."
 
 
@@ -72,6 +75,7 @@ class Conversation:
         on(requests.UploadEndRequest, self._upload_end)
         on(requests.UploadCancelRequest, self._upload_cancel)
         on(requests.FetchRequest, self._fetch)
+        on(requests.WholeRequest, self._whole)
         on(requests.RecordRequest, self._record)
 
     def close(self) -> None:
@@ -193,6 +197,15 @@ class Conversation:
         return requests.Chunk(
             chunks=chunk_count(len(data)), size=len(data), mime=mime, data=data[start : start + CHUNK]
         )
+
+    async def _whole(self, request: requests.WholeRequest) -> requests.Whole:
+        message = self._feed(request.topic, self.shown.channel).message(request.target)
+        text: object = ""
+        if isinstance(message, RoomOutputMessage):
+            text = (await message.origin.load_output(message, FILE_TIMEOUT)).data.get(TEXT)
+        elif isinstance(message, TextMessage):
+            text = message.text
+        return requests.Whole(text=clean(str(text)[:MAX_WHOLE]))
 
     async def _record(self, request: requests.RecordRequest) -> None:
         if not request.on:

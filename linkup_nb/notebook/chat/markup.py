@@ -118,7 +118,7 @@ def preformatted(text: str) -> str:
 def _cut(text: str) -> tuple[str, str]:
     shown = "\n".join(text[:MAX_SHOWN].split("\n", MAX_LINES)[:MAX_LINES])
     missing = len(text) - len(shown)
-    return shown, f'<p class="lu-cut">… and {missing:,} more characters, in the message object.</p>' if missing else ""
+    return shown, f'<p class="lu-cut">… and {missing:,} more characters.</p>' if missing else ""
 
 
 @cache

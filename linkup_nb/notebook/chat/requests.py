@@ -146,6 +146,13 @@ class EditionsRequest(Request, kw_only=True, frozen=True):
     target: Id
 
 
+class WholeRequest(Request, kw_only=True, frozen=True):
+    """All of a text that is shown in part."""
+
+    topic: Topic
+    target: Id
+
+
 class VersionsRequest(Request, kw_only=True, frozen=True):
     """The versions of the file of a message."""
 
@@ -302,6 +309,12 @@ class Editions(Answer, kw_only=True):
     """To `EditionsRequest`, the first one first."""
 
     editions: list[EditionEntry]
+
+
+class Whole(Answer, kw_only=True):
+    """To `WholeRequest`."""
+
+    text: str
 
 
 class VersionEntry(msgspec.Struct, frozen=True):

@@ -17,7 +17,7 @@ from linkup_nb.notebook.chat.updates import (
     StatusLine,
 )
 from linkup_nb.rooms.commands import COMMANDS
-from linkup_nb.rooms.linkup.messages import MAX_FILE
+from linkup_nb.rooms.linkup.messages import MAX_FILE, MAX_TEXT
 from linkup_nb.rooms.linkup.room import LinkUpRoom
 from linkup_nb.rooms.member import Member, MemberStatus, milliseconds
 from linkup_nb.rooms.memory.message import InDrive, RoomMessage
@@ -57,7 +57,7 @@ def describe(
         typing=[member.name for member in room.typing.get(channel, ())] if isinstance(room, MemoryRoom) else [],
         status=StatusLine(level=status.level, text=status.text),
         commands=_COMMANDS,
-        limits=Limits(file=MAX_FILE),
+        limits=Limits(file=MAX_FILE, text=MAX_TEXT),
         node=node_expression,
         selection=selection,
         recording=recording,

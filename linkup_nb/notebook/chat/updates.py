@@ -79,9 +79,10 @@ class StatusLine(msgspec.Struct, frozen=True):
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """`file` is in bytes."""
+    """Of what is sent to a LinkUp room, and of a text to any; in bytes."""
 
     file: int
+    text: int
 
 
 class Selection(msgspec.Struct, frozen=True):

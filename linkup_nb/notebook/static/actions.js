@@ -142,6 +142,16 @@ export class Actions {
   }
 
   /**
+   * All of a text of which the beginning is shown, as it was typed.
+   * @param {Row} row
+   * @param {HTMLElement} body
+   */
+  async whole(row, body) {
+    const content = await this.#ask("whole", { target: row.id });
+    if (content?.text) body.replaceChildren(element("pre", "whole", { className: "lu-whole" }, content.text));
+  }
+
+  /**
    * @param {string} name
    * @param {Row} row
    * @param {HTMLElement} anchor
@@ -160,7 +170,7 @@ export class Actions {
   }
 
   /**
-   * @template {"react" | "act" | "editions"} Type
+   * @template {"react" | "act" | "editions" | "whole"} Type
    * @param {Type} type
    * @param {Omit<import("./protocol.js").Requests[Type], "topic">} fields
    */

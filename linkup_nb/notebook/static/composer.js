@@ -6,7 +6,7 @@
 /** @import { Completion } from "./completion.js" */
 /** @typedef {{node: HTMLElement, progress: (share: number) => void, abort: AbortController}} Strip */
 
-import { child, isComposing, make, parse, part, say, setText } from "./dom.js";
+import { child, element, isComposing, make, parse, part, say, setText } from "./dom.js";
 import { completionsOf } from "./completion.js";
 import { Drafts, tabStorage } from "./drafts.js";
 import { sentenceOf, upload } from "./kernel.js";
@@ -58,6 +58,7 @@ export class Composer {
   drafts = new Drafts(tabStorage());
   started = false;
   noted = "";
+  mostText = Infinity; // bytes of a message
   readOnly = ""; // why the reader cannot write here
 
   /**
@@ -102,6 +103,7 @@ export class Composer {
   update({ room, channel, me, peers, commands, limits, recording, read_only: readOnly }, name, linkup) {
     this.commands = commands.map((command) => ({ ...command, name: `~${command.name.replace(/^~/, "")}` }));
     this.readOnly = readOnly ?? "";
+    this.mostText = limits.text;
     const writes = room && !readOnly;
     this.text.placeholder = writes ? `Message ${name}, or ~ for commands` : "~ for commands";
     this.text.ariaLabel = writes ? `Message ${name}` : "Command";
@@ -223,6 +225,7 @@ export class Composer {
   async #submit() {
     const text = this.text.value;
     if (this.off || (!text.trim() && this.tray.list.hidden)) return;
+    if (new TextEncoder().encode(text).length > this.mostText) return this.#offerFile(text);
     const { about } = this;
     if (about?.kind === "edit") return this.#submitEdit(about.row, text);
     const where = { topic: this.topic, channel: this.channel, place: this.#place };
@@ -233,6 +236,21 @@ export class Composer {
     const sent = !text.trim() || (await this.#sendText({ ...where, text, to: about?.row.id ?? null }));
     if (sent) await this.#sendFiles(where, files);
     else if (files.length) this.tray.add(where.place, files);
+  }
+
+  /**
+   * A text that is too long for a message goes as a file, if the reader likes.
+   * @param {string} text
+   */
+  #offerFile(text) {
+    this.fail(`This text has ${sizeWords(new TextEncoder().encode(text).length)}, and a message at most ${sizeWords(this.mostText)}. `);
+    const send = element("button", "send-as-file", { type: "button", className: "lu-link" }, "Make it a file");
+    send.addEventListener("click", () => {
+      this.#put("");
+      this.fail("");
+      this.takeFiles([new File([text], "message.txt", { type: "text/plain" })]);
+    });
+    this.error.append(send);
   }
 
   /**

@@ -64,6 +64,7 @@ function onButton(log, button, entry) {
   else if (name === "edited") actions.editions(row, button);
   else if (name === "reaction") actions.toggle(row, button.dataset.symbol ?? "", button.ariaPressed === "true");
   else if (name === "add-reaction") actions.react(row, button);
+  else if (name === "show-all") actions.whole(row, part(node, "body"));
   else if (name === "unfold") showText(row, part(node, "body"));
 }
 

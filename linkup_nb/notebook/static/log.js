@@ -70,11 +70,11 @@ export class Log {
     this.reading = new Reading((seen) => this.topic && options.onread({ topic: this.topic, channel: this.channel, ...seen }));
     this.scroller = parts.log;
     this.rows = child(this.scroller, 0);
-    this.window = new Sheet(this.rows);
+    this.window = new Sheet(this.rows, (divider) => this.onScreen.observe(divider));
     this.pill = parts["new-pill"];
     this.earlierPill = parts["earlier-pill"];
     this.pill.addEventListener("click", () => this.toNewest());
-    this.earlierPill.addEventListener("click", () => this.earlier[0] && this.jump(this.earlier[0].id));
+    this.earlierPill.addEventListener("click", () => this.jump((this.earlier[0] ?? this.window.firstNew?.row).id));
     this.scroller.addEventListener("scroll", () => this.#onScroll(), { passive: true });
     listenToRows(this);
     this.nearby = new IntersectionObserver((entries) => this.#onNearby(entries), { root: this.scroller, rootMargin: "400px" });
@@ -334,8 +334,9 @@ export class Log {
     const more = below + unloaded;
     say(this.pill, this.atEnd ? "" : more ? `${more} more ↓` : this.window.end ? "" : "Newest ↓");
     this.earlier = this.earlier.filter((row) => row.place < top && !this.reading.seen.has(row.id));
-    const words = this.earlier.length ? `↑ ${earlierWords(this.earlier)}` : "";
-    if (words && words !== this.earlierPill.textContent) this.voice.say(earlierWords(this.earlier));
+    const missed = this.window.missed(top);
+    const words = this.earlier.length ? `↑ ${earlierWords(this.earlier)}` : missed ? `↑ ${missed} new` : "";
+    if (this.earlier.length && words !== this.earlierPill.textContent) this.voice.say(earlierWords(this.earlier));
     say(this.earlierPill, words);
   }
 
@@ -477,6 +478,7 @@ export class Log {
   #onScreen(entries) {
     if (!this.visible) return;
     for (const { isIntersecting, target } of entries) {
+      if (isIntersecting) this.window.see(target);
       const entry = isIntersecting && this.entryOf(target);
       if (!entry) continue;
       this.onScreen.unobserve(target);
@@ -487,8 +489,8 @@ export class Log {
 
   /** Rows that were on the screen while nobody looked are seen now. */
   #watchUnread() {
-    for (const { id } of this.reading.unread.values()) {
-      const node = this.window.byId.get(id)?.node;
+    const unread = [...this.reading.unread.values()].map(({ id }) => this.window.byId.get(id)?.node);
+    for (const node of [...unread, this.window.divider?.node]) {
       if (!node) continue;
       this.onScreen.unobserve(node);
       this.onScreen.observe(node);

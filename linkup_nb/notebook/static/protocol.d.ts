@@ -199,6 +199,7 @@ export interface StatusLine {
 
 export interface Limits {
   file: number;
+  text: number;
 }
 
 export interface Selection {
@@ -441,6 +442,7 @@ export interface Requests {
   typing: { topic: string; channel?: string };
   search: { topic: string; channel?: null | string; text: string; before?: null | string };
   editions: { topic: string; target: string };
+  whole: { topic: string; target: string };
   versions: { topic: string; target: string };
   invite: { topic: string };
   change_room: { topic: string; name?: null | string; subject?: null | string; muted?: boolean | null };

@@ -88,6 +88,8 @@ export function showText(row, body) {
     body.replaceChildren(vetted(row.html));
     body.classList.add("lu-rich");
     body.removeAttribute("dir"); // each of its paragraphs has one
+    const cut = body.querySelector(":scope > .lu-cut");
+    if (cut?.textContent.startsWith("…")) cut.append(" ", element("button", "show-all", { type: "button", className: "lu-link" }, "Show all"));
   }
 }
 

@@ -14,13 +14,17 @@ const BLOCK = 50; // rows that are laid out, or left out of the layout, together
 
 /** @extends {RowWindow<Shown>} */
 export class Sheet extends RowWindow {
-  /** @type {{node: HTMLElement, place: string, count: number} | null} */
+  /** @type {{node: HTMLElement, place: string, count: number, seen?: boolean} | null} */
   divider = null;
 
-  /** @param {HTMLElement} rows */
-  constructor(rows) {
+  /**
+   * @param {HTMLElement} rows
+   * @param {(divider: HTMLElement) => void} watch called for each divider; `see` is next when it is in view
+   */
+  constructor(rows, watch) {
     super();
     this.rows = rows;
+    this.watch = watch;
   }
 
   /** @override */
@@ -103,6 +107,7 @@ export class Sheet extends RowWindow {
     entry.node.before(this.divider.node);
     this.dress(this.indexOf(entry.row.place));
     if (old) this.dress(this.indexOf(old.place));
+    this.watch(this.divider.node);
   }
 
   /** @param {number} count */
@@ -110,6 +115,24 @@ export class Sheet extends RowWindow {
     if (!this.divider) return;
     this.divider.count = count;
     setText(this.divider.node, `${count} new`);
+  }
+
+  /**
+   * How many have come since the divider, if that stands above what the reader sees, and has not been seen.
+   * @param {string} top the place of the first row in view
+   */
+  missed(top) {
+    return this.divider && !this.divider.seen && this.divider.place < top ? this.divider.count : 0;
+  }
+
+  /** @param {Element} node that somebody has seen */
+  see(node) {
+    if (this.divider?.node === node) this.divider.seen = true;
+  }
+
+  /** The first row below the divider. */
+  get firstNew() {
+    return this.divider ? this.entries[this.indexOf(this.divider.place)] : undefined;
   }
 
   /**

@@ -228,7 +228,7 @@ def test_entities_smuggle_nothing_past_the_cleaning() -> None:
 def test_a_long_message_is_cut_with_a_note() -> None:
     rendered = markup.render("word " * markup.MAX_SHOWN)
     missing = 4 * markup.MAX_SHOWN
-    assert rendered.endswith(f'<p class="lu-cut">… and {missing:,} more characters, in the message object.</p>')
+    assert rendered.endswith(f'<p class="lu-cut">… and {missing:,} more characters.</p>')
     assert len(inspect(rendered)) < markup.MAX_SHOWN + 100
 
 
