@@ -288,3 +288,19 @@ def test_the_end_is_kept_only_while_the_reader_is_there(pair: Pair) -> None:
     reader.hook("new-pill").click()
     expect(reader.row("are you still there?")).to_be_in_viewport()
     expect(reader.hook("new-pill")).to_be_hidden()
+
+
+def test_what_is_written_before_one_is_let_in_stands_in_the_box(open_notebook: OpenNotebook) -> None:
+    kestrel, otter = open_notebook("kestrel"), open_notebook("otter")
+    for notebook in (kestrel, otter):
+        notebook.run(0)
+    kestrel.chat.create("physics", linkup=False)
+    otter.chat.join(kestrel.chat.invite())
+    otter.chat.say("here I am")  # sent while the room is not there yet, or a moment later
+    box = otter.chat.hook("composer")
+    expect(otter.chat.hook("room-name")).to_have_text("physics")
+    expect(box.and_(otter.page.locator(":not(:placeholder-shown)")).or_(otter.chat.row("here I am"))).to_be_visible()
+    if not otter.chat.row("here I am").is_visible():
+        expect(box).to_have_value("here I am")
+        box.press("Enter")
+    expect(kestrel.chat.row("here I am")).to_be_visible()

@@ -113,6 +113,7 @@ export class Composer {
     this.buttons.record.ariaPressed = String(recording);
     this.people = peers.filter(({ role }) => !role.startsWith("you")).map((peer) => peer.name);
     const moved = !this.started || room !== this.topic || channel !== this.channel;
+    const early = this.started && !this.topic && this.about === null ? this.text.value : ""; // written before there was a room
     this.started = true;
     this.topic = room;
     this.channel = channel;
@@ -120,7 +121,8 @@ export class Composer {
     this.#showAbility();
     if (!moved) return;
     this.#setAbout(null);
-    this.#put(this.drafts.get(this.author, this.#place));
+    this.#put(this.drafts.get(this.author, this.#place) || early);
+    if (room && early) this.drafts.set(this.author, null, "");
     this.tray.open(this.#place);
     this.fail("");
   }
@@ -429,10 +431,11 @@ export class Composer {
   }
 
   /**
-   * @param {string | null} place
+   * @param {string | null} sentFrom the place; `null` for none, and by now there may be one
    * @param {string} text
    */
-  #giveBack(place, text) {
+  #giveBack(sentFrom, text) {
+    const place = sentFrom ?? this.#place;
     const draft = place === this.#place ? this.text.value : this.drafts.get(this.author, place);
     const joined = draft ? `${text}\n${draft}` : text;
     if (place === this.#place) this.#put(joined);

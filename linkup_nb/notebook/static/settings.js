@@ -29,8 +29,8 @@ const SETTINGS = parse(`
           <select data-lu="notify" aria-label="The browser’s notifications"><option value="off">Off</option><option value="mentions">Mentions</option><option value="all">All</option></select></div>
       </section>
       <section data-section="seen"><h2>What others see</h2>
-        <div class="lu-setting"><div><h3>What you have read</h3><p>Off works both ways: you no longer see who has read yours.</p></div><button type="button" class="lu-switch" role="switch" data-lu="share-reads" aria-label="What you have read"></button></div>
-        <div class="lu-setting"><div><h3>That you are writing</h3><p>Sent to those who are connected, never kept.</p></div><button type="button" class="lu-switch" role="switch" data-lu="share-typing" aria-label="That you are writing"></button></div>
+        <div class="lu-setting"><div><h3>What you have read</h3><p>Off works both ways: you no longer see who has read yours.</p></div><button type="button" class="lu-switch" role="switch" aria-checked="false" data-lu="share-reads" aria-label="What you have read"></button></div>
+        <div class="lu-setting"><div><h3>That you are writing</h3><p>Sent to those who are connected, never kept.</p></div><button type="button" class="lu-switch" role="switch" aria-checked="false" data-lu="share-typing" aria-label="That you are writing"></button></div>
       </section>
       <section data-section="networks"><h2>Networks</h2>
         <ul class="lu-networks" data-lu="in-use"></ul>
@@ -44,9 +44,9 @@ const SETTINGS = parse(`
       </section>
       <section data-section="space"><h2>Space</h2>
         <p><strong data-lu="space-total"></strong> in this profile</p>
-        <div class="lu-space" data-lu="space-bar" role="img"></div>
+        <div class="lu-space" data-lu="space-bar" role="img" aria-label="Space used"></div>
         <ul class="lu-space-words" data-lu="space-words"></ul>
-        <div class="lu-setting"><div><h3>Clear what is stored of others’ drives</h3><p>Fetched again when it is read, if someone has it. Yours is never touched.</p></div><button type="button" class="lu-button lu-plain" data-lu="clear-copies"></button></div>
+        <div class="lu-setting"><div><h3>Clear what is stored of others’ drives</h3><p>Fetched again when it is read, if someone has it. Yours is never touched.</p></div><button type="button" class="lu-button lu-plain" data-lu="clear-copies">Clear copies</button></div>
       </section>
       <section data-section="limits"><h2>Limits</h2><p data-lu="limits"></p></section>
     </div>
