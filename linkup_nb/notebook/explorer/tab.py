@@ -24,7 +24,7 @@ from linkup_nb.wire.keys import z32encode
 
 MAX_VIEWS = 32  # views of one tab that are kept up to date; the one whose request is oldest is forgotten
 MAX_MEMBERS = 256  # drives of members of rooms that are listed
-MAX_LISTED = 2_000  # files and folders of one folder that the page gets
+MAX_LISTED = 20_000  # files and folders of one folder that the page gets
 MAX_CHANGES = 500  # changes of one file that are listed
 MAX_PUT = 256 * 1_048_576  # bytes of one file that is dropped
 MAX_PUTS = 8  # files on their way into drives
@@ -219,15 +219,24 @@ class ExplorerTab:
     ) -> tuple[list[requests.FileEntry], int]:
         found: dict[tuple[str, bool], requests.FileEntry] = {}
         left_out = 0
+        below: dict[str, set[str]] = {}  # how what is in each folder has changed
+        for path, sign in changes.items():
+            name, inside, _ = path[len(folder) :].partition("/")
+            if inside:
+                below.setdefault(folder + name, set()).add(sign)
         async for path, entry in _children(view, folder):
             if len(found) >= MAX_LISTED:
                 left_out += 1
                 continue
-            found[path, entry is None] = _file(path, Entry.decode(entry) if entry else None, changes)
-        for path, sign in changes.items():
-            name, inside, _ = path[len(folder) :].partition("/")
-            if sign == "-" and (folder + name, bool(inside)) not in found and len(found) < MAX_LISTED:
-                found[folder + name, bool(inside)] = _file(folder + name, None, changes, gone=not inside)
+            if entry is None:
+                found[path, True] = _file(path, None, _sign(below.get(path, set())))
+            else:
+                found[path, False] = _file(path, Entry.decode(entry), changes.get(path, ""))
+        gone = [(path, False) for path, sign in changes.items() if sign == "-" and "/" not in path[len(folder) :]]
+        gone += [(path, True) for path, signs in below.items() if "-" in signs]
+        for path, is_folder in gone:
+            if (path, is_folder) not in found and len(found) < MAX_LISTED:
+                found[path, is_folder] = _file(path, None, "-", folder=is_folder)
         files = sorted(found.values(), key=lambda file: (not file.folder, file.name.casefold(), file.name))
         return files, left_out
 
@@ -357,14 +366,16 @@ def _drives_of_others(room: MemoryRoom) -> dict[str, tuple[str, bytes]]:
     return {z32encode(key): (names[who], key) for who, key in room.drive_keys.items() if who in names}
 
 
-def _file(path: str, entry: Entry | None, changes: dict[str, str], *, gone: bool = False) -> requests.FileEntry:
-    folder = entry is None and not gone
-    inside = {sign for changed, sign in changes.items() if changed.startswith(path + "/")} if folder else set()
-    change = changes.get(path, "") if not folder else ("" if not inside else inside.pop() if len(inside) == 1 else "~")
+def _sign(signs: set[str]) -> str:
+    """How a folder has changed in which files have changed so."""
+    return "" if not signs else next(iter(signs)) if len(signs) == 1 else "~"
+
+
+def _file(path: str, entry: Entry | None, change: str, *, folder: bool | None = None) -> requests.FileEntry:
     return requests.FileEntry(
         path=path,
         name=path.rpartition("/")[2],
-        folder=folder,
+        folder=entry is None if folder is None else folder,
         size=entry.size if entry else 0,
         version=entry.version if entry else 0,
         change=change,  # type: ignore[arg-type]

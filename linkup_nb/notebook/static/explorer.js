@@ -6,11 +6,11 @@
 /** @import { Tab } from "./tabs.js" */
 
 import { child, element, keyed, make, parse, parts, say, setText } from "./dom.js";
+import { FileList } from "./filelist.js";
 import { FileView } from "./fileview.js";
 import { CHUNK, RESEND, randomId, sentenceOf } from "./kernel.js";
 import { MOST_MARKS, Slider } from "./slider.js";
 import { fileName } from "./vetted.js";
-import { sizeWords } from "./words.js";
 
 const EXPLORER = parse(`
   <div class="lu-explorer">
@@ -22,9 +22,9 @@ const EXPLORER = parse(`
     </nav>
     <div class="lu-drive-body" data-lu="drive-body" hidden>
       <div data-lu="slider-place"></div>
-      <div class="lu-listing">
+      <div class="lu-listing" data-lu="listing">
         <p class="lu-between lu-crumbs"><span data-lu="crumbs"></span><span class="lu-faint" data-lu="changed"></span></p>
-        <ul class="lu-files" data-lu="files" aria-label="Files"></ul>
+        <ul data-lu="files-place"></ul>
         <p class="lu-faint" data-lu="listing-note"></p>
         <p class="lu-drop-zone" data-lu="drop-zone"></p>
       </div>
@@ -35,10 +35,6 @@ const EXPLORER = parse(`
 
 const GROUP = parse(`<section><h2></h2><ul class="lu-list"></ul></section>`);
 const DRIVE = parse(`<li><button type="button" class="lu-drive"><bdi></bdi><span class="lu-faint"></span></button></li>`);
-const FILE = parse(`<li><button type="button" class="lu-file-row"><span class="lu-file-sign" aria-hidden="true"></span><bdi></bdi><span class="lu-faint"></span><span class="lu-change"></span></button></li>`);
-
-const SIGNS = /** @type {Record<FileEntry["change"], string>} */ ({ "": "", "+": "+", "-": "−", "~": "~" });
-const SIGN_WORDS = /** @type {Record<FileEntry["change"], string>} */ ({ "": "", "+": "added", "-": "removed", "~": "changed" });
 
 /** @implements {Tab} */
 export class ExplorerTab {
@@ -76,13 +72,10 @@ export class ExplorerTab {
       const id = this.#keyOf(target, ".lu-drive");
       if (id) this.#open(id);
     });
-    this.parts.files.addEventListener("click", ({ target }) => {
-      const button = /** @type {HTMLElement | null} */ (/** @type {Element} */ (target).closest(".lu-file-row"));
-      const { path, folder } = button?.dataset ?? {};
-      if (path && folder) this.#enter(path);
-      else if (path) this.#select(path);
+    this.files = new FileList(this.parts["files-place"], this.parts.listing, {
+      onenter: (folder) => this.#enter(folder),
+      onselect: (path) => this.#select(path),
     });
-    this.parts.files.addEventListener("keydown", (event) => this.#walk(event));
     this.parts.crumbs.addEventListener("click", ({ target }) => {
       const { folder } = /** @type {HTMLElement} */ (target).dataset;
       if (folder) this.#enter(folder);
@@ -270,19 +263,7 @@ export class ExplorerTab {
   #showFiles(files, note) {
     this.#showCrumbs();
     this.#showDropZone();
-    keyed(this.parts.files, files, ({ path, folder }) => `${folder} ${path}`, FILE, (item, file) => {
-      const button = child(item, 0);
-      button.dataset.path = file.path;
-      button.dataset.folder = file.folder ? "folder" : "";
-      button.setAttribute("aria-current", String(file.path === this.path && !file.folder));
-      setText(child(button, 0), file.folder ? "▸" : "");
-      setText(child(button, 1), fileName(file));
-      button.title = fileName({ name: file.path });
-      setText(child(button, 2), file.folder ? "" : sizeWords(file.size));
-      setText(child(button, 3), SIGNS[file.change]);
-      child(button, 3).dataset.change = file.change;
-      child(button, 3).title = SIGN_WORDS[file.change];
-    });
+    this.files.show(files);
     say(this.parts["listing-note"], note);
   }
 
@@ -315,9 +296,7 @@ export class ExplorerTab {
     const drive = this.#shown;
     if (!drive) return;
     this.path = path;
-    for (const button of this.parts.files.querySelectorAll(".lu-file-row")) {
-      button.setAttribute("aria-current", String(/** @type {HTMLElement} */ (button).dataset.path === path));
-    }
+    this.files.mark(path);
     this.root.dataset.file = "";
     this.file.show({ drive, path, versions: this.slider.at });
     this.#marks();
@@ -327,21 +306,13 @@ export class ExplorerTab {
   #closeFile() {
     const had = this.path !== null;
     this.path = null;
+    this.files.mark(null);
     delete this.root.dataset.file;
     this.file.close();
     if (had) {
       this.#marks();
       this.#list();
     }
-  }
-
-  /** @param {KeyboardEvent} event */
-  #walk(event) {
-    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    if (!step) return;
-    const buttons = /** @type {HTMLElement[]} */ ([...this.parts.files.querySelectorAll("button")]);
-    buttons[buttons.indexOf(/** @type {HTMLElement} */ (event.target)) + step]?.focus();
-    event.preventDefault();
   }
 
   /**
