@@ -126,10 +126,12 @@ export class Slider {
    */
   #onKey(number, event) {
     const step = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1 }[event.key];
+    const page = { PageDown: -1, PageUp: 1 }[event.key];
     const version = this.at[number];
     /** @type {number} */
     let next;
     if (step) next = event.shiftKey ? nextOwn(this.marks, version, /** @type {1 | -1} */ (step)) : version + step;
+    else if (page) next = version + page * Math.max(1, Math.round(this.head / 10));
     else if (event.key === "Home") next = 1;
     else if (event.key === "End") next = this.head;
     else return;

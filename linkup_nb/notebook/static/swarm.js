@@ -199,6 +199,9 @@ export function countWords(peers) {
  * @param {boolean} selected
  */
 function showPeerRow(row, peer, selected) {
+  const said = JSON.stringify([peer, selected]);
+  if (row.dataset.said === said) return;
+  row.dataset.said = said;
   const connected = peer.kind === "direct" || peer.kind === "relayed";
   const [who, way, rtt, received, sent, since, replicates] = /** @type {HTMLElement[]} */ ([...row.children]);
   row.dataset.kind = peer.kind;

@@ -19,6 +19,7 @@ from linkup_nb.wire.keys import discovery_key, short_key
 MAX_HOPS = 40  # nodes of a look-up that are listed
 MAX_PARTS = 4  # messages of one frame that are named
 RECENT = 300.0  # seconds for which a node counts as having answered lately
+IDLE_RATE = 100  # bytes a second below which a connection has nothing to say but that it is there
 BITS = 256
 
 Kind: TypeAlias = Literal["direct", "relayed", "dialled", "failed", "found"]
@@ -71,14 +72,19 @@ def entry_of(peer: PeerInfo, people: People, rate: tuple[int, int], *, tapped: b
         kind=kind,
         way=_way(peer, kind),
         rtt=milliseconds(peer.rtt),
-        received=peer.bytes_received,
-        sent=peer.bytes_sent,
-        receiving=rate[0],
-        sending=rate[1],
+        received=_shown(peer.bytes_received),
+        sent=_shown(peer.bytes_sent),
+        receiving=rate[0] if rate[0] >= IDLE_RATE else 0,
+        sending=rate[1] if rate[1] >= IDLE_RATE else 0,
         since=round(peer.since * 1000) if peer.since else None,
         replicates=sorted(people.topics[topic] for topic in peer.topics if topic in people.topics),
         tapped=tapped,
     )
+
+
+def _shown(size: int) -> int:
+    """So many bytes as the page says, in whole kB: what it would show alike is not sent anew."""
+    return size if size < 1000 else size - size % 1000
 
 
 def kind_of(peer: PeerInfo) -> Kind:
