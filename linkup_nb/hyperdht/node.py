@@ -14,6 +14,7 @@ from types import MappingProxyType
 
 from linkup_nb.connection.addresses import offline, resolve
 from linkup_nb.connection.udx_socket import UdxSocket
+from linkup_nb.discovery.view import KnownNode, QueryView
 from linkup_nb.errors import NodeClosed, PeerTimeout, UsageError
 from linkup_nb.hyperdht.client import DhtClient
 from linkup_nb.hyperdht.io import PING_SIZE, RETRIES, DhtAnswer, DhtIo
@@ -23,7 +24,7 @@ from linkup_nb.hyperdht.reach import is_reachable
 from linkup_nb.hyperdht.server import DhtServer, Identity
 from linkup_nb.hyperdht.state import load_nodes, save_nodes
 from linkup_nb.hyperdht.upkeep import Upkeep
-from linkup_nb.hyperdht.view import DhtView, KnownNode, QueryView
+from linkup_nb.hyperdht.view import DhtView
 from linkup_nb.loops import Events, Tasks
 from linkup_nb.wire.dht.nat import MIN_SAMPLES, NatSample, NatSampler
 from linkup_nb.wire.dht.records import DhtCommand

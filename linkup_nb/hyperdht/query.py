@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from functools import partial
 from time import monotonic
 
+from linkup_nb.discovery.view import Hop
 from linkup_nb.hyperdht.io import DhtAnswer
-from linkup_nb.hyperdht.view import Hop
 from linkup_nb.wire.dht.rpc import Address, Failure, distance, node_id
 from linkup_nb.wire.dht.search import ALPHA, TICK, QueriedNode, Search
 from linkup_nb.wire.dht.table import K

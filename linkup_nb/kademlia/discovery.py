@@ -15,6 +15,7 @@ from linkup_nb.connection.addresses import MAX_ADDRESSES, is_loopback, lan_addre
 from linkup_nb.discovery.check import Check, Outcome, knock
 from linkup_nb.discovery.protocol import Announcer, FoundPeer, membership_proof
 from linkup_nb.discovery.topics import JoinedTopic, Topics
+from linkup_nb.discovery.view import NetworkView
 from linkup_nb.errors import PeerTimeout, UsageError
 from linkup_nb.kademlia.announcements import ANNOUNCEMENT_TTL, Address, Announcement
 from linkup_nb.kademlia.node import Found, KademliaNode
@@ -102,6 +103,10 @@ class Kademlia:
     def counters(self) -> Mapping[str, int]:
         """How much that other nodes sent was dropped, by reason."""
         return MappingProxyType(dict(self._node.counters))
+
+    def view(self) -> NetworkView | None:
+        """The node at this moment; `None` before it is started."""
+        return self._node.view() if self._announcer else None
 
     async def start(self, announcer: Announcer) -> None:
         """Listen, and enter the network in the background; raises `UsageError` if the port cannot be had."""

@@ -7,8 +7,10 @@ import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from linkup_nb.connection.addresses import is_loopback, may_dial
+from linkup_nb.discovery.view import KnownNode, NetworkView
 from linkup_nb.errors import DecodeError
 from linkup_nb.kademlia.announcements import (
     Address,
@@ -32,8 +34,9 @@ from linkup_nb.kademlia.rpc import (
     RpcEndpoint,
     Stored,
 )
-from linkup_nb.kademlia.search import search
-from linkup_nb.kademlia.table import ID_SIZE, Contacts, node_id
+from linkup_nb.kademlia.search import LookUp, search
+from linkup_nb.kademlia.table import ID_SIZE, MAX_CONTACTS, Contacts, node_id
+from linkup_nb.wire.dht.rpc import distance
 from linkup_nb.wire.keys import KEY_SIZE
 
 MAX_CHECKS = 32  # newcomers and old contacts being pinged at a time
@@ -69,6 +72,7 @@ class KademliaNode:
         self._contacts = Contacts(secrets.token_bytes(ID_SIZE), self._check)
         self._checking: set[Address] = set()
         self._silent: OrderedDict[Address, float] = OrderedDict()
+        self._last: LookUp | None = None
 
     @property
     def address(self) -> Address:
@@ -89,6 +93,24 @@ class KademliaNode:
     def kept(self) -> int:
         """How many announcements are kept here."""
         return len(self._store)
+
+    def view(self) -> NetworkView:
+        """A picture of this moment."""
+        own = self._contacts.own_id
+        nodes = []
+        for address in self._contacts.closest(own, MAX_CONTACTS):
+            id, rtt = node_id(address), self._last.rtts.get(address) if self._last else None
+            away = distance(id, own)
+            silence = self._contacts.silence(address)
+            nodes.append(KnownNode(address, id, away, 8 * ID_SIZE - away.bit_length(), silence, rtt))
+        return NetworkView(
+            address=self.address,
+            id=own,
+            nodes=tuple(nodes),
+            last_query=self._last.view() if self._last else None,
+            stored=MappingProxyType({"announcements": self.kept}),
+            counters=MappingProxyType(dict(self.counters)),
+        )
 
     async def open(self, host: str, port: int) -> None:
         """Listen on UDP over IPv4; port 0 takes a free one, see `address`. Raises `OSError`."""
@@ -230,7 +252,8 @@ class KademliaNode:
 
     async def _search(self, target: bytes, take: Callable[[Address, NodesFound], Iterable[Address]]) -> list[Address]:
         start = self._contacts.closest(target[:ID_SIZE], MAX_NAMED)
-        return await search(target, start, lambda address: self._look(address, target), take)
+        self._last = LookUp(target)
+        return await search(self._last, start, lambda address: self._look(address, target), take)
 
     def _named(self, named_by: Address, reply: NodesFound) -> list[Address]:
         usable = [each for each in unpack_addresses(reply.nodes) if self._usable(each, named_by)]

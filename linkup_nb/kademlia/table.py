@@ -81,7 +81,7 @@ class Contacts:
         """Contacts that were silent for so long."""
         addresses = self.addresses()
         self._replied_at = {address: self._replied_at[address] for address in addresses if address in self._replied_at}
-        return [address for address in addresses if self._silence(address) > seconds]
+        return [address for address in addresses if self.silence(address) > seconds]
 
     def recentre(self, own_id: bytes) -> None:
         """Our own place turned out to be another: keep most of the nodes that are close to that one."""
@@ -93,11 +93,12 @@ class Contacts:
 
     async def call_ping(self, contact: Node) -> None:
         """The name by which the package's table asks for a check of the oldest node in a full bucket."""
-        if self._silence((contact.ip, contact.port)) > RECHECK_AFTER:
+        if self.silence((contact.ip, contact.port)) > RECHECK_AFTER:
             self._check((contact.ip, contact.port))
 
     def _nodes(self) -> "chain[Node]":
         return chain.from_iterable(bucket.nodes.values() for bucket in self._table.buckets)
 
-    def _silence(self, address: Address) -> float:
+    def silence(self, address: Address) -> float:
+        """Seconds since it last replied."""
         return time.monotonic() - self._replied_at.get(address, 0.0)

@@ -14,8 +14,8 @@ from linkup_nb.connection.connection import Connection
 from linkup_nb.connection.server import Server, listen
 from linkup_nb.discovery.local import Local
 from linkup_nb.discovery.protocol import Announcer, Dials, Discovery, FoundPeer, PeerInfo
+from linkup_nb.discovery.view import NetworkView, OnDht
 from linkup_nb.errors import InvalidTopic, NodeClosed, PeerRefused, PeerTimeout, UsageError
-from linkup_nb.hyperdht.view import DhtView, OnDht
 from linkup_nb.loops import Events, Tasks, every, from_any_loop, on_own_loop
 from linkup_nb.swarm.choice import Choice
 from linkup_nb.swarm.dialer import Dialer
@@ -112,8 +112,8 @@ class Swarm(Events):
         return tuple(peer.connection for peer in list(self._peers.values()) if peer.connection and peer.open)
 
     @property
-    def dht(self) -> DhtView | None:
-        """Our node of HyperDHT at this moment; `None` where there is none, or before the first topic is joined."""
+    def dht(self) -> NetworkView | None:
+        """Our node of the DHT at this moment; `None` where there is none, or before the first topic is joined."""
         return next((one.view() for one in self.discovery if isinstance(one, OnDht)), None)
 
     @property

@@ -327,3 +327,19 @@ async def test_so_many_silent_are_remembered(monkeypatch: pytest.MonkeyPatch) ->
         assert not await node.join(mutes)
         await asyncio.sleep(0)  # of requests that end together, the last callbacks come after `join`
         assert len(set(mutes) & set(node._silent)) == 2
+
+
+async def test_a_look_up_can_be_seen_hop_by_hop_and_the_table_by_distance() -> None:
+    async with network(30) as nodes:
+        requester, target = nodes[-1], os.urandom(32)
+        found = await requester.look_up(target)
+        view = requester.view()
+        assert [node.distance for node in view.nodes] == sorted(node.distance for node in view.nodes)
+        assert {node.address for node in view.nodes} == set(requester.contacts)
+        query = view.last_query
+        assert query
+        assert (query.target, list(query.closest)) == (target, list(found.tokens))
+        asked = {hop.address for hop in query.hops}
+        assert asked >= set(found.tokens)
+        assert all(hop.named_by is None or hop.named_by in asked for hop in query.hops)
+        assert all(hop.rtt is not None for hop in query.hops if hop.address in found.tokens)

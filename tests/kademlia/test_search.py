@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from linkup_nb.kademlia.announcements import Address, pack_addresses, unpack_addresses
 from linkup_nb.kademlia.rpc import MAX_NAMED, NodesFound, Reply
-from linkup_nb.kademlia.search import search
+from linkup_nb.kademlia.search import LookUp, search
 from linkup_nb.wire.dht.search import MAX_PATIENCE
 from linkup_nb.wire.dht.table import K
 from tests.kademlia.network import by_distance
@@ -36,7 +36,7 @@ class FakeNetwork:
         return unpack_addresses(reply.nodes)
 
     async def search(self, start: Iterable[Address]) -> list[Address]:
-        return await search(TARGET, start, self.request, self.take)
+        return await search(LookUp(TARGET), start, self.request, self.take)
 
 
 async def test_the_closest_that_reply_are_found() -> None:

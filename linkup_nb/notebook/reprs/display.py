@@ -18,7 +18,8 @@ _STORED = {
 _SWARMING = {
     "discovery.check": ("Report",),
     "connection.connection": ("Connection",),
-    "hyperdht.view": ("DhtView", "QueryView"),
+    "discovery.view": ("NetworkView", "QueryView"),
+    "hyperdht.view": ("DhtView",),
     "discovery.protocol": ("PeerInfo",),
     "swarm.swarm": ("Swarm",),
     "connection.tap": ("Frame", "Tap"),

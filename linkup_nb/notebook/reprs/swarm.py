@@ -9,7 +9,8 @@ from linkup_nb.connection.frames import Part
 from linkup_nb.connection.tap import Frame, Tap
 from linkup_nb.discovery.check import Report
 from linkup_nb.discovery.protocol import PeerInfo
-from linkup_nb.hyperdht.view import DhtView, QueryView
+from linkup_nb.discovery.view import NetworkView, QueryView
+from linkup_nb.hyperdht.view import DhtView
 from linkup_nb.notebook.reprs.html import MAX_LISTED, paragraph, table, titled
 from linkup_nb.rooms.member import milliseconds
 from linkup_nb.rooms.topic import short_topic
@@ -119,10 +120,20 @@ def _report(report: Report) -> str:
     return titled(title, worst.seen if worst else "") + table(header, rows, most=MAX_CHECKS, width=MAX_SENTENCES)
 
 
-def _dht(view: DhtView) -> str:
+def _dht(view: NetworkView) -> str:
+    kept = sum(view.stored.values())
+    state = f"{len(view.nodes)} nodes known; ours keeps {kept} announcements"
+    return _network(view, f"Kademlia node at {_address(view.address)}", state)
+
+
+def _hyperdht(view: DhtView) -> str:
     seen_as = f", seen as {_address(view.public_address)} by {view.nat.seen_by}" if view.public_address else ""
     role = "only sends requests" if view.ephemeral else "keeps things for others"
     state = f"{len(view.nodes)} nodes known; ours {role}; firewall: {view.nat.firewall.name.lower()}"
+    return _network(view, f"HyperDHT node at {_address(view.address)}{seen_as}", state)
+
+
+def _network(view: NetworkView, title: str, state: str) -> str:
     nodes = [
         (
             node.shared_bits,
@@ -134,7 +145,6 @@ def _dht(view: DhtView) -> str:
         for node in view.nodes
     ]
     known = table(("bits in common", "id", "address", "last seen", "round trip"), nodes)
-    title = f"HyperDHT node at {_address(view.address)}{seen_as}"
     return titled(title, state) + known + (_query(view.last_query) if view.last_query else "")
 
 
@@ -171,8 +181,9 @@ def _tuple(value: tuple[object, ...]) -> str | None:
 
 _DRAWN: dict[type, Callable[[Any], str | None]] = {
     Connection: _connection,
-    DhtView: _dht,
+    DhtView: _hyperdht,
     Frame: _frame,
+    NetworkView: _dht,
     PeerInfo: _peer,
     QueryView: _query,
     Report: _report,

@@ -6,8 +6,6 @@
 import { child, element, keyed, make, parse, parts, say, setText } from "./dom.js";
 import { superscript } from "./words.js";
 
-const BITS_OF_ID = 256;
-
 const DHT = parse(`
   <div class="lu-dht">
     <div data-lu="dht-table">
@@ -41,7 +39,7 @@ export function showDht(place, state) {
   named["dht-table"].hidden = !dht;
   named["dht-query"].hidden = !dht?.look_up;
   if (dht) showTable(named, dht);
-  if (dht?.look_up) showLookUp(named, dht.look_up);
+  if (dht?.look_up) showLookUp(named, dht.look_up, dht.bits);
   keyed(named.networks, state.networks, ({ name }) => name, NETWORK, (item, { name, text }) => {
     setText(child(item, 0), networkName(name));
     setText(child(item, 1), text);
@@ -67,10 +65,10 @@ function showTable(named, dht) {
   dht.buckets.forEach((count, number) => {
     const bar = child(bars, number);
     bar.style.height = `${Math.round((100 * count) / most)}%`;
-    bar.title = `2${superscript(BITS_OF_ID + 1 - dht.buckets.length + number)}: ${count}`;
+    bar.title = `2${superscript(dht.bits + 1 - dht.buckets.length + number)}: ${count}`;
   });
-  say(named["dht-near"], dht.nodes ? `near, 2${superscript(BITS_OF_ID + 1 - dht.buckets.length)}` : "");
-  say(named["dht-far"], dht.nodes ? `far, 2${superscript(BITS_OF_ID)}` : "");
+  say(named["dht-near"], dht.nodes ? `near, 2${superscript(dht.bits + 1 - dht.buckets.length)}` : "");
+  say(named["dht-far"], dht.nodes ? `far, 2${superscript(dht.bits)}` : "");
   const facts = [
     ["Answered in 5 min", String(dht.recent)],
     ["Kept for others", String(dht.stored)],
@@ -85,24 +83,25 @@ function showTable(named, dht) {
 /**
  * @param {Record<string, HTMLElement>} named
  * @param {LookUp} query
+ * @param {number} bits of an id
  */
-function showLookUp(named, query) {
+function showLookUp(named, query, bits) {
   setText(named["look-up"], `Last ${query.command}${query.about ? ` of ${query.about}` : ""}, ${query.target}…`);
   setText(named["look-up-counts"], `${query.asked} asked, ${query.answered} answered`);
-  const rows = query.hops.map((hop, number) => ({ ...hop, number }));
+  const rows = query.hops.map((hop, number) => ({ ...hop, number, bits }));
   keyed(named.hops, rows, ({ number }) => String(number), HOP, showHop);
   say(named["more-hops"], query.asked > query.hops.length ? `${query.asked - query.hops.length} more asked` : "");
 }
 
 /**
  * @param {HTMLElement} row
- * @param {HopEntry} hop
+ * @param {HopEntry & {bits: number}} hop
  */
 function showHop(row, hop) {
   setText(child(row, 0), String(hop.hop));
   setText(child(child(row, 1), 0), hop.address);
   setText(child(child(row, 2), 0), `2${superscript(hop.exponent)}`);
-  child(child(child(row, 2), 1), 0).style.width = `${Math.max(0, 100 * (1 - (BITS_OF_ID - hop.exponent) / 20))}%`;
+  child(child(child(row, 2), 1), 0).style.width = `${Math.max(0, 100 * (1 - (hop.bits - hop.exponent) / 20))}%`;
   setText(child(row, 3), hop.failed ? "no answer" : hop.rtt);
   row.dataset.failed = String(hop.failed);
 }

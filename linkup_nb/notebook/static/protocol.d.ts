@@ -375,6 +375,7 @@ export interface LookUp {
 }
 
 export interface DhtEntry {
+  bits: number;
   nodes: number;
   buckets: number[];
   recent: number;

@@ -7,7 +7,7 @@ from linkup_nb.connection.frames import Part
 from linkup_nb.connection.tap import Frame
 from linkup_nb.discovery.check import Check
 from linkup_nb.discovery.protocol import PeerInfo, PeerStatus
-from linkup_nb.hyperdht.view import DhtView, Hop, QueryView
+from linkup_nb.discovery.view import Hop, NetworkView, QueryView
 from linkup_nb.node import Node
 from linkup_nb.notebook.swarm.updates import CheckEntry, DhtEntry, FrameEntry, HopEntry, LookUp, SwarmPeerEntry
 from linkup_nb.rooms.linkup.room import LinkUpRoom
@@ -115,12 +115,14 @@ def check_entry(check: Check) -> CheckEntry:
     return CheckEntry(name=check.name, outcome=check.outcome, seen=seen, advice=check.advice)
 
 
-def dht_entry(view: DhtView, people: People) -> DhtEntry:
+def dht_entry(view: NetworkView, people: People) -> DhtEntry:
     """The table of a DHT node by distance, and its last look-up."""
+    bits = 8 * max([len(node.id) for node in view.nodes], default=BITS // 8)
     exponents = [node.distance.bit_length() for node in view.nodes if node.distance]
-    lowest = min(exponents, default=BITS)
-    buckets = [exponents.count(exponent) for exponent in range(lowest, BITS + 1)]
+    lowest = min(exponents, default=bits)
+    buckets = [exponents.count(exponent) for exponent in range(lowest, bits + 1)]
     return DhtEntry(
+        bits=bits,
         nodes=len(view.nodes),
         buckets=buckets,
         recent=sum(node.last_seen < RECENT for node in view.nodes),

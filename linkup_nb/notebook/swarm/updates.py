@@ -66,8 +66,9 @@ class LookUp(msgspec.Struct, frozen=True):
 
 
 class DhtEntry(msgspec.Struct, frozen=True):
-    """The node of HyperDHT: how many others it knows at each distance, from 2**(256 - len(buckets)) on."""
+    """The node of a DHT: how many others it knows at each distance, from 2**(bits - len(buckets)) on."""
 
+    bits: int
     nodes: int
     buckets: list[int]
     recent: int

@@ -7,7 +7,8 @@ import pytest
 
 from linkup_nb import Node
 from linkup_nb.discovery.protocol import PeerInfo, PeerStatus
-from linkup_nb.hyperdht.view import DhtView, Hop, KnownNode, QueryView
+from linkup_nb.discovery.view import Hop, KnownNode, QueryView
+from linkup_nb.hyperdht.view import DhtView
 from linkup_nb.notebook.swarm import tab
 from linkup_nb.notebook.swarm.entries import MAX_HOPS, People, dht_entry, entry_of
 from linkup_nb.wire.dht.nat import NatSample
