@@ -15,6 +15,7 @@ from linkup_nb.errors import InvalidProof
 from linkup_nb.hypercore.corestore import Namespace
 from linkup_nb.hypercore.download import Download, Downloads
 from linkup_nb.hyperdrive.batch import DriveBatch
+from linkup_nb.hyperdrive.entry import Entry
 from linkup_nb.hyperdrive.history import Diff, History
 from linkup_nb.hyperdrive.serve import DriveServer
 from linkup_nb.hyperdrive.view import DriveView
@@ -122,6 +123,7 @@ READING = [
     calls("bisect", lambda world, drive: drive.bisect(_always)),
     method("compare", "/b.csv", 2, 3),
     method("download"),
+    calls("stored", lambda world, drive: _stored(drive)),
     calls("mirror_to", lambda world, drive: drive.mirror_to(world.folder / "out", progress=False)),
 ]
 # Methods of each class, in the order in which they are called: what ends the object comes last.
@@ -187,6 +189,7 @@ METHODS: dict[type, tuple[Callable[[World], Any], list[tuple[str, Call]]]] = {
             calls("mirror_from", lambda world, drive: drive.mirror_from(world.folder / "out", progress=False)),
             method("serve"),
             method("clear", "/a.txt"),
+            method("restore", "/a.txt", 2),
             method("delete", "/a.txt"),
             method("purge"),
             method("close"),
@@ -253,7 +256,12 @@ METHODS: dict[type, tuple[Callable[[World], Any], list[tuple[str, Call]]]] = {
     DriveServer: (lambda world: world.served, [method("link", "/a.txt"), method("close")]),
     DriveBatch: (
         lambda world: world.batch,
-        [method("put", "/e.txt", b"e"), method("symlink", "/link", "/e.txt"), method("delete", "/e.txt")],
+        [
+            method("put", "/e.txt", b"e"),
+            method("symlink", "/link", "/e.txt"),
+            method("put_entry", Entry("/f", 0, None, linkname="/e.txt")),
+            method("delete", "/e.txt"),
+        ],
     ),
     Diff: (lambda world: world.drive.diff(1), []),
     History: (lambda world: world.drive.history(), [method("to_pandas")]),
@@ -269,6 +277,12 @@ async def _first(iterator: AsyncIterator[Any]) -> Any:
     async for found in iterator:
         return found
     raise AssertionError("nothing came")
+
+
+async def _stored(drive: DriveView) -> object:
+    entry = await drive.entry("/a.txt")
+    assert entry
+    return await drive.stored(entry)
 
 
 async def _size(drive: DriveView) -> int:

@@ -223,7 +223,7 @@ class Core(Events):
 
     @from_any_loop
     async def clear(self, start: int, end: int | None = None) -> None:
-        """Forget the blocks from `start` to before `end` here, to make room. A `get` fetches them from peers again."""
+        """Forget the blocks from `start` to before `end` here, by default that one; a `get` fetches them again."""
         self.check_open()
         await self._log.clear(*self._span(start, end, self.length))
 

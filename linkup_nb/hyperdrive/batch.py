@@ -69,6 +69,12 @@ class DriveBatch:
         self._add(Entry(normalize(path), 0, None, False, text(target, "what a link points at")), None)
 
     @from_any_loop
+    async def put_entry(self, entry: Entry) -> None:
+        """Put what an earlier version of the drive had at a path; its content is there already, and written no more."""
+        self._check_open()
+        self._add(entry, None)
+
+    @from_any_loop
     async def delete(self, path: str) -> bool:
         """Remove what is at a path; whether there was anything."""
         self._check_open()

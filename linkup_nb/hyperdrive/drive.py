@@ -126,6 +126,29 @@ class Drive(DriveView):
         async with self.batch() as batch:
             return await batch.delete(path)
 
+    @from_any_loop
+    async def restore(self, path: str, version: int) -> int:
+        """Make a file, or all of a folder, what it was in a version, as new versions; how many files that changed.
+
+        Contents are not written again. Raises `UsageError` for what was in neither version.
+        """
+        self.check_writable()
+        past = self.checkout(version)
+        files = [(path, await self.entry(path), await past.entry(path))] if path.strip("/") else []
+        if not any(entry for _, *entries in files for entry in entries):
+            files = [(path, now, then) for path, then, now in await self.diff(version, folder=path)]
+            if not files and path.strip("/") and not [name async for name in self.readdir(path)]:
+                raise UsageError(f"There is no {path} in version {self.version} or {version}.")
+        changed = 0
+        async with self.batch() as batch:
+            for name, now, then in files:
+                if then is not None and then != now:
+                    await batch.put_entry(then)
+                elif then is None and now is not None:
+                    await batch.delete(name)
+                changed += then != now
+        return changed
+
     def batch(self) -> DriveBatch:
         """Many changes that others see at once or not at all: `async with drive.batch() as b: await b.put(…)`."""
         self.check_writable()

@@ -46,6 +46,13 @@ class DrivePeer(NamedTuple):
     contents: int
 
 
+class Stored(NamedTuple):
+    """So many of the blocks of a file are here, of all."""
+
+    here: int
+    total: int
+
+
 class DriveSource(NamedTuple):
     """How the cores of a drive are opened."""
 
@@ -309,6 +316,15 @@ class DriveView:
         return frozenset({self.key} | opened)
 
     @from_any_loop
+    async def stored(self, entry: Entry) -> Stored:
+        """How much of the content of a file is here; the rest is fetched when it is read."""
+        if entry.blob is None or not entry.blob.block_length:
+            return Stored(0, 0)
+        start, end = entry.blob.block_offset, entry.blob.block_offset + entry.blob.block_length
+        core = (await self._contents()).core
+        return Stored(core.log.blocks.count(start, end), end - start)
+
+    @from_any_loop
     async def clear(self, path: str) -> bool:
         """Forget a file's content here, to make room, with "/" that of every file of every version.
 
@@ -318,7 +334,7 @@ class DriveView:
         if not path.strip("/"):
             core = (await self._contents()).core
             before = core.length
-            await core.clear(0)
+            await core.clear(0, before)
             return before > 0
         entry = await self.entry(path)
         if entry is None or entry.blob is None:

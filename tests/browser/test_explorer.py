@@ -1,12 +1,14 @@
 """The Drive tab: versions, changes and files of a drive, by hand."""
 
 import re
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import OpenNotebook
 from tests.browser.lab import Chat, Notebook
+from tests.browser.test_views import SCREENSHOTS
 
 FILL = """async def fill():
     drive = await panel.node.drive(name="results")
@@ -18,6 +20,20 @@ FILL = """async def fill():
 lu.run(fill())
 """
 GROW = """lu.run(panel.drive.put("/runs/later.txt", b"while one looks"))
+"""
+PICTURES = """import io
+from PIL import Image
+
+async def fill():
+    drive = await panel.node.drive(name="results")
+    for width in (64, 96):
+        out = io.BytesIO()
+        Image.effect_mandelbrot((width, 48), (-2.4, -1.0, 1.6, 1.0), 40).save(out, "PNG")
+        await drive.put("/plot.png", out.getvalue())
+    for text in (b"T,L\\n2.26,64\\n2.27,64\\n", b"T,L\\n2.26,64\\n2.27,128\\n2.28,64\\n"):
+        await drive.put("/t.csv", text)
+
+lu.run(fill())
 """
 
 
@@ -55,7 +71,7 @@ def test_versions_are_gone_through_and_compared_by_keys(kestrel: Notebook) -> No
     chat.hook("slider-newest").click()
     chat.hook("slider-compare").click()
     expect(chat.hook("file-summary")).to_have_text("+1 -0 row")
-    expect(chat.hook("diff-line").filter(has_text="2.26")).to_have_attribute("data-sign", "+")
+    expect(chat.hook("diff-row").filter(has_text="2.26")).to_have_attribute("data-sign", "+")
     assert kestrel.evaluate("panel.versions") == "(3, 6)"
     assert kestrel.evaluate("panel.selection").startswith("Comparison(")
 
@@ -114,3 +130,56 @@ def test_a_file_is_dropped_and_saved(kestrel: Notebook) -> None:
     with page.expect_download() as download:
         chat.hook("file-save").click()
     assert download.value.path().read_text() == "dropped here"
+
+
+def test_a_folder_is_mirrored_and_restored_from_the_menu(kestrel: Notebook, tmp_path: Path) -> None:
+    chat, page = kestrel.chat, kestrel.page
+    out = tmp_path / "out"
+    chat.hook("drive-more").click()
+    chat.root.get_by_role("menuitem", name="Mirror to a folder of this computer…").click()
+    chat.hook("mirror-local").fill(str(out))
+    chat.hook("mirror-local").press("Enter")
+    expect(chat.hook("mirror-note")).to_contain_text("It would add 3 files")
+    expect(chat.hook("mirror-python")).to_contain_text("mirror_to(")
+    page.screenshot(path=SCREENSHOTS / "mirror.png")
+    chat.hook("mirror-do").click()
+    expect(chat.hook("mirror-note")).to_contain_text("Added 3 files")
+    assert (out / "runs" / "energies.csv").read_bytes().count(b"2.26") == 3
+    page.keyboard.press("Escape")
+    chat.root.get_by_role("slider").focus()
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    chat.hook("drive-more").click()
+    chat.root.get_by_role("menuitem", name="Restore all of it from v2").click()
+    expect(chat.hook("drop-zone")).to_have_text(re.compile(r"^Restored: 3 files, as v\d+\.$"))
+    chat.hook("slider-newest").click()
+    select(chat, "runs", "energies.csv")
+    expect(chat.hook("file-body").locator("tbody tr")).to_have_count(1)
+
+
+def test_pictures_and_tables_are_compared_side_by_side(open_notebook: OpenNotebook) -> None:
+    notebook = open_notebook("kestrel", [PICTURES])
+    notebook.run(0)
+    notebook.run(1)
+    chat = notebook.chat
+    chat.create("lobby", linkup=False)
+    chat.root.get_by_role("tab", name="Drive").click()
+    chat.root.locator(".lu-drive").filter(has_text="results").click()
+    select(chat, "plot.png")
+    expect(chat.root.locator(".lu-own-mark")).to_have_count(2)
+    chat.hook("slider-compare").click()
+    images = chat.hook("file-picture")
+    expect(images).to_have_count(2)
+    expect(chat.hook("side-caption")).to_have_text(["v2", "v5"])
+    for image, width in zip(images.all(), (64, 96), strict=True):
+        expect(image).to_have_js_property("naturalWidth", width)
+    notebook.page.screenshot(path=SCREENSHOTS / "pictures.png")
+    chat.hook("slider-compare").click()
+    select(chat, "t.csv")
+    expect(chat.hook("file-history").locator("tr")).to_have_count(2)
+    expect(chat.root.locator(".lu-own-mark").last).to_have_attribute("x1", "1000.0")
+    chat.hook("slider-compare").click()
+    expect(chat.hook("file-summary")).to_have_text("1 row changed, +1 -0")
+    expect(chat.hook("diff-was")).to_have_text("64")
+    expect(chat.hook("diff-now")).to_have_text("128")
+    notebook.page.screenshot(path=SCREENSHOTS / "cells.png")

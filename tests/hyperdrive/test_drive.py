@@ -433,3 +433,53 @@ async def test_a_drive_opened_from_another_loop_lives_on_that_of_its_store(store
     here = await Drive.open(store)
     assert await asyncio.to_thread(asyncio.run, use()) == (here.id, b"from afar")
     assert await here.get("/a") == b"from afar"
+
+
+async def test_a_file_or_a_folder_is_restored_without_its_content_written_again(drive: Drive) -> None:
+    await drive.put("/runs/a", b"first", executable=True, metadata={"by": "hand"})
+    await drive.put("/runs/b", b"b")
+    await drive.symlink("/runs/link", "/runs/a")
+    await drive.put("/other", b"other")
+    then = drive.version
+    await drive.put("/runs/a", b"second")
+    await drive.delete("/runs/b")
+    await drive.put("/runs/new", b"new")
+    await drive.put("/other", b"changed")
+    before = (await drive.info()).byte_length
+
+    assert await drive.restore("/runs/b", then) == 1
+    assert await drive.get("/runs/b") == b"b"
+    assert await drive.restore("/runs", then) == 2
+    assert [entry.path async for entry in drive.list("/runs")] == ["/runs/a", "/runs/b", "/runs/link"]
+    restored = await drive.entry("/runs/a")
+    assert restored
+    assert (restored.executable, restored.metadata) == (True, {"by": "hand"})
+    assert await drive.get("/runs/link") == b"first"
+    assert await drive.get("/other") == b"changed"
+    assert await drive.restore("/", then) == 1
+    assert await drive.get("/other") == b"other"
+    version = drive.version
+    assert await drive.restore("/", then) == 0
+    assert drive.version == version
+    assert (await drive.info()).byte_length - before < 2_000  # entries alone
+    with pytest.raises(UsageError, match="There is no /nothing in version"):
+        await drive.restore("/nothing", then)
+    with pytest.raises(UsageError, match="version"):
+        await drive.restore("/runs", version + 1)
+
+
+async def test_what_of_a_file_is_stored_here_is_counted(drive: Drive) -> None:
+    await drive.put("/big", bytes(1_000_000))
+    await drive.put("/empty", b"")
+    big, empty = await drive.entry("/big"), await drive.entry("/empty")
+    assert big
+    assert empty
+    assert await drive.stored(big) == (16, 16)
+    assert await drive.stored(empty) == (0, 0)
+    await drive.clear("/big")
+    assert await drive.stored(big) == (0, 16)
+    await drive.put("/other", bytes(1_000_000))
+    other = await drive.entry("/other")
+    assert other
+    assert await drive.clear("/")
+    assert await drive.stored(other) == (0, 16)

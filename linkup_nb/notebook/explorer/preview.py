@@ -28,7 +28,7 @@ PATIENCE = 20.0  # seconds for a peer to send what is needed
 
 _CODE = {".py": "python", ".js": "javascript", ".ts": "typescript", ".json": "json", ".html": "html", ".css": "css"}
 _CODE |= {".sh": "bash", ".toml": "toml", ".yaml": "yaml", ".yml": "yaml", ".sql": "sql", ".c": "c", ".rs": "rust"}
-_PICTURES = {".png", ".jpg", ".jpeg", ".gif", ".webp"}
+PICTURES = {".png", ".jpg", ".jpeg", ".gif", ".webp"}
 _SOUNDS = {".mp3", ".ogg", ".wav", ".flac", ".webm", ".m4a"}
 
 NOBODY = "Nobody who has it is here: it is shown as soon as somebody is. Select it again to try."
@@ -38,14 +38,16 @@ async def preview(view: DriveView, entry: Entry, python: str) -> Preview:
     """Read the beginning of a file, and draw it."""
     suffix = PurePosixPath(entry.path).suffix.lower()
     size = await view.size(entry)
-    shown = Preview(kind="none", html="", mime="", note="", size=size, python=python)
+    shown = Preview(kind="none", html="", mime="", note="", size=size, stored=100, python=python)
     if entry.linkname is not None:
         shown.note = f"A link to {clean(entry.linkname)[:MAX_CELL]}."
         return shown
     if size == 0:
         shown.note = "This file is empty."
         return shown
-    whole = suffix in _PICTURES | _SOUNDS | {".parquet"}
+    here, total = await view.stored(entry)
+    shown.stored = 100 * here // max(1, total)
+    whole = suffix in PICTURES | _SOUNDS | {".parquet"}
     if whole and size > MAX_MEDIA:
         shown.note = f"This is over {MAX_MEDIA // 1_048_576} MiB: save it to look at it."
         return shown
@@ -60,7 +62,7 @@ async def preview(view: DriveView, entry: Entry, python: str) -> Preview:
 
 def _draw(shown: Preview, path: str, suffix: str, data: bytes) -> Preview:
     more = shown.size > len(data)
-    media = vet(path, data) if suffix in _PICTURES | _SOUNDS else None
+    media = vet(path, data) if suffix in PICTURES | _SOUNDS else None
     if media and media.kind != "file":
         shown.kind, shown.mime, shown.data = ("picture" if media.kind == "image" else "sound"), media.mime, data
         return shown

@@ -16,7 +16,7 @@ Version = Annotated[int, Meta(ge=0)]
 
 
 class DriveEntry(msgspec.Struct, frozen=True):
-    """A drive of the list; `python` gives it."""
+    """A drive of the list; `python` gives it, `fetching` says how far the fetching of all of it is."""
 
     id: str
     name: str
@@ -24,6 +24,7 @@ class DriveEntry(msgspec.Struct, frozen=True):
     version: int
     writable: bool
     python: str
+    fetching: str = ""
 
 
 class FileEntry(msgspec.Struct, frozen=True):
@@ -60,6 +61,20 @@ class DiffLine(msgspec.Struct, frozen=True):
 
     sign: Literal["+", "-", " ", "@"]
     text: str
+
+
+class DiffCell(msgspec.Struct, frozen=True):
+    """A cell of a table, and what it was where that differs."""
+
+    text: str
+    was: str | None = None
+
+
+class DiffRow(msgspec.Struct, frozen=True):
+    """A row of a table that was added, removed or changed."""
+
+    sign: Literal["+", "-", "~"]
+    cells: list[DiffCell]
 
 
 class DrivesRequest(Request, kw_only=True, frozen=True):
@@ -101,11 +116,12 @@ class MarksRequest(Request, kw_only=True, frozen=True):
 
 
 class PreviewRequest(Request, kw_only=True, frozen=True):
-    """The beginning of a file as it was; it becomes what the panel has selected."""
+    """The beginning of a file as it was; it becomes what the panel has selected, unless it stands `beside` that."""
 
     drive: DriveId
     version: Version
     path: PathText
+    beside: bool = False
 
 
 class CompareRequest(Request, kw_only=True, frozen=True):
@@ -133,7 +149,7 @@ class FindRequest(Request, kw_only=True, frozen=True):
 
 
 class RestoreRequest(Request, kw_only=True, frozen=True):
-    """Make a file what it was, as a new version."""
+    """Make a file, or all of a folder, what it was, as a new version."""
 
     drive: DriveId
     path: PathText
@@ -166,6 +182,23 @@ class ServeRequest(Request, kw_only=True, frozen=True):
     drive: DriveId
     version: Version
     path: PathText
+
+
+class MirrorRequest(Request, kw_only=True, frozen=True):
+    """Make a folder of the kernel's machine like one of a drive, or with `back` the reverse; `dry` only counts."""
+
+    drive: DriveId
+    version: Version
+    folder: PathText
+    local: PathText
+    back: bool = False
+    dry: bool = True
+
+
+class ClearDriveRequest(Request, kw_only=True, frozen=True):
+    """Forget the contents of somebody's drive here; they are fetched again when they are read."""
+
+    drive: DriveId
 
 
 class DownloadDriveRequest(Request, kw_only=True, frozen=True):
@@ -203,22 +236,32 @@ class Marks(Answer, kw_only=True):
 
 
 class Preview(Answer, kw_only=True):
-    """What a file looks like: safe HTML, or the bytes of a picture or sound; `note` says what is left out."""
+    """What a file looks like: safe HTML, or the bytes of a picture or sound; `note` says what is left out.
+
+    `stored` is the percentage of it that was here before.
+    """
 
     kind: Literal["html", "picture", "sound", "none"]
     html: str
     mime: str
     note: str
     size: int
+    stored: int
     python: str
     data: bytes | None = None
 
 
 class Compared(Answer, kw_only=True):
-    """What was removed and added, in words and in lines; `columns` heads the rows of a table."""
+    """What was removed, added and changed, in words and in lines or rows, which `columns` head.
+
+    Of `pictures` a preview of each version is worth looking at.
+    """
 
     summary: str
     lines: list[DiffLine]
+    columns: list[str]
+    differing: list[DiffRow]
+    pictures: bool
     python: str
 
 
@@ -237,9 +280,18 @@ class FoundVersion(Answer, kw_only=True):
 
 
 class Restored(Answer, kw_only=True):
-    """The version that was made."""
+    """The newest version, and how many files were changed."""
 
     version: int
+    changed: int
+
+
+class Mirrored(Answer, kw_only=True):
+    """What was done or would be, in one sentence, the Python for it, and how many files differ."""
+
+    sentence: str
+    changed: int
+    python: str
 
 
 class Piece(Answer, kw_only=True):

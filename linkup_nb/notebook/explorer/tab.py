@@ -1,10 +1,13 @@
 """The Drive tab of one widget, in the kernel: the requests of its page, carried out on the drives of a node."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import TypeVar
 
 from linkup_nb.errors import NotAvailable, UsageError
+from linkup_nb.hypercore.download import Downloads
 from linkup_nb.hyperdrive.bee import BeeEntry
 from linkup_nb.hyperdrive.drive import Drive
 from linkup_nb.hyperdrive.entry import Entry, folder_of, normalize
@@ -17,6 +20,7 @@ from linkup_nb.notebook.chat.uploads import CHUNK, chunk_count
 from linkup_nb.notebook.explorer import requests
 from linkup_nb.notebook.explorer.comparing import compared
 from linkup_nb.notebook.explorer.marks import History
+from linkup_nb.notebook.explorer.mirroring import mirrored
 from linkup_nb.notebook.explorer.preview import preview
 from linkup_nb.rooms.memory.room import MemoryRoom
 from linkup_nb.rooms.status import Level
@@ -29,6 +33,7 @@ MAX_CHANGES = 500  # changes of one file that are listed
 MAX_PUT = 256 * 1_048_576  # bytes of one file that is dropped
 MAX_PUTS = 8  # files on their way into drives
 PATIENCE = 20.0  # seconds for a peer to send what a listing needs
+PROGRESS_EVERY = 0.5  # seconds
 PAUSE = 0.2  # seconds for which changes are gathered
 
 T = TypeVar("T")
@@ -66,6 +71,7 @@ class ExplorerTab:
         self._opened: dict[str, Drive] = {}  # of members of rooms
         self._puts: dict[str, dict[int, bytes]] = {}
         self._served: dict[str, DriveServer] = {}
+        self._downloads: dict[str, Downloads] = {}
         self._changed = asyncio.Event()
         self._sent: list[requests.DriveEntry] = []
         self._tasks = Tasks()
@@ -87,6 +93,8 @@ class ExplorerTab:
         on(requests.PutRequest, self._put)
         on(requests.ServeRequest, self._serve)
         on(requests.DownloadDriveRequest, self._download)
+        on(requests.MirrorRequest, self._mirror)
+        on(requests.ClearDriveRequest, self._clear)
 
     def has(self, id: str) -> bool:
         """Whether this drive is among those that are shown."""
@@ -130,6 +138,7 @@ class ExplorerTab:
                 version=drive.version,
                 writable=drive.writable,
                 python=python,
+                fetching=_progress(self._downloads.get(drive.id)),
             )
             found.append(entry)
         return found
@@ -254,9 +263,14 @@ class ExplorerTab:
         return entry
 
     async def _preview(self, request: requests.PreviewRequest) -> requests.Preview:
-        view, python = self._at(request.drive, request.version)
-        entry = await self._entry(view, request.path)
-        self._select(entry)
+        if request.beside:
+            drive, python = self._find_drive(request.drive)
+            view = drive.checkout(request.version)
+            entry = await self._entry(view, request.path)
+        else:
+            view, python = self._at(request.drive, request.version)
+            entry = await self._entry(view, request.path)
+            self._select(entry)
         return await preview(view, entry, f"await {python}.get({entry.path!r})")
 
     async def _compare(self, request: requests.CompareRequest) -> requests.Compared:
@@ -307,16 +321,29 @@ class ExplorerTab:
 
     async def _restore(self, request: requests.RestoreRequest) -> requests.Restored:
         drive, _ = self._find_drive(request.drive)
-        view = drive[request.version]
-        entry = await view.entry(request.path)
-        if entry is None:
-            await drive.delete(request.path)
-        elif entry.linkname is not None:
-            await drive.symlink(request.path, entry.linkname)
+        changed = await _within(drive.restore(request.path, request.version))
+        return requests.Restored(version=drive.version, changed=changed)
+
+    async def _mirror(self, request: requests.MirrorRequest) -> requests.Mirrored:
+        drive, python = self._find_drive(request.drive)
+        view, python_of_view = self._at(request.drive, request.version)
+        local = Path(os.path.expanduser(request.local.strip()))  # noqa: ASYNC240  # it looks at no disk
+        if not request.local.strip():
+            raise UsageError("Name a folder of this computer: ~/results, for example.")
+        if request.back:
+            steps = await drive.mirror_from(local, to=request.folder, dry_run=request.dry, progress=False)
+            python = f"await {python}.mirror_from({str(local)!r}, to={request.folder!r})"
         else:
-            pieces = view.stream(entry)
-            await drive.put_stream(request.path, pieces, executable=entry.executable, metadata=entry.metadata)
-        return requests.Restored(version=drive.version)
+            steps = await view.mirror_to(local, of=request.folder, dry_run=request.dry, progress=False)
+            python = f"await {python_of_view}.mirror_to({str(local)!r}, of={request.folder!r})"
+        where = request.folder if request.back else str(local)
+        return requests.Mirrored(sentence=mirrored(steps, where, dry=request.dry), changed=len(steps), python=python)
+
+    async def _clear(self, request: requests.ClearDriveRequest) -> None:
+        drive, _ = self._find_drive(request.drive)
+        if drive.writable:
+            raise UsageError("This drive is yours: what is here of it may be nowhere else.")
+        await drive.clear("/")
 
     async def _read(self, request: requests.ReadRequest) -> requests.Piece:
         view, _ = self._at(request.drive, request.version)
@@ -350,8 +377,28 @@ class ExplorerTab:
 
     async def _download(self, request: requests.DownloadDriveRequest) -> None:
         drive, _ = self._find_drive(request.drive)
-        downloads = await drive.download()
-        self._tasks.start(downloads.done(), "fetching all of a drive")
+        if request.drive not in self._downloads:
+            self._downloads[request.drive] = await _within(drive.download())
+            self._tasks.start(self._fetch(request.drive), "fetching all of a drive")
+            self._wake()
+
+    async def _fetch(self, id: str) -> None:
+        """Fetch what is wanted of a drive, and show how far that is."""
+        downloads = self._downloads[id]
+        done = asyncio.ensure_future(downloads.done(progress=False))
+        try:
+            while not done.done():
+                await asyncio.wait({done}, timeout=PROGRESS_EVERY)
+                self._wake()
+        finally:
+            done.cancel()
+            downloads.cancel()
+            del self._downloads[id]
+            self._wake()
+
+
+def _progress(downloads: Downloads | None) -> str:
+    return f"{100 * downloads.downloaded // max(1, downloads.total)} %" if downloads else ""
 
 
 async def _children(view: DriveView, folder: str) -> AsyncIterator[tuple[str, BeeEntry | None]]:

@@ -6,6 +6,7 @@
 /** @import { Tab } from "./tabs.js" */
 
 import { child, element, keyed, make, parse, parts, say, setText } from "./dom.js";
+import { openDriveMenu } from "./drivemenu.js";
 import { FileList } from "./filelist.js";
 import { FileView } from "./fileview.js";
 import { CHUNK, RESEND, randomId, sentenceOf } from "./kernel.js";
@@ -23,7 +24,7 @@ const EXPLORER = parse(`
     <div class="lu-drive-body" data-lu="drive-body" hidden>
       <div data-lu="slider-place"></div>
       <div class="lu-listing" data-lu="listing">
-        <p class="lu-between lu-crumbs"><span data-lu="crumbs"></span><span class="lu-faint" data-lu="changed"></span></p>
+        <p class="lu-between lu-crumbs"><span data-lu="crumbs"></span><span class="lu-faint" data-lu="changed"></span><button type="button" class="lu-icon lu-i-more" data-lu="drive-more" aria-label="More for this drive" title="More"></button></p>
         <ul data-lu="files-place"></ul>
         <p class="lu-faint" data-lu="listing-note"></p>
         <p class="lu-drop-zone" data-lu="drop-zone"></p>
@@ -80,6 +81,7 @@ export class ExplorerTab {
       const { folder } = /** @type {HTMLElement} */ (target).dataset;
       if (folder) this.#enter(folder);
     });
+    this.parts["drive-more"].addEventListener("click", () => this.#menu());
     this.#form("mount-form", "mount-key", (key) => ({ key }));
     this.#form("new-drive-form", "new-drive", (name) => ({ name }));
     place.append(this.root);
@@ -144,6 +146,20 @@ export class ExplorerTab {
     }
   }
 
+  #menu() {
+    const drive = this.#shown;
+    if (!drive) return;
+    const where = { drive, folder: this.folder, version: this.slider.at.at(-1) ?? drive.version };
+    openDriveMenu(this.parts["drive-more"], where, this.kernel, {
+      onfail: this.options.onfail,
+      onnote: (sentence) => setText(this.parts["drop-zone"], sentence),
+      onforget: () => {
+        this.drive = null;
+        this.open();
+      },
+    });
+  }
+
   #tellLook() {
     this.options.onlook?.({ version: this.slider.at.at(-1) ?? 0, path: this.path });
   }
@@ -179,7 +195,7 @@ export class ExplorerTab {
         button.setAttribute("aria-current", String(drive.id === this.drive));
         button.title = drive.id;
         setText(child(button, 0), drive.name);
-        setText(child(button, 1), `v${drive.version}`);
+        setText(child(button, 1), drive.fetching || `v${drive.version}`);
       });
     });
     const shown = this.#shown;

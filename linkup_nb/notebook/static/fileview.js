@@ -1,7 +1,7 @@
 // @ts-check
 // One file of a drive: what it looks like at a version, what has changed, its history, and where a text began.
 
-/** @import { DiffLine, DriveEntry, Requests, VersionOfFile } from "./protocol.js" */
+/** @import { DiffLine, DiffRow, DriveEntry, Requests, VersionOfFile } from "./protocol.js" */
 /** @import { Blobs, Kernel } from "./kernel.js" */
 /** @typedef {{drive: DriveEntry, path: string, versions: number[]}} What */
 
@@ -39,8 +39,8 @@ export class FileView {
   /** @type {What | null} */
   what = null;
   shownAs = "";
-  /** @type {string | null} of the picture or sound that is shown */
-  url = null;
+  /** @type {string[]} of the pictures or the sound that are shown */
+  urls = [];
 
   /**
    * @param {HTMLElement} place
@@ -95,8 +95,8 @@ export class FileView {
   }
 
   #clear() {
-    this.blobs.revoke(this.url);
-    this.url = null;
+    for (const url of this.urls) this.blobs.revoke(url);
+    this.urls = [];
     this.parts["file-body"].replaceChildren();
     setText(this.parts["file-summary"], "");
   }
@@ -110,14 +110,17 @@ export class FileView {
     const body = this.parts["file-body"];
     if (content.kind === "html") body.append(vetted(content.html ?? ""));
     else if (content.kind === "picture" && IMAGE_TYPES.has(content.mime ?? "")) {
-      this.url = this.blobs.make(/** @type {BlobPart[]} */ (buffers), content.mime ?? "");
-      body.append(element("img", "file-picture", { src: this.url, alt: fileName({ name: what.path }) }));
+      const url = this.blobs.make(/** @type {BlobPart[]} */ (buffers), content.mime ?? "");
+      this.urls.push(url);
+      body.append(element("img", "file-picture", { src: url, alt: fileName({ name: what.path }) }));
     } else if (content.kind === "sound" && AUDIO_TYPES.has(content.mime ?? "")) {
-      this.url = this.blobs.make(/** @type {BlobPart[]} */ (buffers), content.mime ?? "");
-      body.append(element("audio", "file-sound", { src: this.url, controls: true }));
+      const url = this.blobs.make(/** @type {BlobPart[]} */ (buffers), content.mime ?? "");
+      this.urls.push(url);
+      body.append(element("audio", "file-sound", { src: url, controls: true }));
     }
-    const about = [content.size === undefined ? "" : sizeWords(content.size), content.note].filter(Boolean).join(" · ");
-    setText(this.parts["file-summary"], about);
+    const stored = what.drive.writable || content.stored === 100 ? "" : content.stored ? `${content.stored} % was here` : "fetched just now";
+    const about = [content.size === undefined ? "" : sizeWords(content.size), stored, content.note];
+    setText(this.parts["file-summary"], about.filter(Boolean).join(" · "));
     this.options.onexpression(content.python ?? "");
   }
 
@@ -128,10 +131,34 @@ export class FileView {
     if (!answer) return;
     this.#clear();
     setText(this.parts["file-summary"], answer.content.summary ?? "");
-    const list = element("ol", "diff");
-    for (const line of answer.content.lines ?? []) list.append(diffLine(line));
-    this.parts["file-body"].append(list);
-    this.options.onexpression(answer.content.python ?? "");
+    const { lines = [], columns = [], differing = [], pictures, python = "" } = answer.content;
+    const body = this.parts["file-body"];
+    if (differing.length) body.append(diffTable(columns, differing));
+    else {
+      const list = element("ol", "diff");
+      for (const line of lines) list.append(diffLine(line));
+      body.append(list);
+    }
+    this.options.onexpression(python);
+    if (pictures) await this.#sideBySide(what);
+  }
+
+  /** @param {What} what of pictures */
+  async #sideBySide(what) {
+    const pair = element("div", "pictures");
+    this.parts["file-body"].prepend(pair);
+    for (const version of what.versions) {
+      const answer = await this.#request("preview", { drive: what.drive.id, version, path: what.path, beside: true }, what, true);
+      if (!answer || !pair.isConnected) continue;
+      const figure = element("figure", "side");
+      if (answer.content.kind === "picture" && IMAGE_TYPES.has(answer.content.mime ?? "")) {
+        const url = this.blobs.make(/** @type {BlobPart[]} */ (answer.buffers), answer.content.mime ?? "");
+        this.urls.push(url);
+        figure.append(element("img", "file-picture", { src: url, alt: `Version ${version}` }));
+      } else figure.append(element("p", "file-note", {}, answer.content.note || "No picture."));
+      figure.append(element("figcaption", "side-caption", {}, `v${version}`));
+      pair.append(figure);
+    }
   }
 
   async #history() {
@@ -202,13 +229,12 @@ export class FileView {
     const about = { drive: what.drive.id, version: what.versions.at(-1) ?? 0, path: what.path };
     openMenu(this.parts["file-more"], [
       { label: "Open in the browser", pick: async () => void window.open((await this.#request("serve", about, null))?.content.link, "_blank", "noopener") },
-      ...(what.drive.writable ? [] : [{ label: "Download all of this drive", pick: () => void this.#request("download_drive", { drive: what.drive.id }, null) }]),
     ], "File");
   }
 
   /**
    * `null` for what failed, which is said, and for the answer about what is shown no more.
-   * @template {"preview" | "compare" | "file_history" | "restore" | "read" | "serve" | "download_drive"} Type
+   * @template {"preview" | "compare" | "file_history" | "restore" | "read" | "serve"} Type
    * @param {Type} type
    * @param {Requests[Type]} fields
    * @param {What | null} about
@@ -228,6 +254,34 @@ export class FileView {
       return null;
     }
   }
+}
+
+/**
+ * The rows that differ, with what each changed cell was.
+ * @param {string[]} columns
+ * @param {DiffRow[]} rows
+ */
+function diffTable(columns, rows) {
+  const table = element("table", "diff-table", { className: "lu-table lu-diff-table" });
+  const head = element("tr", "diff-head");
+  head.append(element("th", "diff-sign-head", {}, ""), ...columns.map((name) => element("th", "diff-column", { dir: "auto" }, name)));
+  table.append(element("thead", "diff-thead"));
+  table.firstElementChild?.append(head);
+  const body = element("tbody", "diff-rows");
+  for (const { sign, cells } of rows) {
+    const row = element("tr", "diff-row");
+    row.dataset.sign = sign;
+    row.append(element("td", "diff-sign", {}, { "+": "+", "-": "−", "~": "~" }[sign]));
+    for (const { text, was } of cells) {
+      const cell = element("td", "diff-cell", { dir: "auto" });
+      if (was !== null) cell.append(element("del", "diff-was", {}, was), " ");
+      cell.append(was === null ? text : element("ins", "diff-now", {}, text));
+      row.append(cell);
+    }
+    body.append(row);
+  }
+  table.append(body);
+  return table;
 }
 
 /** @param {DiffLine} line */

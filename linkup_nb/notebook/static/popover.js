@@ -34,16 +34,23 @@ export function openPopover(anchor, content, label) {
   const node = element("div", "popover", { role: "dialog", ariaLabel: label });
   node.append(content);
   root.append(node);
-  const [box, frame] = [anchor.getBoundingClientRect(), root.getBoundingClientRect()];
-  const left = Math.min(box.left - frame.left, frame.width - node.offsetWidth - MARGIN);
-  const below = box.bottom - frame.top + 4;
-  const fits = below + node.offsetHeight <= frame.height - MARGIN;
-  node.style.left = `${Math.max(MARGIN, left)}px`;
-  node.style.top = `${Math.max(MARGIN, fits ? below : box.top - frame.top - node.offsetHeight - 4)}px`;
+  const place = () => {
+    const [box, frame] = [anchor.getBoundingClientRect(), root.getBoundingClientRect()];
+    const left = Math.min(box.left - frame.left, frame.width - node.offsetWidth - MARGIN);
+    const below = box.bottom - frame.top + 4;
+    const above = box.top - frame.top - node.offsetHeight - 4;
+    const lowest = frame.height - node.offsetHeight - MARGIN;
+    node.style.left = `${Math.max(MARGIN, left)}px`;
+    node.style.top = `${Math.max(MARGIN, below <= lowest ? below : above >= MARGIN ? above : lowest)}px`;
+  };
+  const grown = new ResizeObserver(place);
+  grown.observe(node);
+  place();
   const leave = new AbortController();
   /** @param {boolean} back */
   const close = (back) => {
     leave.abort();
+    grown.disconnect();
     const focused = node.contains(document.activeElement);
     node.remove();
     opened = null;

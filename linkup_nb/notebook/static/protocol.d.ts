@@ -72,8 +72,12 @@ export interface ReplyUpdate {
   kind?: "html" | "none" | "picture" | "sound";
   html?: string;
   note?: string;
+  stored?: number;
   summary?: string;
   lines?: DiffLine[];
+  columns?: string[];
+  differing?: DiffRow[];
+  pictures?: boolean;
   changes?: VersionOfFile[];
   found?: null | number;
   sentence?: string;
@@ -87,6 +91,7 @@ export interface DriveEntry {
   version: number;
   writable: boolean;
   python: string;
+  fetching: string;
 }
 
 export interface FileEntry {
@@ -110,6 +115,16 @@ export interface VersionOfFile {
   operation: "delete" | "link" | "put";
   before: null | number;
   after: null | number;
+}
+
+export interface DiffCell {
+  text: string;
+  was: null | string;
+}
+
+export interface DiffRow {
+  sign: "+" | "-" | "~";
+  cells: DiffCell[];
 }
 
 export interface DiffLine {
@@ -472,7 +487,7 @@ export interface Requests {
   forget_drive: { drive: string };
   folder: { drive: string; version: number; folder: string; since?: null | number };
   marks: { drive: string; path?: string; most: number };
-  preview: { drive: string; version: number; path: string };
+  preview: { drive: string; version: number; path: string; beside?: boolean };
   compare: { drive: string; path: string; a: number; b: number };
   file_history: { drive: string; path: string };
   find: { drive: string; path: string; text: string };
@@ -481,4 +496,6 @@ export interface Requests {
   put: { drive: string; path: string; upload: string; index: number; chunks: number };
   serve: { drive: string; version: number; path: string };
   download_drive: { drive: string };
+  mirror: { drive: string; version: number; folder: string; local: string; back?: boolean; dry?: boolean };
+  clear_drive: { drive: string };
 }

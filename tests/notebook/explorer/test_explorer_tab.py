@@ -1,9 +1,12 @@
 """The Drive tab, as its page sees it."""
 
+import io
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from linkup_nb import Drive, Node
 from linkup_nb.notebook import runtime
@@ -131,14 +134,17 @@ def test_only_the_beginning_of_a_large_file_is_read(page: Page, drive: Drive) ->
     )
 
 
-def test_a_comparison_has_its_rows(page: Page, node: Node, drive: Drive) -> None:
+def cells(row: dict[str, Any]) -> list[Any]:
+    """A row as its sign and its cells; one that has changed as what it was and is."""
+    texts = [cell["text"] if cell["was"] is None else (cell["was"], cell["text"]) for cell in row["cells"]]
+    return [row["sign"], *texts]
+
+
+def test_a_comparison_of_tables_has_the_cells_that_differ(page: Page, node: Node, drive: Drive) -> None:
     compared = page.request("compare", drive=drive.id, path="/runs/energies.csv", a=2, b=3)
-    assert compared["summary"] == "+2 -1 rows"
-    assert [(line["sign"], line["text"]) for line in compared["lines"][1:]] == [
-        ("-", "2.27  64"),
-        ("+", "2.27  128"),
-        ("+", "2.28  64"),
-    ]
+    assert compared["summary"] == "1 row changed, +1 -0"
+    assert compared["columns"] == ["T", "L"]
+    assert [cells(row) for row in compared["differing"]] == [["~", "2.27", ("64", "128")], ["+", "2.28", "64"]]
     assert evaluated(node, compared["python"]).counts == (1, 2)
 
 
@@ -235,3 +241,90 @@ def _first(page: Page, drive: str, folder: str) -> str:
     """The first file in a folder, however deep."""
     [file] = page.request("folder", drive=drive, version=0, folder=folder)["files"]
     return str(file["path"]) if not file["folder"] else _first(page, drive, file["path"])
+
+
+def test_rows_that_begin_alike_twice_are_not_paired(page: Page, drive: Drive) -> None:
+    for text in (b"k,v\n1,a\n1,b\n2,c\n", b"k,v\n1,x\n1,y\n2,c,more\n"):
+        runtime.run(drive.put("/t.csv", text))
+    compared = page.request("compare", drive=drive.id, path="/t.csv", a=drive.version - 1, b=drive.version)
+    assert [cells(row) for row in compared["differing"]] == [
+        ["-", "1", "a"],
+        ["-", "1", "b"],
+        ["+", "1", "x"],
+        ["+", "1", "y"],
+        ["~", "2", "c", ("", "more")],
+    ]
+
+
+def test_objects_on_lines_are_compared_by_their_names(page: Page, drive: Drive) -> None:
+    for text in (b'{"id": 1, "v": 2}\n{"id": 2}\n', b'{"id": 1, "v": 3, "w": [1]}\n{"id": 2}\n'):
+        runtime.run(drive.put("/t.jsonl", text))
+    compared = page.request("compare", drive=drive.id, path="/t.jsonl", a=drive.version - 1, b=drive.version)
+    assert compared["columns"] == ["id", "v", "w"]
+    assert [cells(row) for row in compared["differing"]] == [["~", "1", ("2", "3"), ("", "[1]")]]
+
+
+def test_pictures_are_looked_at_side_by_side_and_the_comparison_stays_selected(page: Page, drive: Drive) -> None:
+    for size in (3, 5):
+        out = io.BytesIO()
+        Image.new("RGB", (size, size)).save(out, "PNG")
+        runtime.run(drive.put("/p.png", out.getvalue()))
+    a, b = drive.version - 1, drive.version
+    compared = page.request("compare", drive=drive.id, path="/p.png", a=a, b=b)
+    assert compared["pictures"]
+    for version in (a, b):
+        assert page.request("preview", drive=drive.id, version=version, path="/p.png", beside=True)["kind"] == "picture"
+
+
+def test_a_folder_is_restored(page: Page, drive: Drive) -> None:
+    then = drive.version - 1  # while there were notes
+    restored = page.request("restore", drive=drive.id, path="/", version=then)
+    assert (restored["changed"], restored["version"]) == (1, drive.version)
+    assert runtime.run(drive.exists("/notes.md"))
+    assert "no /nothing in version" in page.refused("restore", drive=drive.id, path="/nothing", version=then)
+
+
+def test_a_folder_is_mirrored_once_one_has_seen_what_would_change(
+    page: Page, node: Node, drive: Drive, tmp_path: Path
+) -> None:
+    local = tmp_path / "out"
+    about: dict[str, Any] = {"drive": drive.id, "version": drive.version - 1, "folder": "/", "local": str(local)}
+    would = page.request("mirror", **about)
+    assert would["changed"] == 2
+    assert would["sentence"].startswith(f"It would add 2 files in {local}: ")
+    assert not local.exists()
+    page.request("mirror", **about, dry=False)
+    assert (local / "notes.md").is_file()
+    assert page.request("mirror", **about)["sentence"] == f"{local} is the same already."
+    assert evaluated(node, would["python"]) == []
+    (local / "more.txt").write_bytes(b"more")
+    page.request("mirror", **about | {"version": 0, "folder": "/in", "back": True, "dry": False})
+    assert runtime.run(drive.get("/in/more.txt")) == b"more"
+    assert "Name a folder" in page.refused("mirror", **about | {"local": " "})
+
+
+def test_what_is_ones_own_is_not_cleared(page: Page, drive: Drive) -> None:
+    assert "yours" in page.refused("clear_drive", drive=drive.id)
+
+
+def test_somebody_elses_drive_is_fetched_with_progress_and_cleared(
+    start: Start, open_page: Open, node: Node, drive: Drive
+) -> None:
+    runtime.run(drive.put("/big", bytes(range(256)) * 8_000))
+    other = start("otter")
+    page = open_page(other)
+    theirs = runtime.run(other.drive(drive.id))
+    runtime.run(theirs.arrived())
+    page.request("drives")
+    runtime.run(fetched(theirs))
+    assert page.request("preview", drive=drive.id, version=0, path="/big")["stored"] == 100
+    page.request("clear_drive", drive=drive.id)
+    assert page.request("preview", drive=drive.id, version=0, path="/big")["stored"] == 0
+    page.request("clear_drive", drive=drive.id)
+    runtime.run(node.close())  # so that it takes as long as one looks
+    page.request("download_drive", drive=drive.id)
+    page.sees(lambda content: content["type"] == "drives" and content["drives"][0]["fetching"].endswith(" %"))
+
+
+async def fetched(drive: Drive) -> None:
+    await (await drive.download()).done(progress=False)
