@@ -103,6 +103,13 @@ def test_an_image_is_shown_inline(pair: Pair) -> None:
     image = pair.kestrel.chat.row("lattice.png").locator('[data-lu="image"]')
     expect(image).to_have_attribute("data-state", "ready")
     assert image.evaluate("image => [image.naturalWidth, image.naturalHeight]") == [64, 48]
+    image.click()
+    large = pair.kestrel.chat.hook("large-image")
+    expect(large).to_be_visible()
+    assert large.evaluate("image => image.clientWidth") > 300
+    pair.kestrel.page.keyboard.press("Escape")
+    expect(large).to_have_count(0)
+    expect(image).to_be_focused()
 
 
 def test_a_file_of_9_mib_arrives_whole(pair: Pair, tmp_path: Path) -> None:

@@ -109,9 +109,10 @@ def test_the_panel_in_a_sidecar(open_notebook: OpenNotebook) -> None:
 
 
 def test_the_picture_of_the_readme(open_notebook: OpenNotebook) -> None:
-    """A conversation as it looks in JupyterLab: `notebooks/chat.png` is a copy of what this saves."""
-    size = {"width": 1280, "height": 850}
-    kestrel, otter = open_notebook("kestrel", viewport=size), open_notebook("otter", viewport=size)
+    """A conversation and a drive as they look in JupyterLab: `notebooks/chat.png` is a copy of what this saves."""
+    size = {"width": 1280, "height": 1240}
+    kestrel = open_notebook("kestrel", [EXPLORE], viewport=size)
+    otter = open_notebook("otter", viewport=size)
     kestrel.run(0)
     otter.run(0)
     kestrel.command("apputils:change-theme", theme="JupyterLab Light")
@@ -131,6 +132,14 @@ def test_the_picture_of_the_readme(open_notebook: OpenNotebook) -> None:
     kestrel.chat.root.get_by_role("button", name="❤️", exact=True).click()
     kestrel.chat.say("Looks critical to me, @otter. Same at *L* = 64?")
     expect(kestrel.chat.row("Same at L = 64?")).to_contain_text("read by 1")
+    kestrel.evaluate(f"exec({DRIVE!r}, globals())")
+    kestrel.run(1)
+    explorer = Chat(kestrel.page, lambda page: page.locator(".lu-alone-tab"))
+    for name in ("runs", "energies.csv"):
+        explorer.hook("files").get_by_role("button", name=name).click()
+    expect(explorer.root.locator(".lu-own-mark").first).to_be_attached()
+    explorer.hook("slider-compare").click()
+    expect(explorer.hook("diff-now").first).to_be_visible()
     expect(kestrel.page.locator("body")).to_have_attribute("data-jp-theme-light", "true")
     kestrel.command("application:toggle-left-area")
     expect(kestrel.page.locator("#jp-left-stack")).to_be_hidden()
@@ -138,6 +147,24 @@ def test_the_picture_of_the_readme(open_notebook: OpenNotebook) -> None:
     kestrel.page.mouse.move(0, 0)
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     kestrel.page.screenshot(path=SCREENSHOTS / "chat.png")
+
+
+DRIVE = r"""
+async def results():
+    drive = await panel.node.drive(name="results")
+    await drive.put("/notes.md", b"# Ising, 2d")
+    rows = [b"T,L,E", b"2.26,64,-1.413", b"2.27,64,-1.402", b"2.28,64,-1.391"]
+    for number in range(2, 5):
+        await drive.put("/runs/energies.csv", b"\n".join(rows[:number]) + b"\n")
+    await drive.put("/runs/log.txt", b"done")
+    rows[2] = b"2.27,64,-1.404"
+    await drive.put("/runs/energies.csv", b"\n".join([*rows, b"2.29,64,-1.380"]) + b"\n")
+    return drive
+
+drive = lu.run(results())
+"""
+EXPLORE = """drive = panel.node.drives["results"]
+lu.explore(drive)"""
 
 
 @pytest.mark.parametrize("width", ["100%", "400px"])

@@ -7,6 +7,7 @@
 
 import { child, element, keyed, make, parse, parts, say, setText } from "./dom.js";
 import { sentenceOf } from "./kernel.js";
+import { enlarge } from "./enlarge.js";
 import { openMenu } from "./popover.js";
 import { AUDIO_TYPES, IMAGE_TYPES, fileName, vetted } from "./vetted.js";
 import { sizeWords } from "./words.js";
@@ -63,6 +64,7 @@ export class FileView {
       if (version) this.options.onversions(this.what && this.what.versions.length > 1 ? [Math.min(version, this.what.versions[1]), Math.max(version, this.what.versions[1])] : [version]);
     });
     this.parts["file-back"].addEventListener("click", () => place.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape", bubbles: true })));
+    this.parts["file-body"].addEventListener("click", ({ target }) => target instanceof HTMLImageElement && enlarge(target));
     place.append(this.root);
   }
 

@@ -20,6 +20,7 @@
  */
 
 import { part } from "./dom.js";
+import { enlarge } from "./enlarge.js";
 import { showText } from "./row.js";
 
 /** @param {Listened} log */
@@ -44,6 +45,7 @@ function onClick(log, event) {
   const button = target.closest("button");
   if (button) onButton(log, button, entry);
   else if (target instanceof HTMLImageElement && target.dataset.state === "asked") log.files.show(entry);
+  else if (target instanceof HTMLImageElement && target.dataset.state === "ready") enlarge(target);
   else if (!target.closest("a, audio") && getSelection()?.isCollapsed) pick(log, entry.row);
 }
 
@@ -81,6 +83,7 @@ function pick(log, row) {
  * @param {KeyboardEvent} event
  */
 function onKey(log, event) {
+  if (event.target instanceof HTMLImageElement && event.key === "Enter") event.target.click();
   const entry = log.entryOf(/** @type {Element} */ (event.target));
   if (event.target !== (entry?.node ?? log.scroller)) return;
   const { entries } = log.window;

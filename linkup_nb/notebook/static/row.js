@@ -150,7 +150,7 @@ function buildMedia(file) {
   if (AUDIO_TYPES.has(type)) media = element("audio", "audio", { controls: true, ariaLabel: fileName(file) });
   if (IMAGE_TYPES.has(type)) {
     const [width, height] = file.width && file.height ? [file.width, file.height] : BOX;
-    media = element("img", "image", { alt: fileName(file), width, height });
+    media = element("img", "image", { alt: fileName(file), width, height, tabIndex: 0 });
     if (!file.width) media.classList.add("lu-boxed");
   }
   media?.setAttribute(NATIVE_MENU, "");
