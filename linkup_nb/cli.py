@@ -53,7 +53,11 @@ def main(context: click.Context) -> None:
     from jupyterlab.labapp import LabApp
 
     notebook = chat_notebook(Path.cwd())
-    arguments = [f"--ServerApp.root_dir={notebook.parent}", f"--LabApp.default_url=/lab/tree/{notebook.name}"]
+    arguments = [
+        f"--ServerApp.root_dir={notebook.parent}",
+        f"--LabApp.default_url=/lab/tree/{notebook.name}",
+        "--LabApp.expose_app_in_browser=True",  # so that code of a message can be put into a new cell
+    ]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         arguments.append("--allow-root")  # the user is root already; without it Jupyter refuses to start
     LabApp.launch_instance(arguments)

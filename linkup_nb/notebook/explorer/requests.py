@@ -16,7 +16,10 @@ Version = Annotated[int, Meta(ge=0)]
 
 
 class DriveEntry(msgspec.Struct, frozen=True):
-    """A drive of the list; `python` gives it, `fetching` says how far the fetching of all of it is."""
+    """A drive of the list; `python` gives it.
+
+    `fetching` says how far the fetching of all of it is, `trouble` what its author has done to it.
+    """
 
     id: str
     name: str
@@ -25,6 +28,7 @@ class DriveEntry(msgspec.Struct, frozen=True):
     writable: bool
     python: str
     fetching: str = ""
+    trouble: str = ""
 
 
 class FileEntry(msgspec.Struct, frozen=True):

@@ -36,6 +36,8 @@ PATIENCE = 20.0  # seconds for a peer to send what a listing needs
 PROGRESS_EVERY = 0.5  # seconds
 PAUSE = 0.2  # seconds for which changes are gathered
 
+CHANGES = ("append", "truncate", "conflict")  # of the log of a drive
+
 T = TypeVar("T")
 
 NOBODY = "Nobody who has this drive is here: what you see is all that has come. It is looked for all the time."
@@ -104,7 +106,8 @@ class ExplorerTab:
         """Send the page nothing more."""
         self._node.remove_listener("update", self._wake)
         for drive in self._watched.values():
-            drive.bee.core.remove_listener("append", self._wake)
+            for event in CHANGES:
+                drive.bee.core.remove_listener(event, self._wake)
         self._ending = asyncio.gather(self._tasks.cancel(), *(server.close() for server in self._served.values()))
 
     async def _drives(self, request: requests.DrivesRequest) -> requests.Drives:
@@ -130,7 +133,8 @@ class ExplorerTab:
         for group, name, drive, python in self._all():
             if drive.id not in self._watched:
                 self._watched[drive.id] = drive
-                drive.bee.core.on("append", self._wake)
+                for event in CHANGES:
+                    drive.bee.core.on(event, self._wake)
             entry = requests.DriveEntry(
                 id=drive.id,
                 name=name,
@@ -139,6 +143,7 @@ class ExplorerTab:
                 writable=drive.writable,
                 python=python,
                 fetching=_progress(self._downloads.get(drive.id)),
+                trouble=_trouble(drive),
             )
             found.append(entry)
         return found
@@ -395,6 +400,14 @@ class ExplorerTab:
             downloads.cancel()
             del self._downloads[id]
             self._wake()
+
+
+def _trouble(drive: Drive) -> str:
+    """What its author has done to a drive that others should know."""
+    core = drive.bee.core
+    if core.conflict:
+        return "Its author has signed two histories of it: nothing more of it is taken."
+    return "Its author has cut its history and written on: a version may be another than before." if core.fork else ""
 
 
 def _progress(downloads: Downloads | None) -> str:

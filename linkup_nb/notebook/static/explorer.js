@@ -24,6 +24,7 @@ const EXPLORER = parse(`
     <div class="lu-drive-body" data-lu="drive-body" hidden>
       <div data-lu="slider-place"></div>
       <div class="lu-listing" data-lu="listing">
+        <p class="lu-error" data-lu="drive-trouble" hidden></p>
         <p class="lu-between lu-crumbs"><span data-lu="crumbs"></span><span class="lu-faint" data-lu="changed"></span><button type="button" class="lu-icon lu-i-more" data-lu="drive-more" aria-label="More for this drive" title="More"></button></p>
         <ul data-lu="files-place"></ul>
         <p class="lu-faint" data-lu="listing-note"></p>
@@ -201,6 +202,7 @@ export class ExplorerTab {
     const shown = this.#shown;
     this.parts["no-drive"].hidden = drives.length > 0;
     this.parts["drive-body"].hidden = !shown;
+    say(this.parts["drive-trouble"], shown?.trouble ?? "");
     const { wanted } = this;
     if (wanted && drives.some(({ id }) => id === wanted.drive)) {
       this.wanted = null;

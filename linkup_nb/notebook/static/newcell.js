@@ -19,7 +19,7 @@ export function putIntoCell(source, from) {
   if (!notebook?.content?.widgets || !notebook.content.model) return false;
   const own = notebook.content.widgets.findIndex((cell) => cell.node.contains(from));
   const at = (own < 0 ? notebook.content.activeCellIndex : own) + 1;
-  notebook.content.model.sharedModel.insertCell(at, { cell_type: "code", source });
+  notebook.content.model.sharedModel.insertCell(at, { cell_type: "code", source: source.trimEnd() });
   notebook.content.activeCellIndex = at;
   from.dataset.note = "Below, to be run by you";
   setTimeout(() => delete from.dataset.note, NOTED_FOR);

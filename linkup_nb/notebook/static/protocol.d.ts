@@ -92,6 +92,7 @@ export interface DriveEntry {
   writable: boolean;
   python: string;
   fetching: string;
+  trouble: string;
 }
 
 export interface FileEntry {

@@ -328,3 +328,17 @@ def test_somebody_elses_drive_is_fetched_with_progress_and_cleared(
 
 async def fetched(drive: Drive) -> None:
     await (await drive.download()).done(progress=False)
+
+
+def test_a_drive_that_is_cut_while_one_looks_says_so(page: Page, drive: Drive) -> None:
+    page.request("drives")
+    head = drive.version
+    page.request("marks", drive=drive.id, most=100)
+    runtime.run(drive.bee.core.truncate(3))
+    cut, _ = page.sees(lambda content: content["type"] == "drives" and content["drives"][0]["trouble"])
+    assert (cut["drives"][0]["version"], "cut its history" in cut["drives"][0]["trouble"]) == (3, True)
+    assert page.refused("folder", drive=drive.id, version=head, folder="/").startswith("This drive has 3 versions")
+    assert page.request("marks", drive=drive.id, most=100)["head"] == 3
+    runtime.run(drive.put("/after.txt", b"after"))
+    files = page.request("folder", drive=drive.id, version=0, folder="/")["files"]
+    assert [file["name"] for file in files] == ["runs", "after.txt"]
