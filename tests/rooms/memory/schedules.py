@@ -1,13 +1,24 @@
 """One schedule: a world from a seed, read in several orders, each of which has to come to what the rules say."""
 
 import json
+import os
 import random
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from linkup_nb.rooms.memory.arrivals import tips
 from linkup_nb.rooms.memory.keys import tie_of_id
 from linkup_nb.rooms.memory.rows import State
 from tests.rooms.memory.world import Reader, World, expected, feed_key
+
+
+@contextmanager
+def folder() -> Iterator[Path]:
+    """A folder for the indexes of many schedules, in memory where the system has a place there."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as path:
+        yield Path(path)
 
 
 def a_world(seed: int, *, liars: float) -> dict[bytes, list[bytes]]:

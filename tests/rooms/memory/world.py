@@ -301,8 +301,7 @@ class Reader:
         ids = {row.tie: short_id(row.key) for row in self.arrivals.feeds}
         links = [
             (f"{ids[tie]}/{seq}", link.kind, link.t, f"{ids[link.from_tie]}/{link.from_seq}")
-            for tie in ids
-            for seq in range(200)
+            for tie, seq in self.index.read("SELECT DISTINCT tie, seq FROM link")
             for link in self.index.links(tie, seq)
         ]
         return Result(
