@@ -23,17 +23,19 @@ def discoveries(named: str, *, state: Path, relay: str = "") -> list[Discovery]:
     `relay` is the key in hexadecimal of a relay for peers of HyperDHT that cannot reach us otherwise.
     Raises `UsageError` for a peer that cannot be one.
     """
-    peers = named_peers(named)
-    relay_through = parse_relay(relay) or None
+    chosen: list[Discovery] = [Local(), *private_networks(named, relay=relay)]
+    if not (named_peers(named) or offline()):
+        chosen.append(HyperDHT(state=state, relay_through=parse_relay(relay) or None))
+    return chosen
+
+
+def private_networks(named: str, *, relay: str = "") -> list[Discovery]:
+    """A discovery for each kind of network with bootstrap peers in `named`; raises `UsageError` as `discoveries`."""
     hyperdht = peers_of_hyperdht(named)
-    kademlia = [parse_peer(peer) for peer in peers if not peer.startswith(OF_HYPERDHT)]
-    chosen: list[Discovery] = [Local()]
-    if kademlia:
-        chosen.append(Kademlia(kademlia))
+    kademlia = [parse_peer(peer) for peer in named_peers(named) if not peer.startswith(OF_HYPERDHT)]
+    chosen: list[Discovery] = [Kademlia(kademlia)] if kademlia else []
     if hyperdht:
-        chosen.append(HyperDHT(hyperdht, relay_through=relay_through))
-    if not (peers or offline()):
-        chosen.append(HyperDHT(state=state, relay_through=relay_through))
+        chosen.append(HyperDHT(hyperdht, relay_through=parse_relay(relay) or None))
     return chosen
 
 

@@ -64,6 +64,8 @@ class Node(Events):
         self._lobby: Lobby | None = None
         self._store: Corestore | None = None
         self._store_fault: StoreError | None = None
+        self._away = False
+        self._networks: list[str] = []  # the bootstrap peers of those that we are in
         self._changing = asyncio.Lock()
 
     def __repr__(self) -> str:
@@ -113,6 +115,8 @@ class Node(Events):
                 identity=identity,
                 name=name,
                 share_reads=self.profile.share_reads,
+                via=tuple(self._networks),
+                enter=self._enter_networks,
                 shared=lambda core: bool(self._drives and self._drives.has(core)),
             )
             self._drives = NodeDrives(self.path, self._store, self._swarm, self._memory.copy)
@@ -202,6 +206,24 @@ class Node(Events):
     def share_typing(self, share: bool) -> None:
         self.profile.share_typing = share
         self._save_shares()
+
+    @property
+    def away(self) -> bool:
+        """Whether others see that nobody looks here, though this node is connected; a panel sets it after a while.
+
+        `node.away = True` says so in every room with memory.
+        """
+        return self._away
+
+    @away.setter
+    def away(self, away: bool) -> None:
+        self._set_away(away)
+
+    @on_own_loop
+    def _set_away(self, away: bool) -> None:
+        self._away = away
+        if self._memory:
+            self._memory.set_away(away)
 
     @on_own_loop
     def set_networks(self, *, bootstrap: str | None = None, relay: str | None = None) -> None:
@@ -427,10 +449,30 @@ class Node(Events):
     def _discoveries(self) -> list[Discovery]:
         if self._discovery is not None:
             return list(self._discovery)
-        from linkup_nb.networks import discoveries  # it knows every kind of network, which takes a while to load
+        from linkup_nb.networks import (  # it knows every kind of network, which takes a while to load
+            discoveries,
+            named_peers,
+        )
 
-        named = (*self._bootstrap, *self.profile.bootstrap, os.environ.get("LINKUP_BOOTSTRAP", ""))
-        return discoveries(" ".join(named), state=self.path / "hyperdht.json", relay=self.profile.relay or "")
+        named = " ".join((*self._bootstrap, *self.profile.bootstrap, os.environ.get("LINKUP_BOOTSTRAP", "")))
+        self._networks = named_peers(named)
+        return discoveries(named, state=self.path / "hyperdht.json", relay=self.profile.relay or "")
+
+    async def _enter_networks(self, peers: Sequence[str]) -> None:
+        """Look for the people of a room through the networks that its invite names, too."""
+        new = [peer for peer in peers if peer not in self._networks]
+        if not new or self._discovery is not None:
+            return  # whoever has chosen the discoveries is in these alone
+        from linkup_nb.networks import private_networks
+
+        for peer in new:
+            try:
+                found = private_networks(peer, relay=self.profile.relay or "")
+            except UsageError:
+                continue  # no peer can be there: the rest of the invite is good all the same
+            self._networks.append(peer)
+            for discovery in found:
+                await self.swarm.add_discovery(discovery)
 
 
 def _closed() -> NodeClosed:

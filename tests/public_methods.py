@@ -226,6 +226,7 @@ METHODS: dict[type, tuple[Callable[[World], Any], list[tuple[str, Call]]]] = {
             method("learn_topic", bytes(32), TOPIC),
             calls("peer", lambda world, swarm: _unknown(swarm.peer)),
             calls("connection", lambda world, swarm: _unknown(swarm.connection)),
+            calls("add_discovery", lambda world, swarm: swarm.add_discovery(lu.Local(mdns=False))),
             method("suspend"),
             method("resume"),
             method("leave", TOPIC),

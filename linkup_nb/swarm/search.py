@@ -40,11 +40,14 @@ class TopicSearch:
         self._joined: list[Discovery] = []
         self._hurried = asyncio.Event()
         self._tasks = Tasks()
-        self._joining = [
-            self._tasks.start(self._join(discovery, started), f"joining through {discovery!r}")
-            for discovery, started in discoveries.items()
-        ]
+        self._joining: list[asyncio.Task[None]] = []
+        for discovery, started in discoveries.items():
+            self.add(discovery, started)
         self._tasks.start(self._keep_looking(), "looking again")
+
+    def add(self, discovery: Discovery, started: asyncio.Task[None]) -> None:
+        """Join through one more discovery, once it has started."""
+        self._joining.append(self._tasks.start(self._join(discovery, started), f"joining through {discovery!r}"))
 
     async def flushed(self) -> None:
         """Wait until the topic is announced and was looked up once, by every discovery that works."""

@@ -157,6 +157,20 @@ class Swarm(Events):
         return joined
 
     @from_any_loop
+    async def add_discovery(self, discovery: Discovery) -> None:
+        """Be found and look for peers through one more discovery, on every topic; it is closed with this swarm."""
+        self.discovery = (*self.discovery, discovery)
+        if isinstance(discovery, Dials):
+            discovery.belong_to(self._announcer)
+        if self._started:
+            started = self._tasks.start(discovery.start(self._announcer), f"{discovery!r}")
+            self._started[discovery] = started
+            for joined in self._topics.values():
+                if joined.search:
+                    joined.search.add(discovery, started)
+        self._touch()
+
+    @from_any_loop
     async def leave(self, topic: bytes) -> None:
         """Be found on this topic no more, and close the connections to peers that share no other with us."""
         joined = self._topics.pop(topic, None)

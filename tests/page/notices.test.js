@@ -4,9 +4,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { AWAY_AFTER, Attention } from "../../linkup_nb/notebook/static/attention.js";
 import { placesOf } from "../../linkup_nb/notebook/static/drawing.js";
 import { choiceOf, newsOf } from "../../linkup_nb/notebook/static/notices.js";
 import { superscript } from "../../linkup_nb/notebook/static/words.js";
+import { mockTimeouts } from "./timers.js";
 
 test("a damaged choice is the default", () => {
   for (const text of [null, "", "{", "[]", '{"title": 3, "notify": "everything"}']) {
@@ -30,4 +32,21 @@ test("who stays keeps the place, and a newcomer takes one that is free", () => {
 
 test("powers are small", () => {
   assert.equal(superscript(255), "²⁵⁵");
+});
+
+test("who does not look for a while is away until they look again", (context) => {
+  mockTimeouts(context);
+  /** @type {boolean[]} */
+  const said = [];
+  const attention = new Attention((away) => said.push(away));
+  attention.look(false);
+  context.mock.timers.tick(AWAY_AFTER - 1);
+  attention.look(true);
+  attention.look(false);
+  context.mock.timers.tick(AWAY_AFTER - 1);
+  assert.deepEqual(said, []);
+  context.mock.timers.tick(1);
+  attention.look(true);
+  attention.look(true);
+  assert.deepEqual(said, [true, false]);
 });

@@ -75,6 +75,7 @@ class Conversation:
         on(requests.UploadEndRequest, self._upload_end)
         on(requests.UploadCancelRequest, self._upload_cancel)
         on(requests.FetchRequest, self._fetch)
+        on(requests.AwayRequest, self._away)
         on(requests.WholeRequest, self._whole)
         on(requests.RecordRequest, self._record)
 
@@ -86,11 +87,16 @@ class Conversation:
         self._recorder.discard()
         self._ending = asyncio.gather(self._memory.close(), self._tasks.cancel())
 
+    async def _away(self, request: requests.AwayRequest) -> None:
+        self._feeds.look(request.view, request.away)
+
     async def _hello(self, request: requests.HelloRequest) -> None:
+        self._feeds.look(request.view, away=False)
         self._publisher.subscribe(request.view, Cursor(request.epoch, request.version or 0))
 
     async def _bye(self, request: requests.ByeRequest) -> None:
         self._publisher.unsubscribe(request.view)
+        self._feeds.look(request.view, None)
 
     async def _profile(self, request: requests.ProfileRequest) -> None:
         name = check_name(request.name)

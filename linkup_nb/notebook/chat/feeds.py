@@ -11,6 +11,8 @@ from linkup_nb.rooms.memory.room import MemoryRoom
 from linkup_nb.rooms.room import Room
 from linkup_nb.rooms.status import Level
 
+MAX_LOOKED_AT = 128  # views of all panels of a node of which it is known whether somebody looks; the oldest goes
+
 
 class Feeds(Events):
     """The feeds of one node by room and channel, and what its panels showed last.
@@ -22,6 +24,7 @@ class Feeds(Events):
         super().__init__(asyncio.get_running_loop())
         self.avatars = Avatars()
         self.shown_last: tuple[Room | None, str] = (None, "")
+        self._looked_at: dict[str, bool] = {}
         self._node = node
         self._renderer = Renderer(self.avatars, Meter())
         self._feeds: dict[tuple[Room | None, str], Feed] = {}
@@ -41,6 +44,19 @@ class Feeds(Events):
             self._feeds[room, channel] = feed
             feed.on("changed", lambda: self.emit("changed", feed))
         return feed
+
+    def look(self, view: str, away: bool | None) -> None:
+        """Somebody looks at a view, or nobody does; `None` for a view that is gone.
+
+        The user is away while there are views, and nobody looks at any.
+        """
+        self._looked_at.pop(view, None)
+        if away is not None:
+            self._looked_at[view] = not away
+            if len(self._looked_at) > MAX_LOOKED_AT:
+                del self._looked_at[next(iter(self._looked_at))]
+        if self._node.status.level is not Level.OFF:
+            self._node.away = bool(self._looked_at) and not any(self._looked_at.values())
 
     def _prune(self) -> None:
         if not self._node.rooms and self._node.status.level is Level.OFF:

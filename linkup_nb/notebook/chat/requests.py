@@ -130,6 +130,12 @@ class TypingRequest(Request, kw_only=True, frozen=True):
     channel: str = ""
 
 
+class AwayRequest(Request, kw_only=True, frozen=True):
+    """Nobody has looked at this view for a while, or somebody does again."""
+
+    away: bool
+
+
 class SearchRequest(Request, kw_only=True, frozen=True):
     """Messages by their words, in one channel or all of a room; before a hit, to go on."""
 

@@ -4,6 +4,8 @@
 /** @import { StateUpdate } from "./protocol.js" */
 /** @typedef {{title: boolean, notify: "off" | "mentions" | "all"}} Choice */
 
+import { Attention } from "./attention.js";
+
 const CHOICE_STORED = "linkup_nb notices";
 const COUNTED = /^\(\d+\) /;
 
@@ -41,10 +43,21 @@ export class Notices {
   choice = choiceOf(stored()?.getItem(CHOICE_STORED));
   before = { unread: 0, mentions: 0 };
 
-  /** @param {AbortSignal} signal */
-  constructor(signal) {
-    document.addEventListener("visibilitychange", () => this.#showTitle(0), { signal });
-    signal.addEventListener("abort", () => this.#showTitle(0));
+  /**
+   * @param {AbortSignal} signal
+   * @param {(away: boolean) => void} onaway
+   */
+  constructor(signal, onaway) {
+    this.attention = new Attention(onaway);
+    const look = () => {
+      this.#showTitle(0);
+      this.attention.look(!document.hidden);
+    };
+    document.addEventListener("visibilitychange", look, { signal });
+    signal.addEventListener("abort", () => {
+      this.#showTitle(0);
+      this.attention.close();
+    });
   }
 
   /** @param {Choice} choice */

@@ -457,6 +457,7 @@ export interface Requests {
   react: { topic: string; target: string; symbol: string; remove?: boolean };
   act: { topic: string; target: string; action: "block" | "hide" | "mute" | "remove" | "retract" | "verify" };
   typing: { topic: string; channel?: string };
+  away: { away: boolean };
   search: { topic: string; channel?: null | string; text: string; before?: null | string };
   editions: { topic: string; target: string };
   whole: { topic: string; target: string };

@@ -94,7 +94,7 @@ class Chat {
     this.roomForm = buildRoomForm(this.kernel, () => this.#askForRoom(false));
     this.parts.centre.append(this.profile.root);
     this.footer = new Footer(this.parts);
-    this.notices = new Notices(this.closed.signal);
+    this.notices = new Notices(this.closed.signal, (away) => this.kernel.request("away", { away }, { quiet: true }).catch(() => {}));
     this.leaving = new Leaving(this.parts, (forget) => this.state?.room && this.#do("leave", { topic: this.state.room, forget }));
     this.edges = new Edges(this.root, this.parts, (side) => this.#toggleDrawer(side === "left" ? "rooms" : "peers"));
     this.focus = new Focus(this.root, () => this.#focus(), () => this.#cancel(), this.closed.signal);

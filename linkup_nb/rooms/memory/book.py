@@ -23,7 +23,7 @@ class Choices(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
 
 
 class BookEntry(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """A room: its secret, its name here, and how many feeds each device has given up in it.
+    """A room: its secret, its name here, its networks, and how many feeds each device has given up in it.
 
     The entry outlives leaving and forgetting: a feed that was written once and is written again from its beginning
     would be forked. Of a room that is forgotten only the topic and the numbers are kept.
@@ -47,10 +47,14 @@ class BookEntry(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True)
 
 
 class WaitingEntry(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """A limited invite by which nobody has let us in yet, in its bytes, and what we call the room."""
+    """A limited invite by which nobody has let us in yet, in its bytes, and what we call the room.
+
+    `via` are the bootstrap peers that it names.
+    """
 
     invite: bytes
     name: str
+    via: tuple[str, ...] = ()
 
     @property
     def pairing(self) -> PairingInvite:

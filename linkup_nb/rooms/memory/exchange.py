@@ -51,13 +51,14 @@ class Exchange(Events):
     another device of one's own has read something, and `here` when somebody has come or gone.
     """
 
-    def __init__(self, session: Hosting, me: bytes, *, share_reads: bool = True) -> None:
+    def __init__(self, session: Hosting, me: bytes, *, share_reads: bool = True, away: bool = False) -> None:
         super().__init__(asyncio.get_running_loop())
         self.presences = Presences()
         self.delivery = Delivery(me)
         self._session = session
         self._me = me
         self._share_reads = share_reads
+        self._away = away
         self._announced: dict[RoomPeer, dict[int, int]] = {}  # read lengths that a peer has been sent
         self._marks: dict[bytes, dict[int, int]] = {}  # that a connected device has sent
         self._grown: dict[int, tuple[int, int]] = {}
@@ -89,6 +90,12 @@ class Exchange(Events):
         """Let those who are connected know that we go."""
         for peer in self._session.peers:
             peer.send(wire.Presence(PresenceState.GONE, ()))
+
+    def set_away(self, away: bool) -> None:
+        """Let the others know that nobody looks here, or that somebody does again."""
+        if away != self._away:
+            self._away = away
+            self.presence_changed()
 
     @property
     def share_reads(self) -> bool:
@@ -153,9 +160,10 @@ class Exchange(Events):
     def _send_presence(self) -> None:
         self._presence_at = self._loop.time()
         devices = self.presences.devices()
+        state = PresenceState.AWAY if self._away else PresenceState.HERE
         tags = [row.key[: wire.TAG_SIZE] for row in self._session.feeds.members if row.device in devices]
         for peer in self._session.peers:
-            peer.send(wire.Presence(PresenceState.HERE, tuple(tags[: wire.MAX_FEED_KEYS])))
+            peer.send(wire.Presence(state, tuple(tags[: wire.MAX_FEED_KEYS])))
         self._look()
         self._timers.start("again", PRESENCE_EVERY, self._send_presence)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from linkup_nb.rooms.memory import block as blocks
 from linkup_nb.rooms.memory.admission import Candidate
 from linkup_nb.rooms.memory.book import Book, BookEntry, Choices, WaitingEntry
 from linkup_nb.rooms.memory.forgetting import free_room, index_path
-from linkup_nb.rooms.memory.invite import Invite
+from linkup_nb.rooms.memory.invite import MAX_VIA, Invite
 from linkup_nb.rooms.memory.keys import RoomKeys, new_nonce, short_id
 from linkup_nb.rooms.memory.links import RoomLinks
 from linkup_nb.rooms.memory.room import MemoryRoom
@@ -27,8 +27,11 @@ from linkup_nb.rooms.memory.waiting import WaitingRoom
 from linkup_nb.rooms.memory.writers import ALL
 from linkup_nb.rooms.names import check_name
 from linkup_nb.swarm.swarm import Swarm
-from linkup_nb.wire.blind_pairing import PairingInvite
 from linkup_nb.wire.keys import KeyPair
+
+
+async def _stay(via: tuple[str, ...]) -> None:
+    """Enter no other network."""
 
 
 class MemoryRooms(Events):
@@ -43,6 +46,8 @@ class MemoryRooms(Events):
         identity: KeyPair,
         name: str,
         share_reads: bool = True,
+        via: tuple[str, ...] = (),
+        enter: Callable[[tuple[str, ...]], Awaitable[None]] = _stay,
         shared: Callable[[bytes], bool] = lambda core: False,
     ) -> None:
         super().__init__(asyncio.get_running_loop())
@@ -54,6 +59,10 @@ class MemoryRooms(Events):
         self._device = swarm.key_pair
         self._name = name
         self._share_reads = share_reads
+        self._away = False
+        self._via = via
+        """The bootstrap peers of our networks, which invites name."""
+        self._enter_networks = enter
         self._links = RoomLinks(store, shared)
         self._rooms: dict[bytes, MemoryRoom] = {}
         self._sessions: dict[bytes, RoomSession] = {}
@@ -75,13 +84,16 @@ class MemoryRooms(Events):
     async def open(self) -> None:
         """Join the rooms of the profile again."""
         await asyncio.to_thread(self._book.load)
+        via = [peer for entry in self._book.entries if not entry.left for peer in entry.via]
+        via += [peer for waiting in self._book.waiting for peer in waiting.via]
+        await self._enter_networks(tuple(dict.fromkeys(via)))
         for entry in self._book.entries:
             if entry.forgetting:
                 await self._forget(entry)
             elif not entry.left:
                 await self._enter(entry)
         for waiting in self._book.waiting:
-            await self._ask(waiting.pairing, waiting.name)
+            await self._ask(waiting)
 
     async def create(self, name: str, writers: str = ALL) -> MemoryRoom:
         """A new room, of which we are the founder, for all or for admitted writers. Raises `InvalidName`."""
@@ -98,8 +110,9 @@ class MemoryRooms(Events):
         """
         name = name or invite.name or short_id(invite.topic)[:6]
         pairing = invite.credential
+        await self._enter_networks(invite.via)
         if isinstance(pairing, RoomKeys):
-            return await self._join(pairing, name)
+            return await self._join(pairing, name, invite.via)
         if pairing.expires is not None and pairing.expires <= time.time():
             raise InvalidInvite("This invite has expired: ask for another one.")
         async with self._changing:
@@ -110,8 +123,9 @@ class MemoryRooms(Events):
                 return await self._return(known)
             if waits := self._candidates.get(invite.topic):
                 await self._give_up(waits[0])
-            await asyncio.to_thread(self._book.put_waiting, WaitingEntry(bytes(pairing), name))
-            return await self._ask(pairing, name)
+            waiting = WaitingEntry(bytes(pairing), name, invite.via)
+            await asyncio.to_thread(self._book.put_waiting, waiting)
+            return await self._ask(waiting)
 
     async def leave(self, room: MemoryRoom, forget: bool) -> None:
         """Say that we leave, and join the room no more; what is here of it stays, unless it is to be forgotten."""
@@ -165,6 +179,12 @@ class MemoryRooms(Events):
         for session in self._sessions.values():
             session.exchange.share_reads = share
 
+    def set_away(self, away: bool) -> None:
+        """Let the others see that nobody is here, while we are connected; or that somebody is again."""
+        self._away = away
+        for session in self._sessions.values():
+            session.exchange.set_away(away)
+
     async def close(self) -> None:
         """Stop taking part in all rooms."""
         await self._tasks.cancel()
@@ -175,7 +195,7 @@ class MemoryRooms(Events):
             await room.close()
         self._executor.shutdown()
 
-    async def _join(self, keys: RoomKeys, name: str) -> MemoryRoom:
+    async def _join(self, keys: RoomKeys, name: str, via: tuple[str, ...] = ()) -> MemoryRoom:
         async with self._changing:
             if room := self._rooms.get(keys.topic):
                 return room
@@ -184,6 +204,7 @@ class MemoryRooms(Events):
                 known = BookEntry(keys.secret, name)
             elif known.forgotten:
                 known = BookEntry(keys.secret, name, known.numbers)
+            known = msgspec.structs.replace(known, via=tuple(dict.fromkeys((*via, *known.via)))[:MAX_VIA])
             room = await self._return(known)
             if waits := self._candidates.get(keys.topic):
                 waits[0].answered(room=room)
@@ -195,13 +216,16 @@ class MemoryRooms(Events):
         await self._save(entry)
         return await self._enter(entry)
 
-    async def _ask(self, invite: PairingInvite, name: str) -> WaitingRoom:
+    async def _ask(self, waiting: WaitingEntry) -> WaitingRoom:
+        invite, name = waiting.pairing, waiting.name
         candidate = Candidate(invite, self._identity.public_key)
         room = WaitingRoom(name, candidate, self)
         self._candidates[invite.topic] = room, candidate
 
         def admitted(secret: bytes) -> None:
-            self._tasks.start(self._join(RoomKeys(secret), name), "entering a room that a member let us into")
+            self._tasks.start(
+                self._join(RoomKeys(secret), name, waiting.via), "entering a room that a member let us into"
+            )
 
         candidate.on("admitted", admitted)
         candidate.on("refused", lambda sentence: room.answered(refusal=sentence))
@@ -230,6 +254,8 @@ class MemoryRooms(Events):
             number=entry.numbers.get(short_id(self._device.public_key), 0),
             renumber=partial(self._renumber, keys.topic),
             share_reads=self._share_reads,
+            via=tuple(dict.fromkeys((*entry.via, *self._via))),
+            away=self._away,
         )
         await session.open(self._name)
         room = MemoryRoom(entry.name, session, self, entry.choices)

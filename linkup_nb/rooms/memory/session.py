@@ -72,9 +72,13 @@ class RoomSession(Events):
         renumber: Callable[[int], Awaitable[None]] = _forget,
         clock: Callable[[], int] | None = None,
         share_reads: bool = True,
+        via: tuple[str, ...] = (),
+        away: bool = False,
     ) -> None:
         super().__init__(asyncio.get_running_loop())
         self.keys = keys
+        self.via = via
+        """The bootstrap peers of the networks in which members meet, which invites name."""
         self.identity = identity
         self.device = device
         self.peers: set[RoomPeer] = set()
@@ -89,7 +93,7 @@ class RoomSession(Events):
         self._index_path = index
         self._executor = executor
         self._clock = clock
-        self.exchange = Exchange(self, identity.public_key, share_reads=share_reads)
+        self.exchange = Exchange(self, identity.public_key, share_reads=share_reads, away=away)
         self.runs = Runs(self._core_of_tag)
         self._timers = Timers()
         self._new_feeds: list[bytes] = []

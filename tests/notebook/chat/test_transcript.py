@@ -315,3 +315,18 @@ def test_two_panels_of_a_node_show_the_same(start: Start, open_page: Open) -> No
     first.request("send", topic=topic, text="hello")
     shown = [page.row(lambda row: "delivery" in row) for page in (first, second)]
     assert shown[0] == shown[1]
+
+
+def test_the_reader_is_away_while_nobody_looks_at_any_view(start: Start, open_page: Open) -> None:
+    node = start()
+    one, other = open_page(node), open_page(node)
+    one.request("away", away=True)
+    assert not node.away  # somebody looks at the other
+    other.request("away", away=True)
+    assert node.away
+    one.request("away", away=False)
+    assert not node.away
+    one.request("bye")
+    assert node.away
+    other.request("bye")
+    assert not node.away  # without a page it is a node of its own

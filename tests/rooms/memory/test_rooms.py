@@ -1,10 +1,11 @@
 """Rooms with memory as a user of nodes has them: over discovery, through restarts, from copies."""
 
 import asyncio
+import contextlib
 import io
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import msgspec
@@ -14,9 +15,12 @@ from PIL import Image
 
 import linkup_nb as lu
 from linkup_nb.errors import InvalidInvite, NodeClosed
+from linkup_nb.kademlia.discovery import run_bootstrap
 from linkup_nb.rooms.memory import rooms, session
+from linkup_nb.rooms.memory.invite import parse_invite
 from linkup_nb.rooms.memory.message import RoomFileMessage
 from linkup_nb.rooms.memory.room import MemoryRoom
+from linkup_nb.rooms.memory.waiting import WaitingRoom
 from linkup_nb.rooms.room import Room
 
 WAIT = 20.0
@@ -308,3 +312,67 @@ async def test_a_restored_backup_whose_lost_blocks_nobody_sends_begins_another_f
             await restored.send("and on")
             await until(his, lambda: len(his) == 3)
             assert texts(his)[-1] == "and on"
+
+
+@contextlib.asynccontextmanager
+async def bootstrap() -> AsyncIterator[str]:
+    """A private Kademlia network: the host:port by which one enters it."""
+    listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    running = asyncio.ensure_future(
+        run_bootstrap("127.0.0.1", 0, ready=lambda host, port: listening.set_result(f"{host}:{port}"))
+    )
+    try:
+        yield await listening
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+
+
+def found_by(node: lu.Node) -> set[str]:
+    return {source for peer in node.swarm.peers for source in peer.sources}
+
+
+@pytest.mark.parametrize("limited", [False, True], ids=["open", "limited"])
+async def test_an_invite_leads_into_the_network_of_its_room(tmp_path: Path, limited: bool) -> None:
+    async with bootstrap() as peer:
+        async with (
+            lu.Node(tmp_path / "ann", name="ann", bootstrap=[peer]) as ann,
+            lu.Node(tmp_path / "bob", name="bob") as bob,
+        ):
+            hers = await ann.create_room("physics")
+            invite = (await hers.create_invite()).link if limited else hers.invite
+            assert invite
+            assert parse_invite(invite).via == (peer,)
+            assert all(one.name != "kademlia" for one in bob.swarm.discovery)
+            entered = await bob.join(invite)
+            his = await entered.admitted(timeout=WAIT) if isinstance(entered, WaitingRoom) else entered
+            await his.send("found")
+            await until(joined_room(hers), lambda: texts(hers) == ["found"])
+            async with asyncio.timeout(WAIT):
+                while "kademlia" not in found_by(bob):
+                    changed = asyncio.Event()
+                    bob.swarm.once("update", lambda *_, changed=changed: changed.set())
+                    await changed.wait()
+            assert parse_invite(joined_room(his).invite).via == (peer,)
+        async with lu.Node(tmp_path / "bob") as bob:
+            assert [one.name for one in bob.swarm.discovery].count("kademlia") == 1
+
+
+async def test_what_an_invite_names_wrongly_is_left_out(tmp_path: Path) -> None:
+    async with lu.Node(tmp_path / "ann", name="ann") as ann, lu.Node(tmp_path / "bob", name="bob") as bob:
+        room = await ann.create_room("physics")
+        await joined(bob, f"{room.invite}&via=127.0.0.1:99999")
+        assert [one.name for one in bob.swarm.discovery] == ["local"]
+
+
+async def test_who_is_away_is_connected_and_not_here(tmp_path: Path) -> None:
+    async with node(tmp_path / "ann", "ann") as ann, node(tmp_path / "bob", "bob") as bob:
+        hers = joined_room(await ann.create_room("physics"))
+        his = await joined(bob, hers.invite)
+        await until(his, lambda: [member.here for member in his.peers] == [True])
+        ann.away = True
+        await until(his, lambda: [member.here for member in his.peers] == [False])
+        await hers.send("from afar")
+        await until(his, lambda: texts(his) == ["from afar"])
+        ann.away = False
+        await until(his, lambda: [member.here for member in his.peers] == [True])
