@@ -40,7 +40,7 @@ class Node(Events):
     `async with Node(path, name="me") as node` opens it, joins its saved rooms again, and closes it. `discovery` is by
     default `Local()` and the public `HyperDHT()`. If `bootstrap`, config.json or `LINKUP_BOOTSTRAP` name peers, it is
     their private networks instead: `Kademlia` for "host:port", `HyperDHT` for "hyperdht:host:port". Emits `room` (a
-    Room), `message` (a Room, a Message) and `update`.
+    Room), `message` (a Room, a Message), `update`, and `closing` before it closes.
     """
 
     def __init__(
@@ -137,6 +137,8 @@ class Node(Events):
     @from_any_loop
     async def close(self) -> None:
         """Send the messages under way, withdraw from discovery, close all connections, and release the profile."""
+        if self._lobby:
+            self.emit("closing")
         async with self._changing:
             await self._end()
 

@@ -181,7 +181,9 @@ class TestInstalledFromAWheel:
         return target
 
     def notebook(self, package: Path, folder: Path) -> subprocess.CompletedProcess[str]:
-        code = "import pathlib; from linkup_nb.cli import chat_notebook; print(chat_notebook(pathlib.Path.cwd()))"
+        code = (
+            "import pathlib; from linkup_nb.cli.jupyter import chat_notebook; print(chat_notebook(pathlib.Path.cwd()))"
+        )
         environment = os.environ | {"PYTHONPATH": str(package)}
         return subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True)
 

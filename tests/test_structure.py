@@ -32,6 +32,7 @@ FLOORS = (
     "rooms",
     "drives",
     "node",
+    "control",
     "notebook",
     "lab",
     "bot",

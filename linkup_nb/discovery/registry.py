@@ -10,7 +10,6 @@ import re
 import stat
 import tempfile
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,10 +18,10 @@ from pathlib import Path
 from typing import Annotated
 
 import msgspec
-import platformdirs
 
 from linkup_nb.connection.addresses import may_dial
 from linkup_nb.discovery.check import Check, Outcome, count, sentence
+from linkup_nb.discovery.folders import make_private, our_uid, runtime_folder
 from linkup_nb.discovery.protocol import Announcer, FoundPeer
 from linkup_nb.loops import Tasks
 from linkup_nb.wire.keys import discovery_key
@@ -99,8 +98,8 @@ class Registry:
     async def examine(self) -> Check:
         """Whether the folder can be used, and how many are announced there."""
         try:
-            folder = _runtime_folder()
-            _make_ours(folder)
+            folder = runtime_folder("swarm")
+            make_private(folder)
             entries = dict(_read_all(folder))
         except OSError as error:
             seen, advice = "Peers on this machine cannot be found.", "Set XDG_RUNTIME_DIR to a folder of your own."
@@ -147,8 +146,8 @@ class Registry:
     def _look(self) -> None:
         """Read the folder, put back what is missing of ours, and report the others."""
         try:
-            self._folder = self._folder or _runtime_folder()
-            _make_ours(self._folder)
+            self._folder = self._folder or runtime_folder("swarm")
+            make_private(self._folder)
             entries = dict(_read_all(self._folder))
             for joined in self._topics.values():
                 if joined.server and self._file_name(joined) not in entries:
@@ -186,26 +185,6 @@ class Registry:
                 path.unlink()
 
 
-def _runtime_folder() -> Path:
-    with warnings.catch_warnings():
-        # It warns where it falls back to the temporary directory; we check whose folder we got there.
-        warnings.simplefilter("ignore")
-        return platformdirs.user_runtime_path("linkup_nb") / "swarm"
-
-
-def _make_ours(folder: Path) -> None:
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    info = folder.lstat()
-    if not stat.S_ISDIR(info.st_mode) or info.st_uid != _our_uid():
-        raise PermissionError(f"{folder} is not a directory of this user")
-    if info.st_mode & 0o077:
-        folder.chmod(0o700)
-
-
-def _our_uid() -> int:
-    return os.geteuid() if hasattr(os, "geteuid") else 0
-
-
 def _read_all(folder: Path) -> Iterator[tuple[str, _Entry]]:
     """The living entries by file name; what is dead or was never one is swept away."""
     with os.scandir(folder) as files:
@@ -231,7 +210,7 @@ def _read(file: os.DirEntry[str]) -> _Entry | None:
 
 
 def _is_ours(info: os.stat_result) -> bool:
-    return stat.S_ISREG(info.st_mode) and info.st_uid == _our_uid()
+    return stat.S_ISREG(info.st_mode) and info.st_uid == our_uid()
 
 
 def _lives(pid: int) -> bool:

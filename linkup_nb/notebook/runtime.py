@@ -12,6 +12,7 @@ from contextlib import suppress
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from linkup_nb.control.server import serve
 from linkup_nb.errors import UsageError
 from linkup_nb.node import Node
 from linkup_nb.notebook.register import register
@@ -66,6 +67,8 @@ class _NodeThread:
     async def _open(self, profile: str) -> Node:
         node = Node(profile_path(profile), bootstrap=self.bootstrap)
         await node.open()
+        if control := await serve(node):
+            node.once("closing", control.close)
         return node
 
 

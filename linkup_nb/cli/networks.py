@@ -1,69 +1,26 @@
-"""The `linkup-nb` command."""
+"""Nodes that networks need, and what keeps one from them: `bootstrap`, `relay`, `doctor`, `config`."""
 
 import asyncio
 import contextlib
 import os
-import shutil
 from pathlib import Path
 
 import click
 from platformdirs import user_data_path
 
-import linkup_nb
+from linkup_nb.cli.output import Output, common
+from linkup_nb.control.requests import ConfigAsk, DoctorAsk
 from linkup_nb.errors import LinkupError
 from linkup_nb.hyperdht.bootstrap import run_dht_bootstrap
 from linkup_nb.hyperdht.node import DEFAULT_PORT, PUBLIC_BOOTSTRAP
 from linkup_nb.hyperdht.relay import run_relay
 from linkup_nb.kademlia.discovery import BOOTSTRAP_PORT, run_bootstrap
 from linkup_nb.networks import peers_of_hyperdht
-from linkup_nb.rooms.memory.export import verify_export
-from linkup_nb.rooms.names import clean
 from linkup_nb.rooms.profile import read_seed
 from linkup_nb.wire.keys import KeyPair
 
-PACKAGE = Path(linkup_nb.__file__).parent
 
-
-def chat_notebook(folder: Path) -> Path:
-    """The chat notebook to open: the checkout's own, or else one in `folder`, copied there if there is none yet.
-
-    Raises `click.ClickException` if it cannot be written there.
-    """
-    own = PACKAGE.parent / "notebooks" / "chat.ipynb"
-    if own.is_file():
-        return own
-    notebook = folder / "chat.ipynb"
-    if not notebook.exists():
-        try:
-            shutil.copyfile(PACKAGE / "notebooks" / "chat.ipynb", notebook)
-        except OSError as error:
-            raise click.ClickException(
-                f"Cannot put chat.ipynb into {folder}: {error.strerror}. Run linkup-nb in a folder of your own."
-            ) from error
-    return notebook
-
-
-@click.group(invoke_without_command=True)
-@click.version_option(package_name="linkup_nb", prog_name="linkup-nb")
-@click.pass_context
-def main(context: click.Context) -> None:
-    """Open JupyterLab on the chat notebook."""
-    if context.invoked_subcommand is not None:
-        return
-    from jupyterlab.labapp import LabApp
-
-    notebook = chat_notebook(Path.cwd())
-    arguments = [
-        f"--ServerApp.root_dir={notebook.parent}",
-        f"--LabApp.default_url=/lab/tree/{notebook.name}",
-        "--LabApp.expose_app_in_browser=True",  # so that code of a message can be put into a new cell
-    ]
-    if hasattr(os, "geteuid") and os.geteuid() == 0:
-        arguments.append("--allow-root")  # the user is root already; without it Jupyter refuses to start
-    LabApp.launch_instance(arguments)
-
-
-@main.command()
+@click.command()
 @click.option("--host", default="0.0.0.0", show_default=True, help="The IPv4 address to listen on.")
 @click.option(
     "--port",
@@ -89,7 +46,7 @@ def bootstrap(host: str, port: int | None, hyperdht: bool) -> None:
             raise click.ClickException(str(error)) from error
 
 
-@main.command()
+@click.command()
 @click.option("--host", default="0.0.0.0", show_default=True, help="The IPv4 address to listen on.")
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=DEFAULT_PORT, show_default=True, help="0 takes any free one."
@@ -124,19 +81,35 @@ def relay(host: str, port: int, secret: Path) -> None:
             raise click.ClickException(f"The secret cannot be kept in {secret}: {error.strerror}.") from error
 
 
-@main.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-def verify(file: Path) -> None:
-    """Check FILE, an exported room: is every block as its author signed it, and in its place?
+@click.command()
+@common
+def doctor(output: Output) -> None:
+    """Say what works between you and others, what does not, and what to try."""
+    output.run(DoctorAsk(), lambda check: "\n".join(filter(None, _check(check))))
 
-    It needs neither the room nor a network. Prints the first line that is wrong, and ends with 1 if there is one.
+
+def _check(check: dict[str, str]) -> list[str]:
+    advice = f"  try: {check['advice']}" if check["advice"] else ""
+    return [f"{check['outcome']:<8}{check['name']}: {' '.join(filter(None, (check['seen'], check['cause'])))}", advice]
+
+
+@click.command()
+@click.argument("setting", required=False)
+@click.argument("value", required=False)
+@common
+def config(output: Output, setting: str | None, value: str | None) -> None:
+    """Show the settings of the profile, or one; or change one.
+
+    Those that can be changed are name, bootstrap (peers, with spaces between), relay (a key), share-reads and
+    share-typing (on or off). Networks are used when the node opens the next time.
     """
-    try:
-        report = verify_export(file)
-    except OSError as error:
-        raise click.ClickException(f"{file} cannot be read: {error.strerror}.") from error
-    # What a stranger's file says must not steer the terminal.
-    if report.bad_line is not None:
-        raise click.ClickException(f"Line {report.bad_line} is wrong: {clean(report.reason or '')}")
-    blocks = f"{report.blocks:,} blocks of {report.feeds} feeds"
-    click.echo(f"The room {clean(report.room)!r}: {blocks}, all as their authors signed them.")
+    change = {} if setting is None or value is None else {setting: value}
+
+    def shown(settings: dict[str, str]) -> str:
+        if setting is not None and setting not in settings:
+            raise click.UsageError(f"There is no setting {setting!r}: there are {', '.join(settings)}.")
+        if setting is not None and value is None:
+            return settings[setting]
+        return "\n".join(f"{name}: {said}" for name, said in settings.items())
+
+    output.run(ConfigAsk(change=change), shown)
