@@ -116,7 +116,7 @@ def mirror(
 @common
 def serve(output: Output, drive: str, port: int) -> None:
     """Serve a drive to the browsers of this computer, until Ctrl-C."""
-    output.run(ServeAsk(drive=drive, port=port), lambda served: str(served["url"]))
+    output.run(ServeAsk(drive=drive, port=port), lambda served: str(served["url"]), lasting=True)
 
 
 @drive.command()

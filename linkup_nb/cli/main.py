@@ -6,6 +6,8 @@ from linkup_nb.cli.drives import drive
 from linkup_nb.cli.jupyter import open_lab
 from linkup_nb.cli.networks import bootstrap, config, doctor, relay
 from linkup_nb.cli.rooms import create, export, invite, join, leave, rooms, search, send, tail, verify
+from linkup_nb.cli.services import bot, seed
+from linkup_nb.cli.terminal import chat
 
 
 @click.group(invoke_without_command=True)
@@ -18,6 +20,7 @@ def main(context: click.Context) -> None:
 
 
 for command in (
+    chat,
     rooms,
     create,
     join,
@@ -29,6 +32,8 @@ for command in (
     export,
     verify,
     drive,
+    bot,
+    seed,
     doctor,
     config,
     bootstrap,

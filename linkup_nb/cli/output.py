@@ -41,12 +41,15 @@ class Output:
         """The folder of the profile."""
         return profile_path(self.profile)
 
-    def run(self, ask: Ask, shown: Callable[[Any], str | None]) -> None:
-        """Ask the node of the profile, and say what it answers; `shown` makes words of an item, `None` for no words."""
-        self.finish(self._run(ask, shown))
+    def run(self, ask: Ask, shown: Callable[[Any], str | None], *, lasting: bool = False) -> None:
+        """Ask the node of the profile, and say what it answers; `shown` makes words of an item, `None` for no words.
 
-    async def _run(self, ask: Ask, shown: Callable[[Any], str | None]) -> None:
-        async with node_of(self.path) as node:
+        A command that is `lasting` answers others while it runs.
+        """
+        self.finish(self._run(ask, shown, lasting))
+
+    async def _run(self, ask: Ask, shown: Callable[[Any], str | None], lasting: bool) -> None:
+        async with node_of(self.path, lasting=lasting) as node:
             await self.ask(node, ask, shown)
 
     async def ask(self, node: Asked, ask: Ask, shown: Callable[[Any], str | None]) -> None:

@@ -96,7 +96,12 @@ def invite(output: Output, room: str, expires: str | None, uses: int | None) -> 
 @click.argument("text", nargs=-1)
 @click.option("--file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Send this file.")
 @click.option("--channel", default="", help="Of a room with memory.")
-@click.option("--wait", default=10.0, show_default=True, help="Seconds for somebody to have it, if no node runs yet.")
+@click.option(
+    "--wait",
+    default=10.0,
+    show_default=True,
+    help="Seconds for somebody to have it, where no node runs.",
+)
 @common
 def send(output: Output, room: str, text: tuple[str, ...], file: Path | None, channel: str, wait: float) -> None:
     """Say TEXT in a room; - reads it from standard input."""
@@ -128,7 +133,9 @@ def send(output: Output, room: str, text: tuple[str, ...], file: Path | None, ch
 def tail(output: Output, room: str, count: int, follow: bool) -> None:
     """Print the last messages of a room, or of all."""
     output.run(
-        TailAsk(room=room, count=count, follow=follow), lambda message: message_words(message, with_room=not room)
+        TailAsk(room=room, count=count, follow=follow),
+        lambda message: message_words(message, with_room=not room),
+        lasting=follow,
     )
 
 

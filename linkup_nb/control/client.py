@@ -14,6 +14,8 @@ from linkup_nb.control.server import serve, socket_path
 from linkup_nb.errors import LinkupError, NodeClosed, ProfileInUse, UsageError
 from linkup_nb.node import Node
 
+BUSY = 5.0  # seconds for which another command may hold a profile, sending what it has to send
+RETRY = 0.1  # seconds between two looks at whether it still does
 MAX_ITEM = 16 * 1_048_576  # bytes of an item of an answer
 
 
@@ -72,30 +74,39 @@ _ERRORS: dict[str, type[LinkupError]] = {"usage": UsageError, "nobody": NobodyTh
 
 
 @asynccontextmanager
-async def node_of(profile: Path, *, name: str | None = None) -> AsyncIterator[Asked]:
+async def node_of(profile: Path, *, lasting: bool = False) -> AsyncIterator[Asked]:
     """The running node of a profile, if there is one that answers, or else one that is opened here and closed after.
 
-    Raises `ProfileInUse` for one that another process holds without answering.
+    One that is `lasting` answers others meanwhile; what another command holds for a moment is waited for. Raises
+    `ProfileInUse` for a profile that another process holds without answering for `BUSY` seconds.
     """
     path = socket_path(profile)
-    if await _answers(path):
+    node = await _opened(profile, path)
+    if node is None:
         yield Running(path)
         return
-    try:
-        node = Node(profile, name=name)
-        await node.open()
-    except ProfileInUse:
-        if await _answers(path):  # it has just begun
-            yield Running(path)
-            return
-        raise
-    server = await serve(node)
+    server = await serve(node) if lasting else None
     try:
         yield Own(node)
     finally:
         if server:
             await server.close()
         await node.close()
+
+
+async def _opened(profile: Path, path: Path) -> Node | None:
+    deadline = asyncio.get_running_loop().time() + BUSY
+    while not await _answers(path):
+        node = Node(profile)
+        try:
+            await node.open()
+        except ProfileInUse:
+            if asyncio.get_running_loop().time() > deadline:
+                raise
+            await asyncio.sleep(RETRY)
+        else:
+            return node
+    return None
 
 
 async def _answers(path: Path) -> bool:

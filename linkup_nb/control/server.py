@@ -18,7 +18,6 @@ from linkup_nb.control.actions import NobodyThere, answer
 from linkup_nb.control.requests import AnyAsk
 from linkup_nb.discovery.folders import make_private, runtime_folder
 from linkup_nb.errors import LinkupError, UsageError
-from linkup_nb.loops import Tasks
 from linkup_nb.node import Node
 
 MAX_REQUEST = 256 * 1024  # bytes of a request
@@ -40,8 +39,7 @@ class ControlServer:
         self.path = path
         self._node = node
         self._server: asyncio.Server | None = None
-        self._clients: set[asyncio.Task[Any]] = set()
-        self._tasks = Tasks()
+        self._clients: dict[asyncio.Task[Any], asyncio.Task[None] | None] = {}  # and what is being answered
 
     async def open(self) -> None:
         """Listen. Raises `OSError` where that is not possible."""
@@ -59,20 +57,23 @@ class ControlServer:
             self._server.close()
             with suppress(OSError):
                 self.path.unlink()
-        for client in tuple(self._clients):
-            client.cancel()
+        for answering in tuple(self._clients.values()):
+            if answering:
+                answering.cancel()
         await asyncio.gather(*self._clients, return_exceptions=True)
 
     async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task
-        if len(self._clients) >= MAX_CLIENTS:
-            writer.close()
-            return
-        self._clients.add(task)
+        full = len(self._clients) >= MAX_CLIENTS
+        self._clients[task] = None
         try:
             line = await reader.readuntil(b"\n")
-            answering = asyncio.ensure_future(self._answer(line, writer))
+            if full:
+                busy = f"{MAX_CLIENTS} programs ask this node already: try again."
+                writer.write(msgspec.json.encode({"end": {"kind": "failed", "error": busy}}) + b"\n")
+                return
+            answering = self._clients[task] = asyncio.ensure_future(self._answer(line, writer))
             gone = asyncio.ensure_future(reader.read(1))  # who asks says nothing more, so this is the end
             try:
                 await asyncio.wait({answering, gone}, return_when=asyncio.FIRST_COMPLETED)
@@ -83,7 +84,7 @@ class ControlServer:
         except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass
         finally:
-            self._clients.discard(task)
+            self._clients.pop(task, None)
             writer.close()
 
     async def _answer(self, line: bytes, writer: asyncio.StreamWriter) -> None:

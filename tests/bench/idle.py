@@ -1,6 +1,7 @@
 """What a node costs that is in 20 rooms with memory of 30 members each, and does nothing: `python -m tests.bench.idle`.
 
-First all other members are connected to it, then they have gone. There is no such node in JavaScript to run beside it.
+The others come one after the other and say something in each room; the last few stay and are connected to it, then
+they have gone, too. There is no such node in JavaScript to run beside it.
 """
 
 import asyncio
@@ -10,14 +11,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import linkup_nb as lu
+from linkup_nb.rooms.memory.message import RoomTextMessage
 from linkup_nb.rooms.memory.room import MemoryRoom
 from tests.bench.table import format_value, print_table
 
 ROOMS = 20
 MEMBERS = 30
+STAYING = 5  # of the others, who are connected while it idles
 IDLE = 30.0  # seconds over which the processor's time is taken
 JOIN_TIMEOUT = 600.0  # seconds for all to know each other
 
@@ -37,18 +41,29 @@ async def until(node: lu.Node, condition: Callable[[], bool]) -> None:
             await changed.wait()
 
 
+def held(messages: list[RoomTextMessage]) -> bool:
+    """Whether somebody has each of these."""
+    return all(message.held_by for message in messages)
+
+
 async def be_a_crowd(folder: Path, invites: list[str]) -> None:
-    """All members but one, of all rooms, until standard input ends."""
-    nodes = [lu.Node(folder / str(number), name=f"member {number}") for number in range(MEMBERS - 1)]
-    for node in nodes:
+    """All members but one, of all rooms, one after the other; the last ones stay until standard input ends."""
+    staying: list[lu.Node] = []
+    for number in range(MEMBERS - 1):
+        node = lu.Node(folder / str(number), name=f"member {number}")
         await node.open()
+        sent = []
         for invite in invites:
             room = await node.join(invite)
             assert isinstance(room, MemoryRoom)
-            await room.send(f"{node.name} is here")
+            sent.append(await room.send(f"{node.name} is here"))
+        await until(node, partial(held, sent))
+        staying.append(node)
+        if len(staying) > STAYING:
+            await staying.pop(0).close()
     print("joined", flush=True)  # noqa: T201
     await asyncio.to_thread(sys.stdin.read)
-    await asyncio.gather(*(node.close() for node in nodes))
+    await asyncio.gather(*(node.close() for node in staying))
 
 
 async def measured(folder: Path) -> list[tuple[str, str]]:
@@ -72,7 +87,7 @@ async def measured(folder: Path) -> list[tuple[str, str]]:
         await crowd.stdout.readline()
         await until(node, lambda: all(len(room.peers) == len(room) == MEMBERS - 1 for room in rooms))
         what = f"{ROOMS} rooms of {MEMBERS}"
-        await idle(f"{what}, all connected")
+        await idle(f"{what}, {STAYING} connected")
         crowd.stdin.close()
         await crowd.wait()
         await idle(f"{what}, alone")

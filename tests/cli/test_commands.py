@@ -18,7 +18,7 @@ import pytest
 
 import linkup_nb as lu
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 COMMAND = str(Path(sys.executable).with_name("linkup-nb"))
 START_TIMEOUT = 60.0  # seconds until JupyterLab has printed its address
 
@@ -161,7 +161,7 @@ async def test_verify_checks_an_exported_room_and_names_the_first_bad_line(tmp_p
     path.write_text("\n".join([*lines[:-1], lines[-1].replace('"block":"', '"block":"AAAA')]) + "\n")
     done = verified(path)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith(f"Error: Line {len(lines)} is wrong: ")
+    assert done.stderr.startswith(f"Line {len(lines)} is wrong: ")
     path.write_text(json.dumps({"export": 1, "room": "\x1b]0;x\x07", "topic": "\x1b"}) + "\n")
     done = verified(path)
     assert done.returncode == 1
