@@ -9,7 +9,7 @@ from tests.kernels.page import Page
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 
 
-@pytest.mark.parametrize("name", ["drives", "network"])
+@pytest.mark.parametrize("name", ["bot", "drives", "network"])
 def test_every_cell_of_a_tour_runs(name: str) -> None:
     notebook = json.loads((NOTEBOOKS / f"{name}.ipynb").read_text())
     with Page(Path(sys.executable)) as page:
