@@ -12,7 +12,6 @@ import click
 
 from linkup_nb.bot.bot import Bot
 from linkup_nb.cli.output import Output, until_stopped
-from linkup_nb.cli.seed import Seed
 from linkup_nb.control.server import serve
 from linkup_nb.rooms.names import clean
 
@@ -123,6 +122,8 @@ def seed(
     """
     if metrics and not (allow_public or ip_address(metrics[0]).is_loopback):
         raise click.UsageError(f"Others who reach {metrics[0]} could read them: add --allow-public if they may.")
+    from linkup_nb.cli.seed import Seed  # which brings what serves the metrics
+
     log_to_stdout(log_json)
     output = Output(profile, json=False)
 
