@@ -16,6 +16,8 @@ hypothesis.settings.load_profile("linkup")
 
 # Folders whose tests share what takes long to start or to make: a JupyterLab and a Chromium; environments of kernels.
 ONE_WORKER = ("tests/browser/", "tests/kernels/")
+# A file whose tests share nothing and take minutes together.
+ANY_WORKER = "tests/rooms/memory/test_arrivals.py"
 
 
 @pytest.fixture(autouse=True)
@@ -33,10 +35,12 @@ def isolation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
 
 
 class FileByFile(LoadScopeScheduling):  # type: ignore[misc]  # xdist brings no types
-    """All tests of a file run in one worker, as do those of a folder in `ONE_WORKER`."""
+    """All tests of a file run in one worker but those of `ANY_WORKER`, as do those of a folder in `ONE_WORKER`."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.split("::", 1)[0]
+        if file == ANY_WORKER:
+            return nodeid
         return next((folder for folder in ONE_WORKER if file.startswith(folder)), file)
 
 
