@@ -175,6 +175,14 @@ def _found(message: RoomMessage) -> str:
     return f"- **{escape_markdown(message.name)}**, {when}: {escape_markdown(excerpt)}"
 
 
+async def _disputed(node: Host, room: Room | None, argument: str) -> CommandReply:
+    found = _with_memory(room).disputed
+    if not found:
+        return CommandReply("Nothing in this room is disputed.")
+    more = [f"- … and {len(found) - MAX_FOUND} older ones, in `room.disputed`"] if len(found) > MAX_FOUND else []
+    return CommandReply("\n".join([*map(_found, found[: -MAX_FOUND - 1 : -1]), *more]))
+
+
 async def _export(node: Host, room: Room | None, argument: str) -> CommandReply:
     exported = _with_memory(room)
     try:
@@ -384,6 +392,7 @@ COMMANDS = {
         Command("clear", "~clear", "empty this transcript, here only", _clear),
         Command("search", "~search WORDS", "find messages by their words", _search, "a word"),
         Command("export", "~export PATH", "write this room to a file that anybody can check", _export, "a path"),
+        Command("disputed", "~disputed", "show what two copies of a profile said, which is not in the room", _disputed),
         Command("mute", "~mute [--off] WHO", "fold what somebody writes, for you only", _mute, "a name"),
         Command("block", "~block [--off] WHO", "neither show nor fetch what somebody writes", _block, "a name"),
         Command("remove", "~remove [--off] WHO", "end somebody's part in a room of yours", _remove, "a name"),

@@ -31,7 +31,8 @@ async def test_help_lists_every_command(make_node: MakeNode) -> None:
     reply = await run("~help", *await lobby(make_node))
     assert re.findall(r"`~(\w+)", reply.text) == list(COMMANDS)
     assert " ".join(COMMANDS) == (
-        "help create invite join leave list clear search export mute block remove admit ping who doctor name avatar"
+        "help create invite join leave list clear search export disputed mute block remove admit ping who doctor name"
+        " avatar"
     )
 
 
@@ -124,6 +125,12 @@ async def test_search_quotes_what_it_finds_harmlessly(make_node: MakeNode) -> No
     assert lines[-1] == "- … and older ones: search for more words to find fewer"
     assert len((await run("~search heron", node, room)).text) < 200
     assert (await run("~search nightingale", node, room)).text.startswith("No message has all of these words.")
+
+
+async def test_without_a_dispute_nothing_is_disputed(make_node: MakeNode) -> None:
+    node = await make_node("kestrel")
+    room = await node.create_room("physics")
+    assert (await run("~disputed", node, room)).text == "Nothing in this room is disputed."
 
 
 async def test_export_writes_what_can_be_checked_and_overwrites_nothing(make_node: MakeNode, tmp_path: Path) -> None:

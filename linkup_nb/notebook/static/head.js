@@ -93,6 +93,7 @@ export class Head {
       { label: "New channel…", pick: () => this.#ask(more, "Name of the channel", "", (name) => this.#request("channel", { topic: room.topic, name })) },
       { label: "An invite that ends…", pick: () => this.options.oncommand("~invite --expires 2d --uses 1") },
       { label: room.muted ? "Count what is new" : "Mute this room", pick: () => this.#request("change_room", { topic: room.topic, muted: !room.muted }) },
+      ...(state.peers.some(({ faults }) => faults.length) ? [{ label: "What is disputed…", pick: () => this.options.oncommand("~disputed") }] : []),
       { label: "Export it to a file…", pick: () => this.options.oncommand(`~export ${room.name}.jsonl`) },
       leave,
     ], "Room");

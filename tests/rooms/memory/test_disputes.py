@@ -5,6 +5,7 @@ import io
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from PIL import Image
@@ -16,6 +17,7 @@ from linkup_nb.hypercore.core import Core
 from linkup_nb.hypercore.evidence import Evidence
 from linkup_nb.hypercore.merkle import Peaks
 from linkup_nb.hypercore.proof import Proof, UpgradeProof
+from linkup_nb.rooms import commands
 from linkup_nb.rooms.memory import disputes
 from linkup_nb.rooms.memory import peer as peers
 from linkup_nb.rooms.memory.block import ChannelBody, IconBody, TopicBody
@@ -105,6 +107,8 @@ async def test_who_notices_tells_the_others_and_what_is_undisputed_stays(
     ]
     assert not any(room[number].disputed for number in range(len(room)))
     await room.disputed[0].verify()
+    listed = (await commands.run("~disputed", cast(Any, None), room)).text.splitlines()
+    assert [line.rpartition(": ")[2] for line in listed] == ["more at home", "at home"]
     for session in (cats, his, eves):
         await until(session, lambda session=session: len(ids(session)) == 7)  # type: ignore[misc]
     assert ids(cats) == ids(his) == ids(eves)
