@@ -121,10 +121,16 @@ ROOMS: dict[type, tuple[Callable[[World], Any], list[tuple[str, Call]]]] = {
             method("edit", "better"),
             method("provenance"),
             method("verify"),
+            calls("load", lambda world, message: _nothing_to_load(message)),
             method("retract"),
         ],
     ),
 }
+
+
+async def _nothing_to_load(message: RoomTextMessage) -> None:
+    with pytest.raises(lu.UsageError, match="nothing to load"):
+        await message.load()
 
 
 async def _refused(room: MemoryRoom) -> None:

@@ -58,6 +58,7 @@ def test_the_chat_leaves_the_plot_of_a_running_cell_whole(kernel: Kernel, tmp_pa
             page.ask("record", on=True),
             page.ask("show", topic="0" * 64),  # refused
             page.ask("nonsense"),
+            *(page.ask(tab) for tab in ("drives", "swarm_open", "settings")),
         ]
         recording = page.is_answered(asked[2])
         assert ("AudioRecorderModel" in page.touch_all()) == recording == kernel.sends_during_a_cell
@@ -65,7 +66,7 @@ def test_the_chat_leaves_the_plot_of_a_running_cell_whole(kernel: Kernel, tmp_pa
         during = page.is_answered(asked[-1])
         release.touch()
         page.ends(cell)
-        assert [page.answer(one)["ok"] for one in asked] == [True, True, True, False, False, True]
+        assert [page.answer(one)["ok"] for one in asked] == [True, True, True, False, False, True, True, True, True]
         touched = page.touch_all()
         assert {"BoxModel" if name == "VBoxModel" else name for name in touched} >= {
             "AnyModel",

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from linkup_nb.errors import UsageError
 from linkup_nb.hypercore.evidence import Evidence
 from linkup_nb.hyperdrive.history import Event
 from linkup_nb.rooms.frames import has_frame
@@ -227,6 +228,10 @@ class RoomMessage(Message):
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
 class RoomTextMessage(RoomMessage, TextMessage):
     """Markdown that somebody wrote, in its latest edition; empty once it is retracted."""
+
+    async def load(self, *, timeout: float = 60.0) -> Any:
+        """Raises `UsageError`: a text holds nothing else, as files, clips and outputs do."""
+        raise UsageError("This message is a text, which has nothing to load: it is message.text.")
 
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
