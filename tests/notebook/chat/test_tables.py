@@ -1,5 +1,6 @@
 import time
 
+import pandas as pd
 import pytest
 
 from linkup_nb.notebook.chat.tables import MAX_CELL, MAX_COLUMNS, MAX_ROWS, table_of
@@ -70,3 +71,33 @@ def test_html_that_is_made_to_cost_time_costs_little(html: str) -> None:
     started = time.process_time()
     table_of(html)
     assert time.process_time() - started < 5.0  # quadratic ones take half a minute and more
+
+
+def test_cells_that_span_several_leave_the_others_empty_and_numbers_stand_right() -> None:
+    frame = pd.DataFrame(
+        {"n": [1, 2, 3], "word": ["x", "y", "1"]},
+        index=pd.MultiIndex.from_tuples([("a", 1), ("a", 2), ("b", 1)], names=["k", "i"]),
+    )
+    assert table_of(frame._repr_html_()) == (  # type: ignore[operator]
+        "<table>"
+        "<tr><th></th><th></th><th>n</th><th>word</th></tr>"
+        "<tr><th>k</th><th>i</th><th></th><th></th></tr>"
+        '<tr><th>a</th><th>1</th><td class="lu-right">1</td><td>x</td></tr>'
+        '<tr><td></td><th>2</th><td class="lu-right">2</td><td>y</td></tr>'
+        '<tr><th>b</th><th>1</th><td class="lu-right">3</td><td>1</td></tr>'
+        "</table>"
+    )
+    wide = "<table><tr><td colspan=2>a</td><td>b</td></tr><tr><td>c</td><td>d</td><td>e</td></tr></table>"
+    assert table_of(wide) == wide.replace(" colspan=2>a</td>", ">a</td><td></td>")
+
+
+@pytest.mark.parametrize("span", ["0", "-1", "99999999999999999999", "1e9", "٣", "", "x"])
+def test_spans_that_mean_harm_are_one_cell_or_a_bound(span: str) -> None:
+    plain = "<table><tr><td>a</td><td>b</td></tr><tr><td>c</td></tr></table>"
+    assert table_of(plain.replace("<td>a", f'<td colspan="{span}" rowspan="{span}">a')) == plain
+
+
+def test_a_cell_spans_no_more_than_a_table_has() -> None:
+    table = table_of(f"<table>{'<tr><td colspan=9999 rowspan=9999>a</td></tr>' * 100}</table>")
+    assert table
+    assert len(table) < 100_000
