@@ -189,7 +189,10 @@ def chat(output: Output, room: str | None) -> None:
 
 async def _chat(node: Asked, room: str | None) -> None:
     talk = TerminalChat(node)
-    session: PromptSession[str] = PromptSession(completer=ChatCompleter(talk), complete_while_typing=True)
+    # What is sent comes back as a message, so the line is taken away.
+    session: PromptSession[str] = PromptSession(
+        completer=ChatCompleter(talk), complete_while_typing=True, erase_when_done=True
+    )
     with patch_stdout(raw=False):
         following = asyncio.ensure_future(talk.follow())
         try:
