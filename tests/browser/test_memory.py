@@ -268,6 +268,9 @@ def test_a_search_leads_to_the_place(pair: tuple[Notebook, Notebook]) -> None:
 def test_who_comes_back_is_led_to_what_is_new(pair: tuple[Notebook, Notebook]) -> None:
     kestrel, otter = pair
     says(kestrel, otter, "before one turns away")
+    otter.chat.hook("log").press("End")
+    expect(otter.chat.row("before one turns away")).to_be_in_viewport()
+    expect(otter.chat.hook("new-pill")).to_be_hidden()
     otter.chat.root.get_by_role("tab", name="Swarm").click()
     for number in range(40):
         kestrel.chat.say(f"meanwhile {number}.")

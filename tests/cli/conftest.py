@@ -1,9 +1,11 @@
 import json
 import os
 import queue
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -109,10 +111,10 @@ MakeTerminal = Callable[[str], Terminal]
 
 
 @pytest.fixture
-def make_terminal(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeTerminal]:
+def make_terminal(tmp_path: Path) -> Iterator[MakeTerminal]:
     """The terminal of another user; all find each other on this machine."""
     made: list[Terminal] = []
-    runtime = tmp_path_factory.mktemp("run")
+    runtime = Path(tempfile.mkdtemp(prefix="lu-"))  # short, for the path of a socket has at most 107 bytes
 
     def make(name: str) -> Terminal:
         made.append(Terminal(tmp_path / name, runtime))
@@ -121,6 +123,7 @@ def make_terminal(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     yield make
     for terminal in made:
         terminal.close()
+    shutil.rmtree(runtime, ignore_errors=True)
 
 
 @pytest.fixture

@@ -21,8 +21,7 @@ WAIT = 20.0
 
 
 @pytest.fixture
-async def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Node, ControlServer]]:
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+async def served(tmp_path: Path) -> AsyncIterator[tuple[Node, ControlServer]]:
     async with Node(tmp_path / "ann", name="ann", discovery=[]) as node:
         server = await serve(node)
         assert server

@@ -253,9 +253,10 @@ export class Log {
     if (!this.window.covers(row.place)) return;
     const index = this.window.indexOf(row.place);
     const last = index === this.window.entries.length;
+    const stands = this.#dividerStands();
     const [entry] = this.#hold(() => this.#add(index, [row]));
     entry.late = !last;
-    if (foreign && last && !this.present && !this.#dividerStands()) this.window.setDivider(entry, 1);
+    if (foreign && last && !this.present && !stands) this.window.setDivider(entry, 1);
     else if (foreign && this.window.divider && row.place > this.window.divider.place) this.window.count(this.window.divider.count + 1);
     if (foreign && last && this.present) this.reading.see(row);
   }
