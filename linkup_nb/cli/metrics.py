@@ -66,7 +66,10 @@ class Metrics(Collector, logging.Handler):
             "drives": ("Drives that are mounted", len(node.drives)),
             "blocks_held": ("Blocks of logs that are here", self._blocks),
             "store_bytes": ("Bytes of the store", self._bytes),
-            "dht_nodes": ("Nodes of the DHT that are known", len(view.nodes) if (view := node.swarm.dht) else 0),
+            "dht_nodes": (
+                "Nodes of the DHT that are known",
+                sum(len(swarm.dht.nodes) for swarm in swarms if swarm.dht),
+            ),
         }
         for name, (words, value) in gauges.items():
             yield GaugeMetricFamily(f"linkup_{name}", words, value=value)

@@ -20,6 +20,7 @@ from linkup_nb.control.requests import (
     SendAsk,
     TailAsk,
 )
+from linkup_nb.errors import UsageError
 from linkup_nb.rooms.memory.export import verify_export
 from linkup_nb.rooms.memory.invites import parse_duration
 from linkup_nb.rooms.names import clean
@@ -87,7 +88,10 @@ def leave(output: Output, room: str, forget: bool) -> None:
 @common
 def invite(output: Output, room: str, expires: str | None, uses: int | None) -> None:
     """Print the invite of a room, or make one that ends."""
-    seconds = None if expires is None else round(parse_duration(expires).total_seconds())
+    try:
+        seconds = None if expires is None else round(parse_duration(expires).total_seconds())
+    except UsageError as error:
+        raise click.BadParameter(str(error)) from None
     output.run(InviteAsk(room=room, expires=seconds, uses=uses), lambda made: str(made["invite"]))
 
 

@@ -73,7 +73,7 @@ def _load(output: Output, file: Path) -> ModuleType:
     sys.modules["linkup_bot"] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # noqa: BLE001  # it is the bot's own code
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # it is the bot's own code
         own = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file.absolute())]
         line = getattr(error, "lineno", None) or (own[-1].lineno if own else None)
         at = f", line {line}" if line else ""

@@ -207,7 +207,20 @@ async def _chat(node: Asked, room: str | None) -> None:
                     talk.say("You are in no room yet: ~join WORD, or ~create NAME. ~help shows the rest.")
             with suppress(EOFError, KeyboardInterrupt):
                 while not talk.over:
-                    await talk.type(await session.prompt_async("> "))
+                    await talk.type(await _line(session, following))
         finally:
             following.cancel()
             await asyncio.gather(following, return_exceptions=True)
+
+
+async def _line(session: PromptSession[str], following: asyncio.Task[None]) -> str:
+    """The next line that is typed. Raises what ended the following: nothing would be shown any more."""
+    typing = asyncio.ensure_future(session.prompt_async("> "))
+    try:
+        await asyncio.wait({typing, following}, return_when=asyncio.FIRST_COMPLETED)
+        if following.done():
+            following.result()
+        return await typing
+    finally:
+        typing.cancel()
+        await asyncio.gather(typing, return_exceptions=True)

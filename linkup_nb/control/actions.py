@@ -4,13 +4,14 @@ Whatever others wrote has been cleaned of what steers a terminal.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from datetime import timedelta
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias
 
 from linkup_nb.control import requests
-from linkup_nb.errors import NotAvailable, UsageError
+from linkup_nb.errors import LinkupError, NotAvailable, UsageError
 from linkup_nb.hyperdrive.drive import Drive
 from linkup_nb.hyperdrive.entry import Entry
 from linkup_nb.hyperdrive.view import DriveView
@@ -27,7 +28,13 @@ Item: TypeAlias = dict[str, Any]
 Answer: TypeAlias = AsyncGenerator[Item, None]
 
 MIN_TOPIC = 4  # hexadecimal digits of a topic that name a room
+MAX_UNREAD = 10_000  # messages that wait for one who follows
+MAX_STEM = 200  # characters of a name that one of an unfinished file begins with
 MAX_TEXT = 65_536  # characters of a message that are printed
+
+
+class SlowReader(LinkupError):
+    """Whoever follows does not take what comes."""
 
 
 class NobodyThere(NotAvailable):
@@ -104,11 +111,14 @@ async def _send(node: Node, ask: requests.SendAsk) -> Answer:
 
 async def _tail(node: Node, ask: requests.TailAsk) -> Answer:
     rooms = [room_of(node, ask.room)] if ask.room else list(node.rooms)
-    came: asyncio.Queue[tuple[Room, Message]] = asyncio.Queue()
+    came: deque[tuple[Room, Message]] = deque()
+    news = asyncio.Event()
 
     def take(room: Room, message: Message) -> None:
-        if not ask.room or room in rooms:
-            came.put_nowait((room, message))
+        if (not ask.room or room in rooms) and not isinstance(message, RoomNotice):
+            if len(came) <= MAX_UNREAD:
+                came.append((room, message))
+            news.set()
 
     if ask.follow:
         node.on("message", take)
@@ -117,9 +127,12 @@ async def _tail(node: Node, ask: requests.TailAsk) -> Answer:
         for room, message in sorted(last, key=lambda one: one[1].timestamp)[-ask.count :] if ask.count else ():
             yield _message(room, message)
         while ask.follow:
-            room, message = await came.get()
-            if not isinstance(message, RoomNotice):
-                yield _message(room, message)
+            await news.wait()
+            news.clear()
+            while came:
+                if len(came) > MAX_UNREAD:
+                    raise SlowReader(f"Over {MAX_UNREAD:,} messages wait to be read: whoever reads them is too slow.")
+                yield _message(*came.popleft())
     finally:
         if ask.follow:
             node.remove_listener("message", take)
@@ -211,11 +224,16 @@ async def _get(node: Node, ask: requests.GetAsk) -> Answer:
         raise UsageError(f"There is no file {ask.path} in version {view.version}.")
     total, done = await view.size(entry), 0
     to = Path(ask.to)
-    with await asyncio.to_thread(to.open, "wb") as file:
-        async for piece in view.stream(entry):
-            await asyncio.to_thread(file.write, piece)
-            done += len(piece)
-            yield {"done": done, "total": total}
+    unfinished = to.with_name(f".{to.name[:MAX_STEM]}.part")  # what is there stays until all of the new one is here
+    try:
+        with await asyncio.to_thread(unfinished.open, "wb") as file:
+            async for piece in view.stream(entry):
+                await asyncio.to_thread(file.write, piece)
+                done += len(piece)
+                yield {"done": done, "total": total}
+        await asyncio.to_thread(unfinished.replace, to)
+    finally:
+        await asyncio.to_thread(unfinished.unlink, missing_ok=True)
     yield {"path": str(to), "size": done, "version": entry.version}
 
 

@@ -16,6 +16,7 @@ from linkup_nb.node import Node
 
 BUSY = 5.0  # seconds for which another command may hold a profile, sending what it has to send
 RETRY = 0.1  # seconds between two looks at whether it still does
+GONE = "The node that answered has gone: run this again."
 MAX_ITEM = 16 * 1_048_576  # bytes of an item of an answer
 
 
@@ -51,6 +52,17 @@ class Running:
 
     async def ask(self, ask: Ask) -> Answer:
         """See `Asked`."""
+        try:
+            async for item in self._ask(ask):
+                yield item
+        except OSError as error:
+            raise NodeClosed(GONE) from error
+        except ValueError as error:
+            if isinstance(error, LinkupError):
+                raise
+            raise LinkupError("The node answered what is no answer: restart it.") from error
+
+    async def _ask(self, ask: Ask) -> Answer:
         reader, writer = await asyncio.open_unix_connection(self._path, limit=MAX_ITEM)
         try:
             writer.write(msgspec.json.encode(ask) + b"\n")
@@ -63,7 +75,7 @@ class Running:
                     raise _ERRORS.get(str(end.get("kind")), LinkupError)(str(end.get("error")))
                 else:
                     return
-            raise NodeClosed("The node that answered has closed: ask again.")
+            raise NodeClosed(GONE)
         finally:
             writer.close()
             with suppress(OSError):

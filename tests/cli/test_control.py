@@ -12,10 +12,11 @@ import pytest
 
 from linkup_nb import Node
 from linkup_nb.control import server as control
+from linkup_nb.control.actions import Answer, SlowReader, answer
 from linkup_nb.control.client import Running
-from linkup_nb.control.requests import RoomsAsk, TailAsk
+from linkup_nb.control.requests import GetAsk, RoomsAsk, TailAsk
 from linkup_nb.control.server import ControlServer, serve
-from linkup_nb.errors import UsageError
+from linkup_nb.errors import NodeClosed, UsageError
 
 WAIT = 20.0
 
@@ -80,3 +81,56 @@ async def test_an_error_there_is_the_same_here(served: tuple[Node, ControlServer
     with pytest.raises(UsageError, match="You are in no room 'x'"):
         async for _item in Running(server.path).ask(TailAsk(room="x")):
             pass
+
+
+async def test_who_follows_and_does_not_read_is_let_go(
+    served: tuple[Node, ControlServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node, _ = served
+    monkeypatch.setattr("linkup_nb.control.actions.MAX_UNREAD", 3)
+    room = await node.create_room("physics")
+    following = answer(node, TailAsk(count=0, follow=True))
+    first = asyncio.ensure_future(anext(following))
+    await asyncio.sleep(0)  # it listens now
+    for number in range(6):
+        await room.send(f"{number}")
+    assert (await first)["text"] == "0"
+    with pytest.raises(SlowReader, match="Over 3 messages wait"):
+        await all_of(following)
+
+
+async def all_of(following: Answer) -> None:
+    async for _item in following:
+        pass
+
+
+async def test_a_file_stays_until_all_of_the_new_one_is_here(
+    served: tuple[Node, ControlServer], tmp_path: Path
+) -> None:
+    node, _ = served
+    drive = await node.drive(name="results")
+    await drive.put("/a.bin", bytes(10_000_000), progress=False)
+    folder = tmp_path / "here"
+    folder.mkdir()
+    target = folder / "a.bin"
+    target.write_bytes(b"old")
+    asked = answer(node, GetAsk(drive="results", path="/a.bin", to=str(target)))
+    await anext(asked)
+    await asked.aclose()
+    assert target.read_bytes() == b"old"
+    await all_of(answer(node, GetAsk(drive="results", path="/a.bin", to=str(target))))
+    assert target.read_bytes() == bytes(10_000_000)
+    assert os.listdir(folder) == ["a.bin"]
+
+
+async def test_a_node_that_goes_is_said_to_have_gone(served: tuple[Node, ControlServer]) -> None:
+    node, server = served
+    room = await node.create_room("physics")
+    await room.send("here")
+    following = Running(server.path).ask(TailAsk(follow=True))
+    assert (await anext(following))["text"] == "here"
+    await server.close()
+    with pytest.raises(NodeClosed, match="has gone: run this again"):
+        await anext(following)
+    with pytest.raises(NodeClosed, match="has gone: run this again"):
+        await anext(Running(server.path).ask(RoomsAsk()))

@@ -106,6 +106,9 @@ def test_wrong_usage_and_errors_for_programs(ann: Terminal) -> None:
     assert "Say a text" in ann.run("send", "physics", code=2)
     assert "No such command" in ann.run("nonsense", code=2)
     assert '"kind":"usage"' in ann.run("tail", "nowhere", "--json", code=1)
+    ann.run("create", "physics")
+    said = ann.run("invite", "physics", "--expires", "nonsense", code=2)
+    assert "Traceback" not in said
 
 
 def test_a_reader_that_hangs_up_ends_it_quietly(ann: Terminal) -> None:

@@ -59,6 +59,7 @@ def test_a_bot_of_a_file_answers(ann: Terminal, make_terminal: MakeTerminal) -> 
         ("x = 1\nraise ValueError('no such thing')\n", "bot.py, line 2: ValueError: no such thing"),
         ("def f(:\n", "bot.py, line 1: SyntaxError"),
         ("import no_such_package\n", "bot.py, line 1: ModuleNotFoundError"),
+        ("import sys\nsys.exit('no')\n", "bot.py, line 2: SystemExit: no"),
         ("x = 1\n", "bot.py makes no bot"),
         ("import linkup_nb as lu\na, b = lu.Bot('a'), lu.Bot('b')\n", "bot.py makes 2 bots"),
         ("import linkup_nb as lu\nbot = lu.Bot('a')\n", "This bot is in no room"),

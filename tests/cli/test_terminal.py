@@ -74,3 +74,18 @@ def test_two_people_chat_one_of_them_in_a_terminal(ann: Terminal, bob: Terminal)
     finally:
         screen.close()
     assert [message["name"] for message in ann.json("tail", "physics")] == ["bob", "ann", "ann"]
+
+
+def test_it_ends_with_the_node_that_it_shows(ann: Terminal) -> None:
+    ann.run("create", "physics")
+    holder = ann.start("tail", "-f", "--json")
+    ann.run("send", "physics", "here", "--wait", "0")
+    holder.line("here")
+    screen = Screen(ann)
+    try:
+        screen.shows("here")
+        holder.kill()
+        screen.shows("has gone: run this again")
+        assert screen.process.wait(PATIENCE) == 1
+    finally:
+        screen.close()
