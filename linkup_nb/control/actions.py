@@ -4,8 +4,10 @@ Whatever others wrote has been cleaned of what steers a terminal.
 """
 
 import asyncio
+import os
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import aclosing
 from datetime import timedelta
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias
@@ -43,8 +45,9 @@ class NobodyThere(NotAvailable):
 
 async def answer(node: Node, ask: requests.Ask) -> Answer:
     """Carry out a request; raises `UsageError` for what cannot be, `NobodyThere` where nobody was reached in time."""
-    async for item in _ACTIONS[type(ask)](node, ask):
-        yield item
+    async with aclosing(_ACTIONS[type(ask)](node, ask)) as items:
+        async for item in items:
+            yield item
 
 
 async def _rooms(node: Node, ask: requests.RoomsAsk) -> Answer:
@@ -224,7 +227,9 @@ async def _get(node: Node, ask: requests.GetAsk) -> Answer:
         raise UsageError(f"There is no file {ask.path} in version {view.version}.")
     total, done = await view.size(entry), 0
     to = Path(ask.to)
-    unfinished = to.with_name(f".{to.name[:MAX_STEM]}.part")  # what is there stays until all of the new one is here
+    unfinished = to.with_name(
+        f".{to.name[:MAX_STEM]}.{os.urandom(4).hex()}.part"
+    )  # what is there stays until all of the new one is here
     try:
         with await asyncio.to_thread(unfinished.open, "wb") as file:
             async for piece in view.stream(entry):

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -53,8 +53,9 @@ class Running:
     async def ask(self, ask: Ask) -> Answer:
         """See `Asked`."""
         try:
-            async for item in self._ask(ask):
-                yield item
+            async with aclosing(self._ask(ask)) as items:
+                async for item in items:
+                    yield item
         except OSError as error:
             raise NodeClosed(GONE) from error
         except ValueError as error:

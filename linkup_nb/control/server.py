@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import os
 import stat
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -91,9 +91,10 @@ class ControlServer:
         end: dict[str, str] | None = None
         try:
             ask = _REQUESTS.decode(line)
-            async for item in answer(self._node, ask):
-                writer.write(msgspec.json.encode({"item": item}) + b"\n")
-                await writer.drain()
+            async with aclosing(answer(self._node, ask)) as items:
+                async for item in items:
+                    writer.write(msgspec.json.encode({"item": item}) + b"\n")
+                    await writer.drain()
         except (LinkupError, OSError, msgspec.DecodeError) as error:
             end = problem(error)
         writer.write(msgspec.json.encode({"end": end}) + b"\n")
