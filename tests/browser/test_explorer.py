@@ -151,7 +151,7 @@ def test_a_folder_is_mirrored_and_restored_from_the_menu(kestrel: Notebook, tmp_
     page.keyboard.press("ArrowRight")
     chat.hook("drive-more").click()
     chat.root.get_by_role("menuitem", name="Restore all of it from v2").click()
-    expect(chat.hook("drop-zone")).to_have_text(re.compile(r"^Restored: 3 files, as v\d+\.$"))
+    expect(chat.hook("drive-note")).to_have_text(re.compile(r"^Restored: 3 files, as v\d+\.$"))
     chat.hook("slider-newest").click()
     select(chat, "runs", "energies.csv")
     expect(chat.hook("file-body").locator("tbody tr")).to_have_count(1)

@@ -28,6 +28,7 @@ const EXPLORER = parse(`
         <p class="lu-between lu-crumbs"><span data-lu="crumbs"></span><span class="lu-faint" data-lu="changed"></span><button type="button" class="lu-icon lu-i-more" data-lu="drive-more" aria-label="More for this drive" title="More"></button></p>
         <ul data-lu="files-place"></ul>
         <p class="lu-faint" data-lu="listing-note"></p>
+        <p class="lu-faint" data-lu="drive-note" role="status" hidden></p>
         <p class="lu-drop-zone" data-lu="drop-zone"></p>
       </div>
       <div class="lu-file" data-lu="file-place"></div>
@@ -150,10 +151,11 @@ export class ExplorerTab {
   #menu() {
     const drive = this.#shown;
     if (!drive) return;
+    say(this.parts["drive-note"], "");
     const where = { drive, folder: this.folder, version: this.slider.at.at(-1) ?? drive.version };
     openDriveMenu(this.parts["drive-more"], where, this.kernel, {
       onfail: this.options.onfail,
-      onnote: (sentence) => setText(this.parts["drop-zone"], sentence),
+      onnote: (sentence) => say(this.parts["drive-note"], sentence),
       onforget: () => {
         this.drive = null;
         this.open();
@@ -215,6 +217,7 @@ export class ExplorerTab {
   /** @param {string} id */
   #open(id) {
     this.drive = id;
+    say(this.parts["drive-note"], "");
     this.folder = "/";
     this.following = true;
     this.#closeFile();
