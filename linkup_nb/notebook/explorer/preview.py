@@ -10,12 +10,13 @@ from itertools import islice
 from pathlib import PurePosixPath
 from typing import Any
 
-from linkup_nb.errors import LinkupError
+from linkup_nb.errors import LinkupError, UsageError
 from linkup_nb.hyperdrive.entry import Entry
 from linkup_nb.hyperdrive.view import DriveView
 from linkup_nb.notebook.chat.markup import clean, preformatted, render
 from linkup_nb.notebook.chat.media import vet
 from linkup_nb.notebook.explorer.requests import Preview
+from linkup_nb.rooms.frames import parquet_table
 
 MAX_TEXT = 256 * 1024  # bytes of a text, or of a table as text, that are read
 MAX_MEDIA = 10 * 1_048_576  # bytes of a picture, a sound or a Parquet file that is read
@@ -105,21 +106,12 @@ def _text(text: str, suffix: str, more: bool) -> tuple[str, str]:
 
 def _parquet(data: bytes) -> tuple[str, str]:
     try:
-        import pyarrow.parquet as parquet
-        from pyarrow import ArrowException
-    except ImportError:
+        first, count = parquet_table(data, MAX_UNPACKED, MAX_ROWS)
+    except UsageError:
         return "", "To see Parquet files: run %pip install pyarrow, then restart the kernel."
-    try:
-        file = parquet.ParquetFile(io.BytesIO(data))
-        about = file.metadata
-        if about.num_row_groups and about.row_group(0).total_byte_size > MAX_UNPACKED:
-            raise ValueError(f"its first rows swell to over {MAX_UNPACKED // 1_048_576} MiB")
-        batch = next(file.iter_batches(batch_size=MAX_ROWS, row_groups=[0]), None) if about.num_row_groups else None
-        rows = [list(row.values()) for row in batch.to_pylist()] if batch else []
-        table, _ = _table(list(file.schema_arrow.names), rows, False)
-        return table, f"{about.num_rows:,} rows, {about.num_columns} columns; the first {len(rows):,} are shown."
-    except (ArrowException, OSError, KeyError, TypeError) as error:
-        raise ValueError(str(error)) from None
+    rows = [list(row.values()) for row in first.to_pylist()]
+    table, _ = _table(list(first.schema.names), rows, False)
+    return table, f"{count:,} rows, {len(first.schema)} columns; the first {len(rows):,} are shown."
 
 
 def _table(columns: list[Any], rows: list[list[Any]], more: bool) -> tuple[str, str]:

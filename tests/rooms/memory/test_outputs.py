@@ -6,13 +6,15 @@ import sys
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 from msgspec import Raw
 from PIL import Image
+from pyarrow import parquet
 
 from linkup_nb.errors import DecodeError, UsageError
 from linkup_nb.rooms import outputs
-from linkup_nb.rooms.frames import frame_file, read_frame
+from linkup_nb.rooms.frames import frame_file, parquet_table, read_frame
 from linkup_nb.rooms.memory.block import OutputBody
 from linkup_nb.rooms.memory.message import RoomOutputMessage, RoomTextMessage
 from linkup_nb.rooms.memory.outputs import MAX_INLINE_BYTES, inline, read_output
@@ -178,10 +180,11 @@ FRAMES = [
     ),
     pd.DataFrame({"a": [1.0]}, index=pd.MultiIndex.from_tuples([("b", 2)], names=["k", "l"])),
     pd.DataFrame(),
+    pd.DataFrame({"c": pd.Categorical(["a", "b", "a"]), "b": [b"\0", b"", b"x"], "l": [[1], [], [2, 3]]}),
 ]
 
 
-@pytest.mark.parametrize("frame", FRAMES, ids=["columns", "levels", "empty"])
+@pytest.mark.parametrize("frame", FRAMES, ids=["columns", "levels", "empty", "kinds"])
 async def test_a_data_frame_comes_back_as_one(make_member: MakeMember, frame: pd.DataFrame) -> None:
     mine, theirs = await two_rooms(make_member)
     await mine.send(frame)
@@ -239,3 +242,40 @@ def test_a_table_that_is_too_large_says_what_to_do(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("linkup_nb.rooms.frames.MAX_FRAME_FILE", 100)
     with pytest.raises(UsageError, match="send a part of it"):
         frame_file(pd.DataFrame({"a": range(1000)}))
+
+
+BIG = "x" * 3_000_000
+
+
+def repeated(rows: int, *, nested: bool) -> bytes:
+    """A small file of one text of 3 MB that each row names."""
+    texts = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), pa.array([BIG]))
+    column = pa.ListArray.from_arrays(pa.array(range(rows + 1), pa.int32()), texts) if nested else texts
+    out = io.BytesIO()
+    parquet.write_table(pa.table({"s": column}), out, compression="zstd", store_schema=False)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_text_that_each_row_names_is_counted_each_time(nested: bool) -> None:
+    file = repeated(10_000, nested=nested)
+    assert len(file) < 100_000
+    before = pa.total_allocated_bytes()
+    with pytest.raises(DecodeError, match="swells to over 1024 MiB"):
+        read_frame("a.parquet", file, {})
+    assert pa.total_allocated_bytes() - before < 100_000_000
+    table, count = parquet_table(file, 16_000_000, 5)
+    assert (len(table), count, table["s"][4].as_py()) == (5, 10_000, [BIG] if nested else BIG)
+    with pytest.raises(DecodeError, match="swells"):
+        parquet_table(file, 16_000_000, 200)
+
+
+def test_a_table_of_too_many_columns_or_cells_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("linkup_nb.rooms.frames.MAX_FRAME_COLUMNS", 3)
+    wide = pd.DataFrame([[1] * 4], columns=list("abcd"))
+    for csv, name in ((False, "a.parquet"), (True, "a.csv")):
+        with pytest.raises(DecodeError, match="over 3 columns"):
+            read_frame(name, frame_file(wide, csv=csv).data, {})
+    monkeypatch.setattr("linkup_nb.rooms.frames.MAX_CSV_CELLS", 10)
+    with pytest.raises(DecodeError, match="over 10 cells"):
+        read_frame("a.csv", b"a\n" * 11, {})
