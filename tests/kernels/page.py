@@ -57,8 +57,8 @@ class Page:
         self._manager.shutdown_kernel()
 
     def execute(self, code: str) -> str:
-        """Send a cell, and return its message id at once."""
-        return str(self._client.execute(code))
+        """Send a cell, and return its message id at once. One that fails takes none with it that was sent right after."""
+        return str(self._client.execute(code, stop_on_error=False))
 
     def ends(self, cell: str) -> None:
         """Wait until a cell has ended well."""
