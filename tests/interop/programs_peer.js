@@ -32,7 +32,7 @@ const storage = (name) => path.join(folder, name)
 const once = (emitter, event) => new Promise((resolve) => emitter.once(event, resolve))
 
 function swarm (store) {
-  const swarm = new Hyperswarm({ bootstrap })
+  const swarm = new Hyperswarm({ dht: new DHT({ bootstrap, host: HOST }) })
   if (store) swarm.on('connection', (connection) => store.replicate(connection))
   return swarm
 }
@@ -185,12 +185,13 @@ const ops = {
 
   // blind-peer with blind-peering
   async blindPeer ({ handle, trusted }) {
-    const peer = new BlindPeer(storage(handle), { bootstrap, trustedPubKeys: trusted.map(bytes) })
+    const dht = new DHT({ bootstrap, host: HOST })
+    const peer = new BlindPeer(storage(handle), { swarm: new Hyperswarm({ dht }), trustedPubKeys: trusted.map(bytes) })
     await peer.listen()
     things.set(handle, peer)
   },
   async identity ({ handle }) {
-    const dht = new DHT({ bootstrap })
+    const dht = new DHT({ bootstrap, host: HOST })
     things.set(handle, dht)
     return hex(dht.defaultKeyPair.publicKey)
   },
