@@ -29,6 +29,7 @@ ROOMS: dict[type, tuple[Callable[[World], Any], list[tuple[str, Call]]]] = {
             method("shares_name", "otter"),
             method("to_pandas"),
             method("clear"),
+            method("rename", "our room"),
             method("leave"),
         ],
     ),

@@ -14,6 +14,7 @@ from linkup_nb.notebook.chat.requests import Part
 from linkup_nb.notebook.chat.updates import ProgressUpdate
 from linkup_nb.notebook.chat.uploads import CHUNK, chunk_count
 from linkup_nb.rooms.frames import frame_size, has_frame
+from linkup_nb.rooms.linkup.room import LinkUpRoom
 from linkup_nb.rooms.memory.message import InDrive, RoomMessage, RoomOutputMessage
 from linkup_nb.rooms.memory.room import MemoryRoom
 from linkup_nb.rooms.memory.waiting import WaitingRoom
@@ -197,13 +198,13 @@ class MemoryRequests:
         return requests.InviteAnswer(link=room.invite, svg=room.invite_qr().svg)
 
     async def _change_room(self, request: requests.ChangeRoomRequest) -> None:
-        room = self.room(request.topic)
         if request.name is not None:
-            await room.rename(request.name)
+            room = self._node.room(request.topic)
+            await (room if isinstance(room, LinkUpRoom) else self.room(request.topic)).rename(request.name)
         if request.subject is not None:
-            await room.set_subject(request.subject)
+            await self.room(request.topic).set_subject(request.subject)
         if request.muted is not None:
-            await room.set_muted(request.muted)
+            await self.room(request.topic).set_muted(request.muted)
 
     async def _channel(self, request: requests.ChannelRequest) -> None:
         await self.room(request.topic).create_channel(request.name)

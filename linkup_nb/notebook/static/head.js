@@ -86,9 +86,14 @@ export class Head {
     const { more } = this.parts;
     if (!room || !state) return;
     const leave = { label: "Leave…", pick: this.options.onleave };
-    if (room.linkup || room.waiting) return openMenu(more, [leave], "Room");
+    const rename = {
+      label: "Rename it here…",
+      pick: () => this.#ask(more, "Name, for you only", room.name, (name) => this.#request("change_room", { topic: room.topic, name })),
+    };
+    if (room.waiting) return openMenu(more, [leave], "Room");
+    if (room.linkup) return openMenu(more, [rename, leave], "Room");
     openMenu(more, [
-      { label: "Rename it here…", pick: () => this.#ask(more, "Name, for you only", room.name, (name) => this.#request("change_room", { topic: room.topic, name })) },
+      rename,
       { label: "Change the subject…", pick: () => this.#askSubject() },
       { label: "New channel…", pick: () => this.#ask(more, "Name of the channel", "", (name) => this.#request("channel", { topic: room.topic, name })) },
       { label: "An invite that ends…", pick: () => this.options.oncommand("~invite --expires 2d --uses 1") },

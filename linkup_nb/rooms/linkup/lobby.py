@@ -142,6 +142,15 @@ class Lobby(Events):
                 await self.drives.leave_room(room.topic)
         self.emit("update")
 
+    async def rename(self, room: LinkUpRoom, name: str) -> None:
+        """Keep what we call a room; one that has been left is not joined again by it."""
+        async with self._changing:
+            joined = self._joined.get(room.topic)
+            if not joined or joined.room is not room:
+                return
+            self._profile.add_room(room.topic, name)
+            await self._save()
+
     async def introduce(self, *, name: str | None = None, avatar: bytes | None = None) -> None:
         """Change our name or avatar: saved first, then sent to every peer."""
         async with self._changing:

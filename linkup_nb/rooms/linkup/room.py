@@ -17,7 +17,7 @@ from linkup_nb.rooms.linkup.messages import check_size, encode
 from linkup_nb.rooms.linkup.state import RoomState
 from linkup_nb.rooms.member import Member
 from linkup_nb.rooms.message import AudioMessage, FileMessage, LinkUpFileMessage, Message, TextMessage
-from linkup_nb.rooms.names import file_name
+from linkup_nb.rooms.names import check_name, file_name
 from linkup_nb.rooms.outputs import nearest
 from linkup_nb.rooms.room import Room
 
@@ -42,6 +42,9 @@ class LinkUpBackend(Protocol):
 
     async def keep_file(self, topic: bytes, path: str, data: bytes) -> Drive | None:
         """Put a file into that drive; `None` if that is not possible."""
+
+    async def rename(self, room: "LinkUpRoom", name: str) -> None:
+        """Keep what we call the room."""
 
     async def leave(self, room: "LinkUpRoom") -> None:
         """Forget the room; one that has been left already is nothing to it."""
@@ -169,6 +172,14 @@ class LinkUpRoom(Room):
         self._state.replace(delivered)
         self.emit("delivery", delivered)
         return delivered
+
+    @from_any_loop
+    async def rename(self, name: str) -> None:
+        """Call the room something else, for you only. Raises `InvalidName`."""
+        name = check_name(name)
+        await self._backend.rename(self, name)
+        self.name = name
+        self.emit("update")
 
     @from_any_loop
     async def leave(self) -> None:

@@ -31,6 +31,15 @@ def test_a_new_room_is_shown_and_what_is_said_there_comes_back(open_page: Open) 
     assert (row["kind"], row["name"], row["own"]) == ("text", "kestrel", True)
 
 
+@pytest.mark.parametrize("linkup", [True, False])
+def test_a_room_is_renamed_for_oneself(open_page: Open, linkup: bool) -> None:
+    page = open_page()
+    topic = page.request("create", name="lobby", linkup=linkup)["topic"]
+    page.request("change_room", topic=topic, name="physics")
+    page.state(lambda state: [room["name"] for room in state["rooms"]] == ["physics"])
+    assert page.refused("change_room", topic=topic, name=" ").startswith("A name needs at least one visible")
+
+
 def test_delivery_is_shown_when_it_is_known(start: Start, open_page: Open) -> None:
     kestrel, otter = open_page(start("kestrel")), open_page(start("otter"))
     topic = kestrel.request("create", name="lobby", linkup=True)["topic"]

@@ -15,6 +15,7 @@ from linkup_nb.errors import FileTooLarge, NodeClosed, UnknownRoom
 from linkup_nb.loops import Events
 from linkup_nb.rooms.linkup import state
 from linkup_nb.rooms.linkup.messages import MAX_FILE, MAX_TEXT
+from linkup_nb.rooms.linkup.room import LinkUpRoom
 from tests.rooms.nodes import MakeNode, until
 
 
@@ -67,7 +68,7 @@ async def test_a_room_shows_nothing_of_what_its_node_does_with_it(make_node: Mak
     public = {name for name in dir(room) if not name.startswith("_")} - set(dir(Events))
     assert public == {
         *("name", "topic", "drive", "messages", "peers", "shares_name", "to_pandas"),
-        *("send", "send_file", "send_audio", "clear", "leave"),
+        *("send", "send_file", "send_audio", "clear", "rename", "leave"),
     }
 
 
@@ -289,3 +290,19 @@ async def test_anything_else_is_sent_as_the_nearest_that_linkup_shows(make_node:
     assert isinstance(text, lu.TextMessage)
     assert isinstance(long, lu.FileMessage)
     assert long.file_name == "output.txt"
+
+
+async def test_the_name_of_a_room_is_kept(tmp_path: Path) -> None:
+    async with lu.Node(tmp_path, discovery=[]) as node:
+        await node.create_room("other", linkup=True)
+        room = await node.create_room("lobby", linkup=True)
+        assert isinstance(room, LinkUpRoom)
+        await room.leave()
+        await room.rename("gone")
+        assert [room.name for room in node.rooms] == ["other"]
+        other = node.rooms[0]
+        assert isinstance(other, LinkUpRoom)
+        await other.rename("physics")
+        assert other.name == "physics"
+    async with lu.Node(tmp_path, discovery=[]) as node:
+        assert [room.name for room in node.rooms] == ["physics"]
