@@ -1,12 +1,13 @@
 """What a command asks of a node, as it goes over the socket: one JSON object a line."""
 
+from datetime import timedelta
 from typing import Annotated, TypeAlias
 
 import msgspec
 from msgspec import Meta
 
 Text = Annotated[str, Meta(max_length=65_536)]
-Count = Annotated[int, Meta(ge=0, le=1_000_000)]
+Count = Annotated[int, Meta(ge=0, le=2**53 - 1)]  # the largest that every JSON reader keeps
 
 
 class Ask(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, tag_field="do"):
@@ -43,7 +44,7 @@ class InviteAsk(Ask, frozen=True, tag="invite"):
     """The invite of a room, or one that ends: after so many seconds, or so many people."""
 
     room: Text
-    expires: Count | None = None
+    expires: Annotated[int, Meta(ge=0, le=timedelta.max // timedelta(seconds=1))] | None = None
     uses: Count | None = None
 
 

@@ -6,6 +6,7 @@ It lies in a folder that nobody else can enter. A request is one line of JSON; t
 
 import asyncio
 import hashlib
+import logging
 import os
 import stat
 from contextlib import aclosing, suppress
@@ -23,6 +24,7 @@ from linkup_nb.node import Node
 MAX_REQUEST = 256 * 1024  # bytes of a request
 MAX_CLIENTS = 32  # processes that ask at one time
 
+log = logging.getLogger("linkup_nb")
 _REQUESTS = msgspec.json.Decoder(AnyAsk)
 
 
@@ -97,6 +99,9 @@ class ControlServer:
                     await writer.drain()
         except (LinkupError, OSError, msgspec.DecodeError) as error:
             end = problem(error)
+        except Exception as error:
+            log.exception("What another process of yours asked for failed")
+            end = {"kind": "failed", "error": f"This is a fault of linkup_nb: {type(error).__name__}: {error}."}
         writer.write(msgspec.json.encode({"end": end}) + b"\n")
         await writer.drain()
 
@@ -104,7 +109,7 @@ class ControlServer:
 def problem(error: Exception) -> dict[str, str]:
     """What went wrong, for whoever asked: `kind` is "usage", "nobody" or "failed", `error` one sentence."""
     if isinstance(error, NobodyThere | TimeoutError):
-        return {"kind": "nobody", "error": str(error)}
+        return {"kind": "nobody", "error": str(error) or "Nobody answered in time: try again later."}
     if isinstance(error, msgspec.DecodeError):
         return {"kind": "failed", "error": "This node has another version of linkup_nb: restart it."}
     if isinstance(error, OSError) and not isinstance(error, LinkupError):

@@ -5,6 +5,7 @@ import json
 import os
 import stat
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from linkup_nb import Node
 from linkup_nb.control import server as control
 from linkup_nb.control.actions import Answer, SlowReader, answer
 from linkup_nb.control.client import Running
-from linkup_nb.control.requests import GetAsk, RoomsAsk, TailAsk
+from linkup_nb.control.requests import GetAsk, InviteAsk, RoomsAsk, TailAsk
 from linkup_nb.control.server import ControlServer, serve
 from linkup_nb.errors import NodeClosed, UsageError
 
@@ -83,18 +84,37 @@ async def test_an_error_there_is_the_same_here(served: tuple[Node, ControlServer
             pass
 
 
+async def test_a_fault_of_our_own_is_answered_and_logged(
+    served: tuple[Node, ControlServer], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    _, server = served
+    monkeypatch.setattr(Node, "rooms", None)
+    [end] = await said(server, b'{"do": "rooms"}\n')
+    assert end["end"]["kind"] == "failed"
+    assert end["end"]["error"].startswith("This is a fault of linkup_nb: TypeError: ")
+    assert "Traceback" in caplog.text
+
+
+async def test_an_invite_may_end_in_a_month(served: tuple[Node, ControlServer]) -> None:
+    node, server = served
+    await node.create_room("physics")
+    asked = Running(server.path).ask(InviteAsk(room="physics", expires=30 * 86_400))
+    assert (await anext(asked))["invite"].startswith("linkup:")
+    with pytest.raises(UsageError, match="before 2106"):
+        await anext(Running(server.path).ask(InviteAsk(room="physics", expires=timedelta.max // timedelta(seconds=1))))
+
+
 async def test_who_follows_and_does_not_read_is_let_go(
     served: tuple[Node, ControlServer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     node, _ = served
     monkeypatch.setattr("linkup_nb.control.actions.MAX_UNREAD", 3)
     room = await node.create_room("physics")
-    following = answer(node, TailAsk(count=0, follow=True))
-    first = asyncio.ensure_future(anext(following))
-    await asyncio.sleep(0)  # it listens now
+    await room.send("before")
+    following = answer(node, TailAsk(count=1, follow=True))
+    assert (await anext(following))["text"] == "before"  # it listens now
     for number in range(6):
         await room.send(f"{number}")
-    assert (await first)["text"] == "0"
     with pytest.raises(SlowReader, match="Over 3 messages wait"):
         await all_of(following)
 
