@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Literal, Self, overload
@@ -32,6 +33,8 @@ from linkup_nb.rooms.room import Room
 from linkup_nb.rooms.status import Status
 from linkup_nb.rooms.topic import TOPIC_BYTES, parse_topic, short_topic
 from linkup_nb.swarm.swarm import Swarm
+
+MAX_NETWORK_PEERS = 32  # bootstrap peers, of one's own and out of invites, at which no more of invites are used
 
 
 class Node(Events):
@@ -465,16 +468,15 @@ class Node(Events):
         new = [peer for peer in peers if peer not in self._networks]
         if not new or self._discovery is not None:
             return  # whoever has chosen the discoveries is in these alone
-        from linkup_nb.networks import private_networks
+        from linkup_nb.networks import named_peers, private_networks
 
-        for peer in new:
-            try:
-                found = private_networks(peer, relay=self.profile.relay or "")
-            except UsageError:
-                continue  # no peer can be there: the rest of the invite is good all the same
-            self._networks.append(peer)
-            for discovery in found:
-                await self.swarm.add_discovery(discovery)
+        usable = []
+        for peer in new[: max(0, MAX_NETWORK_PEERS - len(self._networks))]:
+            with suppress(UsageError):  # no peer can be there: the rest of the invite is good all the same
+                usable += named_peers(peer)
+        self._networks += usable
+        for discovery in private_networks(" ".join(usable), relay=self.profile.relay or ""):
+            await self.swarm.add_discovery(discovery)
 
 
 def _closed() -> NodeClosed:

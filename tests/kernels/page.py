@@ -57,7 +57,7 @@ class Page:
         self._manager.shutdown_kernel()
 
     def execute(self, code: str) -> str:
-        """Send a cell, and return its message id at once. One that fails takes none with it that was sent right after."""
+        """Send a cell, and return its message id at once; one that fails takes no later one with it."""
         return str(self._client.execute(code, stop_on_error=False))
 
     def ends(self, cell: str) -> None:

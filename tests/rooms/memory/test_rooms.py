@@ -365,6 +365,19 @@ async def test_what_an_invite_names_wrongly_is_left_out(tmp_path: Path) -> None:
         assert [one.name for one in bob.swarm.discovery] == ["local"]
 
 
+async def test_an_invite_of_many_peers_is_one_network_and_there_is_a_most(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("linkup_nb.node.MAX_NETWORK_PEERS", 4)
+    async with lu.Node(tmp_path / "ann", name="ann") as ann, lu.Node(tmp_path / "bob", name="bob") as bob:
+        room = joined_room(await ann.create_room("physics"))
+        await joined(bob, room.invite + "".join(f"&via=127.0.0.{n}:9" for n in range(2, 6)))
+        assert [one.name for one in bob.swarm.discovery] == ["local", "kademlia"]
+        other = joined_room(await ann.create_room("chemistry"))
+        await joined(bob, f"{other.invite}&via=127.0.0.9:9")
+        assert [one.name for one in bob.swarm.discovery] == ["local", "kademlia"]
+
+
 async def test_who_is_away_is_connected_and_not_here(tmp_path: Path) -> None:
     async with node(tmp_path / "ann", "ann") as ann, node(tmp_path / "bob", "bob") as bob:
         hers = joined_room(await ann.create_room("physics"))
