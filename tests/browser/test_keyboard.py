@@ -19,7 +19,9 @@ def kestrel(notebook_of_module: OpenNotebook) -> Notebook:
     notebook.run(0)
     notebook.chat.create("lobby")
     notebook.chat.say("hello")
-    expect(notebook.chat.row("hello")).to_be_visible()
+    expect(notebook.chat.hook("footer")).to_be_hidden()  # nothing is selected
+    notebook.chat.row("hello").locator('[data-lu="body"]').click()
+    expect(notebook.chat.hook("expression")).to_contain_text("panel.selection")
     return notebook
 
 

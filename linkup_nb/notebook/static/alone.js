@@ -16,7 +16,7 @@ const ALONE = parse(`
       <p class="lu-banner" data-lu="banner" role="alert" hidden></p>
       <section class="lu-tab" data-lu="place"></section>
       <p class="lu-tab-error lu-error" data-lu="tab-error" role="alert" hidden></p>
-      <footer class="lu-expression"><code data-lu="expression"></code><button type="button" class="lu-link" data-lu="copy-expression">copy</button></footer>
+      <footer class="lu-expression" data-lu="footer" hidden><code data-lu="expression"></code><button type="button" class="lu-link" data-lu="copy-expression">copy</button></footer>
     </div>
   </div>`);
 

@@ -79,7 +79,7 @@ export class FileList {
     item.ariaPosInSet = String(place + 1);
     item.ariaSetSize = String(this.files.length);
     button.setAttribute("aria-current", String(file.path === this.current && !file.folder));
-    button.title = fileName({ name: file.path });
+    button.title = fileName({ name: file.path }) + (file.folder ? "" : `, v${file.version}`);
     setText(child(button, 0), file.folder ? "▸" : "");
     setText(child(button, 1), fileName(file));
     setText(child(button, 2), file.folder ? "" : sizeWords(file.size));

@@ -3,8 +3,6 @@
 
 import { copyText, setText } from "./dom.js";
 
-const HINT = "panel.selection is the message you click";
-
 export class Footer {
   expression = "";
 
@@ -20,7 +18,10 @@ export class Footer {
    */
   show(expression, chat) {
     this.expression = expression;
-    setText(this.parts.expression, chat ? (expression ? `panel.selection  →  ${expression}` : HINT) : expression);
+    // Once it has been there its place is kept: nothing moves when something is selected.
+    if (expression) this.parts.footer.hidden = false;
+    this.parts.footer.classList.toggle("lu-vacant", !expression);
+    setText(this.parts.expression, chat && expression ? `panel.selection  →  ${expression}` : expression);
     this.parts["copy-expression"].hidden = !expression;
   }
 }

@@ -88,7 +88,7 @@ export const FRAME = parse(`
       <section class="lu-tab" role="tabpanel" aria-label="Swarm" data-lu="swarm" hidden></section>
       <section class="lu-tab" role="tabpanel" aria-label="Settings" data-lu="settings" hidden></section>
       <p class="lu-tab-error lu-error" data-lu="tab-error" role="alert" hidden></p>
-      <footer class="lu-expression">
+      <footer class="lu-expression" data-lu="footer" hidden>
         <code data-lu="expression"></code>
         <button type="button" class="lu-link" data-lu="copy-expression">copy</button>
       </footer>
