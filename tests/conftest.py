@@ -19,6 +19,16 @@ ONE_WORKER = ("tests/browser/", "tests/kernels/")
 # A file whose tests share nothing and take minutes together.
 ANY_WORKER = "tests/rooms/memory/test_arrivals.py"
 
+# Folders whose tests talk to real programs, and so share a machine's pauses with them: such a test may fail once. It is
+# then run again, and the summary says so; one that fails twice has failed.
+REAL_PROGRAMS = ("tests/browser/", "tests/cli/", "tests/interop/", "tests/kernels/", "tests/nat/")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.nodeid.startswith(REAL_PROGRAMS):
+            item.add_marker(pytest.mark.flaky(reruns=1))
+
 
 @pytest.fixture(autouse=True)
 def isolation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
