@@ -16,10 +16,10 @@ from linkup_nb.notebook.chat.feeds import Feeds
 from linkup_nb.notebook.chat.rendering import MAX_AVATARS
 from linkup_nb.notebook.chat.state import describe, expression, pictures
 from linkup_nb.notebook.chat.updates import AvatarPicture, Rows, Selection, StateUpdate
+from linkup_nb.notebook.open_views import OpenViews
 from linkup_nb.rooms.message import Message
 from linkup_nb.rooms.room import Room
 
-MAX_VIEWS = 32  # views of one panel that are kept up to date; the one whose request is oldest is forgotten
 MOST = 200  # rows that changed and are sent as such; with more, the page gets a window anew
 COALESCE = 0.05  # seconds for which changes are gathered
 RESET_EVERY = 0.5  # seconds between two windows that are sent anew, as while thousands of rows come
@@ -55,17 +55,14 @@ class Publisher:
         self._shown = shown
         self._bridge = bridge
         self._node_expression = node_expression
-        self._views: dict[str, Cursor] = {}
+        self._views = OpenViews[Cursor]()
         self._avatars: set[str] = set()
         self._state: StateUpdate | None = None
         self._changed = asyncio.Event()
 
     def subscribe(self, view: str, cursor: Cursor) -> None:
         """A view has come, or lacks something: send it all that is missing after `cursor`."""
-        self._views.pop(view, None)
-        self._views[view] = cursor
-        if len(self._views) > MAX_VIEWS:
-            del self._views[next(iter(self._views))]
+        self._views.open(view, cursor)
         self._avatars.clear()
         self._state = None
         self.wake()

@@ -22,11 +22,11 @@ from linkup_nb.notebook.explorer.comparing import compared
 from linkup_nb.notebook.explorer.marks import History
 from linkup_nb.notebook.explorer.mirroring import mirrored
 from linkup_nb.notebook.explorer.preview import preview
+from linkup_nb.notebook.open_views import OpenViews
 from linkup_nb.rooms.memory.room import MemoryRoom
 from linkup_nb.rooms.status import Level
 from linkup_nb.wire.keys import z32encode
 
-MAX_VIEWS = 32  # views of one tab that are kept up to date; the one whose request is oldest is forgotten
 MAX_MEMBERS = 256  # drives of members of rooms that are listed
 MAX_LISTED = 20_000  # files and folders of one folder that the page gets
 MAX_CHANGES = 500  # changes of one file that are listed
@@ -67,7 +67,7 @@ class ExplorerTab:
         """The drive that was looked at last."""
         self.versions: tuple[int, ...] = ()
         """The version that was looked at last; two where they are compared."""
-        self._views: dict[str, None] = {}
+        self._views = OpenViews[None]()
         self._histories: dict[str, History] = {}
         self._watched: dict[str, Drive] = {}
         self._opened: dict[str, Drive] = {}  # of members of rooms
@@ -111,10 +111,7 @@ class ExplorerTab:
         self._ending = asyncio.gather(self._tasks.cancel(), *(server.close() for server in self._served.values()))
 
     async def _drives(self, request: requests.DrivesRequest) -> requests.Drives:
-        self._views.pop(request.view, None)
-        self._views[request.view] = None
-        if len(self._views) > MAX_VIEWS:
-            del self._views[next(iter(self._views))]
+        self._views.open(request.view, None)
         await self._open_members()
         return requests.Drives(drives=self._list())
 

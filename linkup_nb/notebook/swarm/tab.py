@@ -14,6 +14,7 @@ from linkup_nb.errors import NodeClosed, UsageError
 from linkup_nb.loops import Tasks
 from linkup_nb.node import Node
 from linkup_nb.notebook.bridge import Bridge
+from linkup_nb.notebook.open_views import OpenViews
 from linkup_nb.notebook.swarm import requests
 from linkup_nb.notebook.swarm.entries import check_entry, dht_entry, entry_of, frame_entries, people_of, swarms_of
 from linkup_nb.notebook.swarm.updates import Network, SwarmUpdate, TapUpdate
@@ -21,7 +22,6 @@ from linkup_nb.rooms.status import Level
 from linkup_nb.swarm.swarm import Swarm
 from linkup_nb.wire.keys import short_key
 
-MAX_VIEWS = 32  # views of one tab that are kept up to date; the one whose request is oldest is forgotten
 PAUSE = 0.25  # seconds for which changes are gathered
 RATES_EVERY = 2.0  # seconds over which bytes a second are counted
 SHOWN_FRAMES = 1_000  # frames that the page keeps
@@ -44,7 +44,7 @@ class SwarmTab:
         self._first = 0  # the number of the first frame that is shown
         self._frames_sent: TapUpdate | None = None
         self._last_sent = -1  # the number of the last frame that the page has
-        self._views: dict[str, None] = {}
+        self._views = OpenViews[None]()
         self._sent: SwarmUpdate | None = None
         self._report: Report | None = None
         self._examining: asyncio.Task[None] | None = None
@@ -75,10 +75,7 @@ class SwarmTab:
         self._ending = asyncio.ensure_future(self._tasks.cancel())
 
     async def _open(self, request: requests.SwarmOpenRequest) -> None:
-        self._views.pop(request.view, None)
-        self._views[request.view] = None
-        if len(self._views) > MAX_VIEWS:
-            del self._views[next(iter(self._views))]
+        self._views.open(request.view, None)
         self._sent, self._frames_sent, self._last_sent = None, None, -1
         self._looking.set()
         if self._report is None:

@@ -169,7 +169,7 @@ async def test_pictures_are_sent_once_and_only_so_many_are_remembered(
 
 
 async def test_only_so_many_views_are_served(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(publishers, "MAX_VIEWS", 2)
+    monkeypatch.setattr("linkup_nb.notebook.open_views.MAX_VIEWS", 2)
     scene.receive(1)
     epoch = scene.feeds.of(scene.room).epoch
     for view in ("one", "two", "three"):
