@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jupyter_client.manager import start_new_kernel
+from jupyter_client.manager import KernelManager
 
 from linkup_nb import Corestore, Drive
 from linkup_nb.progress import DELAY, Tally, shown
@@ -117,7 +117,12 @@ def test_without_ipywidgets_a_bar_is_text(tmp_path: Path) -> None:
 
 
 def test_in_a_notebook_what_takes_long_shows_a_bar_and_what_does_not_shows_none(tmp_path: Path) -> None:
-    manager, client = start_new_kernel(env={**os.environ, "HOME": str(tmp_path)})
+    # By sockets in a folder: a port that is chosen for a kernel is somebody else's by the time it starts.
+    manager = KernelManager(transport="ipc", connection_file=f"{os.environ['XDG_RUNTIME_DIR']}/kernel.json")
+    manager.start_kernel(env={**os.environ, "HOME": str(tmp_path)})
+    client = manager.blocking_client()
+    client.start_channels()
+    client.wait_for_ready(timeout=PATIENCE)
     shows: list[str] = []
 
     def run(code: str) -> list[str]:

@@ -6,6 +6,8 @@ Like JupyterLab 4.6 it asks a kernel that has subshells for one, and sends the m
 
 import os
 import queue
+import shutil
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -28,7 +30,9 @@ class Page:
     """One kernel, and the page in front of it. Everything that the kernel says is kept in `said`, oldest first."""
 
     def __init__(self, python: Path, environment: Mapping[str, str] = MappingProxyType({})) -> None:
-        self._manager = KernelManager()
+        # By sockets in a folder of its own: a port that is chosen for a kernel is somebody else's by the time it starts.
+        self._folder = tempfile.mkdtemp(prefix="lu-")
+        self._manager = KernelManager(transport="ipc", connection_file=f"{self._folder}/kernel.json")
         assert self._manager.kernel_spec is not None
         self._manager.kernel_spec.argv = [
             str(python),
@@ -55,6 +59,7 @@ class Page:
     ) -> None:
         self._client.stop_channels()
         self._manager.shutdown_kernel()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def execute(self, code: str) -> str:
         """Send a cell, and return its message id at once; one that fails takes no later one with it."""
