@@ -117,7 +117,7 @@ def test_without_ipywidgets_a_bar_is_text(tmp_path: Path) -> None:
 
 
 def test_in_a_notebook_what_takes_long_shows_a_bar_and_what_does_not_shows_none(tmp_path: Path) -> None:
-    # By sockets in a folder: a port that is chosen for a kernel is somebody else's by the time it starts.
+    # By sockets in a folder: a port that is chosen for a kernel may be taken by the time it starts.
     manager = KernelManager(transport="ipc", connection_file=f"{os.environ['XDG_RUNTIME_DIR']}/kernel.json")
     manager.start_kernel(env={**os.environ, "HOME": str(tmp_path)})
     client = manager.blocking_client()

@@ -30,7 +30,7 @@ class Page:
     """One kernel, and the page in front of it. Everything that the kernel says is kept in `said`, oldest first."""
 
     def __init__(self, python: Path, environment: Mapping[str, str] = MappingProxyType({})) -> None:
-        # By sockets in a folder of its own: a port that is chosen for a kernel is somebody else's by the time it starts.
+        # By sockets in a folder: a port that is chosen for a kernel may be taken by the time it starts.
         self._folder = tempfile.mkdtemp(prefix="lu-")
         self._manager = KernelManager(transport="ipc", connection_file=f"{self._folder}/kernel.json")
         assert self._manager.kernel_spec is not None
