@@ -16,8 +16,10 @@ from linkup_nb.control import requests
 from linkup_nb.errors import LinkupError, NotAvailable, UsageError
 from linkup_nb.hyperdrive.drive import Drive
 from linkup_nb.hyperdrive.entry import Entry
+from linkup_nb.hyperdrive.mirror import mirror_from, mirror_to
 from linkup_nb.hyperdrive.view import DriveView
 from linkup_nb.node import Node
+from linkup_nb.progress import INTERVAL, Tally
 from linkup_nb.rooms.memory.invite import is_invite
 from linkup_nb.rooms.memory.message import InDrive, RoomMessage, RoomNotice, RoomOutputMessage
 from linkup_nb.rooms.memory.room import MemoryRoom
@@ -298,12 +300,22 @@ async def _diff(node: Node, ask: requests.DiffAsk) -> Answer:
 
 
 async def _mirror(node: Node, ask: requests.MirrorAsk) -> Answer:
+    tally = Tally()
     if ask.back:
         drive = await drive_of(node, ask.drive, make=True)
-        steps = await drive.mirror_from(ask.local, to=ask.folder, dry_run=ask.dry, progress=False)
+        work = mirror_from(drive, ask.local, tally, to=ask.folder, dry_run=ask.dry)
     else:
         view = await _view(node, ask.drive, ask.version)
-        steps = await view.mirror_to(ask.local, of=ask.folder, dry_run=ask.dry, progress=False)
+        work = mirror_to(view.checkout(view.version), ask.local, tally, of=ask.folder, dry_run=ask.dry)
+    mirroring = asyncio.ensure_future(work)
+    try:
+        while not mirroring.done():
+            await asyncio.wait({mirroring}, timeout=INTERVAL)
+            if tally.total and not ask.dry:
+                yield {"done": tally.done, "total": tally.total}
+    finally:
+        mirroring.cancel()
+    steps = await mirroring
     for step in steps:
         yield {"path": _line(step.path), "action": step.action.value, "size": step.size}
     for skipped in steps.skipped:

@@ -15,7 +15,7 @@ from linkup_nb import Node
 from linkup_nb.control import server as control
 from linkup_nb.control.actions import Answer, SlowReader, answer
 from linkup_nb.control.client import Running
-from linkup_nb.control.requests import GetAsk, InviteAsk, RoomsAsk, TailAsk
+from linkup_nb.control.requests import GetAsk, InviteAsk, MirrorAsk, RoomsAsk, TailAsk
 from linkup_nb.control.server import ControlServer, serve
 from linkup_nb.errors import NodeClosed, UsageError
 
@@ -154,3 +154,17 @@ async def test_a_node_that_goes_is_said_to_have_gone(served: tuple[Node, Control
         await anext(following)
     with pytest.raises(NodeClosed, match="has gone: run this again"):
         await anext(Running(server.path).ask(RoomsAsk()))
+
+
+async def test_a_mirror_says_how_far_it_is(served: tuple[Node, ControlServer], tmp_path: Path) -> None:
+    _, server = served
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "a.bin").write_bytes(bytes(40_000_000))
+    ask = MirrorAsk(drive="results", folder="/", local=str(tmp_path / "here"), back=True)
+    *steps, last = [item async for item in Running(server.path).ask(ask)]
+    assert last == {"path": "/a.bin", "action": "add", "size": 40_000_000}
+    assert [step["total"] for step in steps] == [40_000_000] * len(steps)
+    assert steps[-1]["done"] == 40_000_000
+    back = MirrorAsk(drive="results", folder="/", local=str(tmp_path / "copy"))
+    assert [item async for item in Running(server.path).ask(back)][-1] == last
+    assert (tmp_path / "copy" / "a.bin").read_bytes() == bytes(40_000_000)
