@@ -3,13 +3,12 @@
 import asyncio
 import json
 import os
-import statistics
 import sys
 from asyncio.subprocess import PIPE, Process
 from pathlib import Path
 from typing import Any
 
-from tests.bench.table import format_value, print_table
+from tests.bench.table import Compared, compared, print_compared
 
 NODES = 100
 ROUNDS = 6  # turns of each, for the machine's speed drifts; the first is for warming up
@@ -26,8 +25,8 @@ async def read(process: Process) -> Any:
     return json.loads(await process.stdout.readline())
 
 
-async def main() -> None:
-    rows = []
+async def measured() -> dict[tuple[str, str], list[float]]:
+    """Milliseconds by what was done and by kind."""
     processes = {}
     times: dict[tuple[str, str], list[float]] = {}
     for kind, command in COMMANDS.items():
@@ -44,11 +43,19 @@ async def main() -> None:
         assert process.stdin
         process.stdin.close()
         await process.wait()
-    for (what, kind), values in sorted(times.items()):
-        rows.append([f"{what}, {kind}", *map(format_value, (statistics.median(values), min(values), max(values)))])
-    print_table([f"milliseconds, {NODES} nodes", "median", "least", "most"], rows)
+    return times
+
+
+def rows() -> list[Compared]:
+    """Run all."""
+    os.environ["LINKUP_OFFLINE"] = "1"
+    times = asyncio.run(measured())
+    found = []
+    for what in sorted({what for what, _ in times}):
+        ours, theirs = ([{what: one} for one in times[what, kind]] for kind in COMMANDS)
+        found += compared([(what, f"DHT of {NODES} nodes: {what}, ms", False)], ours, theirs)
+    return found
 
 
 if __name__ == "__main__":
-    os.environ["LINKUP_OFFLINE"] = "1"
-    asyncio.run(main())
+    print_compared("medians", rows())

@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.bench.table import format_value, print_table
+from tests.bench.table import Compared, compared, format_value, print_table
 
 RUNS = 7
 PATIENCE = 10.0  # seconds after which two have not met
@@ -81,7 +81,12 @@ async def both_at_once(command: Sequence[str]) -> float:
         return max([float(await peer.says("connection")) for peer in (first, second)])
 
 
-async def main() -> None:
+WAYS = {"join a topic that somebody is on": one_by_one, "both join at once": both_at_once}
+
+
+async def measured() -> dict[tuple[str, str], list[float]]:
+    """Milliseconds of those that met, by what they did and by kind."""
+    times: dict[tuple[str, str], list[float]] = {}
     async with started([*JAVASCRIPT, "testnet"]) as testnet:
         nodes = await testnet.says("bootstrap")
         kinds = {
@@ -89,21 +94,41 @@ async def main() -> None:
             "Python, HyperDHT": [*PYTHON_PEER, *nodes],
             "JavaScript, HyperDHT": [*JAVASCRIPT, "peer", *nodes],
         }
-        rows = []
-        for name, measure in (("join a topic that somebody is on", one_by_one), ("both join at once", both_at_once)):
-            times: dict[str, list[float]] = {kind: [] for kind in kinds}
+        for name, measure in WAYS.items():
+            times |= {(name, kind): [] for kind in kinds}
             for _ in range(RUNS):
                 for kind, command in kinds.items():
                     with contextlib.suppress(TimeoutError):
-                        times[kind].append(await measure(command))
-            for kind, values in times.items():
-                spread = [statistics.median(values), min(values), max(values)] if values else []
-                cells = [format_value(value) for value in spread] or ["-"] * 3
-                rows.append([f"{name}, {kind}", *cells, f"{len(values)} of {RUNS}"])
-    print_table(["milliseconds to a connection", "median", "least", "most", "met"], rows)
+                        times[name, kind].append(await measure(command))
+    return times
+
+
+def run() -> dict[tuple[str, str], list[float]]:
+    """Run all."""
+    with tempfile.TemporaryDirectory(prefix="lu-") as runtime:
+        os.environ |= {"LINKUP_OFFLINE": "1", "XDG_RUNTIME_DIR": runtime}
+        return asyncio.run(measured())
+
+
+def rows() -> list[Compared]:
+    """Those over HyperDHT, of which both programs have met at least once."""
+    times = run()
+    pairs = [(name, times[name, "Python, HyperDHT"], times[name, "JavaScript, HyperDHT"]) for name in WAYS]
+    return [
+        compared([("ms", f"{name}, ms", False)], [{"ms": one} for one in ours], [{"ms": one} for one in theirs])[0]
+        for name, ours, theirs in pairs
+        if ours and theirs
+    ]
+
+
+def main() -> None:
+    cells = []
+    for (name, kind), values in run().items():
+        spread = [statistics.median(values), min(values), max(values)] if values else []
+        shown = [format_value(value) for value in spread] or ["-"] * 3
+        cells.append([f"{name}, {kind}", *shown, f"{len(values)} of {RUNS}"])
+    print_table(["milliseconds to a connection", "median", "least", "most", "met"], cells)
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory(prefix="lu-") as runtime:
-        os.environ |= {"LINKUP_OFFLINE": "1", "XDG_RUNTIME_DIR": runtime}
-        asyncio.run(main())
+    main()

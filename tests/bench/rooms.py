@@ -29,6 +29,7 @@ from tests.rooms.memory.members import TestMember, say, until
 
 ROOM = RoomKeys(b"r" * 32)
 TEXT = "a message of a length as people write it, with a few words more or less "
+MESSAGES = 10_000  # that a newcomer catches up on, unless the command says how many
 LARGE = 100_000
 SMALL = 100
 JAVASCRIPT = ["node", str(Path(__file__).parents[1] / "interop" / "rooms_bench.js")]
@@ -197,4 +198,4 @@ async def main(messages: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*map(int, sys.argv[1:] or ["10000"])))
+    asyncio.run(main(int(sys.argv[1]) if sys.argv[1:] else MESSAGES))

@@ -12,13 +12,12 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from statistics import median
 from typing import cast
 
 import uvloop
 
 from tests.bench.serve_peer import FILE, FILES, MEGABYTES
-from tests.bench.table import format_value, percentile, print_table
+from tests.bench.table import Compared, compared, percentile, print_compared
 
 ROOT = Path(__file__).parents[2]
 RUNS = 5
@@ -121,19 +120,14 @@ def measure(kind: str) -> dict[str, float]:
         return figures
 
 
-def main() -> None:
-    """Run all, and print one table."""
+def rows() -> list[Compared]:
+    """Run all."""
     runs: dict[str, list[dict[str, float]]] = {kind: [] for kind in KINDS}
     for _ in range(RUNS):
         for kind in KINDS:
             runs[kind].append(measure(kind))
-    rows = []
-    for name, label, more_is_better in FIGURES:
-        medians = [median(figures[name] for figures in runs[kind]) for kind in KINDS]
-        ratio = medians[0] / medians[1]
-        rows.append([label, *map(format_value, medians), f"{ratio if more_is_better else 1 / ratio:.2f}"])
-    print_table([f"medians of {RUNS} runs", *KINDS, "Python is better by"], rows)
+    return compared(FIGURES, *runs.values())
 
 
 if __name__ == "__main__":
-    main()
+    print_compared(f"medians of {RUNS} runs", rows())

@@ -1,7 +1,7 @@
 """The public swarm, in Python and in JavaScript, side by side: `python -m tests.bench.swarm`.
 
 Both ends are of one kind, over UDX, and the kinds take turns, so that a machine that slows down slows both; each figure
-is the median of the runs. `tests/bench/transport.py` tells of TCP as well, `join.py` how long it takes to meet.
+is the median of the runs. `tests/bench/transport.py` tells of a connection alone, `join.py` how long it takes to meet.
 `tests/interop` needs its `npm ci` first.
 """
 
@@ -13,11 +13,9 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from statistics import median
 from typing import Any, cast
 
-from tests.bench import transport
-from tests.bench.table import format_value, print_table
+from tests.bench.table import Compared, compared, print_compared
 
 ROOT = Path(__file__).parents[2]
 RUNS = 5
@@ -26,11 +24,9 @@ KINDS = {
     "JavaScript": ["node", "tests/interop/swarm_bench.js"],
 }
 TESTNET = ["node", "tests/interop/join_peer.js", "testnet"]
-OVER_UDX = {"Python": "UDX, uvloop", "JavaScript": "UDX, JavaScript"}  # as the bench of transports calls them
 
 # What a peer calls it, what the table calls it, and whether more is better.
 FIGURES = [
-    *transport.FIGURES,
     ("drive", "drive of 256 MB, joining its topic included, MB/s", True),
     ("memory", "memory with 50 connected peers, MiB", False),
 ]
@@ -58,7 +54,7 @@ def started(command: list[str]) -> Iterator[Peer]:
 def measure(kind: str, nodes: list[str]) -> dict[str, float]:
     """One run of one kind."""
     command = KINDS[kind]
-    figures = transport.measure(OVER_UDX[kind])
+    figures: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder, started([*command, "share", f"{folder}/drive", *nodes]) as sharing:
         key = sharing.hear()["key"]
         with started([*command, "copy", f"{folder}/copy", key, *nodes]) as copying:
@@ -70,22 +66,17 @@ def measure(kind: str, nodes: list[str]) -> dict[str, float]:
     return figures
 
 
-def main() -> None:
-    """Run all, and print one table."""
+def rows() -> list[Compared]:
+    """Run all."""
     runs: dict[str, list[dict[str, float]]] = {kind: [] for kind in KINDS}
     with started(TESTNET) as testnet:
         nodes = testnet.hear()["bootstrap"]
         for _ in range(RUNS):
             for kind, measured in runs.items():
                 measured.append(measure(kind, nodes))
-    rows = []
-    for name, label, more_is_better in FIGURES:
-        medians = [median(figures[name] for figures in runs[kind]) for kind in KINDS]
-        ratio = medians[0] / medians[1]
-        rows.append([label, *map(format_value, medians), f"{ratio if more_is_better else 1 / ratio:.2f}"])
-    print_table([f"medians of {RUNS} runs, over UDX", *KINDS, "Python is better by"], rows)
+    return compared(FIGURES, *runs.values())
 
 
 if __name__ == "__main__":
     os.environ |= {"LINKUP_OFFLINE": "1"}
-    main()
+    print_compared(f"medians of {RUNS} runs, over UDX", rows())

@@ -9,9 +9,8 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from statistics import median
 
-from tests.bench.table import format_value, print_table
+from tests.bench.table import Compared, compared, print_compared
 
 ROOT = Path(__file__).parents[2]
 RUNS = 5
@@ -23,7 +22,6 @@ MEGABYTES = 500
 PYTHON = [sys.executable, "-m", "tests.bench.transport_peer"]
 JAVASCRIPT = ["node", "tests/interop/transport_peer.js"]
 KINDS = {
-    "TCP, asyncio": [*PYTHON, "asyncio"],
     "TCP, uvloop": [*PYTHON, "uvloop"],
     "TCP, JavaScript": [*JAVASCRIPT, "tcp"],
     "UDX, uvloop": [*PYTHON, "udx"],
@@ -61,19 +59,22 @@ def measure(kind: str) -> dict[str, float]:
     return figures
 
 
-def main() -> None:
+def rows() -> list[Compared]:
+    """Run all."""
     runs: dict[str, list[dict[str, float]]] = {kind: [] for kind in KINDS}
     for _ in range(RUNS):
         for kind in KINDS:
             runs[kind].append(measure(kind))
-    rows = []
-    for name, label, more_is_better in FIGURES:
-        medians = {kind: median(figures[name] for figures in runs[kind]) for kind in KINDS}
-        ratios = [medians[f"{way}, {OURS}"] / medians[f"{way}, {THEIRS}"] for way in WAYS]
-        better = (f"{ratio if more_is_better else 1 / ratio:.2f}" for ratio in ratios)
-        rows.append([label, *map(format_value, medians.values()), *better])
-    print_table([f"medians of {RUNS} runs", *KINDS, *(f"{way}: {OURS} is better by" for way in WAYS)], rows)
+    return [
+        row
+        for way in WAYS
+        for row in compared(
+            [(name, f"{way}: {label}", more) for name, label, more in FIGURES],
+            runs[f"{way}, {OURS}"],
+            runs[f"{way}, {THEIRS}"],
+        )
+    ]
 
 
 if __name__ == "__main__":
-    main()
+    print_compared(f"medians of {RUNS} runs", rows())

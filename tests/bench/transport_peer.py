@@ -1,6 +1,6 @@
 """One Python peer of the transport bench: `serve` answers jobs, `drive WHERE` gives them and prints what it measured.
 
-The first argument is the kind: "uvloop" and "asyncio" are TCP on that loop, "udx" is UDX, after a call through the DHT.
+The first argument is the kind: "uvloop" is TCP, "udx" is UDX, after a call through the DHT.
 
 A job is one connection, whose first message says what the server is to do: echo each chat message, or read so many
 chat messages or bytes and then say so. `tests/interop/transport_peer.js` is the same in JavaScript.
@@ -182,10 +182,7 @@ def main() -> None:
         work: Coroutine[Any, Any, None] = serve(kind)
     else:
         work = drive(kind, arguments[0], *map(int, arguments[1:]))
-    if kind == "asyncio":
-        asyncio.run(work)
-    else:
-        uvloop.run(work)
+    uvloop.run(work)
 
 
 if __name__ == "__main__":
