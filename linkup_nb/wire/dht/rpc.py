@@ -5,6 +5,7 @@ the second holds the flags of the optional fields; then come the transaction id,
 sees it, and the fields.
 """
 
+import struct
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
@@ -18,6 +19,7 @@ MAX_DATAGRAM = 1472  # bytes; the DHT's datagrams are never fragmented
 ID_SIZE = 32  # bytes of ids, targets and tokens
 TOKEN_ROTATION = 7.5  # seconds after which `DhtTokens` should be given its next secret
 
+_START = struct.Struct("<BBH")  # kind, flags, transaction id
 _REQUEST = 0x03
 _REPLY = 0x13
 _ID, _TOKEN, _INTERNAL, _TARGET, _VALUE = 1, 2, 4, 8, 16  # flags of a request
@@ -60,8 +62,8 @@ class DhtRequest:
     value: bytes | None = None
 
     def __bytes__(self) -> bytes:
-        flags = _flags(self.id, self.token, self.internal or None, self.target, self.value)
-        encoder = _begin(_REQUEST, flags, self.tid, self.to, self.id, self.token).uint(self.command)
+        flags = (_INTERNAL if self.internal else 0) | (_TARGET if self.target is not None else 0)
+        encoder = _begin(_REQUEST, flags, self).uint(self.command)
         if self.target is not None:
             encoder.fixed(self.target, ID_SIZE)
         if self.value is not None:
@@ -82,8 +84,8 @@ class DhtReply:
     value: bytes | None = None
 
     def __bytes__(self) -> bytes:
-        flags = _flags(self.id, self.token, self.closer_nodes or None, self.error or None, self.value)
-        encoder = _begin(_REPLY, flags, self.tid, self.to, self.id, self.token)
+        flags = (_CLOSER_NODES if self.closer_nodes else 0) | (_ERROR if self.error else 0)
+        encoder = _begin(_REPLY, flags, self)
         if self.closer_nodes:
             encoder.ipv4_addresses(self.closer_nodes)
         if self.error:
@@ -101,10 +103,9 @@ def decode(datagram: bytes) -> DhtRequest | DhtReply:
     if len(datagram) > MAX_DATAGRAM:
         raise DecodeError(f"A datagram of the DHT has at most {MAX_DATAGRAM} bytes, got {len(datagram)}.")
     decoder = Decoder(datagram)
-    kind, flags = decoder.fixed(2)
+    kind, flags, tid = _START.unpack(decoder.fixed(_START.size))
     if kind not in (_REQUEST, _REPLY):
         raise DecodeError("The datagram is neither a request nor a reply of the DHT.")
-    tid = int.from_bytes(decoder.fixed(2), "little")
     to = decoder.ipv4_address()
     id_ = decoder.fixed(ID_SIZE) if flags & _ID else None
     token = decoder.fixed(ID_SIZE) if flags & _TOKEN else None
@@ -176,13 +177,17 @@ def _token(secret: bytes, host: str) -> bytes:
     return blake2b_256(host.encode(), key=secret)
 
 
-def _flags(*fields: object) -> int:
-    return sum(1 << bit for bit, field in enumerate(fields) if field is not None)
-
-
-def _begin(kind: int, flags: int, tid: int, to: Address, id_: bytes | None, token: bytes | None) -> Encoder:
-    encoder = Encoder().raw(bytes([kind, flags])).raw(tid.to_bytes(2, "little")).ipv4_address(*to)
-    for field in (id_, token):
-        if field is not None:
-            encoder.fixed(field, ID_SIZE)
+def _begin(kind: int, flags: int, packet: DhtRequest | DhtReply) -> Encoder:
+    """What both begin with; `flags` are those of the fields that only one of them has."""
+    if packet.id is not None:
+        flags |= _ID
+    if packet.token is not None:
+        flags |= _TOKEN
+    if packet.value is not None:
+        flags |= _VALUE
+    encoder = Encoder().raw(_START.pack(kind, flags, packet.tid)).ipv4_address(*packet.to)
+    if packet.id is not None:
+        encoder.fixed(packet.id, ID_SIZE)
+    if packet.token is not None:
+        encoder.fixed(packet.token, ID_SIZE)
     return encoder

@@ -55,7 +55,7 @@ class Table:
 
     def wants(self, address: Address) -> bool:
         """Whether a node is unknown, and its bucket has room."""
-        return self._acceptable(address) and len(self._bucket(node_id(address))) < self._k
+        return len(self._bucket(node_id(address))) < self._k and self._acceptable(address)
 
     def rival(self, address: Address) -> Contact | None:
         """If only a full bucket keeps this node out: the contact in it that was pinged longest ago.
@@ -63,7 +63,7 @@ class Table:
         Ping it; if it does not reply, `remove` it and add the other (section 2.2 of the paper).
         """
         bucket = self._bucket(node_id(address))
-        if not self._acceptable(address) or len(bucket) < self._k:
+        if len(bucket) < self._k or not self._acceptable(address):
             return None
         return min(bucket.values(), key=lambda contact: (contact.pinged, contact.added))
 
@@ -108,8 +108,9 @@ class Table:
         count = self._k if count is None else count
         nearest: list[Contact] = []
         for group in self._groups((self._number ^ goal).bit_length()):
-            living = (contact for contact in group if not contact.doubtful)
-            nearest += sorted(living, key=lambda contact: contact.number ^ goal)
+            living = [contact for contact in group if not contact.doubtful]
+            living.sort(key=lambda contact: contact.number ^ goal)
+            nearest += living
             if len(nearest) >= count:
                 break
         return [contact.address for contact in nearest[:count]]
