@@ -114,6 +114,11 @@ class DhtStore:
             "immutable values": len(self.immutable),
         }
 
+    @property
+    def announced_from(self) -> dict[bytes, frozenset[str]]:
+        """The hosts whose announcements are stored, by target; our own are from 127.0.0.1."""
+        return {target: frozenset(tuple(keys.values())) for target, keys in tuple(self._targets.items())}
+
     def announce(
         self, target: bytes, record: PeerRecord, sender: Address, now: float, *, refresh: bytes | None = None
     ) -> None:
