@@ -15,7 +15,8 @@ class Hop:
     """
 
     address: Address
-    distance: int
+    distance: int  # from the target
+    shared_bits: int  # leading bits that its id and the target have in common
     named_by: Address | None
     at: float
     rtt: float | None
@@ -61,9 +62,13 @@ class TableView:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class QueryView:
-    """The last query, hop by hop, and the nodes nearest to its target, nearest first."""
+    """The last query, hop by hop, and the nodes nearest to its target, nearest first; `asker` is the id that asked.
+
+    Ids, and so distances, have as many bits as `asker`; of the target only so many count.
+    """
 
     command: str
+    asker: bytes
     target: bytes
     hops: tuple[Hop, ...]
     closest: tuple[Address, ...]
@@ -83,6 +88,15 @@ class NetworkView:
     last_query: QueryView | None
     stored: Mapping[str, int]  # how much it keeps, by kind
     counters: Mapping[str, int]  # what was dropped or refused, by reason
+
+    @property
+    def table(self) -> TableView:
+        """The same nodes as a routing table, around the id that this one has, or would have."""
+        around = self.id or b""
+        if self.nodes:
+            nearest = self.nodes[0]
+            around = (int.from_bytes(nearest.id) ^ nearest.distance).to_bytes(len(nearest.id))
+        return TableView(around, self.nodes)
 
     def __repr__(self) -> str:
         host, port = self.address

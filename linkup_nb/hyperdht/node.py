@@ -278,6 +278,7 @@ class DhtNode(Events, DhtClient):
         k = k or self.network.k
         query = Query(
             target,
+            asker=self._table.own_id,
             start=partial(self._start, target, k),
             request=lambda to, done: self._io.request(to, command, done, internal=internal, target=target, value=value),
             usable=self._usable,
@@ -475,4 +476,5 @@ class DhtNode(Events, DhtClient):
 
 
 def _view_query(command: DhtCommand | Internal, query: Query) -> QueryView:
-    return QueryView(command.name, query.target, query.hops, tuple(answer.sender for answer in query.closest))
+    closest = tuple(answer.sender for answer in query.closest)
+    return QueryView(command.name, query.asker, query.target, query.hops, closest)

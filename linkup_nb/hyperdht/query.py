@@ -8,7 +8,7 @@ from time import monotonic
 
 from linkup_nb.discovery.view import Hop
 from linkup_nb.hyperdht.io import DhtAnswer
-from linkup_nb.wire.dht.rpc import Address, Failure, distance, node_id
+from linkup_nb.wire.dht.rpc import ID_SIZE, Address, Failure, distance, node_id
 from linkup_nb.wire.dht.search import ALPHA, TICK, QueriedNode, Search
 from linkup_nb.wire.dht.table import K
 
@@ -18,15 +18,16 @@ Requester = Callable[[Address, Callable[[DhtAnswer | None], object]], object]
 class Query:
     """Iterate over it for the answers, as they come; afterwards `closest` are the nearest nodes.
 
-    It requests nothing before it is iterated over, or `finished` is awaited. `start` gives the nodes to begin with,
-    `request` sends to one, `usable(named, named_by)` is whether to follow a name, and `dead(address, named_by)` is
-    called for each that does not reply. The rules are those of `Search`.
+    It requests nothing before it is iterated over, or `finished` is awaited. `asker` is our id. `start` gives the nodes to
+    begin with, `request` sends to one, `usable(named, named_by)` is whether to follow a name, and
+    `dead(address, named_by)` is called for each that does not reply. The rules are those of `Search`.
     """
 
     def __init__(
         self,
         target: bytes,
         *,
+        asker: bytes,
         start: Callable[[], Awaitable[Iterable[Address]]],
         request: Requester,
         usable: Callable[[Address, Address], bool],
@@ -35,6 +36,7 @@ class Query:
         alpha: int = ALPHA,
     ) -> None:
         self.target = target
+        self.asker = asker
         self._start = start
         self._request = request
         self._usable = usable
@@ -59,6 +61,7 @@ class Query:
             Hop(
                 queried.address,
                 queried.distance,
+                8 * ID_SIZE - queried.distance.bit_length(),
                 queried.named_by,
                 queried.at - self._began,
                 queried.reply.rtt if queried.reply else None,

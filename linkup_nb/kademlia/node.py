@@ -252,7 +252,7 @@ class KademliaNode:
 
     async def _search(self, target: bytes, take: Callable[[Address, NodesFound], Iterable[Address]]) -> list[Address]:
         start = self._contacts.closest(target[:ID_SIZE], MAX_NAMED)
-        self._last = LookUp(target)
+        self._last = LookUp(self._contacts.own_id, target)
         return await search(self._last, start, lambda address: self._look(address, target), take)
 
     def _named(self, named_by: Address, reply: NodesFound) -> list[Address]:

@@ -9,7 +9,7 @@ from linkup_nb.connection.frames import Part
 from linkup_nb.connection.tap import Frame, Tap
 from linkup_nb.discovery.check import Report
 from linkup_nb.discovery.protocol import PeerInfo
-from linkup_nb.discovery.view import NetworkView, QueryView
+from linkup_nb.discovery.view import Hop, NetworkView, QueryView
 from linkup_nb.hyperdht.view import DhtView
 from linkup_nb.notebook.reprs.html import MAX_LISTED, paragraph, table, titled
 from linkup_nb.rooms.member import milliseconds
@@ -83,11 +83,13 @@ def _connection(connection: Connection) -> str:
     return titled("Connection", state) + table(("", ""), rows)
 
 
-def _tap(tap: Tap) -> str:
+def _tap(tap: Tap) -> str | None:
+    """Before there is a frame of which there could be a picture."""
+    if tap.frames:
+        return None
     state = "closed" if tap.closed else "open"
     title = f"Tap on {short_key(tap.connection.remote_public_key)}, {state}"
-    dropped = f", {tap.dropped:,} earlier ones dropped" if tap.dropped else ""
-    return titled(title, f"{len(tap.frames):,} frames{dropped}") + _frames(tap.frames)
+    return titled(title, "no frame so far")
 
 
 def _frames(frames: Sequence[Frame]) -> str:
@@ -152,19 +154,23 @@ def _query(query: QueryView) -> str:
     title = f"Last query: {query.command} near {query.target.hex()[:8]}…"
     answered = sum(hop.rtt is not None for hop in query.hops)
     state = f"{len(query.hops)} nodes queried, {answered} replied, {len(query.closest)} nearest found"
-    hops = [
+    return titled(title, state) + _hops(query.hops)
+
+
+def _hops(hops: Sequence[Hop]) -> str:
+    rows = [
         (
             number,
             _address(hop.address),
             _address(hop.named_by) or "known before",
-            256 - hop.distance.bit_length(),
+            hop.shared_bits,
             f"{1000 * hop.at:.1f} ms",
             milliseconds(hop.rtt) or "no reply",
             hop.error or "",
         )
-        for number, hop in enumerate(query.hops, 1)
+        for number, hop in enumerate(hops, 1)
     ]
-    return titled(title, state) + table(_HOP_HEADER, hops)
+    return table(_HOP_HEADER, rows)
 
 
 _HOP_HEADER = ("hop", "queried", "named by", "bits in common", "after", "replied in", "error")
@@ -176,6 +182,8 @@ def _tuple(value: tuple[object, ...]) -> str | None:
         return table(_PEER_HEADER, [_peer_row(item) for item in value if isinstance(item, PeerInfo)])
     if value and all(isinstance(item, Frame) for item in value):
         return _frames([item for item in value if isinstance(item, Frame)])
+    if value and all(isinstance(item, Hop) for item in value):
+        return _hops([item for item in value if isinstance(item, Hop)])
     return None
 
 
@@ -185,7 +193,6 @@ _DRAWN: dict[type, Callable[[Any], str | None]] = {
     Frame: _frame,
     NetworkView: _dht,
     PeerInfo: _peer,
-    QueryView: _query,
     Report: _report,
     Swarm: _swarm,
     Tap: _tap,
