@@ -124,7 +124,7 @@ async def measured(folder: Path, count: int) -> list[tuple[str, str, str]]:
     return rows
 
 
-def main(count: int) -> None:
+def main(count: int = LEARNERS) -> None:
     with tempfile.TemporaryDirectory(prefix="lu-") as folder:
         os.environ |= {"LINKUP_OFFLINE": "1", "XDG_RUNTIME_DIR": folder, "XDG_DATA_HOME": f"{folder}/data"}
         print_table(("a class", "median", "longest"), asyncio.run(measured(Path(folder), count)))
