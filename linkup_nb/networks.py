@@ -4,11 +4,14 @@ import re
 from pathlib import Path
 
 from linkup_nb.connection.addresses import offline
+from linkup_nb.discovery.check import Bootstrap
 from linkup_nb.discovery.local import Local
 from linkup_nb.discovery.protocol import Discovery
 from linkup_nb.errors import UsageError
 from linkup_nb.hyperdht.discovery import HyperDHT
+from linkup_nb.hyperdht.doctor import knock_on as knock_on_hyperdht
 from linkup_nb.kademlia.discovery import Kademlia, parse_peer
+from linkup_nb.kademlia.discovery import knock_on as knock_on_kademlia
 from linkup_nb.wire.keys import KEY_SIZE
 from linkup_nb.wire.udx.events import Address
 
@@ -32,17 +35,29 @@ def discoveries(named: str, *, state: Path, relay: str = "") -> list[Discovery]:
 def private_networks(named: str, *, relay: str = "") -> list[Discovery]:
     """A discovery for each kind of network with bootstrap peers in `named`; raises `UsageError` as `discoveries`."""
     hyperdht = peers_of_hyperdht(named)
-    kademlia = [parse_peer(peer) for peer in named_peers(named) if not peer.startswith(OF_HYPERDHT)]
+    kademlia = _peers_of_kademlia(named)
     chosen: list[Discovery] = [Kademlia(kademlia)] if kademlia else []
     if hyperdht:
         chosen.append(HyperDHT(hyperdht, relay_through=parse_relay(relay) or None))
     return chosen
 
 
+async def knock_on(named: str) -> list[Bootstrap]:
+    """Whether each of the bootstrap peers in `named` replies now; raises `UsageError` as `discoveries`.
+
+    Asked without being a node of their networks, for whoever only wants to know.
+    """
+    return [*await knock_on_kademlia(_peers_of_kademlia(named)), *await knock_on_hyperdht(peers_of_hyperdht(named))]
+
+
 def peers_of_hyperdht(named: str) -> list[Address]:
     """Those of the bootstrap peers in `named` that are of a HyperDHT network; raises `UsageError` as `discoveries`."""
     peers = re.split(r"[\s,]+", named)
     return [parse_peer(peer.removeprefix(OF_HYPERDHT)) for peer in peers if peer.startswith(OF_HYPERDHT)]
+
+
+def _peers_of_kademlia(named: str) -> list[Address]:
+    return [parse_peer(peer) for peer in named_peers(named) if not peer.startswith(OF_HYPERDHT)]
 
 
 def named_peers(named: str) -> list[str]:

@@ -9,7 +9,12 @@ from tests.kernels.page import Page
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "linkup_nb"
 WIDGET = "application/vnd.jupyter.widget-view+json"
-READMES = [*ROOT.glob("README.md"), *ROOT.glob("tests/README.md"), *ROOT.glob("tests/*/README.md")]
+READMES = [
+    *ROOT.glob("README.md"),
+    *ROOT.glob("notebooks/**/README.md"),
+    *ROOT.glob("tests/README.md"),
+    *ROOT.glob("tests/*/README.md"),
+]
 READMES += sorted(PACKAGE.rglob("README.md"))
 
 

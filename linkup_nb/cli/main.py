@@ -19,6 +19,7 @@ _HOMES = {
     "drive": "drives",
     "bot": "services",
     "seed": "services",
+    "lab": "jupyter",
     "doctor": "networks",
     "config": "networks",
     "bootstrap": "networks",
@@ -48,6 +49,6 @@ class Commands(click.Group):
 def main(context: click.Context) -> None:
     """Open JupyterLab on the chat notebook."""
     if context.invoked_subcommand is None:
-        from linkup_nb.cli.jupyter import open_lab
+        from linkup_nb.cli.jupyter import open_chat
 
-        open_lab()
+        open_chat()

@@ -46,6 +46,16 @@ async def _bootstrap(node: DhtNode) -> list[Bootstrap]:
     return found
 
 
+async def knock_on(peers: list[Address]) -> list[Bootstrap]:
+    """Whether each of these bootstrap nodes replies. Whoever knocks serves nobody: no node keeps it as one."""
+    node = DhtNode((), port=0, ephemeral=True)
+    await node.open()
+    try:
+        return await _knock(node, peers)
+    finally:
+        await node.close()
+
+
 async def _knock(node: DhtNode, addresses: list[Address]) -> list[Bootstrap]:
     return list(
         await asyncio.gather(*(knock(host, port, partial(_ping, node, host, port)) for host, port in addresses))

@@ -5,20 +5,22 @@ import itertools
 import random
 import re
 import secrets
+import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
 
 from linkup_nb.connection.addresses import MAX_ADDRESSES, is_loopback, lan_addresses, offline, resolve
-from linkup_nb.discovery.check import Check, Outcome, knock
+from linkup_nb.discovery.check import Bootstrap, Check, Outcome, knock
 from linkup_nb.discovery.protocol import Announcer, FoundPeer, membership_proof
 from linkup_nb.discovery.topics import JoinedTopic, Topics
 from linkup_nb.discovery.view import NetworkView
 from linkup_nb.errors import PeerTimeout, UsageError
 from linkup_nb.kademlia.announcements import ANNOUNCEMENT_TTL, Address, Announcement
 from linkup_nb.kademlia.node import Found, KademliaNode
+from linkup_nb.kademlia.rpc import Ping, RpcEndpoint
 from linkup_nb.loops import Tasks
 from linkup_nb.wire.keys import KEY_SIZE, KeyPair, discovery_key
 
@@ -141,17 +143,9 @@ class Kademlia:
 
     async def examine(self) -> list[Check]:
         """Whether each bootstrap peer replies, and how many nodes are in reach."""
-        knocks = [knock(host, port, partial(self._ping, host, port)) for host, port in self._bootstrap]
+        knocks = await _knock(self._bootstrap, self._node.ping)
         outcome = Outcome.OK if self._node.contacts else Outcome.FAILED
-        return [*await asyncio.gather(*knocks), Check(self.name, outcome, self.describe())]
-
-    async def _ping(self, host: str, port: int) -> float:
-        for address in await resolve(host, port):
-            rtt = await self._node.ping(address)
-            if rtt is not None:
-                return rtt
-            raise PeerTimeout(f"{address[0]}:{address[1]} does not reply.")
-        raise PeerTimeout(f"No host is called {host}: check the name.")
+        return [*knocks, Check(self.name, outcome, self.describe())]
 
     def describe(self) -> str:
         """One sentence for the user."""
@@ -261,6 +255,36 @@ class Kademlia:
         proof = membership_proof(topic.topic, key_pair.public_key)
         announcement = Announcement.sign(key_pair, topic.target, proof, addresses, self._expires)
         return await self._node.announce(topic.target, announcement, topic.keepers, timeout=timeout)
+
+
+async def knock_on(peers: Sequence[Address]) -> list[Bootstrap]:
+    """Whether each of these bootstrap peers replies. Whoever knocks is no node: nobody keeps it as a contact."""
+    endpoint = RpcEndpoint()
+    listen_on = ("127.0.0.1" if offline() else "0.0.0.0", 0)
+    await asyncio.get_running_loop().create_datagram_endpoint(
+        lambda: endpoint, local_addr=listen_on, family=socket.AF_INET
+    )
+
+    async def ping(address: Address) -> float | None:
+        sent_at = time.monotonic()
+        return time.monotonic() - sent_at if await endpoint.request(address, Ping()) is not None else None
+
+    try:
+        return await _knock(peers, ping)
+    finally:
+        endpoint.close()
+
+
+async def _knock(peers: Sequence[Address], ping: Callable[[Address], Awaitable[float | None]]) -> list[Bootstrap]:
+    async def of(host: str, port: int) -> float:
+        for address in await resolve(host, port):
+            rtt = await ping(address)
+            if rtt is not None:
+                return rtt
+            raise PeerTimeout(f"{address[0]}:{address[1]} does not reply.")
+        raise PeerTimeout(f"No host is called {host}: check the name.")
+
+    return list(await asyncio.gather(*(knock(host, port, partial(of, host, port)) for host, port in peers)))
 
 
 async def run_bootstrap(

@@ -133,10 +133,11 @@ class RpcEndpoint(asyncio.DatagramProtocol):
     """Requests and replies on one UDP socket.
 
     `answer(call, address, room)` gives the reply to a well-formed request, which as a datagram may have `room` bytes.
-    It listens at `address`. Everything that is dropped is counted in `counters`, by reason.
+    Without it no request is answered, so that nobody takes us for a node. It listens at `address`. Everything that is
+    dropped is counted in `counters`, by reason.
     """
 
-    def __init__(self, answer: Callable[[Call, Address, int], Reply]) -> None:
+    def __init__(self, answer: Callable[[Call, Address, int], Reply] | None = None) -> None:
         self.address: Address = ("0.0.0.0", 0)
         self.counters: Counter[str] = Counter()
         self._answer = answer
@@ -196,6 +197,9 @@ class RpcEndpoint(asyncio.DatagramProtocol):
             self.counters["datagrams dropped: malformed"] += 1
 
     def _receive_request(self, message_id: bytes, body: bytes, address: Address) -> None:
+        if self._answer is None:
+            self.counters["requests dropped: not a node"] += 1
+            return
         if not self._limit.allows(source_of(address), time.monotonic()):
             self.counters["requests dropped: too many"] += 1
             return

@@ -48,10 +48,12 @@ def explore(drive: Drive) -> Explorer:
 
     Raises `UsageError` for a drive that is none of a running node's: `await lu.start().drive(key)` mounts one.
     """
-    for node in running_nodes().values():
-        if any(one.id == drive.id for one in node.drives.values()):
-            return Explorer(node, drive, _expression(node))
-    raise UsageError("This drive is not one of a running node's: mount it by await lu.start().drive(key) first.")
+    nodes = [node for node in running_nodes().values() if any(one.id == drive.id for one in node.drives.values())]
+    if not nodes:
+        raise UsageError("This drive is not one of a running node's: mount it by await lu.start().drive(key) first.")
+    # Another person of this kernel may have the same drive.
+    node = next((node for node in nodes if drive in node.drives.values()), nodes[0])
+    return Explorer(node, drive, _expression(node))
 
 
 def _expression(node: Node) -> str:

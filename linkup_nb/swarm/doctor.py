@@ -20,6 +20,9 @@ MAX_NAMED = 3  # topics, or peers that cannot be reached, that are named
 # service `binder` of its namespace.
 _BINDER = ("BINDER_LAUNCH_HOST", "BINDER_REPO_URL", "BINDER_SERVICE_HOST")
 # jupyterhub/mybinder.org-deploy, mybinder/templates/netpol.yaml: no ingress; egress for DNS, and TCP to listed ports.
+_ON_BINDER = (
+    "This kernel runs on Binder: it meets the notebooks of its own server and its own lab, and nobody elsewhere."
+)
 _BINDER_IS_CLOSED = "Binder lets out nothing but TCP to a few ports, and nothing in: UDP is closed there."
 _OWN_MACHINE = "Run the notebook on your own machine to meet people elsewhere."
 
@@ -63,7 +66,7 @@ def _forgiving(found: list[Check]) -> list[Check]:
 
 def _network() -> Check:
     if on_binder():
-        return Check("network", Outcome.WARNING, "This kernel runs on Binder.", _BINDER_IS_CLOSED, _OWN_MACHINE)
+        return Check("network", Outcome.WARNING, _ON_BINDER, _BINDER_IS_CLOSED, _OWN_MACHINE)
     if offline():
         advice = "To meet people elsewhere, unset it and restart the kernel."
         return Check("network", Outcome.OFF, "LINKUP_OFFLINE keeps every packet on this machine.", advice=advice)

@@ -16,6 +16,11 @@ MAKE = """async def fill():
 drive = lu.run(fill())
 explorer = lu.explore(drive)
 explorer"""
+EARLY = """early = lu.explore(drive)
+early.version, early.path = 2, '/numbers.csv'
+early"""
+ANOTHER = """another = lu.start(panel.node.path.name + "-another")
+lu.explore(lu.run(another.drive(drive.id)))"""
 SWARM = "lu.swarm_view(panel.node)"
 MOVE = "explorer.version, explorer.path = 2, '/numbers.csv'"
 SHOW_DRIVE = "panel.show(drive[3])"
@@ -36,6 +41,23 @@ def test_an_explorer_is_linked_by_its_traits(open_notebook: OpenNotebook) -> Non
     kestrel.page.keyboard.press("ArrowRight")
     expect(alone.hook("file-body").locator("tbody tr")).to_have_count(2)
     assert kestrel.evaluate("explorer.version") == "3"
+
+
+def test_an_explorer_shows_what_it_was_set_to_before_it_was_shown(open_notebook: OpenNotebook) -> None:
+    kestrel = open_notebook("kestrel", [MAKE, EARLY])
+    for cell in range(3):
+        kestrel.run(cell)
+    early = Chat(kestrel.page, lambda page: page.locator(".lu-alone-tab").nth(1))
+    expect(early.hook("file-body").locator("tbody tr")).to_have_count(1)
+    expect(early.root.get_by_role("slider")).to_have_attribute("aria-valuetext", "version 2")
+
+
+def test_an_explorer_is_of_the_person_whose_drive_it_got(open_notebook: OpenNotebook) -> None:
+    kestrel = open_notebook("kestrel", [MAKE, ANOTHER])
+    for cell in range(3):
+        kestrel.run(cell)
+    theirs = Chat(kestrel.page, lambda page: page.locator(".lu-alone-tab").nth(1))
+    expect(theirs.hook("expression")).to_contain_text(f"lu.start('{kestrel.profile}-another').drives")
 
 
 def test_a_cell_moves_the_panel(open_notebook: OpenNotebook) -> None:

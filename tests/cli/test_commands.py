@@ -1,79 +1,20 @@
 import json
 import os
 import re
-import select
 import signal
 import socket
 import subprocess
 import sys
-import time
 import tomllib
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import linkup_nb as lu
+from tests.cli.reading import START_TIMEOUT, read_until
 
 ROOT = Path(__file__).parents[2]
 COMMAND = str(Path(sys.executable).with_name("linkup-nb"))
-START_TIMEOUT = 60.0  # seconds until JupyterLab has printed its address
-
-
-def read_until(process: subprocess.Popen[str], pattern: str) -> re.Match[str]:
-    """Read what the process prints until a line matches."""
-    assert process.stdout is not None
-    seen = ""
-    while select.select([process.stdout], [], [], START_TIMEOUT)[0]:
-        line = process.stdout.readline()
-        if not line:
-            break
-        seen += line
-        if match := re.search(pattern, line):
-            return match
-    raise AssertionError(f"nothing like {pattern!r} in:\n{seen}")
-
-
-def fetch(url: str) -> Any:
-    """Get JSON from a server that prints its address a moment before it listens there."""
-    deadline = time.monotonic() + START_TIMEOUT
-    while True:
-        try:
-            with urllib.request.urlopen(url) as answer:
-                return json.load(answer)
-        except urllib.error.HTTPError:
-            raise
-        except urllib.error.URLError:
-            if time.monotonic() > deadline:
-                raise
-
-
-@pytest.fixture
-def jupyter_lab(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """`linkup-nb`, started in an empty folder, without a browser to open."""
-    environment = os.environ | {
-        "JUPYTER_CONFIG_DIR": str(tmp_path / "config"),
-        "BROWSER": "true",
-        "HOME": str(tmp_path),
-    }
-    with subprocess.Popen(
-        [COMMAND], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1
-    ) as process:
-        yield process
-        process.terminate()
-        assert process.stdout is not None
-        process.stdout.read()
-
-
-def test_opens_jupyterlab_on_the_chat_notebook_of_the_checkout(jupyter_lab: subprocess.Popen[str]) -> None:
-    address = read_until(jupyter_lab, r"http://localhost:(\d+)/lab/tree/chat\.ipynb\?token=(\w+)")
-    port, token = address.groups()
-    notebook = fetch(f"http://127.0.0.1:{port}/api/contents/chat.ipynb?token={token}")
-    cells = notebook["content"]["cells"]
-    assert [cell["source"] for cell in cells if cell["cell_type"] == "code"] == ["import linkup_nb as lu\n\nlu.chat()"]
 
 
 def test_version_is_the_packages() -> None:
@@ -166,34 +107,3 @@ async def test_verify_checks_an_exported_room_and_names_the_first_bad_line(tmp_p
     done = verified(path)
     assert done.returncode == 1
     assert "\x1b" not in done.stdout + done.stderr
-
-
-class TestInstalledFromAWheel:
-    """The notebook then lies in the package, and the user gets a copy."""
-
-    @pytest.fixture
-    def package(self, tmp_path: Path) -> Path:
-        wheels = tmp_path / "wheels"
-        pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", wheels, ROOT], check=True)
-        target = tmp_path / "site"
-        subprocess.run([*pip, "install", "--no-deps", "--target", target, *wheels.glob("*.whl")], check=True)
-        return target
-
-    def notebook(self, package: Path, folder: Path) -> subprocess.CompletedProcess[str]:
-        code = (
-            "import pathlib; from linkup_nb.cli.jupyter import chat_notebook; print(chat_notebook(pathlib.Path.cwd()))"
-        )
-        environment = os.environ | {"PYTHONPATH": str(package)}
-        return subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True)
-
-    def test_copies_the_notebook_and_never_overwrites_one(self, package: Path, tmp_path: Path) -> None:
-        folder = tmp_path / "mine"
-        folder.mkdir()
-        copy = folder / "chat.ipynb"
-        assert self.notebook(package, folder).stdout == f"{copy}\n"
-        assert copy.read_bytes() == (ROOT / "notebooks" / "chat.ipynb").read_bytes()
-
-        copy.write_text("mine")
-        assert self.notebook(package, folder).stdout == f"{copy}\n"
-        assert copy.read_text() == "mine"

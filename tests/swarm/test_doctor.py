@@ -134,13 +134,14 @@ async def test_udp_that_does_not_get_out(make_swarm: MakeSwarm, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("offline", ["0", "1"])
-async def test_on_binder_it_says_that_udp_is_closed(
+async def test_on_binder_it_says_who_can_be_met_there_and_who_cannot(
     make_swarm: MakeSwarm, monkeypatch: pytest.MonkeyPatch, offline: str
 ) -> None:
     monkeypatch.setenv("LINKUP_OFFLINE", offline)
     monkeypatch.setenv("BINDER_REPO_URL", "https://github.com/someone/something")
     network = (await examine(make_swarm(Pointer()))).checks[0]
     assert (network.name, network.outcome) == ("network", Outcome.WARNING)
+    assert "meets the notebooks of its own server and its own lab, and nobody elsewhere" in network.seen
     assert "UDP is closed there" in network.cause
 
 

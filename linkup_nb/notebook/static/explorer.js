@@ -50,7 +50,7 @@ export class ExplorerTab {
   /** @type {string | null} the path of the file that is shown */
   path = null;
   following = true; // whether the handle stays at the newest version
-  /** @type {{drive: string, version: number, path: string | null} | null} what to look at once its drive is here */
+  /** @type {{drive?: string, version: number, path: string | null} | null} what to look at once its drive is here */
   wanted = null;
   asked = 0; // listings, the last of which is shown
 
@@ -130,11 +130,11 @@ export class ExplorerTab {
   }
 
   /**
-   * Shows a version, 0 for the newest, of a drive and a file, as a cell asks for it.
+   * Shows a version, 0 for the newest, of a drive and a file, as a cell asks for it; without a drive, of the one that is shown.
    * @param {{drive?: string, version: number, path: string | null}} at
    */
   look({ drive, version, path }) {
-    if (drive && !this.drives.some(({ id }) => id === drive)) {
+    if (drive ? !this.drives.some(({ id }) => id === drive) : !this.drive) {
       this.wanted = { drive, version, path };
       return;
     }
@@ -206,9 +206,10 @@ export class ExplorerTab {
     this.parts["drive-body"].hidden = !shown;
     say(this.parts["drive-trouble"], shown?.trouble ?? "");
     const { wanted } = this;
-    if (wanted && drives.some(({ id }) => id === wanted.drive)) {
+    const found = wanted && drives.find(({ id }) => !wanted.drive || id === wanted.drive);
+    if (wanted && found) {
       this.wanted = null;
-      return this.look(wanted);
+      return this.look({ ...wanted, drive: found.id });
     }
     if (!shown && drives.length) this.#open(drives[0].id);
     else if (shown && shown.version !== before) this.#grown(shown);

@@ -18,6 +18,7 @@ export default {
     const { tab, close } = mountAlone(model, el, (place, kernel, blobs, options) => new ExplorerTab(place, kernel, blobs, { ...options, onlook }));
     const move = () => tab.look({ version: model.get("version"), path: model.get("path") || null });
     for (const name of ["version", "path"]) model.on(`change:${name}`, move);
+    move(); // a cell may have set them before this view was here
     return () => {
       for (const name of ["version", "path"]) model.off(`change:${name}`, move);
       close();
