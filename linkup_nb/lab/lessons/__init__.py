@@ -1,0 +1,1 @@
+"""The eight lessons, a file each, and what they have in common."""
