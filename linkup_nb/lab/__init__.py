@@ -4,12 +4,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from linkup_nb.lab.lessons.classes import class_progress
+    from linkup_nb.lab.lessons.frame import Lesson
+    from linkup_nb.lab.lessons.opening import lesson
     from linkup_nb.lab.network import LabNetwork
     from linkup_nb.lab.opening import testnet
     from linkup_nb.lab.state import EdgeKind, NetEdge, NetPeer, NetState, PeerState
     from linkup_nb.lab.topics import topic
 
 _HOMES = {
+    "Lesson": "lessons.frame",
+    "class_progress": "lessons.classes",
+    "lesson": "lessons.opening",
     "EdgeKind": "state",
     "LabNetwork": "network",
     "NetEdge": "state",
@@ -20,7 +26,19 @@ _HOMES = {
     "topic": "topics",
 }
 
-__all__ = ["EdgeKind", "LabNetwork", "NetEdge", "NetPeer", "NetState", "PeerState", "testnet", "topic"]
+__all__ = [
+    "EdgeKind",
+    "LabNetwork",
+    "Lesson",
+    "NetEdge",
+    "NetPeer",
+    "NetState",
+    "PeerState",
+    "class_progress",
+    "lesson",
+    "testnet",
+    "topic",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -1,4 +1,4 @@
-"""Checks of a lesson: each looks at live objects, and says what to notice, or which mistake an answer most likely is."""
+"""Checks of a lesson: each looks at live objects, and says what to notice, or which mistake an answer likely is."""
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -46,7 +46,7 @@ class Check:
     solution: str
 
 
-class NotRun(Exception):  # noqa: N818  # no error: the learner has not come so far
+class NotRun(Exception):  # no error: the learner has not come so far
     """The cells that a check looks at have not run yet; the sentence says which to run."""
 
 

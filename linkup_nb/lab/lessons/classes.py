@@ -43,7 +43,7 @@ class ClassProgress:
 
 
 def class_progress(room: Room) -> ClassProgress:
-    """How far everybody is who has shared it in a room with memory: the last that each has said. Raises `UsageError`."""
+    """How far each is who has shared it in a room with memory: the last that they said. Raises `UsageError`."""
     if not isinstance(room, MemoryRoom):
         raise UsageError("A class shares its progress in a room with memory: node.create_room(name) makes one.")
     latest: dict[bytes, tuple[str, Progress]] = {}

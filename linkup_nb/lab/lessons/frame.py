@@ -1,4 +1,4 @@
-"""What every lesson is: it owns its network, stores and files, keeps predictions, and checks what the learner has done."""
+"""What every lesson is: it owns networks, stores and files, keeps predictions, and checks what the learner did."""
 
 import asyncio
 import shutil
@@ -13,6 +13,7 @@ from typing import Any, ClassVar, TypeVar
 
 from linkup_nb.errors import LinkupError, NodeClosed, UsageError
 from linkup_nb.hypercore.corestore import Corestore
+from linkup_nb.hyperdht.node import DhtNode
 from linkup_nb.lab.lessons import progress
 from linkup_nb.lab.lessons.checks import Check, Hint, NotRun, Said, common
 from linkup_nb.lab.lessons.said import Explained, Kept, Outcome, Verdict, Way
@@ -22,6 +23,7 @@ from linkup_nb.loops import Events, LoopThread
 from linkup_nb.node import Node
 from linkup_nb.notebook.cells import shell
 from linkup_nb.rooms.room import Room
+from linkup_nb.wire.dht.table import K
 
 R = TypeVar("R")
 
@@ -29,7 +31,7 @@ CHECK_TIMEOUT = 5.0  # seconds that a check may take
 CLOSE_TIMEOUT = 10.0  # seconds for everything that a lesson has opened to close
 PATIENCE = 30.0  # seconds for what a lesson makes by itself
 TRIES = 3  # wrong answers to a check, after which the way is offered
-EVENTS = ("message", "update", "connection", "disconnection")
+EVENTS = ("message", "update", "connection", "disconnection", "conflict")
 MAX_BREAK = 300.0  # seconds between two checks that count as time at the lesson; the rest is a break
 
 
@@ -176,9 +178,15 @@ class Lesson:
         """Call this when the lesson ends; what came last is closed first."""
         self._closing.callback(close)
 
-    def network(self, n: int, *, seed: int) -> LabNetwork[Node]:
+    def network(self, n: int, *, seed: int, k: int = K) -> LabNetwork[Node]:
         """A network of the lab, which ends with the lesson."""
-        net = testnet(n, seed=seed)
+        net = testnet(n, seed=seed, k=k)
+        self.closes(net.close)
+        return net
+
+    def blackboard(self, n: int, *, seed: int, k: int) -> LabNetwork[DhtNode]:
+        """One of nodes of the DHT alone, whose ids have 8 bits and who ask one at a time."""
+        net = testnet(n, seed=seed, bits=8, k=k, alpha=1, dht_only=True)
         self.closes(net.close)
         return net
 
@@ -215,7 +223,9 @@ class Lesson:
         except NodeClosed as error:
             return Hint("closed", f"Something that this looks at has been closed: {error}"[:160], "")
         except (NotInTime, TimeoutError):
-            return Hint("slow", f"This took over {CHECK_TIMEOUT:g} seconds: does a peer that it needs live?", "lesson.net")
+            return Hint(
+                "slow", f"This took over {CHECK_TIMEOUT:g} seconds: does a peer that it needs live?", "lesson.net"
+            )
         except LinkupError as error:
             return Hint("error", f"What you gave cannot be looked at: {error}"[:160], "")
 

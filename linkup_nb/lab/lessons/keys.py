@@ -54,7 +54,10 @@ class KeysAreNames(Lesson):
         "address": Prediction(
             'Which changes when "eggs" is added to a log: "key", "hash", "both" or "none"?',
             (
-                ("both", "That is so where an address is made of the content. A log's address is its key, made before."),
+                (
+                    "both",
+                    "That is so where an address is made of the content. A log's address is its key, made before.",
+                ),
                 ("key", "A new version would need a new link. This address is a key: it stays, whatever is added."),
                 ("none", "The bytes are others, and so is their hash; the key knows nothing of the bytes."),
             ),
@@ -92,7 +95,9 @@ class KeysAreNames(Lesson):
     async def _settled(self, room: Room) -> None:
         net = self.net
         await until(
-            lambda: sorted(one.name for one in room.peers) == sorted(net[number].name for number in (1, 2)), SETTLE, room
+            lambda: sorted(one.name for one in room.peers) == sorted(net[number].name for number in (1, 2)),
+            SETTLE,
+            room,
         )
 
     def settle(self) -> None:
@@ -103,11 +108,23 @@ class KeysAreNames(Lesson):
         "forged",
         kind=Kind("the number of one message", lambda answer: is_number(answer) or are_numbers(answer)),
         hints=(
-            Hint("name", "A name is only text, and this message verifies. Which one does its key refuse?", "lesson.messages"),
-            Hint("unknown", "That one verifies under its own key: unknown is not forged.", f"lesson.messages[{_UNKNOWN}]"),
-            Hint("list", "One of them is forged: ask `verify` five times, each with the key beside the message.", "verify"),
+            Hint(
+                "name",
+                "A name is only text, and this message verifies. Which one does its key refuse?",
+                "lesson.messages",
+            ),
+            Hint(
+                "unknown", "That one verifies under its own key: unknown is not forged.", f"lesson.messages[{_UNKNOWN}]"
+            ),
+            Hint(
+                "list",
+                "One of them is forged: ask `verify` five times, each with the key beside the message.",
+                "verify",
+            ),
             Hint("range", "They have the numbers 0 to 4, as in lesson.messages[0].", "len(lesson.messages)"),
-            Hint("other", "That one verifies. Ask `verify(m.text, m.signature, m.key)` for each of the five.", "verify"),
+            Hint(
+                "other", "That one verifies. Ask `verify(m.text, m.signature, m.key)` for each of the five.", "verify"
+            ),
         ),
         solution="lesson.check('forged', [verify(m.text, m.signature, m.key) for m in lesson.messages].index(False))",
     )
@@ -132,8 +149,16 @@ class KeysAreNames(Lesson):
         ),
         hints=(
             Hint("impostor", "That peer says “Ann” and has proven another key.", "lesson.room.peers"),
-            Hint("text", "A name is what somebody says. Give the member, or the 32 bytes of its key.", "lesson.room.peers[0].key"),
-            Hint("discovery", "That key is announced so that strangers do not learn the real one; it verifies nothing.", "lesson.address_book"),
+            Hint(
+                "text",
+                "A name is what somebody says. Give the member, or the 32 bytes of its key.",
+                "lesson.room.peers[0].key",
+            ),
+            Hint(
+                "discovery",
+                "That key is announced so that strangers do not learn the real one; it verifies nothing.",
+                "lesson.address_book",
+            ),
             Hint("length", "A key has 32 bytes; this has another length.", "len(lesson.address_book['Ann'])"),
             Hint("other", "Compare the keys of both members called Ann with your address book.", "lesson.address_book"),
         ),

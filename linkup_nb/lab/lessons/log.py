@@ -1,6 +1,6 @@
 """Lesson 4: a few hashes and one signature bind each block to its author; who has the key can check them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -83,12 +83,28 @@ class LogThatCannotLie(Lesson):
         "siblings",
         kind=NUMBERS,
         hints=(
-            Hint("path", "These are above block 4; a verifier computes them itself. Which does it lack?", "(await core.tree()).path(4)"),
+            Hint(
+                "path",
+                "These are above block 4; a verifier computes them itself. Which does it lack?",
+                "(await core.tree()).path(4)",
+            ),
             Hint("blocks", "Block numbers: in the tree block i is node 2·i, and parents are odd.", "await core.tree()"),
-            Hint("no root", "Right so far: it ends at node 11. What covers blocks 0 to 3?", "(await core.tree()).path(4)"),
-            Hint("from the top", "The right three, from the top; hashing starts at the leaf.", "proof.proof.block.nodes"),
-            Hint("other root", "Those three and a root more: that one comes with the signature, for all roots are signed together.", "proof.proof.upgrade.nodes"),
-            Hint("other", "Start at node 8 and climb: write down the other child each time.", "(await core.tree()).path(4)"),
+            Hint(
+                "no root", "Right so far: it ends at node 11. What covers blocks 0 to 3?", "(await core.tree()).path(4)"
+            ),
+            Hint(
+                "from the top", "The right three, from the top; hashing starts at the leaf.", "proof.proof.block.nodes"
+            ),
+            Hint(
+                "other root",
+                "Those three and a root more: that one comes with the signature, for all roots are signed together.",
+                "proof.proof.upgrade.nodes",
+            ),
+            Hint(
+                "other",
+                "Start at node 8 and climb: write down the other child each time.",
+                "(await core.tree()).path(4)",
+            ),
         ),
         solution="lesson.check('siblings', [node.index for node in (await core.proof(4)).proof.block.nodes])",
     )
@@ -121,8 +137,16 @@ class LogThatCannotLie(Lesson):
         kind=Kind('a set of some of "get", "audit", "proof 4" and "proof 5"', _are_names),
         hints=(
             Hint("get", "`get` gives what the disk has: b'day X', without a word.", "await broken.get(4)"),
-            Hint("proof of 5", "Its sibling is the hash of block 4, and that one is unharmed.", "(await broken.tree()).path(5)"),
-            Hint("only audit", "Ask for the proof of 4 again, and verify it.", "await broken.verify(await broken.proof(4))"),
+            Hint(
+                "proof of 5",
+                "Its sibling is the hash of block 4, and that one is unharmed.",
+                "(await broken.tree()).path(5)",
+            ),
+            Hint(
+                "only audit",
+                "Ask for the proof of 4 again, and verify it.",
+                "await broken.verify(await broken.proof(4))",
+            ),
             Hint("only proof", "An audit hashes every block again. What does it say?", "await broken.audit()"),
             Hint("other", "Try each of the four on `broken`, and write down who complains.", "await broken.audit()"),
         ),

@@ -1,4 +1,4 @@
-"""How far a learner is: kept from kernel to kernel, beside the profiles; names of checks and counts, never an answer."""
+"""How far a learner is, kept from kernel to kernel beside the profiles: names of checks and counts, no answer."""
 
 from collections.abc import Iterable, Mapping
 from html import escape
@@ -53,7 +53,7 @@ class Progress(msgspec.Struct, frozen=True):
         return [
             (
                 number,
-                ", ".join(f"{name} ✓" if one.done else name for name, one in lesson.checks.items()) or "–",
+                ", ".join(f"{name} ✓" if one.done else name for name, one in lesson.checks.items()) or "none",
                 str(lesson.tries),
                 f"{lesson.seconds / 60:.0f}",
             )
@@ -64,7 +64,9 @@ class Progress(msgspec.Struct, frozen=True):
         rows = self.rows()
         if not rows:
             return "No lesson has been begun."
-        return "\n".join(f"lesson {number}: {checks}; {tries} tries, {minutes} min" for number, checks, tries, minutes in rows)
+        return "\n".join(
+            f"lesson {number}: {checks}; {tries} tries, {minutes} min" for number, checks, tries, minutes in rows
+        )
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
         html = html_table(("lesson", "checks", "tries", "minutes"), self.rows())

@@ -76,7 +76,9 @@ class Kept(_Card):
     def lines(self) -> list[tuple[str, str]]:
         """What was said, or what to do."""
         if self.answer is ...:
-            return [(f"{self.question} Put your guess in place of the three dots; it is kept, and nobody judges it.", "")]
+            return [
+                (f"{self.question} Put your guess in place of the three dots; it is kept, and nobody judges it.", "")
+            ]
         return [("Kept:", shown(self.answer)), ("Now run the next cell, and compare.", "")]
 
 

@@ -74,10 +74,24 @@ class TimeTravel(Lesson):
         "restored",
         kind=None,
         hints=(
-            Hint("other path", "There is a new file, at another path: it was called /notes.md.", "await drive.history()"),
-            Hint("still none", "Version 66 has it, the present does not: reading the past changes nothing.", "await drive.diff(66)"),
-            Hint("other bytes", "It is there with other bytes: `get` gives bytes, put just those.", "await drive.compare('/notes.md', 66, drive.version)"),
-            Hint("other", "Put what drive[66] has at /notes.md back to the same path.", "await drive[66].get('/notes.md')"),
+            Hint(
+                "other path", "There is a new file, at another path: it was called /notes.md.", "await drive.history()"
+            ),
+            Hint(
+                "still none",
+                "Version 66 has it, the present does not: reading the past changes nothing.",
+                "await drive.diff(66)",
+            ),
+            Hint(
+                "other bytes",
+                "It is there with other bytes: `get` gives bytes, put just those.",
+                "await drive.compare('/notes.md', 66, drive.version)",
+            ),
+            Hint(
+                "other",
+                "Put what drive[66] has at /notes.md back to the same path.",
+                "await drive[66].get('/notes.md')",
+            ),
         ),
         solution='await drive.put("/notes.md", await drive[66].get("/notes.md"))\nlesson.check("restored")',
     )
@@ -94,11 +108,23 @@ class TimeTravel(Lesson):
         "broke",
         kind=Kind("the number of a version", lambda answer: answer is None or is_number(answer)),
         hints=(
-            Hint("last good", "That is the last good one. The first bad one is wanted.", "await drive.compare('/prices.csv', 39, 40)"),
+            Hint(
+                "last good",
+                "That is the last good one. The first bad one is wanted.",
+                "await drive.compare('/prices.csv', 39, 40)",
+            ),
             Hint("present", "It is bad, but was the one before it good?", "await drive[66].get('/prices.csv')"),
-            Hint("none", "Your test does not hold at the present version; does it go on to hold, once it does?", "await bad(drive)"),
+            Hint(
+                "none",
+                "Your test does not hold at the present version; does it go on to hold, once it does?",
+                "await bad(drive)",
+            ),
             Hint("beyond", "There is no such version: they go from 1 to drive.version.", "drive.version"),
-            Hint("other", 'Bisect with a test that is true from the first bad price on: b"-3" in its bytes.', "await drive.bisect(bad)"),
+            Hint(
+                "other",
+                'Bisect with a test that is true from the first bad price on: b"-3" in its bytes.',
+                "await drive.bisect(bad)",
+            ),
         ),
         solution='lesson.check("broke", await drive.bisect(bad))',
     )
