@@ -34,11 +34,22 @@ class KnownNode:
     rtt: float | None  # seconds, of its last reply
 
 
+class KnownNodes(tuple[KnownNode, ...]):
+    """The nodes in a table, nearest first."""
+
+    def __repr__(self) -> str:
+        return f"<KnownNodes: {len(self)}>"
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class QueryView:
-    """The last query, hop by hop, and the nodes nearest to its target, nearest first."""
+    """The last query, hop by hop, and the nodes nearest to its target, nearest first; `asker` is the id that asked.
+
+    Ids, and so distances, have as many bits as `asker`; of the target only so many count.
+    """
 
     command: str
+    asker: bytes
     target: bytes
     hops: tuple[Hop, ...]
     closest: tuple[Address, ...]
@@ -54,7 +65,7 @@ class NetworkView:
 
     address: Address
     id: bytes | None  # by which others know it, if it keeps things for them
-    nodes: tuple[KnownNode, ...]
+    nodes: KnownNodes
     last_query: QueryView | None
     stored: Mapping[str, int]  # how much it keeps, by kind
     counters: Mapping[str, int]  # what was dropped or refused, by reason

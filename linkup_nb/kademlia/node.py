@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from linkup_nb.connection.addresses import is_loopback, may_dial
-from linkup_nb.discovery.view import KnownNode, NetworkView
+from linkup_nb.discovery.view import KnownNode, KnownNodes, NetworkView
 from linkup_nb.errors import DecodeError
 from linkup_nb.kademlia.announcements import (
     Address,
@@ -106,7 +106,7 @@ class KademliaNode:
         return NetworkView(
             address=self.address,
             id=own,
-            nodes=tuple(nodes),
+            nodes=KnownNodes(nodes),
             last_query=self._last.view() if self._last else None,
             stored=MappingProxyType({"announcements": self.kept}),
             counters=MappingProxyType(dict(self.counters)),
@@ -252,7 +252,7 @@ class KademliaNode:
 
     async def _search(self, target: bytes, take: Callable[[Address, NodesFound], Iterable[Address]]) -> list[Address]:
         start = self._contacts.closest(target[:ID_SIZE], MAX_NAMED)
-        self._last = LookUp(target)
+        self._last = LookUp(self._contacts.own_id, target)
         return await search(self._last, start, lambda address: self._look(address, target), take)
 
     def _named(self, named_by: Address, reply: NodesFound) -> list[Address]:

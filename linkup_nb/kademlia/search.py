@@ -13,9 +13,10 @@ from linkup_nb.wire.dht.search import TICK, QueriedNode, Search
 
 
 class LookUp:
-    """A search for the nodes closest to a 32-byte target, and what is known of it so far."""
+    """A search for the nodes closest to a 32-byte target, and what is known of it so far; `asker` is our id."""
 
-    def __init__(self, target: bytes) -> None:
+    def __init__(self, asker: bytes, target: bytes) -> None:
+        self.asker = asker
         self.target = target
         self._began = monotonic()
         # One reply names so many that enough of them live when many have died: who names the dead is believed all the
@@ -42,7 +43,7 @@ class LookUp:
             )
             for queried in self.rules.queried
         )
-        return QueryView("LOOKUP", self.target, hops, self.closest)
+        return QueryView("LOOKUP", self.asker, self.target, hops, self.closest)
 
 
 async def search(

@@ -36,7 +36,7 @@ class FakeNetwork:
         return unpack_addresses(reply.nodes)
 
     async def search(self, start: Iterable[Address]) -> list[Address]:
-        return await search(LookUp(TARGET), start, self.request, self.take)
+        return await search(LookUp(bytes(20), TARGET), start, self.request, self.take)
 
 
 async def test_the_closest_that_reply_are_found() -> None:

@@ -1,4 +1,10 @@
-"""Which of our types IPython shows as HTML."""
+"""Which of our types IPython shows as HTML or as a picture.
+
+JupyterLab takes HTML where a value gives both, so a value has one or the other: what a picture shows of its facts is in
+its words, and its parts (`query.hops`, `tap.frames`, `history[:20]`) are tables.
+"""
+
+from typing import Any
 
 from linkup_nb.notebook.cells import shell
 from linkup_nb.notebook.reprs.chat import DRAWERS
@@ -18,11 +24,15 @@ _STORED = {
 _SWARMING = {
     "discovery.check": ("Report",),
     "connection.connection": ("Connection",),
-    "discovery.view": ("NetworkView", "QueryView"),
+    "discovery.view": ("NetworkView",),
     "hyperdht.view": ("DhtView",),
     "discovery.protocol": ("PeerInfo",),
     "swarm.swarm": ("Swarm",),
     "connection.tap": ("Frame", "Tap"),
+}
+# Drawn by `reprs.pictures`.
+_PICTURED = {
+    "discovery.view": ("KnownNodes", "QueryView"),
 }
 
 
@@ -38,12 +48,31 @@ def register() -> None:
             for module, names in modules.items():
                 for name in names:
                     drawers.for_type_by_name(f"linkup_nb.{module}", name, draw)
+        for module, names in _PICTURED.items():
+            for name in names:
+                here.display_formatter.mimebundle_formatter.for_type_by_name(f"linkup_nb.{module}", name, _pictured)
+                here.display_formatter.formatters["text/plain"].for_type_by_name(f"linkup_nb.{module}", name, _worded)
 
 
 def _stored(thing: object) -> str:
     from linkup_nb.notebook.reprs import store
 
     return store.draw(thing)
+
+
+def _pictured(thing: object) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    from linkup_nb.notebook.reprs import pictures
+
+    drawn = pictures.picture(thing)
+    return drawn.bundle() if drawn else None
+
+
+def _worded(thing: object, printer: Any, cycle: bool) -> None:
+    """The words of a picture as the value of a cell; within another value its plain repr."""
+    from linkup_nb.notebook.reprs import pictures
+
+    drawn = pictures.picture(thing) if len(printer.stack) == 1 else None
+    printer.text(drawn.text if drawn else repr(thing))
 
 
 def _swarming(thing: object) -> str | None:

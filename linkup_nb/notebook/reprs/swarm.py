@@ -9,7 +9,7 @@ from linkup_nb.connection.frames import Part
 from linkup_nb.connection.tap import Frame, Tap
 from linkup_nb.discovery.check import Report
 from linkup_nb.discovery.protocol import PeerInfo
-from linkup_nb.discovery.view import NetworkView, QueryView
+from linkup_nb.discovery.view import Hop, NetworkView, QueryView
 from linkup_nb.hyperdht.view import DhtView
 from linkup_nb.notebook.reprs.html import MAX_LISTED, paragraph, table, titled
 from linkup_nb.rooms.member import milliseconds
@@ -152,19 +152,23 @@ def _query(query: QueryView) -> str:
     title = f"Last query: {query.command} near {query.target.hex()[:8]}…"
     answered = sum(hop.rtt is not None for hop in query.hops)
     state = f"{len(query.hops)} nodes queried, {answered} replied, {len(query.closest)} nearest found"
-    hops = [
+    return titled(title, state) + _hops(query.hops, 8 * len(query.asker))
+
+
+def _hops(hops: Sequence[Hop], bits: int) -> str:
+    rows = [
         (
             number,
             _address(hop.address),
             _address(hop.named_by) or "known before",
-            256 - hop.distance.bit_length(),
+            bits - hop.distance.bit_length(),
             f"{1000 * hop.at:.1f} ms",
             milliseconds(hop.rtt) or "no reply",
             hop.error or "",
         )
-        for number, hop in enumerate(query.hops, 1)
+        for number, hop in enumerate(hops, 1)
     ]
-    return titled(title, state) + table(_HOP_HEADER, hops)
+    return table(_HOP_HEADER, rows)
 
 
 _HOP_HEADER = ("hop", "queried", "named by", "bits in common", "after", "replied in", "error")

@@ -1,0 +1,20 @@
+"""Which values are shown as a picture, and the words that stand for it."""
+
+from collections.abc import Callable
+from typing import Any
+
+from linkup_nb.discovery.view import KnownNodes, QueryView
+from linkup_nb.notebook.charts.card import Picture
+from linkup_nb.notebook.charts.known import known
+from linkup_nb.notebook.charts.look_up import look_up
+
+
+def picture(thing: object) -> Picture | None:
+    """The picture of a value; `None` for one of which there is nothing to draw."""
+    return next(draw for kind, draw in _DRAWN.items() if isinstance(thing, kind))(thing)
+
+
+_DRAWN: dict[type, Callable[[Any], Picture | None]] = {
+    KnownNodes: known,
+    QueryView: look_up,
+}
