@@ -23,9 +23,8 @@ def kept(draw: Callable[[], Picture | None]) -> Picture:
     assert picture.spec["background"] == PAPER
     assert picture.spec["description"] == picture.text.splitlines()[0]
     assert 1 <= len(picture.text.splitlines()) <= MAX_LINES
-    assert all(-1 <= row[x] <= WIDTH + 1 for row in rows(picture) for x in ("x", "x2") if x in row), (
-        "outside of the card"
-    )
+    places = [row[x] for row in rows(picture) for x in ("x", "x2") if x in row]
+    assert all(-1 <= place <= WIDTH + 1 for place in places), "something stands outside of the card"
     data, metadata = picture.bundle()
     assert set(data) == {VEGA_LITE, "text/plain"}
     assert metadata[VEGA_LITE]["embed_options"]["actions"]["editor"] is False
