@@ -145,6 +145,7 @@ METHODS: dict[type, tuple[Callable[[World], Any], list[tuple[str, Call]]]] = {
             method("snapshot"),
             method("checkout", 1),
             method("proof", 0),
+            method("tree"),
             calls("verify", lambda world, core: _verified(core)),
             calls("dispute", lambda world, core: _undisputed(core)),
             method("audit"),

@@ -17,6 +17,7 @@ from linkup_nb.hypercore.manifest import Manifest
 from linkup_nb.hypercore.offsets import count_bytes, find_byte
 from linkup_nb.hypercore.replicator import Replicator
 from linkup_nb.hypercore.storage import MAX_LENGTH
+from linkup_nb.hypercore.tree import Tree, read_tree
 from linkup_nb.loops import Events, from_any_loop
 from linkup_nb.wire.keys import KeyPair, short_key, z32encode
 
@@ -410,6 +411,12 @@ class Core(Events):
         """The block `index` with the signed head over it; anybody who knows the key can check it with `verify`."""
         self.check_open()
         return self._log.evidence(number(index, _NUMBER))
+
+    @from_any_loop
+    async def tree(self, block: int | None = None) -> Tree:
+        """The Merkle tree as it is here, around a block, by default the last; `tree.path(i)` is what proves block i."""
+        self.check_open()
+        return await read_tree(self._log, self.length, self.fork, block)
 
     @from_any_loop
     async def verify(self, proof: Evidence | bytes) -> bytes:

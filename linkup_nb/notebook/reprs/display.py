@@ -33,6 +33,8 @@ _SWARMING = {
 # Drawn by `reprs.pictures`.
 _PICTURED = {
     "discovery.view": ("KnownNodes", "QueryView"),
+    "hypercore.evidence": ("Evidence",),
+    "hypercore.tree": ("Tree",),
 }
 
 

@@ -4,9 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 from linkup_nb.discovery.view import KnownNodes, QueryView
+from linkup_nb.hypercore.evidence import Evidence
+from linkup_nb.hypercore.tree import Tree
 from linkup_nb.notebook.charts.card import Picture
 from linkup_nb.notebook.charts.known import known
 from linkup_nb.notebook.charts.look_up import look_up
+from linkup_nb.notebook.charts.tree import proof, tree
 
 
 def picture(thing: object) -> Picture | None:
@@ -15,6 +18,8 @@ def picture(thing: object) -> Picture | None:
 
 
 _DRAWN: dict[type, Callable[[Any], Picture | None]] = {
+    Evidence: proof,
     KnownNodes: known,
     QueryView: look_up,
+    Tree: tree,
 }
