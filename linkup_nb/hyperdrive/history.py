@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable
 from enum import Enum
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
@@ -66,6 +66,26 @@ class Change(NamedTuple):
         if self.after is None:
             return f"Change({named(self.path)} is gone: {self.before})"
         return f"Change({named(self.path)}: {sizes(self.before.size, self.after.size)})"
+
+
+class Look(NamedTuple):
+    """A version that a bisection has looked at, and whether the predicate held of it."""
+
+    version: int
+    holds: bool
+
+
+class Bisection(int):
+    """The version that a bisection from `start` to `end` has found; `looks` is how, in that order."""
+
+    looks: tuple[Look, ...]
+    start: int
+    end: int
+
+    def __new__(cls, version: int, looks: Iterable[Look], start: int, end: int) -> "Bisection":
+        made = super().__new__(cls, version)
+        made.looks, made.start, made.end = tuple(looks), start, end
+        return made
 
 
 class Versioned(Protocol):
@@ -185,7 +205,7 @@ class Diff(_Reading[Change]):
 
 async def bisect(
     at: Callable[[int], T], predicate: Callable[[T], bool | Awaitable[bool]], start: int, end: int
-) -> int | None:
+) -> Bisection | None:
     """The first version from `start` to `end` of which the predicate holds, `None` if it never does.
 
     `at` gives a version. The predicate must go on to hold once it does. It is called with few versions: 14 of 10,000.
@@ -194,9 +214,13 @@ async def bisect(
     if not callable(predicate):
         raise UsageError("Bisect takes a function that is given a drive and returns whether something holds of it.")
 
+    looks: list[Look] = []
+    first, last = low, high
+
     async def holds(version: int) -> bool:
         answer = predicate(at(version))
-        return bool(await answer if isawaitable(answer) else answer)
+        looks.append(Look(version, bool(await answer if isawaitable(answer) else answer)))
+        return looks[-1].holds
 
     if low > high or not await holds(high):
         return None
@@ -206,4 +230,4 @@ async def bisect(
             high = middle
         else:
             low = middle + 1
-    return low
+    return Bisection(low, looks, first, last)

@@ -17,7 +17,7 @@ from linkup_nb.hyperdrive.bee import Bee, BeeEntry
 from linkup_nb.hyperdrive.blobs import Blobs
 from linkup_nb.hyperdrive.comparison import Comparison, compare
 from linkup_nb.hyperdrive.entry import FILES, Entry, folder_of, key_of, named, normalize
-from linkup_nb.hyperdrive.history import Diff, History, bisect
+from linkup_nb.hyperdrive.history import Bisection, Diff, History, bisect
 from linkup_nb.hyperdrive.mirror import Steps, mirror_to
 from linkup_nb.loops import from_any_loop
 from linkup_nb.progress import Tally, shown
@@ -270,8 +270,11 @@ class DriveView:
     @from_any_loop
     async def bisect(
         self, predicate: "Callable[[DriveView], bool | Awaitable[bool]]", start: int = 1, end: int | None = None
-    ) -> int | None:
-        """The first version of which the predicate holds, `None` if it never does; it has to go on to hold then."""
+    ) -> Bisection | None:
+        """The first version of which the predicate holds, `None` if it never does; it has to go on to hold then.
+
+        What is returned is a number, with the `looks` that it took.
+        """
         return await bisect(self.checkout, predicate, start, self.version if end is None else end)
 
     @from_any_loop

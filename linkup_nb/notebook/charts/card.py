@@ -20,6 +20,8 @@ ROW = 18  # pixels from one line of text to the next
 BLUE, ORANGE, GREEN, VERMILION, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#6e6e6e"
 INK, PAPER, SHADE = "#222", "#ffffff", "#eef2f5"
 
+CROSSED = "M-1,-.6L-.6,-1L0,-.4L.6,-1L1,-.6L.4,0L1,.6L.6,1L0,.4L-.6,1L-1,.6L-.4,0Z"  # the shape of an X
+
 Row = dict[str, Any]
 Spec = dict[str, Any]
 

@@ -8,6 +8,7 @@ for each leading bit that it shares with the target, for a block is half of the 
 from linkup_nb.discovery.view import Hop, QueryView
 from linkup_nb.notebook.charts.card import (
     BLUE,
+    CROSSED,
     GREEN,
     GREY,
     ORANGE,
@@ -35,7 +36,7 @@ _ROLES: dict[str, Row] = {
     "target": {"shape": "diamond", "fill": ORANGE, "size": 130},
     "asked": {"shape": "circle", "fill": BLUE, "size": 80},
     "nearest": {"shape": "square", "fill": GREEN, "size": 80},
-    "silent": {"shape": "cross", "fill": VERMILION, "size": 100},
+    "silent": {"shape": CROSSED, "fill": VERMILION, "size": 100},
 }
 _SHELVES = 3  # rows of labels over the line
 _LINE = 14 + 12 * _SHELVES  # where the line of ids stands

@@ -35,6 +35,7 @@ _PICTURED = {
     "discovery.view": ("KnownNodes", "QueryView"),
     "hypercore.evidence": ("Evidence",),
     "hypercore.tree": ("Tree",),
+    "hyperdrive.history": ("Bisection", "Changes"),
 }
 
 
@@ -45,7 +46,7 @@ def register() -> None:
         drawers = here.display_formatter.formatters["text/html"]
         for kind, draw in DRAWERS.items():
             drawers.for_type(kind, draw)
-        drawers.for_type(tuple, _swarming)
+        drawers.for_type(tuple, _tuple)
         for draw, modules in ((_stored, _STORED), (_swarming, _SWARMING)):
             for module, names in modules.items():
                 for name in names:
@@ -56,7 +57,12 @@ def register() -> None:
                 here.display_formatter.formatters["text/plain"].for_type_by_name(f"linkup_nb.{module}", name, _worded)
 
 
-def _stored(thing: object) -> str:
+def _tuple(things: tuple[object, ...]) -> str | None:
+    of_drive = bool(things) and type(things[0]).__module__ == "linkup_nb.hyperdrive.history"
+    return _stored(things) if of_drive else _swarming(things)
+
+
+def _stored(thing: object) -> str | None:
     from linkup_nb.notebook.reprs import store
 
     return store.draw(thing)

@@ -68,8 +68,12 @@ def cell(value: object, width: int = MAX_CELL) -> str:
 
 def exact(text: str) -> str:
     """Text of a file or of its name, in which every character shows: what cannot be seen, as `\\u202e`."""
-    cut = text if len(text) <= MAX_EXACT else text[:MAX_EXACT] + "…"
-    return html.escape("".join(c if c.isprintable() or c == "\t" else _escape(c) for c in cut))
+    return html.escape(legible(text if len(text) <= MAX_EXACT else text[:MAX_EXACT] + "…"))
+
+
+def legible(text: str) -> str:
+    """Text in which every character shows, not escaped."""
+    return "".join(c if c.isprintable() or c == "\t" else _escape(c) for c in text)
 
 
 def _escape(character: str) -> str:

@@ -6,7 +6,10 @@ from typing import Any
 from linkup_nb.discovery.view import KnownNodes, QueryView
 from linkup_nb.hypercore.evidence import Evidence
 from linkup_nb.hypercore.tree import Tree
+from linkup_nb.hyperdrive.history import Bisection, Changes
+from linkup_nb.notebook.charts.bisection import bisection
 from linkup_nb.notebook.charts.card import Picture
+from linkup_nb.notebook.charts.history import history
 from linkup_nb.notebook.charts.known import known
 from linkup_nb.notebook.charts.look_up import look_up
 from linkup_nb.notebook.charts.tree import proof, tree
@@ -18,6 +21,8 @@ def picture(thing: object) -> Picture | None:
 
 
 _DRAWN: dict[type, Callable[[Any], Picture | None]] = {
+    Bisection: bisection,
+    Changes: history,
     Evidence: proof,
     KnownNodes: known,
     QueryView: look_up,

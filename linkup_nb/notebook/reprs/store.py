@@ -39,8 +39,8 @@ _TINTS = {
 _TAGS = {"-": "del", "+": "ins"}
 
 
-def draw(thing: object) -> str:
-    """The HTML of any of our logs and drives, and of their results."""
+def draw(thing: object) -> str | None:
+    """The HTML of any of our logs and drives, and of their results; `None` for what is drawn otherwise."""
     return next(drawer for kind, drawer in _DRAWN.items() if isinstance(thing, kind))(thing)
 
 
@@ -110,9 +110,18 @@ def _entry(entry: Entry) -> str:
     return f"<p><strong>{exact(entry.path)}</strong></p>{table(('', ''), rows)}"
 
 
-def _changes(changes: Changes[Any]) -> str:
+def _changes(changes: Changes[Any]) -> str | None:
+    """A table of what differs; a history is a picture, and as the tuple that `history[:20]` gives a table too."""
     if not changes:
         return paragraph("No changes.")
+    return None if isinstance(changes[0], Event) else _listed(changes)
+
+
+def _tuple(things: tuple[object, ...]) -> str | None:
+    return _listed(things) if things and all(isinstance(thing, Event) for thing in things) else None
+
+
+def _listed(changes: tuple[Any, ...]) -> str:
     header, row = (_EVENT, _event_row) if isinstance(changes[0], Event) else (_CHANGE, _change_row)
     return table(header, [row(change) for change in changes[:MAX_LISTED]]) + and_more(len(changes))
 
@@ -210,8 +219,8 @@ def _server(server: DriveServer) -> str:
     return titled(f"A drive on port {server.port}", "its .url is the address, with the token that it needs")
 
 
-_DRAWN: dict[type, Callable[[Any], str]] = {
-    Change: lambda change: _changes(Changes([change])),
+_DRAWN: dict[type, Callable[[Any], str | None]] = {
+    Change: lambda change: _listed((change,)),
     Changes: _changes,
     Comparison: _comparison,
     Core: _core,
@@ -222,7 +231,8 @@ _DRAWN: dict[type, Callable[[Any], str]] = {
     DriveInfo: _drive_info,
     DriveServer: _server,
     Entry: _entry,
-    Event: lambda event: _changes(Changes([event])),
+    Event: lambda event: _listed((event,)),
+    tuple: _tuple,
 }
 
 

@@ -1,6 +1,7 @@
 """The look-up of lesson 3: from 212 for 39, among 32 nodes with k = 3."""
 
 from linkup_nb.discovery.view import Hop, QueryView
+from linkup_nb.notebook.charts.card import CROSSED
 from linkup_nb.notebook.charts.look_up import MAX_HOPS, look_up
 from tests.hyperdht.network import network
 from tests.notebook.charts.pictures import kept, marks, rows, shown
@@ -60,7 +61,7 @@ def test_a_silent_node_says_so_by_shape_and_by_word() -> None:
     picture = kept(lambda: look_up(query(hops, (32, 46))))
     assert "37 silent." in picture.text
     (silent,) = [row for row in marks(picture, role="silent") if "step" in row]
-    assert silent["shape"] == "cross"
+    assert silent["shape"] == CROSSED
     assert silent["distance"] == "2, no reply"
 
 
