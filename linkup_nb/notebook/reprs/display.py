@@ -36,6 +36,7 @@ _PICTURED = {
     "hypercore.evidence": ("Evidence",),
     "hypercore.tree": ("Tree",),
     "hyperdrive.history": ("Bisection", "Changes"),
+    "rooms.memory.timeline": ("Timeline",),
 }
 
 

@@ -9,10 +9,12 @@ from linkup_nb.hypercore.tree import Tree
 from linkup_nb.hyperdrive.history import Bisection, Changes
 from linkup_nb.notebook.charts.bisection import bisection
 from linkup_nb.notebook.charts.card import Picture
+from linkup_nb.notebook.charts.conversation import conversation
 from linkup_nb.notebook.charts.history import history
 from linkup_nb.notebook.charts.known import known
 from linkup_nb.notebook.charts.look_up import look_up
 from linkup_nb.notebook.charts.tree import proof, tree
+from linkup_nb.rooms.memory.timeline import Timeline
 
 
 def picture(thing: object) -> Picture | None:
@@ -26,5 +28,6 @@ _DRAWN: dict[type, Callable[[Any], Picture | None]] = {
     Evidence: proof,
     KnownNodes: known,
     QueryView: look_up,
+    Timeline: conversation,
     Tree: tree,
 }
