@@ -114,6 +114,11 @@ class Connection(Events):
             self._rtt = self._minimum_rtt() or self._rtt
         return self._rtt
 
+    @property
+    def congestion(self) -> tuple[int, float | None] | None:
+        """Bytes that may be in flight now and the smoothed round trip in seconds; `None` over TCP. See `tap`."""
+        return self._transport.congestion() if isinstance(self._transport, UdxTransport) else None
+
     @from_any_loop
     async def write(self, message: bytes, *, timeout: float | None = WRITE_TIMEOUT) -> None:
         """Send one message of at most 16,777,198 bytes; messages leave in the order of the calls.

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from linkup_nb.channels import MessageStream, protocols_on
 from linkup_nb.connection.frames import Interpreter, Part
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MAX_FRAMES = 2048  # frames that a tap keeps; the oldest make room, and are counted
+MAX_MEASURES = 2048  # measures that a tap keeps; the oldest make room
+MEASURE_EVERY = 0.1  # seconds between measures while no frame passes
+MEASURE_APART = 0.001  # seconds between two measures at least
 
 
 class Direction(StrEnum):
@@ -47,10 +50,22 @@ class Frame:
         return f"<Frame {self.number}: {self.kind.value} {self.direction.value}, {self.size} bytes>"
 
 
+class Measure(NamedTuple):
+    """How a UDX stream was doing: when (unix seconds), its congestion window in bytes, its smoothed round trip."""
+
+    time: float
+    window: int
+    rtt: float | None  # seconds
+
+
 class Watchable(MessageStream, Protocol):
     """What a tap needs of a connection."""
 
     _loop: asyncio.AbstractEventLoop
+
+    @property
+    def congestion(self) -> tuple[int, float | None] | None:
+        """The congestion window in bytes and the round trip in seconds; `None` where that is the kernel's matter."""
 
     def once(self, event: str, f: Callable[..., Any]) -> Any:
         """Call `f` at the next event of this name."""
@@ -68,6 +83,8 @@ class Tap:
         self.connection = connection
         self._stream = stream
         self._frames: deque[Frame] = deque(maxlen=MAX_FRAMES)
+        self._measures: deque[Measure] = deque(maxlen=MAX_MEASURES)
+        self._timer: asyncio.TimerHandle | None = None
         self._count = 0
         self._closed = False
         self._waiting: set[asyncio.Future[None]] = set()
@@ -82,6 +99,11 @@ class Tap:
     def frames(self) -> tuple[Frame, ...]:
         """Those that are kept, oldest first."""
         return tuple(self._frames.copy())
+
+    @property
+    def measures(self) -> tuple[Measure, ...]:
+        """How the congestion window and the round trip of a UDX stream have changed; none over TCP."""
+        return tuple(self._measures.copy())
 
     @property
     def dropped(self) -> int:
@@ -148,11 +170,14 @@ class Tap:
         self._interpreters = {Direction.SENT: Interpreter(ours), Direction.RECEIVED: Interpreter(theirs)}
         self._stream.watchers = (*self._stream.watchers, self._watch)
         self.connection.once("close", self._end)
+        self._measure_on()
         if self.connection.closed:
             self._end()
 
     def _end(self, _: object = None) -> None:
         self._closed = True
+        if self._timer:
+            self._timer.cancel()
         self._stream.watchers = tuple(watch for watch in self._stream.watchers if watch is not self._watch)
         self._wake()
 
@@ -161,7 +186,20 @@ class Tap:
         parts, omitted = self._interpreters[direction].read(message) if message else ((), 0)
         self._frames.append(Frame(self._count, time.time(), direction, kind, size, parts, omitted))
         self._count += 1
+        self._measure()
         self._wake()
+
+    def _measure_on(self) -> None:
+        """Frames alone do not show a stream that is waiting for acknowledgements."""
+        if self.connection.congestion:
+            self._measure()
+            self._timer = self._loop.call_later(MEASURE_EVERY, self._measure_on)
+
+    def _measure(self) -> None:
+        now, found = time.time(), self.connection.congestion
+        last = self._measures[-1] if self._measures else None
+        if found and (last is None or (now - last.time >= MEASURE_APART and found != last[1:])):
+            self._measures.append(Measure(now, *found))
 
     def _wake(self) -> None:
         for waiter in self._waiting:

@@ -72,6 +72,10 @@ class UdxTransport(asyncio.Transport):
         """The shortest round trip to the peer so far, in seconds."""
         return self._stream.minimum_rtt
 
+    def congestion(self) -> tuple[int, float | None]:
+        """The congestion window in bytes, and the smoothed round trip in seconds."""
+        return self._stream.congestion
+
     def get_extra_info(self, name: str, default: object = None) -> object:
         """The peer's address, where it has last spoken from, is all that there is to know."""
         return self._stream.remote if name == "peername" else default

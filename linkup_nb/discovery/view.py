@@ -15,7 +15,8 @@ class Hop:
     """
 
     address: Address
-    distance: int
+    distance: int  # from the target
+    shared_bits: int  # leading bits that its id and the target have in common
     named_by: Address | None
     at: float
     rtt: float | None

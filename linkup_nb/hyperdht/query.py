@@ -8,7 +8,7 @@ from time import monotonic
 
 from linkup_nb.discovery.view import Hop
 from linkup_nb.hyperdht.io import DhtAnswer
-from linkup_nb.wire.dht.rpc import Address, Failure, distance, node_id
+from linkup_nb.wire.dht.rpc import ID_SIZE, Address, Failure, distance, node_id
 from linkup_nb.wire.dht.search import ALPHA, TICK, QueriedNode, Search
 from linkup_nb.wire.dht.table import K
 
@@ -59,6 +59,7 @@ class Query:
             Hop(
                 queried.address,
                 queried.distance,
+                8 * ID_SIZE - queried.distance.bit_length(),
                 queried.named_by,
                 queried.at - self._began,
                 queried.reply.rtt if queried.reply else None,

@@ -37,6 +37,7 @@ class LookUp:
             Hop(
                 queried.address,
                 queried.distance,
+                8 * ID_SIZE - queried.distance.bit_length(),
                 queried.named_by,
                 queried.at - self._began,
                 self.rtts.get(queried.address),

@@ -15,7 +15,7 @@ from linkup_nb.connection.tap import MAX_FRAMES, Direction, Frame, Tap
 from linkup_nb.errors import ConnectionClosed, UsageError
 from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.wire.secret_stream import FrameKind
-from tests.connection.udx_pair import open_both, shaken, udx_sides
+from tests.connection.udx_pair import open_both, shaken, udx_pair, udx_sides
 from tests.test_channels import opens
 
 PATIENCE = 10.0  # seconds
@@ -248,3 +248,33 @@ async def test_the_repr_is_one_line(pair: Pair) -> None:
     await pair[0].close()
     with pytest.raises(ConnectionClosed):
         await pair[0].write(b"x")
+
+
+async def test_a_udx_stream_is_measured_while_it_is_tapped_and_not_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("linkup_nb.connection.tap.MAX_MEASURES", 3)
+    async with udx_pair() as (one, other):
+        tap = one.tap()
+        reading = asyncio.create_task(read_all(other))
+        for _ in range(20):
+            await one.write(bytes(400_000))
+        assert one.congestion
+        assert tap.measures[-1].window > 0
+        assert len(tap.measures) == 3
+        assert [measure.time for measure in tap.measures] == sorted(measure.time for measure in tap.measures)
+        tap.close()
+        before = tap.measures
+        await one.write(bytes(400_000))
+        assert tap.measures == before
+        reading.cancel()
+
+
+async def read_all(connection: Connection) -> None:
+    while True:
+        await connection.read()
+
+
+async def test_over_tcp_there_is_nothing_to_measure(pair: Pair) -> None:
+    tap = pair[0].tap()
+    await pair[0].write(b"x")
+    assert tap.measures == ()
+    assert pair[0].congestion is None

@@ -17,7 +17,7 @@ from linkup_nb.notebook.charts.card import (
     points,
 )
 from linkup_nb.notebook.charts.ids import count
-from linkup_nb.notebook.charts.versions import Versions
+from linkup_nb.notebook.charts.line import Line
 
 _LEFT, _RIGHT = 96, WIDTH - 16
 _HOLDS: Row = {"shape": "square", "fill": VERMILION, "size": 80}
@@ -26,7 +26,7 @@ _NOT: Row = {"shape": "circle", "fill": BLUE, "size": 80}
 
 def bisection(found: Bisection) -> Picture:
     """The picture of what a bisection has found, and how."""
-    line = Versions(found.start, found.end, _LEFT, _RIGHT)
+    line = Line(found.start, found.end, _LEFT, _RIGHT)
     marks: list[Row] = []
     bands: list[Row] = []
     low, high = found.start, found.end

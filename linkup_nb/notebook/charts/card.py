@@ -101,6 +101,12 @@ def rules(rows: Sequence[Row], *, colour: str = GREY, width: float = 1, dash: Se
     return _layer(rows, mark, {"x2": {"field": "x2"}, "y2": {"field": "y2"}}, ())
 
 
+def steps(rows: Sequence[Row], colour: str) -> Spec | None:
+    """A line through (x, y) in that order, level from each to the next."""
+    mark: Spec = {"type": "line", "interpolate": "step-after", "color": colour, "strokeWidth": 1.5}
+    return _layer(rows, mark, {}, ())
+
+
 def blocks(rows: Sequence[Row], tooltip: Sequence[str] = ()) -> Spec | None:
     """Rectangles from (x, y) to (x2, y2), with their `fill`."""
     encoding = {"x2": {"field": "x2"}, "y2": {"field": "y2"}, "fill": _as_is("fill")}

@@ -21,7 +21,7 @@ from linkup_nb.notebook.charts.card import (
     rules,
 )
 from linkup_nb.notebook.charts.ids import count
-from linkup_nb.notebook.charts.versions import Versions
+from linkup_nb.notebook.charts.line import Line
 from linkup_nb.notebook.reprs.html import legible
 
 MAX_PATHS = 16  # lanes: the paths that have changed last
@@ -47,7 +47,7 @@ def history(changes: Sequence[Any]) -> Picture | None:
     newest = sorted(last, key=lambda path: (-last[path], path))
     paths = sorted(newest[:MAX_PATHS])
     lanes = {path: 14 + ROW * lane for lane, path in enumerate(paths)}
-    line = Versions(events[0].version, events[-1].version, _LEFT, _RIGHT)
+    line = Line(events[0].version, events[-1].version, _LEFT, _RIGHT)
     drawn = [event for event in events if event.path in lanes][-MAX_MARKS:]
     by_path = {path: [event for event in events if event.path == path] for path in last}
     marks: list[Row] = [

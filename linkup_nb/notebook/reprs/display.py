@@ -32,6 +32,7 @@ _SWARMING = {
 }
 # Drawn by `reprs.pictures`.
 _PICTURED = {
+    "connection.tap": ("Tap",),
     "discovery.view": ("KnownNodes", "QueryView"),
     "hypercore.evidence": ("Evidence",),
     "hypercore.tree": ("Tree",),

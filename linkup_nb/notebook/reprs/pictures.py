@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from linkup_nb.connection.tap import Tap
 from linkup_nb.discovery.view import KnownNodes, QueryView
 from linkup_nb.hypercore.evidence import Evidence
 from linkup_nb.hypercore.tree import Tree
@@ -13,6 +14,7 @@ from linkup_nb.notebook.charts.conversation import conversation
 from linkup_nb.notebook.charts.history import history
 from linkup_nb.notebook.charts.known import known
 from linkup_nb.notebook.charts.look_up import look_up
+from linkup_nb.notebook.charts.traffic import traffic
 from linkup_nb.notebook.charts.tree import proof, tree
 from linkup_nb.rooms.memory.timeline import Timeline
 
@@ -28,6 +30,7 @@ _DRAWN: dict[type, Callable[[Any], Picture | None]] = {
     Evidence: proof,
     KnownNodes: known,
     QueryView: look_up,
+    Tap: traffic,
     Timeline: conversation,
     Tree: tree,
 }

@@ -83,11 +83,13 @@ def _connection(connection: Connection) -> str:
     return titled("Connection", state) + table(("", ""), rows)
 
 
-def _tap(tap: Tap) -> str:
+def _tap(tap: Tap) -> str | None:
+    """Before there is a frame of which there could be a picture."""
+    if tap.frames:
+        return None
     state = "closed" if tap.closed else "open"
     title = f"Tap on {short_key(tap.connection.remote_public_key)}, {state}"
-    dropped = f", {tap.dropped:,} earlier ones dropped" if tap.dropped else ""
-    return titled(title, f"{len(tap.frames):,} frames{dropped}") + _frames(tap.frames)
+    return titled(title, "no frame so far")
 
 
 def _frames(frames: Sequence[Frame]) -> str:
@@ -152,16 +154,16 @@ def _query(query: QueryView) -> str:
     title = f"Last query: {query.command} near {query.target.hex()[:8]}…"
     answered = sum(hop.rtt is not None for hop in query.hops)
     state = f"{len(query.hops)} nodes queried, {answered} replied, {len(query.closest)} nearest found"
-    return titled(title, state) + _hops(query.hops, 8 * len(query.asker))
+    return titled(title, state) + _hops(query.hops)
 
 
-def _hops(hops: Sequence[Hop], bits: int) -> str:
+def _hops(hops: Sequence[Hop]) -> str:
     rows = [
         (
             number,
             _address(hop.address),
             _address(hop.named_by) or "known before",
-            bits - hop.distance.bit_length(),
+            hop.shared_bits,
             f"{1000 * hop.at:.1f} ms",
             milliseconds(hop.rtt) or "no reply",
             hop.error or "",
@@ -180,6 +182,8 @@ def _tuple(value: tuple[object, ...]) -> str | None:
         return table(_PEER_HEADER, [_peer_row(item) for item in value if isinstance(item, PeerInfo)])
     if value and all(isinstance(item, Frame) for item in value):
         return _frames([item for item in value if isinstance(item, Frame)])
+    if value and all(isinstance(item, Hop) for item in value):
+        return _hops([item for item in value if isinstance(item, Hop)])
     return None
 
 
@@ -189,7 +193,6 @@ _DRAWN: dict[type, Callable[[Any], str | None]] = {
     Frame: _frame,
     NetworkView: _dht,
     PeerInfo: _peer,
-    QueryView: _query,
     Report: _report,
     Swarm: _swarm,
     Tap: _tap,

@@ -119,6 +119,11 @@ class Stream:
         return self.sender.buffered
 
     @property
+    def congestion(self) -> tuple[int, float | None]:
+        """How many bytes may be in flight now, and the smoothed round trip in seconds, `None` before one is known."""
+        return self.sender.congestion.window, self.sender.flight.srtt
+
+    @property
     def minimum_rtt(self) -> float | None:
         """Seconds of the shortest round trip so far; `None` before the first."""
         return self.sender.flight.min_rtt

@@ -16,7 +16,8 @@ def id_of(byte: int) -> bytes:
 
 def hop(byte: int, named_by: int | None, *, silent: bool = False) -> Hop:
     distance = int.from_bytes(id_of(byte)) ^ int.from_bytes(id_of(39))
-    return Hop((HOST, byte), distance, (HOST, named_by) if named_by else None, 0.0, None if silent else 0.01)
+    known = (HOST, named_by) if named_by else None
+    return Hop((HOST, byte), distance, 256 - distance.bit_length(), known, 0.0, None if silent else 0.01)
 
 
 def query(hops: tuple[Hop, ...], closest: tuple[int, ...] = (37, 32, 46)) -> QueryView:
@@ -66,9 +67,8 @@ def test_a_silent_node_says_so_by_shape_and_by_word() -> None:
 
 
 def test_nodes_of_one_first_byte_are_told_apart_by_digits() -> None:
-    target = int.from_bytes(bytes(32))
     distances = [1 << 240, 3 << 240, 1 << 255]
-    hops = tuple(Hop((HOST, n), distance ^ target, None, 0.0, 0.0) for n, distance in enumerate(distances))
+    hops = tuple(Hop((HOST, n), one, 256 - one.bit_length(), None, 0.0, 0.0) for n, one in enumerate(distances))
     picture = kept(lambda: look_up(QueryView("LOOKUP", b"\xff" * 32, bytes(32), hops, ())))
     assert picture.text.startswith("Look-up of 0000 from ffff: asked 0001, 0003, 8000; nearest nobody; none silent.")
     assert "under 2^256" in shown(picture)

@@ -12,6 +12,7 @@ from linkup_nb.connection.frames import Part
 from linkup_nb.connection.tap import Direction, Frame
 from linkup_nb.discovery.check import Check, Outcome, Report
 from linkup_nb.discovery.protocol import PeerInfo, PeerStatus
+from linkup_nb.notebook.charts.card import VEGA_LITE
 from linkup_nb.notebook.reprs import display
 from linkup_nb.notebook.reprs.html import MAX_CELL, MAX_LISTED
 from linkup_nb.rooms.member import Member, MemberStatus
@@ -45,6 +46,15 @@ def drawn(shell: InteractiveShell, value: object) -> str:
     data, _ = shell.display_formatter.format(value)  # type: ignore[no-untyped-call]
     assert "text/plain" in data
     return str(data["text/html"])
+
+
+def pictured(shell: InteractiveShell, value: object) -> str:
+    """The words of a value of which a cell shows a picture, and nothing else that could hide it."""
+    assert shell.display_formatter
+    data, metadata = shell.display_formatter.format(value)  # type: ignore[no-untyped-call]
+    assert set(data) == {VEGA_LITE, "text/plain"}
+    assert set(metadata) == {VEGA_LITE}
+    return str(data["text/plain"])
 
 
 def is_harmless(html: str) -> None:
@@ -175,18 +185,17 @@ async def test_a_tap_shows_its_last_frames(shell: InteractiveShell) -> None:
     server = await listen("127.0.0.1", 0, lambda connection: None)
     connection = await connect("127.0.0.1", server.port)
     tap = connection.tap()
-    assert "0 frames" in drawn(shell, tap)
+    assert "no frame so far" in drawn(shell, tap)
     for _ in range(MAX_LISTED):
         await connection.write(b"x")
     await connection.write(b'{"type":"message","message":"a secret"}')
-    html = drawn(shell, tap)
-    assert "… and 1 before" in html
+    html = drawn(shell, tap.frames)
+    assert html.startswith("<p>… and 1 before</p>")
     assert "linkup message" in html
     assert "a secret" not in html
-    assert drawn(shell, tap.frames).startswith("<p>… and 1 before</p>")
+    assert pictured(shell, tap).startswith(f"Tap on {short_key(connection.remote_public_key)}: {MAX_LISTED + 1} frames")
     await connection.close()
     await server.close()
-    assert ", closed" in drawn(shell, tap)
 
 
 async def test_a_node_of_the_dht_shows_its_table_and_its_last_query_hop_by_hop(shell: InteractiveShell) -> None:
@@ -202,6 +211,10 @@ async def test_a_node_of_the_dht_shows_its_table_and_its_last_query_hop_by_hop(s
     assert "known before" in html
     assert topic.hex() not in html
     assert topic.hex() not in repr(view)
+    assert view.last_query
+    assert pictured(shell, view.last_query).startswith("Look-up of ")
+    assert pictured(shell, view.nodes).startswith(f"{len(view.nodes)} nodes known to ")
+    assert "known before" in drawn(shell, view.last_query.hops)
 
 
 async def test_a_connection_shows_its_peer(shell: InteractiveShell) -> None:

@@ -66,8 +66,8 @@ def test_a_peer_says_how_it_is_connected_or_why_it_is_not(peer: PeerInfo, kind: 
 def test_the_table_of_the_dht_is_counted_by_distance_and_the_look_up_told_hop_by_hop() -> None:
     near = ("192.0.2.1", 1)
     far = ("192.0.2.2", 2)
-    hops = (Hop(far, 1 << 255, None, 0.0, 0.04), Hop(near, 1 << 243, far, 0.1, None)) + (
-        Hop(near, 1 << 243, far, 0.1, 0.1),
+    hops = (Hop(far, 1 << 255, 0, None, 0.0, 0.04), Hop(near, 1 << 243, 12, far, 0.1, None)) + (
+        Hop(near, 1 << 243, 12, far, 0.1, 0.1),
     ) * MAX_HOPS
     view = DhtView(
         address=("127.0.0.1", 1),

@@ -1,12 +1,12 @@
-"""The versions of a drive on a line, from left to right."""
+"""Whole numbers on a line, from left to right: versions of a drive, or a time."""
 
 from linkup_nb.notebook.charts.card import GREY, Row, Spec, labels, rules
 
 _TICKS = 7  # steps on the line at most
 
 
-class Versions:
-    """Where the versions from `first` to `last` stand between two places in pixels."""
+class Line:
+    """Where the numbers from `first` to `last` stand between two places in pixels."""
 
     def __init__(self, first: int, last: int, left: float, right: float) -> None:
         self.first = first
@@ -15,12 +15,12 @@ class Versions:
         self._right = right
         self._span = max(1, last - first)
 
-    def x(self, version: int) -> float:
-        """The place of a version."""
-        return round(self._left + (version - self.first) / self._span * (self._right - self._left), 1)
+    def x(self, number: float) -> float:
+        """The place of a number."""
+        return round(self._left + (number - self.first) / self._span * (self._right - self._left), 1)
 
     def axis(self, top: float, end: float) -> list[Spec | None]:
-        """Lines from `top` to `end` at some versions, and their numbers below."""
+        """Lines from `top` to `end` at some numbers, and those below."""
         steps = (part * 10**power for power in range(20) for part in (1, 2, 5))
         step = next(step for step in steps if self._span <= _TICKS * step)
         shown = {self.first, self._last}
