@@ -1,6 +1,6 @@
 """A picture of a node of a DHT, of whichever kind, taken at one moment."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -35,11 +35,29 @@ class KnownNode:
     rtt: float | None  # seconds, of its last reply
 
 
-class KnownNodes(tuple[KnownNode, ...]):
-    """The nodes in a table, nearest first."""
+@dataclass(frozen=True, slots=True, repr=False)
+class TableView:
+    """The routing table of the node with this id: whom it knows, nearest first."""
+
+    id: bytes
+    nodes: tuple[KnownNode, ...]
+
+    @property
+    def by_shared_bits(self) -> Mapping[int, tuple[KnownNode, ...]]:
+        """Those whose ids begin with the same number of bits as its own, by this number, largest first."""
+        groups: dict[int, list[KnownNode]] = {}
+        for node in self.nodes:
+            groups.setdefault(node.shared_bits, []).append(node)
+        return {shared: tuple(groups[shared]) for shared in sorted(groups, reverse=True)}
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    def __iter__(self) -> Iterator[KnownNode]:
+        return iter(self.nodes)
 
     def __repr__(self) -> str:
-        return f"<KnownNodes: {len(self)}>"
+        return f"<TableView of {self.id.hex()[:8]}: {len(self.nodes)} nodes known>"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -66,10 +84,19 @@ class NetworkView:
 
     address: Address
     id: bytes | None  # by which others know it, if it keeps things for them
-    nodes: KnownNodes
+    nodes: tuple[KnownNode, ...]
     last_query: QueryView | None
     stored: Mapping[str, int]  # how much it keeps, by kind
     counters: Mapping[str, int]  # what was dropped or refused, by reason
+
+    @property
+    def table(self) -> TableView:
+        """The same nodes as a routing table, around the id that this one has, or would have."""
+        around = self.id or b""
+        if self.nodes:
+            nearest = self.nodes[0]
+            around = (int.from_bytes(nearest.id) ^ nearest.distance).to_bytes(len(nearest.id))
+        return TableView(around, self.nodes)
 
     def __repr__(self) -> str:
         host, port = self.address

@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 from linkup_nb.connection.addresses import offline, resolve
 from linkup_nb.connection.udx_socket import UdxSocket
-from linkup_nb.discovery.view import KnownNode, KnownNodes, QueryView
+from linkup_nb.discovery.view import KnownNode, QueryView
 from linkup_nb.errors import NodeClosed, PeerTimeout, UsageError
 from linkup_nb.hyperdht.client import DhtClient
 from linkup_nb.hyperdht.io import PING_SIZE, RETRIES, DhtAnswer, DhtIo
@@ -257,6 +257,7 @@ class DhtNode(Events, DhtClient):
         k = k or self.network.k
         query = Query(
             target,
+            asker=self._table.own_id,
             start=partial(self._start, target, k),
             request=lambda to, done: self._io.request(to, command, done, internal=internal, target=target, value=value),
             usable=self._usable,
@@ -273,7 +274,7 @@ class DhtNode(Events, DhtClient):
         query = self.query(Internal.FIND_NODE, target, internal=True)
         self._last_query = Internal.FIND_NODE, query
         await query.finished()
-        return self._query_view(Internal.FIND_NODE, query)
+        return _view_query(Internal.FIND_NODE, query)
 
     def view(self) -> DhtView:
         """A picture of this moment."""
@@ -283,7 +284,7 @@ class DhtNode(Events, DhtClient):
             public_address=self.public_address,
             nat=self.nat,
             id=self.id,
-            nodes=KnownNodes(self._known(now)),
+            nodes=tuple(self._known(now)),
             last_query=self._view_query(),
             stored=MappingProxyType(self.store.counts),
             passed_on=MappingProxyType({command.name: count for command, count in dict(self.passed_on).items()}),
@@ -300,11 +301,7 @@ class DhtNode(Events, DhtClient):
     def _view_query(self) -> QueryView | None:
         if self._last_query is None:
             return None
-        return self._query_view(*self._last_query)
-
-    def _query_view(self, command: DhtCommand | Internal, query: Query) -> QueryView:
-        closest = tuple(answer.sender for answer in query.closest)
-        return QueryView(command.name, self._table.own_id, query.target, query.hops, closest)
+        return _view_query(*self._last_query)
 
     def _bind(self) -> None:
         ports = [self._port] if self._port is not None else [*range(DEFAULT_PORT, DEFAULT_PORT + 5), 0]
@@ -459,3 +456,8 @@ class DhtNode(Events, DhtClient):
                 await asyncio.to_thread(save_nodes, self._state, self.bootstrap, nodes)
             except OSError as error:
                 log.warning("The nodes of the DHT cannot be kept in %s: %s.", self._state, error)
+
+
+def _view_query(command: DhtCommand | Internal, query: Query) -> QueryView:
+    closest = tuple(answer.sender for answer in query.closest)
+    return QueryView(command.name, query.asker, query.target, query.hops, closest)

@@ -18,15 +18,16 @@ Requester = Callable[[Address, Callable[[DhtAnswer | None], object]], object]
 class Query:
     """Iterate over it for the answers, as they come; afterwards `closest` are the nearest nodes.
 
-    It requests nothing before it is iterated over, or `finished` is awaited. `start` gives the nodes to begin with,
-    `request` sends to one, `usable(named, named_by)` is whether to follow a name, and `dead(address, named_by)` is
-    called for each that does not reply. The rules are those of `Search`.
+    It requests nothing before it is iterated over, or `finished` is awaited. `asker` is our id. `start` gives the nodes to
+    begin with, `request` sends to one, `usable(named, named_by)` is whether to follow a name, and
+    `dead(address, named_by)` is called for each that does not reply. The rules are those of `Search`.
     """
 
     def __init__(
         self,
         target: bytes,
         *,
+        asker: bytes,
         start: Callable[[], Awaitable[Iterable[Address]]],
         request: Requester,
         usable: Callable[[Address, Address], bool],
@@ -35,6 +36,7 @@ class Query:
         alpha: int = ALPHA,
     ) -> None:
         self.target = target
+        self.asker = asker
         self._start = start
         self._request = request
         self._usable = usable

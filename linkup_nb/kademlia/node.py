@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from linkup_nb.connection.addresses import is_loopback, may_dial
-from linkup_nb.discovery.view import KnownNode, KnownNodes, NetworkView
+from linkup_nb.discovery.view import KnownNode, NetworkView
 from linkup_nb.errors import DecodeError
 from linkup_nb.kademlia.announcements import (
     Address,
@@ -106,7 +106,7 @@ class KademliaNode:
         return NetworkView(
             address=self.address,
             id=own,
-            nodes=KnownNodes(nodes),
+            nodes=tuple(nodes),
             last_query=self._last.view() if self._last else None,
             stored=MappingProxyType({"announcements": self.kept}),
             counters=MappingProxyType(dict(self.counters)),

@@ -63,6 +63,7 @@ class Paper:
 
         return Query(
             TARGET,
+            asker=bytes(32),
             start=begin,
             request=self.request,
             usable=lambda named, named_by: named[1] != 0,

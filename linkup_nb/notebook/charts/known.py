@@ -5,7 +5,7 @@ A row's band is where the ids of that block lie: each is half of the one above, 
 
 from collections.abc import Sequence
 
-from linkup_nb.discovery.view import KnownNode
+from linkup_nb.discovery.view import KnownNode, TableView
 from linkup_nb.notebook.charts.card import (
     BLUE,
     GREY,
@@ -32,13 +32,13 @@ _KNOWN: Row = {"shape": "circle", "fill": BLUE, "size": 60}
 _ME: Row = {"shape": "triangle-up", "fill": ORANGE, "size": 110}
 
 
-def known(nodes: Sequence[KnownNode]) -> Picture | None:
-    """The picture of the nodes of one table; `None` for none."""
+def known(table: TableView) -> Picture | None:
+    """The picture of a routing table; `None` for an empty one."""
+    nodes = table.nodes
     if not nodes:
         return None
-    bits = 8 * len(nodes[0].id)
-    me = int.from_bytes(nodes[0].id) ^ nodes[0].distance
-    ids = Ids([me, *(int.from_bytes(node.id) for node in nodes)], bits)
+    me = int.from_bytes(table.id)
+    ids = Ids([me, *(int.from_bytes(node.id) for node in nodes)], 8 * len(table.id))
     shown = sorted(nodes, key=lambda node: node.distance)[:MAX_NODES]
     most = min(max(node.shared_bits for node in nodes) + 1, MAX_BLOCKS)
     in_block = [[node for node in nodes if min(node.shared_bits, most - 1) == shared] for shared in range(most)]

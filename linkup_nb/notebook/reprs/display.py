@@ -33,7 +33,7 @@ _SWARMING = {
 # Drawn by `reprs.pictures`.
 _PICTURED = {
     "connection.tap": ("Tap",),
-    "discovery.view": ("KnownNodes", "QueryView"),
+    "discovery.view": ("QueryView", "TableView"),
     "hypercore.evidence": ("Evidence",),
     "hypercore.tree": ("Tree",),
     "hyperdrive.history": ("Bisection", "Changes"),

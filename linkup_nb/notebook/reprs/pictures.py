@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from linkup_nb.connection.tap import Tap
-from linkup_nb.discovery.view import KnownNodes, QueryView
+from linkup_nb.discovery.view import QueryView, TableView
 from linkup_nb.hypercore.evidence import Evidence
 from linkup_nb.hypercore.tree import Tree
 from linkup_nb.hyperdrive.history import Bisection, Changes
@@ -28,8 +28,8 @@ _DRAWN: dict[type, Callable[[Any], Picture | None]] = {
     Bisection: bisection,
     Changes: history,
     Evidence: proof,
-    KnownNodes: known,
     QueryView: look_up,
+    TableView: known,
     Tap: traffic,
     Timeline: conversation,
     Tree: tree,

@@ -213,7 +213,7 @@ async def test_a_node_of_the_dht_shows_its_table_and_its_last_query_hop_by_hop(s
     assert topic.hex() not in repr(view)
     assert view.last_query
     assert pictured(shell, view.last_query).startswith("Look-up of ")
-    assert pictured(shell, view.nodes).startswith(f"{len(view.nodes)} nodes known to ")
+    assert pictured(shell, view.table).startswith(f"{len(view.nodes)} nodes known to ")
     assert "known before" in drawn(shell, view.last_query.hops)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from linkup_nb import Node
 from linkup_nb.discovery.protocol import PeerInfo, PeerStatus
-from linkup_nb.discovery.view import Hop, KnownNode, KnownNodes, QueryView
+from linkup_nb.discovery.view import Hop, KnownNode, QueryView
 from linkup_nb.hyperdht.view import DhtView
 from linkup_nb.notebook.swarm import tab
 from linkup_nb.notebook.swarm.entries import MAX_HOPS, People, dht_entry, entry_of
@@ -74,7 +74,7 @@ def test_the_table_of_the_dht_is_counted_by_distance_and_the_look_up_told_hop_by
         public_address=None,
         nat=NatSample(),
         id=None,
-        nodes=KnownNodes(
+        nodes=tuple(
             KnownNode(near, KEY, distance, 0, seen, None)
             for distance, seen in ((1 << 255, 1.0), ((1 << 256) - 1, 1.0), (1 << 253, 1000.0))
         ),
