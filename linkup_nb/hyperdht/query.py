@@ -18,8 +18,8 @@ Requester = Callable[[Address, Callable[[DhtAnswer | None], object]], object]
 class Query:
     """Iterate over it for the answers, as they come; afterwards `closest` are the nearest nodes.
 
-    It requests nothing before it is iterated over, or `finished` is awaited. `asker` is our id. `start` gives the nodes to
-    begin with, `request` sends to one, `usable(named, named_by)` is whether to follow a name, and
+    It requests nothing before it is iterated over, or `finished` is awaited. `asker` is our id. `start` gives the nodes
+    to begin with, `request` sends to one, `usable(named, named_by)` is whether to follow a name, and
     `dead(address, named_by)` is called for each that does not reply. The rules are those of `Search`.
     """
 

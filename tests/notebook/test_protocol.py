@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import msgspec
 import pytest
 
+from linkup_nb.lab import drawing
 from linkup_nb.notebook import bridge, tabs
 from linkup_nb.notebook.chat import requests as chat_requests
 from linkup_nb.notebook.chat import updates as chat_updates
@@ -21,7 +22,7 @@ from linkup_nb.notebook.swarm import requests as swarm_requests
 from linkup_nb.notebook.swarm import updates as swarm_updates
 
 TEXT = (Path(bridge.__file__).parent / "static" / "protocol.d.ts").read_text()
-UPDATES = (bridge, tabs, chat_updates, swarm_updates)
+UPDATES = (bridge, tabs, chat_updates, swarm_updates, drawing)
 ASKED = (chat_requests, explorer_requests, settings_requests, swarm_requests)
 OF_THE_PAGE = {"Model", "Typesetter", "SessionContext", "Signal", "Requests"}
 

@@ -8,7 +8,7 @@ import pytest
 from linkup_nb.notebook.static import widgets
 
 STATIC = Path(widgets.__file__).parent
-ALONE = ("explorer_view", "swarm_view")  # the tabs as widgets of their own
+ALONE = ("explorer_view", "net_view", "swarm_view")  # widgets of their own
 
 
 def test_every_module_and_style_sheet_is_in_it_once() -> None:

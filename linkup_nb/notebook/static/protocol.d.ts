@@ -501,3 +501,28 @@ export interface Requests {
   mirror: { drive: string; version: number; folder: string; local: string; back?: boolean; dry?: boolean };
   clear_drive: { drive: string };
 }
+
+/** A network of the lab, as `lab/drawing.py` places it: the trait `picture` of a `NetView`. */
+export interface NetPicture {
+  peers: NetPeerEntry[];
+  edges: NetEdgeEntry[];
+  radius: number;
+  words: string[];
+}
+
+export interface NetPeerEntry {
+  n: number;
+  x: number;
+  y: number;
+  label: string;
+  state: "alive" | "dead" | "liar" | "sybil";
+  keeps: boolean;
+  about: string;
+}
+
+export interface NetEdgeEntry {
+  a: number;
+  b: number;
+  kind: "connected" | "cut" | "knows" | "slow";
+  about: string;
+}

@@ -18,6 +18,7 @@ _STYLES = (
     "swarm",
     "settings",
     "explorer",
+    "net",
     "narrow",
     "forced",
 )  # a later one overrides an earlier one
