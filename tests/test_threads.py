@@ -79,7 +79,7 @@ def is_value(kind: type) -> bool:
     """Whether objects of this class never change, so that any thread may read them."""
     frozen = dataclasses.is_dataclass(kind) and kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
     struct = issubclass(kind, msgspec.Struct) and kind.__struct_config__.frozen
-    plain = issubclass(kind, tuple | list) and not methods(kind)
+    plain = issubclass(kind, tuple | list | int) and not methods(kind)
     return frozen or struct or plain or issubclass(kind, Enum | BaseException) or hasattr(kind, "_fields")
 
 

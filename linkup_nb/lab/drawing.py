@@ -59,7 +59,7 @@ def draw(state: NetState, first: int) -> NetPicture:
     shown = state.peers[:MAX_PEERS]
     drawn = {peer.n for peer in shown}
     edges = [edge for edge in state.edges if edge.a in drawn and edge.b in drawn]
-    edges = sorted(edges, key=lambda edge: (_WEIGHT[edge.kind], edge.a, edge.b))[:MAX_EDGES]
+    edges = _chosen(sorted(edges, key=lambda edge: (_WEIGHT[edge.kind], edge.a, edge.b)))
     first = max(1, min(first, MAX_PEERS))
     return NetPicture(
         [_peer(peer, first, len(shown) <= _NUMBERED) for peer in shown],
@@ -67,6 +67,15 @@ def draw(state: NetState, first: int) -> NetPicture:
         round(min(_LARGEST, max(_SMALLEST, 0.6 * pi * _RING / first)), 1),
         [*words(state), *_more(len(state.peers) - len(shown), len(state.edges) - len(edges))],
     )
+
+
+def _chosen(edges: list[NetEdge]) -> list[NetEdge]:
+    """At most `MAX_EDGES`: what is not usual, and of the rest some from everywhere."""
+    usual = [edge for edge in edges if edge.kind is EdgeKind.KNOWS]
+    unusual = edges[: len(edges) - len(usual)][:MAX_EDGES]
+    room = MAX_EDGES - len(unusual)
+    every = -(-len(usual) // room) if room else 0
+    return [*unusual, *(usual[::every] if every else [])]
 
 
 def words(state: NetState) -> list[str]:
@@ -100,7 +109,7 @@ def _more(peers: int, edges: int) -> Iterable[str]:
 
 def _peer(peer: NetPeer, first: int, numbered: bool) -> NetPeerEntry:
     x, y = _place(peer.n, first)
-    name = clean(peer.name)[:MAX_NAME]
+    name = "" if peer.name in (f"peer {peer.n}", f"node {peer.n}") else clean(peer.name)[:MAX_NAME]
     keeps = f"; keeps announcements of {count(len(peer.keeps), 'topic')}" if peer.keeps else ""
     return NetPeerEntry(
         peer.n,
