@@ -111,11 +111,13 @@ def load_ipython_extension(shell: object) -> None:
 
 
 def __getattr__(name: str) -> object:
+    value: object
     if name == "lab":
-        return import_module(f"{__name__}.lab")
-    if name not in _HOMES:
+        value = import_module(f"{__name__}.lab")
+    elif name in _HOMES:
+        value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
     globals()[name] = value
     if "IPython" in sys.modules:  # whoever uses a log or a drive need not start a node to see it
         import_module(f"{__name__}.notebook.register").register()

@@ -84,6 +84,11 @@ class LabNetwork(Events, Generic[P]):
         dead = len(self) - len(self.alive)
         return f"<LabNetwork of {len(self)} peers{f', {dead} of them dead' if dead else ''}: seed {self.seed}>"
 
+    def _repr_mimebundle_(self, **_: object) -> Any:
+        from linkup_nb.lab.widget import bundle  # the widgets take a while to load, and a test needs none
+
+        return bundle(self)
+
     def dht(self, number: int) -> DhtNode:
         """The DHT node of a peer: `find`, `table`, `announce`, `lookup`. Raises `UsageError`."""
         found = self._peer(number).dht

@@ -120,11 +120,11 @@ class WhenPeersCheat(Lesson):
             Hint("forged", "One of them does not verify: that is a forgery, and nobody believes it.", "p.check()"),
             Hint(
                 "other",
-                "Ask Ann and Eve for the proof of block 1, each for her own.",
-                "await ann.proof(1), await eve.proof(1)",
+                "Take the two proofs of block 1 from above, Ann's and Eve's.",
+                "p, q",
             ),
         ),
-        solution="lesson.check('two stories', (await ann.proof(1), await eve.proof(1)))",
+        solution="lesson.check('two stories', (p, q))",
     )
     async def two_stories(self, answer: tuple[Evidence, Evidence]) -> Said:
         """Two proofs that one author cannot have made in one history."""

@@ -25,7 +25,7 @@ class OnlyWhatYouNeed(Lesson):
     title = "Only what you need"
     predictions: ClassVar[Mapping[str, Prediction]] = {
         "bytes": Prediction(
-            "How many bytes come over the wire for block 7, of 4,096: about 4,100, 4,400, 30,000 or 410,000?",
+            "How many bytes come over the wire for block 7, of 4,096: about 4100, 4350, 30000 or 410000?",
             (
                 (4100, "Nearly: the block alone is 4,096. What proves that it is the author's comes with it."),
                 (30000, "That would be blocks 0 to 7. Nobody needs the ones before."),
@@ -118,7 +118,8 @@ class OnlyWhatYouNeed(Lesson):
                 "[i for i in range(100) if await fresh.has(i)]",
             ),
         ),
-        solution="fresh = await lesson.fresh()\nfor i in (7, 42, 99):\n    await fresh.get(i)\nlesson.check('exactly', fresh)",
+        solution="fresh = await lesson.fresh()\n"
+        "for i in (7, 42, 99):\n    await fresh.get(i)\nlesson.check('exactly', fresh)",
     )
     async def exactly(self, answer: Core) -> Said:
         """A copy that has blocks 7, 42 and 99, and nothing else."""
@@ -139,7 +140,6 @@ class OnlyWhatYouNeed(Lesson):
         kind=Kind("a tap, and the number of one of its frames", lambda answer: _is_frame(answer)),
         hints=(
             Hint("data", "That is the answer: it was received, and is the large one.", "tap.frames[n].direction"),
-            Hint("tells", "That tells what somebody has, and asks for no block.", "tap.frames[n].parts"),
             Hint("another", "That asks for another block: read its text, block=(7, …).", "tap.frames[n].parts"),
             Hint("missing", "There is no such frame: begin the tap before you get block 7.", "len(tap.frames)"),
             Hint("other", "Look for a frame that was sent, with a DataRequest in it.", "tap.to_pandas()"),
@@ -158,7 +158,6 @@ class OnlyWhatYouNeed(Lesson):
         likely = {
             "data": frame.direction is Direction.RECEIVED and _DATA in kinds,
             "another": _REQUEST in kinds,
-            "tells": bool(kinds),
         }
         return self.hint("request", first(likely))
 
