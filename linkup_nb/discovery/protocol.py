@@ -104,6 +104,8 @@ class Discovery(Protocol):
 class Dials(Protocol):
     """A discovery that connects to a peer by its key alone, also before it is started."""
 
+    name: str
+
     def belong_to(self, announcer: Announcer) -> None:
         """Dial as this one from now on; called when a swarm is made, on its loop."""
 

@@ -22,7 +22,7 @@ from linkup_nb.swarm.dialer import Dialer
 from linkup_nb.swarm.peer import SwarmPeer
 from linkup_nb.swarm.search import TopicSearch
 from linkup_nb.swarm.sleep import wakings
-from linkup_nb.swarm.topic import SwarmTopic
+from linkup_nb.swarm.topic import SwarmTopic, peer_topic
 from linkup_nb.wire.keys import KEY_SIZE, KeyPair, short_key
 
 MAX_PEERS = 64  # connections
@@ -140,6 +140,9 @@ class Swarm(Events):
             raise InvalidTopic(f"A topic is {KEY_SIZE} bytes, not {len(topic)}.")
         if not (server or client):
             raise UsageError("Join a topic as server, as client, or as both.")
+        return await self._join(topic, server, client)
+
+    async def _join(self, topic: bytes, server: bool, client: bool, only: bytes | None = None) -> SwarmTopic:
         if server:
             await self._listen()
         if self._closed:
@@ -150,11 +153,32 @@ class Swarm(Events):
             self._started = {one: self._tasks.start(one.start(self._announcer), f"{one!r}") for one in self.discovery}
         self._left.clear()
         await self._stop_search(self._topics.get(topic))
-        joined = self._topics[topic] = SwarmTopic(topic, server, client, self._peers)
+        joined = self._topics[topic] = SwarmTopic(topic, server, client, self._peers, only)
         if not self._suspended:
             self._start_search(joined)
         self._touch()
         return joined
+
+    @from_any_loop
+    async def join_peer(self, public_key: bytes | str) -> SwarmTopic:
+        """Connect to the peer with this key, as for `peer`, and stay connected with it until `leave_peer`.
+
+        HyperDHT needs no more than the key; elsewhere the peer has to be on its `peer_topic`. Returns at once; joining
+        again looks for it again. Raises `UsageError` for what is no key, or our own.
+        """
+        key = _key(public_key)
+        if len(key) != KEY_SIZE or key == self.public_key:
+            raise UsageError(f"A peer's key is {KEY_SIZE} bytes, and not one's own.")
+        joined = await self._join(peer_topic(key), server=False, client=True, only=key)
+        for discovery in self.discovery:
+            if isinstance(discovery, Dials):
+                self._found(joined, FoundPeer(key, (), discovery.name, partial(discovery.dial, key)))
+        return joined
+
+    @from_any_loop
+    async def leave_peer(self, public_key: bytes | str) -> None:
+        """Do not stay connected with a peer of which no more than its key is shared."""
+        await self.leave(peer_topic(_key(public_key)))
 
     @from_any_loop
     async def add_discovery(self, discovery: Discovery) -> None:
@@ -293,6 +317,8 @@ class Swarm(Events):
 
     def _found(self, joined: SwarmTopic, found: FoundPeer) -> None:
         if self._topics.get(joined.topic) is not joined or found.public_key == self.public_key:
+            return
+        if joined.only not in (None, found.public_key):
             return
         addresses = tuple(address for address in found.addresses[:MAX_FOUND_ADDRESSES] if may_dial(*address))
         peer = self._peers.get(found.public_key)

@@ -6,16 +6,27 @@ from collections.abc import Mapping
 from linkup_nb.loops import from_any_loop
 from linkup_nb.swarm.peer import SwarmPeer
 from linkup_nb.swarm.search import TopicSearch
+from linkup_nb.wire.keys import blake2b_256, namespace
+
+(_PEER,) = namespace("linkup_nb/swarm/peer", [0])
+
+
+def peer_topic(public_key: bytes) -> bytes:
+    """Where a peer is found by whoever knows its key, in networks that do not find peers by their keys."""
+    return blake2b_256(_PEER + public_key)
 
 
 class SwarmTopic:
-    """A topic that a swarm has joined, until `swarm.leave(topic)`."""
+    """A topic that a swarm has joined, until `swarm.leave(topic)`; of others than the peer `only` nobody is dialled."""
 
-    def __init__(self, topic: bytes, server: bool, client: bool, peers: Mapping[bytes, SwarmPeer]) -> None:
+    def __init__(
+        self, topic: bytes, server: bool, client: bool, peers: Mapping[bytes, SwarmPeer], only: bytes | None = None
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self.topic = topic
         self.server = server
         self.client = client
+        self.only = only
         self.search: TopicSearch | None = None  # while the swarm is not suspended
         self._peers = peers
 
