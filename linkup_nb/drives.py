@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from linkup_nb.errors import LinkupError, UsageError
+from linkup_nb.hypercore.core import Core
 from linkup_nb.hypercore.corestore import Corestore, Namespace, parse_key
 from linkup_nb.hypercore.manifest import Manifest
 from linkup_nb.hyperdrive.drive import Drive
@@ -52,6 +53,7 @@ class NodeDrives(Events):
         self._drives: dict[str, Drive] = {}
         self._cores: set[bytes] = set()
         self._of_rooms: dict[bytes, Drive] = {}
+        self.set_blind_peers(())
         self._tasks = Tasks()
         self._changing = asyncio.Lock()
 
@@ -64,6 +66,27 @@ class NodeDrives(Events):
     def has(self, core: bytes) -> bool:
         """Whether a core belongs to a drive that is mounted."""
         return core in self._cores
+
+    # What blind peers hold, see `blind.loan.Loan`
+
+    referrers: tuple[bytes, ...] = ()  # a drive is read by its key: nothing has to be named
+
+    @property
+    def blind_peers(self) -> tuple[bytes, ...]:
+        """The keys of those that hold one's own drives, and of whom those of others are fetched."""
+        return self._blind_peers if self._drives or self._of_rooms else ()
+
+    def set_blind_peers(self, keys: tuple[bytes, ...]) -> None:
+        """Lend one's own drives to these."""
+        self._blind_peers = keys
+
+    def lent(self) -> dict[Core, bytes | None]:
+        """The logs of one's own drives."""
+        drives = (*self._drives.copy().values(), *self._of_rooms.copy().values())
+        return dict.fromkeys(core for drive in drives if drive.writable for core in drive.cores)
+
+    async def prove(self, key: bytes, until: "asyncio.Future[None]") -> None:
+        """No core is named to drives."""
 
     async def open(self) -> None:
         """Mount the drives of the profile again. Raises `UsageError` for a file that is damaged."""

@@ -3,11 +3,11 @@
 import asyncio
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Literal, Self, overload
 
+from linkup_nb.blind.status import BlindPeer, blind_peer_keys
 from linkup_nb.connection.addresses import offline
 from linkup_nb.discovery.check import Report
 from linkup_nb.discovery.protocol import Discovery, SharedDiscovery
@@ -16,7 +16,9 @@ from linkup_nb.errors import InvalidImage, NodeClosed, StoreError, UnknownRoom, 
 from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.hyperdrive import place
 from linkup_nb.hyperdrive.drive import Drive
+from linkup_nb.lending import Lending
 from linkup_nb.loops import Events, from_any_loop, on_own_loop
+from linkup_nb.own_networks import OwnNetworks
 from linkup_nb.rooms import status
 from linkup_nb.rooms.avatar import scale_avatar
 from linkup_nb.rooms.linkup.lobby import Lobby
@@ -33,8 +35,6 @@ from linkup_nb.rooms.room import Room
 from linkup_nb.rooms.status import Status
 from linkup_nb.rooms.topic import TOPIC_BYTES, parse_topic, short_topic
 from linkup_nb.swarm.swarm import Swarm
-
-MAX_NETWORK_PEERS = 32  # bootstrap peers, of one's own and out of invites, at which no more of invites are used
 
 
 class Node(Events):
@@ -58,17 +58,16 @@ class Node(Events):
         self.path = Path(path)
         self.profile = Profile(self.path)
         self._name = None if name is None else check_name(name)
-        self._discovery = discovery
-        self._bootstrap = bootstrap
+        self._networks = OwnNetworks(self.profile, discovery, bootstrap)
         self._swarm: Swarm | None = None
         self._linkup_swarm: Swarm | None = None
         self._memory: MemoryRooms | None = None
         self._drives: NodeDrives | None = None
+        self._lending: Lending | None = None
         self._lobby: Lobby | None = None
         self._store: Corestore | None = None
         self._store_fault: StoreError | None = None
         self._away = False
-        self._networks: list[str] = []  # the bootstrap peers of those that we are in
         self._changing = asyncio.Lock()
 
     def __repr__(self) -> str:
@@ -101,7 +100,7 @@ class Node(Events):
         except StoreError as error:
             self._store_fault = error  # the chat does without it; `store` raises it
         device = await asyncio.to_thread(device_key, self.path / "device")
-        discoveries = self._discoveries()
+        discoveries = self._networks.discoveries(self.path / "hyperdht.json")
         # A LinkUp peer cannot read what else goes over a connection: its rooms have connections of their own.
         self._linkup_swarm = Swarm(self.profile.key_pair, discovery=discoveries)
         shared = [one.share() for one in discoveries if isinstance(one, SharedDiscovery)]
@@ -109,6 +108,7 @@ class Node(Events):
         self._lobby = Lobby(self.profile, self._linkup_swarm)
         parts: list[Events] = [self._lobby]
         if self._store:
+            self._lending = Lending(self.profile, self._swarm)
             identity = self.profile.key_pair
             name = self._lobby.name
             self._memory = MemoryRooms(
@@ -118,13 +118,15 @@ class Node(Events):
                 identity=identity,
                 name=name,
                 share_reads=self.profile.share_reads,
-                via=tuple(self._networks),
-                enter=self._enter_networks,
+                via=tuple(self._networks.peers),
+                blind_peers=self._lending.keys,
+                enter=partial(self._networks.enter, swarm=self._swarm),
                 shared=lambda core: bool(self._drives and self._drives.has(core)),
             )
             self._drives = NodeDrives(self.path, self._store, self._swarm, self._memory.copy)
             self._lobby.drives = self._drives
-            parts += [self._memory, self._drives]
+            self._drives.set_blind_peers(self._lending.keys)
+            parts += [self._memory, self._drives, self._lending]
             place.reach_by(self._store, self._drives.reach)
         for swarm in (self._swarm, self._linkup_swarm):
             swarm.on("update", partial(self.emit, "update"))
@@ -132,10 +134,10 @@ class Node(Events):
             for event in ("room", "message", "update"):
                 part.on(event, partial(self.emit, event))
         await self._lobby.open()
-        if self._memory:
+        if self._memory and self._drives and self._lending:
             await self._memory.open()
-        if self._drives:
             await self._drives.open()
+            self._lending.lend(self._memory, self._drives)
 
     @from_any_loop
     async def close(self) -> None:
@@ -147,9 +149,12 @@ class Node(Events):
 
     async def _end(self) -> None:
         lobby, memory, drives, store = self._lobby, self._memory, self._drives, self._store
+        lending, self._lending = self._lending, None
         swarms = [swarm for swarm in (self._swarm, self._linkup_swarm) if swarm]
         self._lobby = self._memory = self._drives = self._swarm = self._linkup_swarm = self._store = None
         try:
+            if lending:
+                await lending.close()
             if lobby:
                 await lobby.close()
             if memory:
@@ -229,6 +234,28 @@ class Node(Events):
         self._away = away
         if self._memory:
             self._memory.set_away(away)
+
+    @property
+    def blind_peers(self) -> tuple[BlindPeer, ...]:
+        """Services that hold your rooms with memory and your drives, encrypted, while everybody is away.
+
+        `node.blind_peers = [key, …]` names them by their keys (32 bytes, or their text in hexadecimal or z-base-32) and
+        keeps them in the profile. Invites name the first ones, by which who comes finds a room there; those that the
+        invites to your rooms have named are among them. Each has a `state`, and its `text` in a sentence. Raises
+        `UsageError` for what is no key, and `StoreError` if the store could not be opened.
+        """
+        return self._lends.status
+
+    @blind_peers.setter
+    def blind_peers(self, keys: Sequence[bytes | str | BlindPeer]) -> None:
+        self._lends.choose(blind_peer_keys(keys))
+
+    @property
+    def _lends(self) -> Lending:
+        if not self._lending:
+            _ = self.store  # raises the reason
+            raise _closed()
+        return self._lending
 
     @on_own_loop
     def set_networks(self, *, bootstrap: str | None = None, relay: str | None = None) -> None:
@@ -368,7 +395,9 @@ class Node(Events):
         """What works between you and others, what does not, and what to try; takes at most `EXAMINE_TIMEOUT` s."""
         from linkup_nb.swarm.doctor import examine  # most nodes are never ill
 
-        return await examine(self.swarm if self.swarm.topics or not self.linkup_swarm.topics else self.linkup_swarm)
+        swarm = self.swarm if self.swarm.topics or not self.linkup_swarm.topics else self.linkup_swarm
+        report = await examine(swarm)
+        return Report((*report.checks, *(peer.check() for peer in (self._lending.status if self._lending else ()))))
 
     @overload
     async def create_room(
@@ -450,33 +479,6 @@ class Node(Events):
         if not self._lobby:
             raise _closed()
         return self._lobby
-
-    def _discoveries(self) -> list[Discovery]:
-        if self._discovery is not None:
-            return list(self._discovery)
-        from linkup_nb.networks import (  # it knows every kind of network, which takes a while to load
-            discoveries,
-            named_peers,
-        )
-
-        named = " ".join((*self._bootstrap, *self.profile.bootstrap, os.environ.get("LINKUP_BOOTSTRAP", "")))
-        self._networks = named_peers(named)
-        return discoveries(named, state=self.path / "hyperdht.json", relay=self.profile.relay or "")
-
-    async def _enter_networks(self, peers: Sequence[str]) -> None:
-        """Look for the people of a room through the networks that its invite names, too."""
-        new = [peer for peer in peers if peer not in self._networks]
-        if not new or self._discovery is not None:
-            return  # whoever has chosen the discoveries is in these alone
-        from linkup_nb.networks import named_peers, private_networks
-
-        usable = []
-        for peer in new[: max(0, MAX_NETWORK_PEERS - len(self._networks))]:
-            with suppress(UsageError):  # no peer can be there: the rest of the invite is good all the same
-                usable += named_peers(peer)
-        self._networks += usable
-        for discovery in private_networks(" ".join(usable), relay=self.profile.relay or ""):
-            await self.swarm.add_discovery(discovery)
 
 
 def _closed() -> NodeClosed:

@@ -310,10 +310,14 @@ class DriveView:
     # Copies here
 
     @property
+    def cores(self) -> tuple[Core, ...]:
+        """The logs that it consists of, as far as they are known here: its history, and the contents of its files."""
+        return (self._core, self._blobs.result().core) if self._blobs.done() else (self._core,)
+
+    @property
     def core_keys(self) -> frozenset[bytes]:
-        """The keys of the logs that it consists of, as far as they are known here; `store.usage()` counts by them."""
-        opened = {self._blobs.result().core.key} if self._blobs.done() else set()
-        return frozenset({self.key} | opened)
+        """Their keys; `store.usage()` counts by them."""
+        return frozenset(core.key for core in self.cores)
 
     @from_any_loop
     async def stored(self, entry: Entry) -> Stored:

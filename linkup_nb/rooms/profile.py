@@ -154,6 +154,15 @@ class Profile:
         self._config["relay"] = key or ""
 
     @property
+    def blind_peers(self) -> tuple[str, ...]:
+        """The keys, in z-base-32, of the blind peers that hold our rooms and drives while we are away."""
+        return tuple(key for key in _list(self._config.get("blindPeers")) if isinstance(key, str))
+
+    @blind_peers.setter
+    def blind_peers(self, keys: Sequence[str]) -> None:
+        self._config["blindPeers"] = list(keys)
+
+    @property
     def rooms(self) -> dict[bytes, str]:
         """The name of each room by its topic. Entries that cannot be read are left out here, and alone in the file."""
         found = (_read_room(entry) for entry in _list(self._config.get("rooms")))

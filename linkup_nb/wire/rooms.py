@@ -32,7 +32,7 @@ MAX_LENGTH = 2**31  # blocks of a feed
 
 T = TypeVar("T")
 
-CHANNEL, INITIATOR, RESPONDER, ENCRYPTION, HELLO, FOUNDER, CHECK = namespace(PROTOCOL, list(range(7)))
+CHANNEL, INITIATOR, RESPONDER, ENCRYPTION, HELLO, FOUNDER, CHECK, REFERRER = namespace(PROTOCOL, list(range(8)))
 
 
 def channel_id(handshake_hash: bytes, secret: bytes) -> bytes:

@@ -33,6 +33,8 @@ class BookEntry(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True)
     name: str
     numbers: dict[str, int] = {}
     via: tuple[str, ...] = ()
+    blind: tuple[bytes, ...] = ()
+    """The keys of the blind peers that its invite named."""
     left: bool = False
     forgetting: bool = False
     """What is here of it is being freed; until that is done the secret, which the feeds need, is kept."""
@@ -49,12 +51,13 @@ class BookEntry(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True)
 class WaitingEntry(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """A limited invite by which nobody has let us in yet, in its bytes, and what we call the room.
 
-    `via` are the bootstrap peers that it names.
+    `via` are the bootstrap peers that it names, `blind` the keys of blind peers.
     """
 
     invite: bytes
     name: str
     via: tuple[str, ...] = ()
+    blind: tuple[bytes, ...] = ()
 
     @property
     def pairing(self) -> PairingInvite:

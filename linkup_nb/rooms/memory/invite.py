@@ -1,11 +1,12 @@
 """Invites: one word that lets somebody into a room. An open one carries the secret itself, a limited one can end.
 
-`linkup:`, the payload and four check letters in z-base-32, then perhaps `?name=…&via=host:port`. The payload of an open
-invite is the room's secret, that of a limited one the bytes of the npm package `blind-pairing-core`; they differ in
-length.
+`linkup:`, the payload and four check letters in z-base-32, then perhaps `?name=…&via=host:port&blind=key`. The payload
+of an open invite is the room's secret, that of a limited one the bytes of the npm package `blind-pairing-core`; they
+differ in length.
 """
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote
 
@@ -17,6 +18,7 @@ from linkup_nb.wire.keys import KEY_SIZE, z32decode, z32encode
 
 SCHEME = "linkup:"
 MAX_VIA = 4  # bootstrap peers that an invite names
+MAX_BLIND = 2  # blind peers that an invite names
 MAX_INVITE = 1024  # characters of an invite with all that it names
 
 _CHECK_LETTERS = 4
@@ -32,12 +34,14 @@ class Invite:
 
     `credential` is the room's secret, which lets everybody in for as long as the room has it, or a pairing invite, by
     which a member admits them. `name` is `None` if the invite does not say; `via` are "host:port" or
-    "hyperdht:host:port", at most `MAX_VIA`.
+    "hyperdht:host:port", at most `MAX_VIA`; `blind` are the keys of blind peers that hold the room while its people are
+    away, at most `MAX_BLIND`.
     """
 
     credential: RoomKeys | PairingInvite
     name: str | None = None
     via: tuple[str, ...] = ()
+    blind: tuple[bytes, ...] = ()
 
     @property
     def topic(self) -> bytes:
@@ -50,6 +54,7 @@ class Invite:
         word = SCHEME + z32encode(payload) + check_letters(payload)
         query = [("name", self.name)] if self.name else []
         query += [("via", peer) for peer in self.via[:MAX_VIA]]
+        query += [("blind", z32encode(key)) for key in self.blind[:MAX_BLIND]]
         return word + ("?" + "&".join(f"{key}={quote(value, safe=':')}" for key, value in query) if query else "")
 
     def __repr__(self) -> str:
@@ -72,12 +77,12 @@ def parse_invite(text: str) -> Invite:
     if len(text) > MAX_INVITE:
         raise InvalidInvite(f"An invite has at most {MAX_INVITE} characters, and this has {len(text):,}: {_COPY}.")
     word, _, query = text[len(SCHEME) :].partition("?")
-    name, via = _read_query(query)
+    ways = _read_query(query)
     payload = _read_word(word)
     if len(payload) == KEY_SIZE:
-        return Invite(RoomKeys(payload), name, via)
+        return Invite(RoomKeys(payload), *ways)
     try:
-        return Invite(PairingInvite.decode(payload), name, via)
+        return Invite(PairingInvite.decode(payload), *ways)
     except DecodeError:
         raise InvalidInvite("This invite was made by a newer version of linkup_nb: update to join by it.") from None
 
@@ -93,11 +98,12 @@ def _read_word(word: str) -> bytes:
     return payload
 
 
-def _read_query(query: str) -> tuple[str | None, tuple[str, ...]]:
+def _read_query(query: str) -> tuple[str | None, tuple[str, ...], tuple[bytes, ...]]:
     """What is said beside the word; what is malformed there is left out, for the word alone opens the room."""
     name: str | None = None
     via: list[str] = []
-    for key, value in parse_qsl(query)[: 4 * MAX_VIA]:
+    blind: list[bytes] = []
+    for key, value in parse_qsl(query)[: 4 * (MAX_VIA + MAX_BLIND)]:
         if key == "name" and name is None:
             try:
                 name = check_name(value)
@@ -105,4 +111,7 @@ def _read_query(query: str) -> tuple[str | None, tuple[str, ...]]:
                 continue
         elif key == "via" and len(via) < MAX_VIA and _VIA.fullmatch(value):
             via.append(value)
-    return name, tuple(via)
+        elif key == "blind" and len(blind) < MAX_BLIND and len(value) == _OPEN:
+            with suppress(DecodeError):
+                blind.append(z32decode(value))
+    return name, tuple(via), tuple(blind)

@@ -6,10 +6,11 @@ from functools import cached_property, lru_cache
 from typing import Self
 
 from linkup_nb.wire.keys import blake2b_256, discovery_key, z32decode, z32encode
-from linkup_nb.wire.rooms import CHECK, ENCRYPTION, FOUNDER
+from linkup_nb.wire.rooms import CHECK, ENCRYPTION, FOUNDER, REFERRER
 
 ID_LETTERS = 13  # of the z-base-32 of a key: 65 bits
 NONCE_SIZE = 32  # bytes
+REFERRERS = 16  # of one room, for a blind peer names no more than 32 logs under each
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,15 @@ class RoomKeys:
     def encryption_key(self) -> bytes:
         """Of all logs and drives of the room; hypercore derives a key for each log from it."""
         return blake2b_256(ENCRYPTION + self.secret)
+
+    @cached_property
+    def referrers(self) -> tuple[bytes, ...]:
+        """Under which blind peers name the feeds of the room to who knows its secret."""
+        return tuple(blake2b_256(REFERRER + self.secret + bytes([number])) for number in range(REFERRERS))
+
+    def referrer_of(self, feed: bytes) -> bytes:
+        """That of a feed, whoever lends it."""
+        return self.referrers[feed[0] % REFERRERS]
 
     def founded_by(self, identity: bytes, nonce: bytes) -> bool:
         """Whether this identity founded the room, as the nonce shows that it published."""

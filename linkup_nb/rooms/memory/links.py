@@ -36,6 +36,7 @@ class RoomLinks:
         """Offer a room that has been opened on every connection, now and later."""
         self._sessions[session.keys.topic] = session
         session.on("copy", self._copy)
+        session.on("lend", lambda: self._lend(session))
         for link in self._links.values():
             link.meet(session)
 
@@ -84,6 +85,12 @@ class RoomLinks:
         for channels in tuple(self._links):
             self._copy(channels.connection)
 
+    def _lend(self, session: RoomSession) -> None:
+        """Copy what may be copied now with the blind peers of a room."""
+        for channels in tuple(self._links):
+            if channels.connection.remote_public_key in session.blind_peers:
+                self._copy(channels.connection)
+
     def _copy(self, connection: MessageStream) -> None:
         link = self._links.get(Channels.of(connection))
         if link and not self._store.closed:
@@ -106,12 +113,17 @@ class _Link:
         self._peers[session.keys.topic] = session.meet(self._channels)
 
     def may_copy(self, key: bytes) -> bool:
-        """Whether a core is for everybody who has its key, or the peer has proven to be in the room it belongs to."""
-        return self._shared(key) or any(
-            topic in self._sessions and self._sessions[topic].has(key)
-            for topic, peer in self._peers.items()
-            if peer.proven
-        )
+        """Whether a core is for everybody who has its key, or the peer may have it.
+
+        That is who has proven to be in the room it belongs to, and a blind peer of that room.
+        """
+        if self._shared(key):
+            return True
+        met = (topic for topic, peer in self._peers.items() if peer.proven)
+        sessions = [self._sessions[topic] for topic in met if topic in self._sessions]
+        whose = self._channels.connection.remote_public_key
+        sessions += [session for session in self._sessions.values() if whose in session.blind_peers]
+        return any(session.has(key) for session in sessions)
 
     def _accept(self, id: bytes) -> bool:
         hash = self._channels.connection.handshake_hash

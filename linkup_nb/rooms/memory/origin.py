@@ -398,7 +398,7 @@ class RoomOrigin:
             blocks.InviteMadeBody(z32encode(id), z32encode(pairing.public_key), ends, uses, role)
         )
         [invite] = [one for one in self._session.invites.all(self) if one.id == id]
-        return replace(invite, link=Invite(pairing, name, self._session.via).link())
+        return replace(invite, link=Invite(pairing, name, *self._session.ways).link())
 
     @from_any_loop
     async def revoke(self, invite: LimitedInvite) -> None:

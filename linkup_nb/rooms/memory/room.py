@@ -111,7 +111,7 @@ class MemoryRoom(ShownRoom):
     @property
     def invite(self) -> str:
         """The word by which others join: whoever reads it can come in, and read everything."""
-        return Invite(self._session.keys, self.name, self._session.via).link()
+        return Invite(self._session.keys, self.name, *self._session.ways).link()
 
     def invite_qr(self) -> QrCode:
         """The invite as a QR code: `print` it, or show its `svg`."""

@@ -18,7 +18,7 @@ from linkup_nb.rooms.memory import block as blocks
 from linkup_nb.rooms.memory.admission import Candidate
 from linkup_nb.rooms.memory.book import Book, BookEntry, Choices, WaitingEntry
 from linkup_nb.rooms.memory.forgetting import free_room, index_path
-from linkup_nb.rooms.memory.invite import MAX_VIA, Invite
+from linkup_nb.rooms.memory.invite import MAX_BLIND, MAX_VIA, Invite
 from linkup_nb.rooms.memory.keys import RoomKeys, new_nonce, short_id
 from linkup_nb.rooms.memory.links import RoomLinks
 from linkup_nb.rooms.memory.room import MemoryRoom
@@ -47,6 +47,7 @@ class MemoryRooms(Events):
         name: str,
         share_reads: bool = True,
         via: tuple[str, ...] = (),
+        blind_peers: tuple[bytes, ...] = (),
         enter: Callable[[tuple[str, ...]], Awaitable[None]] = _stay,
         shared: Callable[[bytes], bool] = lambda core: False,
     ) -> None:
@@ -62,6 +63,7 @@ class MemoryRooms(Events):
         self._away = False
         self._via = via
         """The bootstrap peers of our networks, which invites name."""
+        self._blind_peers = blind_peers
         self._enter_networks = enter
         self._links = RoomLinks(store, shared)
         self._rooms: dict[bytes, MemoryRoom] = {}
@@ -76,6 +78,21 @@ class MemoryRooms(Events):
     def rooms(self) -> tuple[MemoryRoom | WaitingRoom, ...]:
         """The rooms that are joined, then those that nobody has let us into yet."""
         return (*self._rooms.values(), *[room for room, _ in tuple(self._candidates.values())])
+
+    @property
+    def sessions(self) -> tuple[RoomSession, ...]:
+        """The rooms that are joined, as this node takes part in them."""
+        return tuple(self._sessions.values())
+
+    def set_blind_peers(self, keys: tuple[bytes, ...]) -> None:
+        """Lend the rooms to these, and to those that their invites named."""
+        self._blind_peers = keys
+        for topic, session in self._sessions.items():
+            session.blind_peers = self._blind_peers_of(self._book.get(topic))
+        self._links.copy()
+
+    def _blind_peers_of(self, entry: BookEntry | None) -> tuple[bytes, ...]:
+        return tuple(dict.fromkeys((*self._blind_peers, *(entry.blind if entry else ()))))
 
     def copy(self) -> None:
         """Copy what may be copied now on every connection: something has become `shared`."""
@@ -112,7 +129,7 @@ class MemoryRooms(Events):
         pairing = invite.credential
         await self._enter_networks(invite.via)
         if isinstance(pairing, RoomKeys):
-            return await self._join(pairing, name, invite.via)
+            return await self._join(pairing, name, invite.via, invite.blind)
         if pairing.expires is not None and pairing.expires <= time.time():
             raise InvalidInvite("This invite has expired: ask for another one.")
         async with self._changing:
@@ -123,7 +140,7 @@ class MemoryRooms(Events):
                 return await self._return(known)
             if waits := self._candidates.get(invite.topic):
                 await self._give_up(waits[0])
-            waiting = WaitingEntry(bytes(pairing), name, invite.via)
+            waiting = WaitingEntry(bytes(pairing), name, invite.via, invite.blind)
             await asyncio.to_thread(self._book.put_waiting, waiting)
             return await self._ask(waiting)
 
@@ -195,7 +212,9 @@ class MemoryRooms(Events):
             await room.close()
         self._executor.shutdown()
 
-    async def _join(self, keys: RoomKeys, name: str, via: tuple[str, ...] = ()) -> MemoryRoom:
+    async def _join(
+        self, keys: RoomKeys, name: str, via: tuple[str, ...] = (), blind: tuple[bytes, ...] = ()
+    ) -> MemoryRoom:
         async with self._changing:
             if room := self._rooms.get(keys.topic):
                 return room
@@ -204,7 +223,11 @@ class MemoryRooms(Events):
                 known = BookEntry(keys.secret, name)
             elif known.forgotten:
                 known = BookEntry(keys.secret, name, known.numbers)
-            known = msgspec.structs.replace(known, via=tuple(dict.fromkeys((*via, *known.via)))[:MAX_VIA])
+            known = msgspec.structs.replace(
+                known,
+                via=tuple(dict.fromkeys((*via, *known.via)))[:MAX_VIA],
+                blind=tuple(dict.fromkeys((*blind, *known.blind)))[:MAX_BLIND],
+            )
             room = await self._return(known)
             if waits := self._candidates.get(keys.topic):
                 waits[0].answered(room=room)
@@ -224,7 +247,8 @@ class MemoryRooms(Events):
 
         def admitted(secret: bytes) -> None:
             self._tasks.start(
-                self._join(RoomKeys(secret), name, waiting.via), "entering a room that a member let us into"
+                self._join(RoomKeys(secret), name, waiting.via, waiting.blind),
+                "entering a room that a member let us into",
             )
 
         candidate.on("admitted", admitted)
@@ -255,6 +279,7 @@ class MemoryRooms(Events):
             renumber=partial(self._renumber, keys.topic),
             share_reads=self._share_reads,
             via=tuple(dict.fromkeys((*entry.via, *self._via))),
+            blind_peers=self._blind_peers_of(entry),
             away=self._away,
         )
         await session.open(self._name)

@@ -73,12 +73,15 @@ class RoomSession(Events):
         clock: Callable[[], int] | None = None,
         share_reads: bool = True,
         via: tuple[str, ...] = (),
+        blind_peers: tuple[bytes, ...] = (),
         away: bool = False,
     ) -> None:
         super().__init__(asyncio.get_running_loop())
         self.keys = keys
         self.via = via
         """The bootstrap peers of the networks in which members meet, which invites name."""
+        self.blind_peers = blind_peers
+        """The keys of those that hold the room while its members are away."""
         self.identity = identity
         self.device = device
         self.peers: set[RoomPeer] = set()
@@ -365,6 +368,24 @@ class RoomSession(Events):
             await self._loop.run_in_executor(self._executor, self.index.set_meta, "drive cores", kept)
         self._copy()
 
+    @property
+    def ways(self) -> tuple[tuple[str, ...], tuple[bytes, ...]]:
+        """How people and logs of the room are found, which invites name: bootstrap peers, and keys of blind peers."""
+        return self.via, self.blind_peers
+
+    @property
+    def referrers(self) -> tuple[bytes, ...]:
+        """Under which blind peers name the room's feeds."""
+        return self.keys.referrers
+
+    def lent(self) -> dict[Core, bytes | None]:
+        """What blind peers are to hold: the feeds, to be named, and the drives, which the feeds name."""
+        if self.closed:
+            return {}
+        feeds = [core for row in self.feeds.members if (core := self.feeds.core(row.key))]
+        drives = [core for drive in (self.drive, *self._drives.copy().values()) for core in drive.cores]
+        return {core: self.keys.referrer_of(core.key) for core in feeds} | dict.fromkeys(drives)
+
     def meet(self, channels: Channels) -> RoomPeer:
         """Open the room on a connection; the peer may know the room or not."""
         return RoomPeer(self, channels)
@@ -383,6 +404,7 @@ class RoomSession(Events):
     def _copy(self) -> None:
         for peer in self.peers:
             self.emit("copy", peer.channels.connection)
+        self.emit("lend")
 
     # What a peer calls
 

@@ -368,7 +368,7 @@ async def test_what_an_invite_names_wrongly_is_left_out(tmp_path: Path) -> None:
 async def test_an_invite_of_many_peers_is_one_network_and_there_is_a_most(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("linkup_nb.node.MAX_NETWORK_PEERS", 4)
+    monkeypatch.setattr("linkup_nb.own_networks.MAX_NETWORK_PEERS", 4)
     async with lu.Node(tmp_path / "ann", name="ann") as ann, lu.Node(tmp_path / "bob", name="bob") as bob:
         room = joined_room(await ann.create_room("physics"))
         await joined(bob, room.invite + "".join(f"&via=127.0.0.{n}:9" for n in range(2, 6)))
