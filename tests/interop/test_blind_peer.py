@@ -83,7 +83,7 @@ async def test_a_room_and_its_files_are_held_while_all_members_sleep(
         await room.send("nobody is here")
         [blind] = bob.blind_peers  # which the invite named
         assert blind.key == key
-        await until(bob, lambda: bob.blind_peers[0].cores == 6 and bob.blind_peers[0].state is BlindPeerState.HOLDS)
+        await until(bob, lambda: bob.blind_peers[0].cores == 4 and bob.blind_peers[0].state is BlindPeerState.HOLDS)
     await theirs.call("stopBlindPeer", handle="room")
     await theirs.call("blindPeer", handle="room")
     async with node_of(tmp_path / "ann", ports) as ann:
