@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from linkup_nb.blind.keeper import BlindKeeper
 from linkup_nb.errors import StoreError, UsageError
 from linkup_nb.node import Node
 
@@ -20,9 +21,10 @@ _log = logging.getLogger("linkup_nb")
 class Metrics(Collector, logging.Handler):
     """Serves the figures of a node on a thread of its own; they are read when somebody asks."""
 
-    def __init__(self, node: Node, host: str, port: int) -> None:
+    def __init__(self, node: Node, host: str, port: int, keeper: BlindKeeper | None = None) -> None:
         logging.Handler.__init__(self, logging.WARNING)
         self._node = node
+        self._keeper = keeper
         self._errors: Counter[str] = Counter()
         self._blocks = self._bytes = 0
         registry = CollectorRegistry()
@@ -71,6 +73,13 @@ class Metrics(Collector, logging.Handler):
                 sum(len(swarm.dht.nodes) for swarm in swarms if swarm.dht),
             ),
         }
+        figures = self._keeper.figures if self._keeper else None
+        if figures:
+            gauges |= {
+                "blind_logs": ("Logs that are held for others", figures.cores),
+                "blind_bytes": ("Bytes of all their blocks", figures.bytes),
+                "blind_connections": ("Open connections to those who ask, and to who reads", figures.connections),
+            }
         for name, (words, value) in gauges.items():
             yield GaugeMetricFamily(f"linkup_{name}", words, value=value)
         received = sum(peer.bytes_received for peer in peers)
@@ -81,6 +90,8 @@ class Metrics(Collector, logging.Handler):
         kinds = Counter(self._errors)
         for swarm in swarms:
             kinds.update(swarm.counters)
+        if figures:
+            kinds.update({f"not held: {reason}": count for reason, count in figures.refused.items()})
         for kind, count in kinds.items():
             errors.add_metric([kind], count)
         yield errors

@@ -3,10 +3,13 @@
 import asyncio
 import logging
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Self
 
+from linkup_nb.blind.keeper import BlindKeeper
 from linkup_nb.cli.metrics import Metrics
+from linkup_nb.discovery.protocol import SharedDiscovery
 from linkup_nb.errors import LinkupError, UsageError
 from linkup_nb.hyperdrive.drive import Drive
 from linkup_nb.loops import Tasks
@@ -14,6 +17,8 @@ from linkup_nb.node import Node
 from linkup_nb.rooms.memory.invite import is_invite
 from linkup_nb.rooms.memory.room import MemoryRoom
 from linkup_nb.rooms.names import clean
+from linkup_nb.rooms.profile import read_seed
+from linkup_nb.wire.keys import KeyPair, z32encode
 
 log = logging.getLogger("linkup_nb")
 
@@ -23,10 +28,15 @@ MAX_DRIVES_OF_ROOMS = 4_096  # drives of members that are held
 
 
 class Seed:
-    """`async with Seed(path, name)`: `hold` an invite or a key; what it held before, it holds again."""
+    """`async with Seed(path, name)`: `hold` an invite or a key; what it held before, it holds again.
 
-    def __init__(self, path: Path, name: str) -> None:
+    One that is `blind` also holds the logs that others ask it to, without being able to read them, in `path`/blind.
+    """
+
+    def __init__(self, path: Path, name: str, *, blind: bool = False) -> None:
         self.node = Node(path, name=name)
+        self.keeper: BlindKeeper | None = None
+        self._blind = path / "blind" if blind else None
         self._tasks = Tasks()
         self._held: dict[str, int] = {}  # the version up to which all of a drive is here
         self._fetching: set[str] = set()
@@ -38,6 +48,12 @@ class Seed:
 
     async def __aenter__(self) -> Self:
         await self.node.open()
+        if self._blind:
+            try:
+                await self._open_keeper(self._blind)
+            except BaseException:
+                await self.node.close()
+                raise
         self._tasks.start(self._keep(), "keeping rooms and drives")
         return self
 
@@ -45,7 +61,18 @@ class Seed:
         if self._metrics:
             self._metrics.close()
         await self._tasks.cancel()
+        if self.keeper:
+            await self.keeper.close()
         await self.node.close()
+
+    async def _open_keeper(self, path: Path) -> None:
+        await asyncio.to_thread(partial(path.mkdir, mode=0o700, exist_ok=True))
+        key_pair = KeyPair.from_seed(await asyncio.to_thread(read_seed, path / "seed"))
+        discovery = [one.share() for one in self.node.swarm.discovery if isinstance(one, SharedDiscovery)]
+        self.keeper = BlindKeeper(path, key_pair, discovery)
+        await self.keeper.open()
+        figures = self.keeper.figures
+        log.info("Blind peer %s holds %d logs.", z32encode(self.keeper.public_key), figures.cores)
 
     async def hold(self, what: str) -> None:
         """Hold the room of an invite, or the drive of a key. Raises `UsageError` for what is neither."""
@@ -61,7 +88,7 @@ class Seed:
         """Serve figures for Prometheus. Raises `UsageError` where the port cannot be had."""
         from linkup_nb.cli.metrics import Metrics
 
-        self._metrics = Metrics(self.node, host, port)
+        self._metrics = Metrics(self.node, host, port, self.keeper)
         self._tasks.start(self._metrics.keep_counting(), "counting")
 
     async def _keep(self) -> None:

@@ -104,6 +104,7 @@ def _metrics_address(_: click.Context, __: click.Parameter, value: str | None) -
 @click.argument("what", nargs=-1)
 @click.option("--profile", default="seed", show_default=True, help="Where it keeps what it holds.")
 @click.option("--name", default="seed", show_default=True, help="How it shows itself in rooms.")
+@click.option("--blind", is_flag=True, help="Also hold logs for others, who ask by its key, without reading them.")
 @click.option("--log-json", is_flag=True, help="The log as one JSON object a line.")
 @click.option("--metrics", metavar="HOST:PORT", callback=_metrics_address, help="Serve figures for Prometheus there.")
 @click.option("--allow-public", is_flag=True, help="Let --metrics be on an address that others reach.")
@@ -111,6 +112,7 @@ def seed(
     what: tuple[str, ...],
     profile: str,
     name: str,
+    blind: bool,
     log_json: bool,
     metrics: tuple[str, int] | None,
     allow_public: bool,
@@ -119,6 +121,9 @@ def seed(
 
     WHAT are invites of rooms with memory and keys of drives; what it held before it holds again. In a room it is a
     member that says nothing, and has what a member has: it can read all of it.
+
+    With --blind it is a blind peer as well, for `node.blind_peers = [KEY]` and JavaScript's blind-peering: it prints its
+    key, and holds what it is asked to, encrypted. Of such a room it is no member.
     """
     if metrics and not (allow_public or ip_address(metrics[0]).is_loopback):
         raise click.UsageError(f"Others who reach {metrics[0]} could read them: add --allow-public if they may.")
@@ -128,7 +133,7 @@ def seed(
     output = Output(profile, json=False)
 
     async def run() -> None:
-        async with Seed(output.path, name) as holder:
+        async with Seed(output.path, name, blind=blind) as holder:
             for one in what:
                 await holder.hold(one)
             if metrics:
