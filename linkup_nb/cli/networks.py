@@ -100,8 +100,9 @@ def _check(check: dict[str, str]) -> list[str]:
 def config(output: Output, setting: str | None, value: str | None) -> None:
     """Show the settings of the profile, or one; or change one.
 
-    Those that can be changed are name, bootstrap (peers, with spaces between), relay (a key), share-reads and
-    share-typing (on or off). Networks are used when the node opens the next time.
+    Those that can be changed are name, bootstrap (peers, with spaces between), relay (a key), blind-peers (keys of
+    those that hold your rooms and drives while everybody is away, with spaces between), share-reads and share-typing
+    (on or off). Networks are used when the node opens the next time.
     """
     change = {} if setting is None or value is None else {setting: value}
 

@@ -122,8 +122,8 @@ def seed(
     WHAT are invites of rooms with memory and keys of drives; what it held before it holds again. In a room it is a
     member that says nothing, and has what a member has: it can read all of it.
 
-    With --blind it is a blind peer as well, for `node.blind_peers = [KEY]` and JavaScript's blind-peering: it prints its
-    key, and holds what it is asked to, encrypted. Of such a room it is no member.
+    With --blind it is a blind peer as well: it says its key in the log, and holds what it is asked to by that key, with
+    `linkup-nb config blind-peers KEY` or by JavaScript's blind-peering. Of such a room it is no member.
     """
     if metrics and not (allow_public or ip_address(metrics[0]).is_loopback):
         raise click.UsageError(f"Others who reach {metrics[0]} could read them: add --allow-public if they may.")

@@ -179,6 +179,7 @@ async def _config(node: Node, ask: requests.ConfigAsk) -> Answer:
         "name": clean(node.name),
         "bootstrap": " ".join(profile.bootstrap),
         "relay": profile.relay or "",
+        "blind-peers": " ".join(profile.blind_peers),
         "share-reads": "on" if node.share_reads else "off",
         "share-typing": "on" if node.share_typing else "off",
     }
@@ -191,13 +192,16 @@ async def _set(node: Node, setting: str, value: str) -> None:
             await node.set_name(value)
         case "bootstrap" | "relay":
             node.set_networks(**{setting: value})
+        case "blind-peers":
+            node.blind_peers = value.replace(",", " ").split()
         case "share-reads" | "share-typing" if value in switches:
             setattr(node, setting.replace("-", "_"), switches[value])
         case "share-reads" | "share-typing":
             raise UsageError(f"{setting} is on or off, not {value!r}.")
         case _:
             raise UsageError(
-                f"There is no setting {setting!r}: there are name, bootstrap, relay, share-reads and share-typing."
+                f"There is no setting {setting!r}: there are name, bootstrap, relay, blind-peers, share-reads and"
+                " share-typing."
             )
 
 
