@@ -1,7 +1,6 @@
 """The npm package `blind-peer` holds rooms and drives of ours, on a network of our DHT nodes."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -90,3 +89,34 @@ async def test_a_room_and_its_files_are_held_while_all_members_sleep(
         [room] = ann.rooms
         await until(ann, lambda: len(room.messages) == 5)
         assert texts(room)[-1] == "nobody is here"
+
+
+async def test_our_own_drive_is_read_from_it_by_who_knows_the_key(
+    theirs: JavaScript, ports: list[int], tmp_path: Path
+) -> None:
+    key = await theirs.call("blindPeer", handle="drives")
+    async with node_of(tmp_path / "ann", ports) as ann:
+        ann.blind_peers = [key]  # as text
+        drive = await ann.drive(name="results")
+        await drive.put("/a.bin", bytes(100_000))
+        await until(ann, lambda: ann.blind_peers[0].cores == 2 and ann.blind_peers[0].state is BlindPeerState.HOLDS)
+    async with node_of(tmp_path / "bob", ports) as bob:
+        bob.blind_peers = [key]
+        mounted = await bob.drive(drive.id)
+        async with asyncio.timeout(PATIENCE):
+            await mounted.arrived()
+            assert await mounted.get("/a.bin") == bytes(100_000)
+
+
+async def test_it_has_nothing_but_what_is_encrypted(theirs: JavaScript, ports: list[int], tmp_path: Path) -> None:
+    key = await theirs.call("blindPeer", handle="curious")
+    async with node_of(tmp_path / "ann", ports) as ann:
+        ann.blind_peers = [key]
+        room = await ann.create_room("physics")
+        await room.send("a secret")
+        await until(ann, lambda: ann.blind_peers[0].cores == 1 and ann.blind_peers[0].state is BlindPeerState.HOLDS)
+        feeds = [core.key.hex() for core in ann.store.cores if core.length]
+    stored = await theirs.call("stored", handle="curious", keys=feeds)
+    blocks = [bytes.fromhex(block) for blocks in stored.values() for block in blocks]
+    assert len(blocks) == 3  # hello, room, message
+    assert not any(b"secret" in block or b"hello" in block for block in blocks)
