@@ -18,7 +18,7 @@ from linkup_nb.blind.kept import KeptCore, KeptCores
 from linkup_nb.blind.wakeup import WakeupChannel
 from linkup_nb.connection.connection import Connection
 from linkup_nb.discovery.protocol import Discovery, PeerInfo
-from linkup_nb.errors import StoreError
+from linkup_nb.errors import PeerError, StoreError
 from linkup_nb.hypercore.core import Core
 from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.loops import Events, Tasks, Timers, every, from_any_loop
@@ -106,6 +106,10 @@ class BlindKeeper(Events):
         self._store.replicate(connection, only=asker.may_copy)
 
     def _disconnected(self, connection: Connection, _: PeerInfo) -> None:
+        if isinstance(connection.close_reason, PeerError):
+            log.info(
+                "The connection with %s has ended: %s", short_key(connection.remote_public_key), connection.close_reason
+            )
         if asker := self._askers.pop(connection, None):
             self._tasks.start(self._leave(asker), "leaving who has asked a blind peer")
 
