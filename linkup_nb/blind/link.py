@@ -18,7 +18,7 @@ from linkup_nb.wire.protomux import Channel
 from linkup_nb.wire.wakeup import NamedCore
 
 CORES_A_REQUEST = 256  # given in one message
-MAX_UNPROVEN = 16  # cores that one blind peer has named, which are being looked at
+MAX_UNPROVEN = 64  # cores that one blind peer has named, which are being looked at
 MAX_NAMED = 1_024  # cores that one blind peer names on one connection; it need not be one that we have chosen
 
 
@@ -42,6 +42,7 @@ class BlindLink:
         self.answered = False
         self.progress_at = asyncio.get_running_loop().time()
         self.held_before = 0
+        self.looked_at = 0.0
         self._loans = loans
         self._changed = changed
         self._given: set[bytes] = set()
@@ -90,6 +91,7 @@ class BlindLink:
 
     def look(self) -> None:
         """Ask it to name what others have given it, where it does not do so already."""
+        self.looked_at = asyncio.get_running_loop().time()
         if not (self.refused or self._left.done()):
             for loan in self.loans:
                 for referrer in loan.referrers:

@@ -21,7 +21,8 @@ from linkup_nb.wire.keys import short_key
 
 GATHER = 0.2  # seconds for which changes are gathered before blind peers are told
 WATCH_EVERY = 5.0  # seconds between two looks at whether they hold what they were given
-LOOK_EVERY = 60.0  # seconds until one that is away is called again, and one that is here asked what others gave it
+CALL_EVERY = 60.0  # seconds until one that is away is called again
+LOOK_EVERY = 20.0  # seconds until one that is here is asked again what others have given it
 PATIENCE = 30.0  # seconds without any progress after which one that holds too little is said to
 
 log = logging.getLogger("linkup_nb")
@@ -106,14 +107,13 @@ class BlindPeers(Events):
                 link.close()
             await self._swarm.leave_peer(key)
         for key in wanted:
-            if key not in self._joined or now - self._joined[key] > LOOK_EVERY:
+            if key not in self._links and now - self._joined.get(key, -CALL_EVERY) >= CALL_EVERY:
                 self._joined[key] = now
-                if link := self._links.get(key):
-                    link.look()
-                else:
-                    await self._call(key)
+                await self._call(key)
         for link in tuple(self._links.values()):
             link.give()
+            if now - link.looked_at >= LOOK_EVERY:
+                link.look()
         self._say()
 
     async def _call(self, key: bytes) -> None:

@@ -77,8 +77,9 @@ def blind_peer_keys(given: Iterable[bytes | str | BlindPeer]) -> tuple[bytes, ..
     keys = []
     for one in given:
         try:
-            keys.append(one.key if isinstance(one, BlindPeer) else parse_key(one.strip()))
-        except (UsageError, AttributeError):
+            key = one.key if isinstance(one, BlindPeer) else one
+            keys.append(parse_key(key.strip() if isinstance(key, str) else key))
+        except UsageError:
             raise UsageError(
                 f"{str(one)[:70]!r} is no key of a blind peer: that is 32 bytes, 64 hexadecimal digits, or 52 letters"
                 " and digits; `linkup-nb seed --blind` prints its own."
