@@ -228,6 +228,8 @@ METHODS: dict[type, tuple[Callable[[World], Any], list[tuple[str, Call]]]] = {
             calls("peer", lambda world, swarm: _unknown(swarm.peer)),
             calls("connection", lambda world, swarm: _unknown(swarm.connection)),
             calls("add_discovery", lambda world, swarm: swarm.add_discovery(lu.Local(mdns=False))),
+            method("join_peer", bytes(32)),
+            method("leave_peer", bytes(32)),
             method("suspend"),
             method("resume"),
             method("leave", TOPIC),

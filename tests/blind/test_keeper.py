@@ -10,6 +10,7 @@ from linkup_nb.blind.wakeup import WakeupChannel
 from linkup_nb.errors import StoreError
 from linkup_nb.wire import wakeup
 from linkup_nb.wire.keys import discovery_key
+from linkup_nb.wire.rate_limit import Rate
 from tests.blind.asking import PATIENCE, Asking, keeper_in, until
 
 REFERRER = bytes(range(32))
@@ -108,7 +109,12 @@ async def test_nobody_learns_from_it_of_a_core_that_they_do_not_know(tmp_path: P
         Asking(tmp_path / "author", blind.public_key) as author,
     ):
         offered: list[bytes] = []
-        stranger.channels.accept("hypercore/alpha", lambda id: bool(offered.append(id)))
+
+        def note(id: bytes) -> bool:
+            offered.append(id)
+            return False
+
+        stranger.channels.accept("hypercore/alpha", note)
         core = await author.write("log", *BLOCKS)
         author.ask(core.key)
         await until(lambda: holds(blind, 3))
@@ -170,7 +176,7 @@ async def test_one_that_asks_too_often_is_disconnected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    monkeypatch.setattr(asker, "CORES", asker.Rate(per_second=0.001, burst=10))
+    monkeypatch.setattr(asker, "CORES", Rate(per_second=0.001, burst=10))
     async with keeper_in(tmp_path / "blind") as blind, Asking(tmp_path / "eager", blind.public_key) as eager:
         key = os.urandom(32)
         for _ in range(6):

@@ -51,13 +51,13 @@ async def test_who_comes_by_an_invite_catches_up_from_a_blind_peer_alone(tmp_pat
             await until(lambda: holds(ann, 1))
             invite = room.invite
         async with node_in(tmp_path / "bob") as bob:
-            room = await bob.join(invite)
-            await until(lambda: texts(room) == ["before", "hello"])
-            await room.send("nobody is here")
+            copy = await bob.join(invite)
+            await until(lambda: texts(copy) == ["before", "hello"])
+            await copy.send("nobody is here")
             await until(lambda: holds(bob, 2))
         async with node_in(tmp_path / "ann") as ann:
-            [room] = ann.rooms
-            await until(lambda: texts(room) == ["before", "hello", "nobody is here"])
+            [copy] = ann.rooms
+            await until(lambda: texts(copy) == ["before", "hello", "nobody is here"])
 
 
 async def test_it_holds_more_feeds_than_are_named_under_one_referrer(tmp_path: Path) -> None:
@@ -71,8 +71,8 @@ async def test_it_holds_more_feeds_than_are_named_under_one_referrer(tmp_path: P
             await until(lambda: holds(ann, people + 1))
             invite = room.invite
         async with node_in(tmp_path / "bob") as bob:
-            room = await bob.join(invite)
-            await until(lambda: len(texts(room)) == people)
+            copy = await bob.join(invite)
+            await until(lambda: len(texts(copy)) == people)
 
 
 async def write_feed(node: lu.Node, room: lu.Room, number: int) -> None:

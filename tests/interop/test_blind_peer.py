@@ -10,7 +10,7 @@ import pytest_asyncio
 
 import linkup_nb as lu
 from linkup_nb.blind.status import BlindPeerState
-from linkup_nb.rooms.memory.room import MemoryRoom
+from linkup_nb.rooms.memory.message import RoomFileMessage
 from tests.hypercore.javascript import JavaScript, javascript
 from tests.hyperdht.network import network
 from tests.interop.hyperswarm import HOST
@@ -56,7 +56,7 @@ async def until(node: lu.Node, condition: Callable[[], object]) -> None:
                 continue
 
 
-def texts(room: MemoryRoom) -> list[str]:
+def texts(room: lu.Room) -> list[str]:
     return [message.text for message in room.messages if isinstance(message, lu.TextMessage)]
 
 
@@ -75,20 +75,22 @@ async def test_a_room_and_its_files_are_held_while_all_members_sleep(
         await until(ann, lambda: ann.blind_peers[0].state is BlindPeerState.HOLDS and ann.blind_peers[0].cores == 3)
         assert "holds all of the 3 logs" in ann.blind_peers[0].text
     async with node_of(tmp_path / "bob", ports) as bob:
-        room = await bob.join(invite)
-        await until(bob, lambda: len(room.messages) == 4)
-        assert texts(room)[:3] == ["message 0", "message 1", "message 2"]
-        assert await room.messages[-1].load() == bytes(range(256)) * 500
-        await room.send("nobody is here")
+        copy = await bob.join(invite)
+        await until(bob, lambda: len(copy.messages) == 4)
+        assert texts(copy)[:3] == ["message 0", "message 1", "message 2"]
+        file = copy.messages[-1]
+        assert isinstance(file, RoomFileMessage)
+        assert await file.load() == bytes(range(256)) * 500
+        await copy.send("nobody is here")
         [blind] = bob.blind_peers  # which the invite named
         assert blind.key == key
         await until(bob, lambda: bob.blind_peers[0].cores == 4 and bob.blind_peers[0].state is BlindPeerState.HOLDS)
-    await theirs.call("stopBlindPeer", handle="room")
-    await theirs.call("blindPeer", handle="room")
+    await theirs.call("stopBlindPeer", handle="copy")
+    await theirs.call("blindPeer", handle="copy")
     async with node_of(tmp_path / "ann", ports) as ann:
-        [room] = ann.rooms
-        await until(ann, lambda: len(room.messages) == 5)
-        assert texts(room)[-1] == "nobody is here"
+        [copy] = ann.rooms
+        await until(ann, lambda: len(copy.messages) == 5)
+        assert texts(copy)[-1] == "nobody is here"
 
 
 async def test_our_own_drive_is_read_from_it_by_who_knows_the_key(
