@@ -23,6 +23,8 @@ from linkup_nb.hypercore.writer import Head, WriteBatch, Writer, explained, expl
 VERSION = 1  # of the tables below
 MAX_LENGTH = 2**31  # blocks in one log
 COMMIT_DELAY = 0.01  # seconds in which what peers send is gathered into one transaction
+TOGETHER = 16  # blocks that stand anywhere and are read together
+SMALL_BLOCK = 64 * 1024  # bytes of each of them at most; larger ones are read one by one
 PENDING_HIGH_WATER = 16 * 1024 * 1024  # bytes of blocks not on disk yet, above which replicas should ask for no more
 
 _APPLICATION = 0x6C754E42
@@ -218,6 +220,20 @@ class Store:
         found = [self.block(core, index) for index in range(start, end)]
         return None if None in found else [value for value in found if value is not None]
 
+    def small_blocks(self, core: int, indexes: Sequence[int]) -> dict[int, bytes]:
+        """Those of at most `TOGETHER` blocks that are here and have at most `SMALL_BLOCK` bytes."""
+        base = core << _CORE_SHIFT
+        places = [base | index for index in indexes]
+        found = dict(self._read(_SELECT_SMALL, (*places, *(TOGETHER - len(places)) * (-1,), SMALL_BLOCK)))
+        for batch in (self._writing, self._queued):
+            if batch and (batch.blocks or batch.deleted):
+                for place in places:
+                    if row := batch.blocks.get(place):
+                        found[place] = row[1]
+                    elif batch.hides("block", place):
+                        found.pop(place, None)
+        return {place - base: value for place, value in found.items() if len(value) <= SMALL_BLOCK}
+
     def held(self, core: int, start: int, end: int) -> list[int]:
         """The numbers of the blocks between `start` and `end` that are here."""
         base = core << _CORE_SHIFT
@@ -361,6 +377,8 @@ class Store:
 _SELECT_CORE = (
     "SELECT id, discovery_key, key, manifest, namespace, name, fork, length, signature, contiguous, conflict FROM core"
 )
+
+_SELECT_SMALL = f"SELECT place, value FROM block WHERE place IN ({','.join('?' * TOGETHER)}) AND length(value) <= ?"
 
 
 def _row(row: tuple[Any, ...]) -> CoreRow:
