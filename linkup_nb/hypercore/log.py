@@ -58,6 +58,7 @@ class Log:
         self._changes: set[asyncio.Future[None]] = set()
         self._turn = asyncio.Lock()
         self._growth: _Growth | None = None
+        self._cutting: Head | None = None  # what the log will be once that is on disk
         self._running: set[asyncio.Task[Any]] = set()
         self._load(row.head)
 
@@ -191,8 +192,15 @@ class Log:
             peaks = Peaks([self._own(index) for index in flat.roots(length)])
             self._delete_from(length)
             signature = self._sign(peaks, new_fork)
-            self.store.put_head(self.id, Head(new_fork, length, signature, min(self.blocks.contiguous, length)))
-            await self.store.commit(durable=True)
+            self._cutting = Head(new_fork, length, signature, 0)
+            self._put_head()
+            try:
+                await self.store.commit(durable=True)
+            except StoreError as error:
+                self.notify(ev.WriteFailed(error))  # of what `accept` did not take meanwhile
+                raise
+            finally:
+                self._cutting = None
             self._nodes.forget()
             self._set_head(peaks, new_fork, signature)
             self.blocks.truncate(length)
@@ -251,6 +259,8 @@ class Log:
         end = self.length + (proof.upgrade.length if proof.upgrade else 0)
         if proof.block and proof.block.index >= end:
             raise InvalidProof(f"Block {proof.block.index} of a log of {self.length} blocks.")
+        if self._cutting and (proof.upgrade or (proof.block and proof.block.index >= self._cutting.length)):
+            return  # what comes after the cut is gone with it
         shown = verify(proof, self.roots, self.find, self.authenticate(self.fork))
         self._check_prologue(shown)
         index = proof.block.index if proof.block and not self.blocks.has(proof.block.index) else None
@@ -277,16 +287,17 @@ class Log:
         if proof.block and index is not None:
             self.store.put_blocks(self.id, index, [proof.block.value])
             self.blocks.set(index)
-        self._put_head()
+        self.store.before_sending(self._put_head)  # once for all that goes to the disk together
         self._commit_soon()
         if index is not None:
             self._downloaded(index)
 
     def _downloaded(self, index: int) -> None:
         self.notify(ev.Downloaded(index))
-        for waiting in self.wanted.pop(index, ()):
-            if not waiting.done():
-                waiting.set_result(None)
+        if self.wanted:
+            for waiting in self.wanted.pop(index, ()):
+                if not waiting.done():
+                    waiting.set_result(None)
 
     def keep_nodes(self, nodes: Sequence[MerkleNode]) -> None:
         """Keep nodes of the tree, which are proven."""
@@ -343,9 +354,10 @@ class Log:
 
     def _put_head(self) -> None:
         growth = self._growth
-        head = growth.head if growth else Head(self.fork, self.length, self.signature, 0)
+        head = self._cutting or (growth.head if growth else Head(self.fork, self.length, self.signature, 0))
         if head:
-            self.store.put_head(self.id, head._replace(contiguous=self._contiguous(head.length)))
+            contiguous = min(self._contiguous(head.length), head.length)
+            self.store.put_head(self.id, head._replace(contiguous=contiguous))
 
     def _commit_soon(self) -> None:
         self.store.commit_soon(self._commit_failed)
@@ -374,13 +386,14 @@ class Log:
 
     # Proofs
 
-    def prove(self, wanted: ProofRequest) -> Proof:
-        """Answer a request, whose block has to be here.
+    def prove(self, wanted: ProofRequest, block: bytes | None = None) -> Proof:
+        """Answer a request, whose block has to be here, and may be given.
 
         Raises `InvalidRequest` for what no log of this length can show, `MissingNode` for what another copy can,
         `StoreError` for what was here and is lost.
         """
-        block = self.block(wanted.block[0]) if wanted.block else b""
+        if block is None:
+            block = self.block(wanted.block[0]) if wanted.block else b""
         try:
             return prove(wanted, self.length, self.find, block=block, signature=self.signature)
         except MissingNode:
@@ -456,7 +469,7 @@ class Log:
 
     def notify(self, event: ev.LogEvent) -> None:
         """Report what has happened to all listeners."""
-        if isinstance(event, ev.Appended | ev.Truncated):
+        if isinstance(event, (ev.Appended, ev.Truncated)):
             for change in self._changes:
                 if not change.done():
                     change.set_result(None)

@@ -220,11 +220,11 @@ class Store:
         found = [self.block(core, index) for index in range(start, end)]
         return None if None in found else [value for value in found if value is not None]
 
-    def small_blocks(self, core: int, indexes: Sequence[int]) -> dict[int, bytes]:
-        """Those of at most `TOGETHER` blocks that are here and have at most `SMALL_BLOCK` bytes."""
+    def small_blocks(self, core: int, indexes: Sequence[int], most: int = SMALL_BLOCK) -> dict[int, bytes]:
+        """Those of at most `TOGETHER` blocks that are here and have at most so many bytes."""
         base = core << _CORE_SHIFT
         places = [base | index for index in indexes]
-        found = dict(self._read(_SELECT_SMALL, (*places, *(TOGETHER - len(places)) * (-1,), SMALL_BLOCK)))
+        found = dict(self._read(_SELECT_SMALL, (*places, *(TOGETHER - len(places)) * (-1,), most)))
         for batch in (self._writing, self._queued):
             if batch and (batch.blocks or batch.deleted):
                 for place in places:
@@ -232,7 +232,7 @@ class Store:
                         found[place] = row[1]
                     elif batch.hides("block", place):
                         found.pop(place, None)
-        return {place - base: value for place, value in found.items() if len(value) <= SMALL_BLOCK}
+        return {place - base: value for place, value in found.items() if len(value) <= most}
 
     def held(self, core: int, start: int, end: int) -> list[int]:
         """The numbers of the blocks between `start` and `end` that are here."""
@@ -304,8 +304,11 @@ class Store:
         self._queued.statements.append((statement, parameters))
 
     def before_sending(self, put: Callable[[], None]) -> None:
-        """Have `put` called once, when what is put now and until then is sent: it may put what depends on all of it."""
-        self._queued.sealing.append(put)
+        """Have `put` called once, however often this is, when what is put now and until then is sent.
+
+        It may put what depends on all of that.
+        """
+        self._queued.sealing[put] = None
 
     def commit(
         self, *, durable: bool = False, failed: Callable[[Exception], None] | None = None

@@ -58,7 +58,7 @@ class WriteBatch:
         self.heads: dict[int, Head] = {}
         self.statements: list[tuple[str, Sequence[Any]]] = []
         self.durable = False
-        self.sealing: list[Callable[[], None]] = []
+        self.sealing: dict[Callable[[], None], None] = {}  # a set, in its order
         self.failed: set[Callable[[Exception], None]] = set()
         self.written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.written.add_done_callback(lambda written: written.cancelled() or written.exception())
