@@ -13,7 +13,7 @@ from linkup_nb.hypercore.proof import ProofRequest, Unrooted
 from linkup_nb.hypercore.reorg import Reorganization
 from linkup_nb.loops import Timers
 
-MAX_PENDING = 128  # requests under way at one peer
+MAX_PENDING = 256  # requests under way at one peer: some are answered while others are on their way
 MIN_REQUESTED = MAX_PENDING // 8  # requests made together: rarely, and many
 ANSWER_TIMEOUT = 10.0  # seconds without any answer after which what is pending at a peer is requested of others
 CHECK_EVERY = 1.0  # seconds between two looks for such peers
