@@ -133,6 +133,7 @@ METHODS: dict[type, tuple[Callable[[World], Any], list[tuple[str, Call]]]] = {
         [
             method("__len__"),
             method("append", b"four"),
+            method("synced"),
             method("get", 0),
             method("has", 0),
             method("read", 0, 2),

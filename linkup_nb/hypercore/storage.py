@@ -10,6 +10,7 @@ import contextlib
 import os
 import sqlite3
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,10 +19,11 @@ from filelock import FileLock, Timeout
 from linkup_nb.errors import StoreError, StoreInUse, StoreVersion
 from linkup_nb.hypercore import flat
 from linkup_nb.hypercore.merkle import MerkleNode
-from linkup_nb.hypercore.writer import Head, WriteBatch, Writer, explained, explanation
+from linkup_nb.hypercore.writer import Head, WriteBatch, Writer, explained, explanation, is_of_the_disk
 
 VERSION = 1  # of the tables below
 MAX_LENGTH = 2**31  # blocks in one log
+SYNC_DELAY = 0.02  # seconds in which what was appended without waiting for the disk is gathered for one wait
 COMMIT_DELAY = 0.01  # seconds in which what peers send is gathered into one transaction
 TOGETHER = 16  # blocks that stand anywhere and are read together
 SMALL_BLOCK = 64 * 1024  # bytes of each of them at most; larger ones are read one by one
@@ -74,6 +76,8 @@ class Store:
         self._reader: sqlite3.Connection
         self._writer: Writer
         self._sending = False
+        self._unsynced: list[_Unsynced] = []
+        self._syncing: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     @classmethod
@@ -108,14 +112,18 @@ class Store:
 
     def _connect(self) -> None:
         file = self.path / _FILE
+        wal = file.with_name(f"{file.name}-wal")
+        left = wal.exists() and wal.stat().st_size > 0
         connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
         try:
             self._check_version(connection)
         except BaseException:
             connection.close()
             raise
-        self._writer = Writer(connection, file)
+        self._writer = Writer(connection, file, wal)
         self._queued = WriteBatch()
+        if left:
+            self._writer.sync()  # what a process left that was killed: from now on peers may learn of it
         self._reader = sqlite3.connect(file, isolation_level=None)
         self._reader.execute("PRAGMA query_only = ON")
 
@@ -136,9 +144,14 @@ class Store:
             )
 
     async def close(self) -> None:
-        """Write what is queued, and let another process have the store. Raises `StoreError` if that write fails."""
+        """Write what is queued so that it survives a power cut, and let another process have the store.
+
+        Raises `StoreError` if that fails.
+        """
         try:
             await self.flush()
+            while self._unsynced or self._syncing:
+                await asyncio.shield(self._syncing or self._sync())
         finally:
             await self._writer.close()
             self._reader.close()
@@ -337,6 +350,41 @@ class Store:
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(COMMIT_DELAY, self.commit)
 
+    def sync_soon(self, synced: Callable[[], None], failed: Callable[[Exception], None]) -> None:
+        """Have what was written survive a power cut soon, together with what is written in the next moments.
+
+        Then `synced()` is called, or `failed(error)`: nobody knows then whether it does.
+        """
+        self._unsynced.append((synced, failed))
+        if self._syncing is None and len(self._unsynced) == 1:
+            asyncio.get_running_loop().call_later(SYNC_DELAY, self._sync_unless_syncing)
+
+    def _sync_unless_syncing(self) -> None:
+        if self._unsynced and self._syncing is None:
+            self._sync()
+
+    def _sync(self) -> "asyncio.Future[None]":
+        waiting, self._unsynced = self._unsynced, []
+        self._syncing = asyncio.get_running_loop().run_in_executor(None, self._writer.sync)
+        self._syncing.add_done_callback(partial(self._synced, waiting))
+        return self._syncing
+
+    def _synced(self, waiting: "list[_Unsynced]", done: "asyncio.Future[None]") -> None:
+        self._syncing = None
+        if self._unsynced:
+            asyncio.get_running_loop().call_later(SYNC_DELAY, self._sync_unless_syncing)
+        error = done.exception()
+        for synced, failed in waiting:
+            if isinstance(error, Exception):
+                failed(error)
+            else:
+                synced()
+
+    @property
+    def durable(self) -> bool:
+        """Whether what is queued will survive a power cut once it is written."""
+        return self._queued.durable
+
     async def flush(self) -> None:
         """Wait until all that was put is written."""
         while self._queued.anything or self._writing:
@@ -360,6 +408,10 @@ class Store:
         self.failure = error
         if error is None:
             batch.written.set_result(None)
+            if batch.durable:  # and with it all that was written before
+                waiting, self._unsynced = self._unsynced, []
+                for synced, _ in waiting:
+                    synced()
             if self._queued.anything:
                 self._send()
             return
@@ -370,12 +422,18 @@ class Store:
             lost.written.set_exception(error)
         for failed in batch.failed | later.failed:
             failed(error)
+        if is_of_the_disk(error):  # a later sync that succeeds says nothing about what was written before this one
+            unsynced, self._unsynced = self._unsynced, []
+            for _, failed in unsynced:
+                failed(error)
 
     def _stop_timer(self) -> None:
         if self._timer:
             self._timer.cancel()
             self._timer = None
 
+
+_Unsynced = tuple[Callable[[], None], Callable[[Exception], None]]
 
 _SELECT_CORE = (
     "SELECT id, discovery_key, key, manifest, namespace, name, fork, length, signature, contiguous, conflict FROM core"

@@ -76,10 +76,10 @@ class Upload:
         manifest = log.manifest if request.manifest else None
         if request.fork != log.fork:
             return msg.Data(request.id, request.fork, Proof(), manifest) if manifest else msg.NoData(request.id)
-        if wanted.block and not (wanted.block[0] < log.length and log.blocks.has(wanted.block[0])):
+        if wanted.block and not log.synced.has(wanted.block[0]):
             return msg.NoData(request.id)
         try:
-            proof = log.prove(wanted, self._read(wanted.block[0]) if wanted.block else None)
+            proof = log.synced.prove(wanted, self._read(wanted.block[0]) if wanted.block else None)
         except MissingNode:
             return msg.NoData(request.id)
         except InvalidRequest as error:
@@ -101,10 +101,10 @@ class Upload:
 
     def _held(self, want: msg.Want) -> Iterable[msg.Message]:
         log = self._log
-        end = min(want.start + want.length, log.length)
+        end = min(want.start + want.length, log.synced.length)
         if end <= want.start:
             return
-        contiguous = log.blocks.contiguous
+        contiguous = log.synced.contiguous
         if contiguous >= end:
             yield msg.Range(0, contiguous)
         elif want.any:
