@@ -93,7 +93,8 @@ class Upload:
         fork, ahead = self._ahead
         if fork == log.fork and index in ahead:
             return ahead[index]
-        if index != last + 1:
+        leaf = log.find(2 * index)
+        if index != last + 1 or leaf is None or leaf.size > MAX_AHEAD:
             return None
         ahead = log.store.small_blocks(log.id, range(index, index + TOGETHER), MAX_AHEAD)
         self._ahead = (log.fork, ahead)

@@ -120,6 +120,17 @@ class Decoder:
         """How many bytes have not been read."""
         return len(self._data) - self._at
 
+    @property
+    def at(self) -> int:
+        """How many bytes have been read."""
+        return self._at
+
+    def skip(self, size: int) -> None:
+        """Pass over exactly `size` bytes."""
+        if size > self.remaining:
+            raise DecodeError(f"Expected {size} more bytes, got {self.remaining}.")
+        self._at += size
+
     def fixed(self, size: int) -> bytes:
         """Exactly `size` bytes."""
         start = self._at
