@@ -3,14 +3,26 @@
 import asyncio
 import logging
 import weakref
+from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
 from linkup_nb.errors import ConnectionClosed, PeerError, PeerTimeout
 from linkup_nb.loops import Tasks
 from linkup_nb.wire.keys import short_key
-from linkup_nb.wire.protomux import Channel, ChannelState, Closed, Drained, Offered, Opened, Protomux, Received
+from linkup_nb.wire.protomux import (
+    Channel,
+    ChannelState,
+    Closed,
+    Drained,
+    MuxEvent,
+    Offered,
+    Opened,
+    Protomux,
+    Received,
+)
 
+TURN = 64  # events that are handled before what answers them leaves
 MAX_UNSENT = 64 * 1024 * 1024  # bytes for one channel that the peer does not take
 MAX_UNSENT_FRAMES = 2**18  # on one connection, likewise
 
@@ -72,11 +84,13 @@ class Channels:
     def __init__(self, connection: MessageStream) -> None:
         self.connection = connection
         self._mux = Protomux()
+        self._events: deque[MuxEvent] = deque()  # that are not handled yet
         self._handlers: dict[Channel, Handler] = {}
         self._acceptors: dict[str, list[Acceptor]] = {}
         self._at_end: list[Callable[[], object]] = []
         self._wake = asyncio.Event()
         self._relieved = asyncio.Event()
+        self._reading = False  # whether the reader is at the events of a message
         self._given_up = False
         self._ended = False
         self._tasks = Tasks()
@@ -147,7 +161,11 @@ class Channels:
         try:
             while True:
                 self._mux.receive_data(await self.connection.read())
-                self._handle_events()
+                self._reading = True
+                while self._handle_events():
+                    self._wake.set()
+                    await asyncio.sleep(0)  # what was answered leaves before the rest is looked at
+                self._reading = False
                 self._wake.set()
                 while self._mux.congested:
                     self._relieved.clear()
@@ -160,10 +178,10 @@ class Channels:
     async def _write(self) -> None:
         try:
             while True:
-                self._handle_events()
+                self._handle_own_events()
                 while (message := self._mux.data_to_send()) is not None:
                     await self.connection.write(message)
-                    self._handle_events()
+                    self._handle_own_events()
                 self._wake.clear()
                 await self._wake.wait()
         except ConnectionClosed:
@@ -171,24 +189,36 @@ class Channels:
         except Exception as error:  # noqa: BLE001
             await self._end(error)
 
-    def _handle_events(self) -> None:
-        while events := self._mux.events():
-            for event in events:
-                if isinstance(event, Received):
-                    if handler := self._handlers.get(event.channel):
-                        handler.received(event.type, event.payload)
-                elif isinstance(event, Offered):
-                    acceptors = self._acceptors.get(event.protocol, ())
-                    if not any(acceptor(event.id) for acceptor in acceptors):
-                        self._mux.reject(event)
-                elif handler := self._handlers.get(event.channel):
-                    if isinstance(event, Opened):
-                        handler.opened(event.handshake)
-                    elif isinstance(event, Drained):
-                        handler.drained()
-                    elif isinstance(event, Closed):
-                        del self._handlers[event.channel]
-                        handler.ended()
+    def _handle_own_events(self) -> None:
+        """Handle what has come of this end's calls, unless the reader is at it."""
+        while not self._reading and self._handle_events():
+            pass
+
+    def _handle_events(self) -> bool:
+        """Handle at most `TURN` events; whether there are more."""
+        events = self._events
+        for _ in range(TURN):
+            if not events:
+                events.extend(self._mux.events())
+                if not events:
+                    return False
+            event = events.popleft()
+            if isinstance(event, Received):
+                if handler := self._handlers.get(event.channel):
+                    handler.received(event.type, event.payload)
+            elif isinstance(event, Offered):
+                acceptors = self._acceptors.get(event.protocol, ())
+                if not any(acceptor(event.id) for acceptor in acceptors):
+                    self._mux.reject(event)
+            elif handler := self._handlers.get(event.channel):
+                if isinstance(event, Opened):
+                    handler.opened(event.handshake)
+                elif isinstance(event, Drained):
+                    handler.drained()
+                elif isinstance(event, Closed):
+                    del self._handlers[event.channel]
+                    handler.ended()
+        return True
 
     async def _end(self, reason: Exception | None) -> None:
         if self._ended:

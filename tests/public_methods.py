@@ -133,9 +133,11 @@ METHODS: dict[type, tuple[Callable[[World], Any], list[tuple[str, Call]]]] = {
         [
             method("__len__"),
             method("append", b"four"),
+            method("synced"),
             method("get", 0),
             method("has", 0),
             method("read", 0, 2),
+            method("small_blocks", [0, 1]),
             method("read_stream"),
             method("wait_for_length", 2),
             method("seek", 4),

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from linkup_nb.channels import MAX_UNSENT, MAX_UNSENT_FRAMES, Channels, protocols_on
+from linkup_nb.channels import MAX_UNSENT, MAX_UNSENT_FRAMES, TURN, Channels, protocols_on
 from linkup_nb.connection.connection import Connection, connect
 from linkup_nb.connection.server import listen
 from linkup_nb.errors import ProtocolError
@@ -115,14 +115,14 @@ async def test_a_paused_channel_waits_and_loses_nothing(ends: tuple[Channels, Ch
     other, other_there = opens(a, "q"), opens(b, "q")
     await there.next()
     there.channel.pause()
-    for index in range(5):
-        a.send(here.channel, index, b"x")
+    for index in range(3 * TURN):
+        a.send(here.channel, index % 90, b"x")
     a.send(other.channel, 7, b"y")
 
     assert [await other_there.next(), await other_there.next()] == [("opened", b""), ("7", b"y")]
     assert there.calls.empty()
     b.resume(there.channel)
-    assert [await there.next() for _ in range(5)] == [(str(index), b"x") for index in range(5)]
+    assert [await there.next() for _ in range(3 * TURN)] == [(str(index % 90), b"x") for index in range(3 * TURN)]
 
 
 async def test_a_connection_has_its_channels_once(ends: tuple[Channels, Channels]) -> None:
@@ -139,6 +139,21 @@ class Answerer(Recorder):
     def received(self, type: int, payload: bytes) -> None:
         self._channels.send(self.channel, type, payload)
         super().received(type, payload)
+
+
+async def test_the_first_answers_leave_before_the_last_message_is_handled(ends: tuple[Channels, Channels]) -> None:
+    a, b = ends
+    here, there = opens(a, "p"), Answerer(b)
+    there.channel = b.open("p", b"", b"", there)
+    await here.next()
+    await there.next()
+
+    for number in range(20_000):  # they come together
+        a.send(here.channel, number % 90, b"")
+    assert await here.next() == ("0", b"")
+
+    assert there.calls.qsize() < 20_000
+    assert [(await here.next())[0] for _ in range(19_999)] == [str(number % 90) for number in range(1, 20_000)]
 
 
 async def test_an_answer_to_who_has_closed_the_channel_already_goes_nowhere(ends: tuple[Channels, Channels]) -> None:

@@ -1,25 +1,24 @@
 """Cores: append-only logs, signed by their author, that anybody who knows the key can copy and check."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 from linkup_nb.arguments import content, number
-from linkup_nb.errors import InvalidProof, LinkupError, NodeClosed, NotAvailable, StoreError, UsageError
+from linkup_nb.errors import InvalidProof, NodeClosed, UsageError
 from linkup_nb.hypercore import events as ev
 from linkup_nb.hypercore.audit import Audit, audit
 from linkup_nb.hypercore.core_info import CoreInfo
+from linkup_nb.hypercore.core_state import CoreState
 from linkup_nb.hypercore.download import Download
-from linkup_nb.hypercore.encryption import PADDING, BlockCipher
 from linkup_nb.hypercore.evidence import Evidence
 from linkup_nb.hypercore.log import Log
-from linkup_nb.hypercore.manifest import Manifest
-from linkup_nb.hypercore.offsets import count_bytes, find_byte
+from linkup_nb.hypercore.offsets import find_byte
 from linkup_nb.hypercore.replicator import Replicator
 from linkup_nb.hypercore.storage import MAX_LENGTH
 from linkup_nb.hypercore.tree import Tree, read_tree
-from linkup_nb.loops import Events, from_any_loop
-from linkup_nb.wire.keys import KeyPair, short_key, z32encode
+from linkup_nb.loops import from_any_loop
+from linkup_nb.wire.keys import KeyPair
 
 GET_TIMEOUT = 30.0  # seconds to wait for a peer that has a block
 READ_AHEAD = 64  # blocks that a stream reads or requests at a time
@@ -28,7 +27,7 @@ _NUMBER = "the number of a block"
 __all__ = ["Audit", "Core", "CoreInfo", "Evidence", "KeyPair"]
 
 
-class Core(Events):
+class Core(CoreState):
     """A log; made by `Corestore.core`. `async with` it, or `close` it.
 
     Emits `append`, `truncate` (length, fork), `fork` (the evidence of one that is not followed), `download` (index),
@@ -44,152 +43,9 @@ class Core(Events):
         *,
         at: tuple[int, int] | None = None,
     ) -> None:
-        super().__init__(asyncio.get_running_loop())
-        self.closed = False
-        self._log = log
-        self._replicator = replicator
-        self._encryption_key = encryption_key
-        self._cipher = self._make_cipher()
-        self._at = at
-        # Counted on this loop alone: only its thread may read the store, and any thread may read `byte_length`.
-        self._bytes_at: int | None = None
-        self._count_bytes()
+        super().__init__(log, replicator, encryption_key, at)
         log.views.add(self)
         log.listeners.add(self._on_event)
-
-    def __repr__(self) -> str:
-        kind = f"snapshot at {self.length}" if self._at else "writable" if self.writable else "read-only"
-        return f"Core({short_key(self.key)}, {self.length} blocks, fork {self.fork}, {kind})"
-
-    def __len__(self) -> int:
-        return self.length
-
-    @property
-    def log(self) -> Log:
-        """The log that this is a view of; only for the loop of the store."""
-        return self._log
-
-    @property
-    def key(self) -> bytes:
-        """32 bytes by which anybody can find and check this core."""
-        return self._log.key
-
-    @property
-    def discovery_key(self) -> bytes:
-        """32 bytes by which peers that know the key find each other, and nobody else learns it."""
-        return self._log.discovery_key
-
-    @property
-    def id(self) -> str:
-        """The key as 52 letters and digits."""
-        return z32encode(self.key)
-
-    @property
-    def length(self) -> int:
-        """How many blocks its author has signed, as far as is known here."""
-        return self._at[0] if self._at else self._log.length
-
-    @property
-    def fork(self) -> int:
-        """How often the end has been cut off."""
-        return self._at[1] if self._at else self._log.fork
-
-    @property
-    def byte_length(self) -> int:
-        """Bytes of all blocks, whether they are here or not.
-
-        Raises `NotAvailable` for a view of the past if not enough of its tree is here; `seek` fetches it.
-        """
-        total = self._total()
-        if total is None:
-            raise NotAvailable(f"Not enough of the tree of {self!r} is here to compute its size; `seek` fetches it.")
-        return total
-
-    def _total(self) -> int | None:
-        """The bytes of all blocks; those of the past are kept, as their tree may be cut off."""
-        total = self._bytes_at if self._at else self._log.byte_length
-        return None if total is None else total - self._padding * self.length
-
-    def _count_bytes(self) -> None:
-        if self._at and self._bytes_at is None and not self._cut:
-            self._bytes_at = count_bytes(self._log, self.length)
-
-    @property
-    def _cut(self) -> bool:
-        """Whether some of this view of the past has been cut off since."""
-        fork = self._at[1] if self._at else self._log.fork
-        return fork != self._log.fork and self.length > self._replicator.common_since(fork)
-
-    @property
-    def contiguous_length(self) -> int:
-        """How many blocks from the first on are here."""
-        return min(self._log.blocks.contiguous, self.length)
-
-    @property
-    def writable(self) -> bool:
-        """Whether this core can be appended to here."""
-        return self._log.writable and not self._at
-
-    @property
-    def peers(self) -> int:
-        """How many peers have this core open with us."""
-        return len(self._replicator.peers)
-
-    @property
-    def held(self) -> dict[bytes, int]:
-        """How many blocks from the first on each peer has that has this core open with us, by its public key."""
-        peers = tuple(self._replicator.peers)
-        return {peer.connection.remote_public_key: min(peer.blocks.contiguous, self.length) for peer in peers}
-
-    @property
-    def counts(self) -> dict[bytes, int]:
-        """How many blocks, wherever they stand, each of those peers has."""
-        peers = tuple(self._replicator.peers)
-        return {peer.connection.remote_public_key: peer.blocks.count(0, self.length) for peer in peers}
-
-    @property
-    def manifest(self) -> Manifest | None:
-        """Who may sign this core; `None` until a peer has sent it, and for cores without one (npm's `compat`)."""
-        return self._log.manifest
-
-    @property
-    def key_pair(self) -> KeyPair | None:
-        """What this core is signed with, `None` for a core of somebody else."""
-        return self._log.key_pair
-
-    @property
-    def write_lock(self) -> asyncio.Lock:
-        """Held by whoever appends what refers to places in this core, whichever view of it they use; on its loop."""
-        return self._log.write_lock
-
-    def missing(self, sentence: str) -> LinkupError:
-        """What to raise for what no peer sent: a `StoreError` if it was sent, maybe, and the disk refused it."""
-        failure = self._log.store.failure
-        return StoreError(str(failure)) if failure else NotAvailable(sentence)
-
-    @property
-    def conflict(self) -> tuple[Evidence, Evidence] | None:
-        """Two heads that its author signed and that disagree, if that has happened; the core is frozen then."""
-        return self._log.conflict
-
-    @property
-    def _padding(self) -> int:
-        return PADDING if self._cipher else 0
-
-    @property
-    def info(self) -> CoreInfo:
-        """What there is to know about this core, now."""
-        return CoreInfo(
-            self.key,
-            self.discovery_key,
-            self.length,
-            self.byte_length,
-            self.contiguous_length,
-            self.fork,
-            self.writable,
-            self._cipher is not None,
-            self.peers,
-        )
 
     # Writing
 
@@ -199,9 +55,10 @@ class Core(Events):
     ) -> int:
         """Add one block, or many at once; the length then. They are on disk when this returns, and only then announced.
 
-        Without `durable` they survive a crash of this process, but not yet a power cut. With `after`, an append to
-        another core of this store that is under way on its loop, nothing is added if that one fails. Raises
-        `NotWritable`, `UsageError` for a block over 15 MiB, `StoreError` when the disk refuses; nothing is added then.
+        Without `durable`, which is quicker, they survive a crash of this process, but not yet a power cut: until they
+        do, moments later, peers learn nothing of them; `synced` waits for that. With `after`, an append to another core
+        of this store that is under way on its loop, nothing is added if that one fails. Raises `NotWritable`,
+        `UsageError` for a block over 15 MiB, `StoreError` when the disk refuses; nothing is added then.
         """
         self.check_open()
         if self._at:
@@ -212,6 +69,16 @@ class Core(Events):
             stored = [content(blocks, "a block")]
         encode = self._cipher.encrypt if self._cipher else None
         return await self._log.append(stored, encode, durable=durable, after=after)
+
+    @from_any_loop
+    async def synced(self) -> int:
+        """Wait until all that was appended survives a power cut; the length then.
+
+        Raises `StoreError` if the disk does not keep it: nothing can be appended then until the store is opened again.
+        """
+        self.check_open()
+        await self._log.synced.wait()
+        return self.synced_length
 
     @from_any_loop
     async def truncate(self, length: int, fork: int | None = None) -> None:
@@ -267,6 +134,16 @@ class Core(Events):
             return None
         stored = log.block(index)
         return self._cipher.decrypt(index, stored) if self._cipher else stored
+
+    @from_any_loop
+    async def small_blocks(self, indexes: Sequence[int]) -> dict[int, bytes]:
+        """Those of a few blocks that are here and small, quicker than one by one; `get` the others."""
+        self.check_open()
+        indexes = [index for index in indexes if index < self.length and self._log.blocks.has(index)]
+        if not indexes or self._at:
+            return {}
+        stored = self._log.store.small_blocks(self._log.id, indexes)
+        return {i: self._cipher.decrypt(i, block) for i, block in stored.items()} if self._cipher else stored
 
     @from_any_loop
     async def has(self, start: int, end: int | None = None) -> bool:
@@ -408,9 +285,15 @@ class Core(Events):
 
     @from_any_loop
     async def proof(self, index: int) -> Evidence:
-        """The block `index` with the signed head over it; anybody who knows the key can check it with `verify`."""
+        """The block `index` with the signed head over it; anybody who knows the key can check it with `verify`.
+
+        Waits until the block survives a power cut.
+        """
         self.check_open()
-        return self._log.evidence(number(index, _NUMBER))
+        index = number(index, _NUMBER)
+        if self._log.synced.length <= index < self._log.length:
+            await self._log.synced.wait()
+        return self._log.synced.evidence(index)
 
     @from_any_loop
     async def tree(self, block: int | None = None) -> Tree:
@@ -471,11 +354,6 @@ class Core(Events):
             case ev.ConflictFound(ours, theirs):
                 self.emit("conflict", ours, theirs)
 
-    def _make_cipher(self) -> BlockCipher | None:
-        log = self._log
-        bare = log.manifest is None and log.length > 0
-        return BlockCipher(log.key, self._encryption_key, bare=bare) if self._encryption_key else None
-
     def check_open(self) -> None:
         """Raises `NodeClosed` unless this core is open."""
         if self.closed:
@@ -483,12 +361,16 @@ class Core(Events):
 
     @from_any_loop
     async def close(self) -> None:
-        """Stop using this view; the log itself stays open while others use it."""
+        """Stop using this view, once all that was appended is on disk; the log stays open while others use it.
+
+        Raises `StoreError` if the disk does not keep it.
+        """
         if not self.closed:
             self.closed = True
             self._log.views.discard(self)
             self._log.listeners.discard(self._on_event)
             self._replicator.deactivate()
+            await self._log.synced.wait()
 
     async def __aenter__(self) -> "Core":
         return self

@@ -198,12 +198,17 @@ class Corestore(Events):
 
     @from_any_loop
     async def close(self) -> None:
-        """Write everything, leave every peer, and let another process have the folder."""
+        """Write everything, leave every peer, and let another process have the folder.
+
+        Raises `StoreError` if the disk does not keep what was written last.
+        """
         if self.closed:
             return
         self.closed = True
         _opened.remove(self)
-        for log, replicator in self._open_logs.values():
+        logs = tuple(self._open_logs.values())
+        sound = [log for log, _ in logs if not log.synced.failure]
+        for log, replicator in logs:
             replicator.close()
             await log.close()
             log.notify(LogClosed())
@@ -212,6 +217,9 @@ class Corestore(Events):
             copying.leave()
         await self._tasks.cancel()
         await self._store.close()
+        for log in sound:
+            if log.synced.failure:
+                raise log.synced.failure
 
     def _check_open(self) -> None:
         if self.closed:
@@ -293,6 +301,8 @@ class Corestore(Events):
         await log.close()
         await self._store.flush()
         found = self._open_logs.get(log.key)
+        if log.synced.failure:
+            return  # opened anew, it would not know what its peers may learn
         if found and found[0] is log and not self._opening.locked() and found[1].resting:
             del self._open_logs[log.key]
             found[1].close()

@@ -13,6 +13,11 @@ class Appended:
 
 
 @dataclass(frozen=True, slots=True)
+class Synced:
+    """More of what was appended survives a power cut: peers may learn of it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Truncated:
     """The end was cut off: `length` blocks are left, under a later fork."""
 
@@ -96,6 +101,7 @@ class LogClosed:
 
 LogEvent = (
     Appended
+    | Synced
     | Truncated
     | ForkRefused
     | Downloaded

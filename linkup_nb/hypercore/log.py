@@ -1,6 +1,7 @@
 """One log of a store: its head, its tree, the blocks that are here. What a user holds is a `Core`, a view of it."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
@@ -14,8 +15,9 @@ from linkup_nb.hypercore.evidence import Evidence, agreement, contradiction, dec
 from linkup_nb.hypercore.manifest import Manifest, verify_bare
 from linkup_nb.hypercore.merkle import MerkleNode, Peaks, tree_hash
 from linkup_nb.hypercore.nodes import Nodes
-from linkup_nb.hypercore.proof import MissingNode, Proof, ProofRequest, Verified, prove, verify
+from linkup_nb.hypercore.proof import Proof, Verified, verify
 from linkup_nb.hypercore.storage import MAX_LENGTH, CoreRow, Store
+from linkup_nb.hypercore.synced import SyncedLog
 from linkup_nb.hypercore.writer import Head
 from linkup_nb.wire.keys import KeyPair, short_key
 
@@ -33,6 +35,7 @@ class _Growth:
         self.peaks = peaks
         self.written = written
         self.head: Head | None = None
+        self.durable = False
 
 
 class Log:
@@ -58,23 +61,27 @@ class Log:
         self._changes: set[asyncio.Future[None]] = set()
         self._turn = asyncio.Lock()
         self._growth: _Growth | None = None
+        self._cutting: Head | None = None  # what the log will be once that is on disk
         self._running: set[asyncio.Task[Any]] = set()
+        self.synced = SyncedLog(self)
         self._load(row.head)
 
-    def _load(self, head: Head) -> None:
+    def _load(self, head: Head, *, synced: bool = True) -> None:
         self._nodes = Nodes(self.store, self.id)
         roots = [self.find(index) for index in flat.roots(head.length)]
         if None in roots:
-            raise self._damaged("parts of its tree")
+            raise self.damaged("parts of its tree")
         self.blocks = Bitfield(head.contiguous, lambda start, end: self.store.held(self.id, start, end))
-        self._set_head(Peaks([root for root in roots if root]), head.fork, head.signature)
+        self._set_head(Peaks([root for root in roots if root]), head.fork, head.signature, synced=synced)
 
-    def _set_head(self, peaks: Peaks, fork: int, signature: bytes) -> None:
+    def _set_head(self, peaks: Peaks, fork: int, signature: bytes, *, synced: bool = True) -> None:
         self.roots = tuple(peaks.roots)
         self.length = peaks.length
         self.byte_length = peaks.byte_length
         self.fork = fork
         self.signature = signature
+        if synced:
+            self.synced.take_all()
 
     @property
     def writable(self) -> bool:
@@ -84,7 +91,7 @@ class Log:
     @property
     def busy(self) -> bool:
         """Whether its author is changing it: no head that a peer announces is taken then."""
-        return self._growth is not None or self._turn.locked()
+        return self._growth is not None or self._turn.locked() or self.synced.failure is not None
 
     def find(self, index: int) -> MerkleNode | None:
         """The tree node `index`."""
@@ -94,10 +101,11 @@ class Log:
         """The block `index`, which is here, encrypted if the log is. Raises `StoreError` if it is lost."""
         block = self.store.block(self.id, index)
         if block is None:
-            raise self._damaged(f"block {index}; `clear` it, and a `get` fetches it from a peer")
+            raise self.damaged(f"block {index}; `clear` it, and a `get` fetches it from a peer")
         return block
 
-    def _damaged(self, lost: str) -> StoreError:
+    def damaged(self, lost: str) -> StoreError:
+        """What to raise for what the disk has lost."""
         return StoreError(f"The log {short_key(self.key)} in {self.store.path} has lost {lost}.")
 
     # Changes by the author
@@ -113,8 +121,8 @@ class Log:
         """Add blocks at the end, at once or not at all; the length then. They are on disk when this returns.
 
         What is appended while the disk is busy is signed, written and announced together. `encode(index, fork, block)`
-        encrypts. With `durable=False` they survive a crash but not yet a power cut. Nothing is added if `after`, an
-        append to another log of this store, fails.
+        encrypts. With `durable=False` they survive a crash but not yet a power cut, and are announced once they do.
+        Nothing is added if `after`, an append to another log of this store, fails.
         """
         if any(len(block) > MAX_BLOCK for block in blocks):
             raise UsageError(f"A block has at most {MAX_BLOCK} bytes; split what is larger.")
@@ -151,6 +159,7 @@ class Log:
     def _seal(self, growth: "_Growth") -> None:
         """Sign what is about to be written."""
         peaks = growth.peaks
+        growth.durable = self.store.durable
         growth.head = Head(self.fork, peaks.length, self._sign(peaks, self.fork), self._contiguous(peaks.length))
         self.store.put_head(self.id, growth.head)
 
@@ -161,8 +170,10 @@ class Log:
             self._growth = None
         start = self.length
         self._nodes.learn(growth.peaks.added)
-        self._set_head(growth.peaks, growth.head.fork, growth.head.signature)
+        self._set_head(growth.peaks, growth.head.fork, growth.head.signature, synced=growth.durable)
         self.blocks.set(start, self.length - start)
+        if not growth.durable:
+            self.synced.follow()
         self.notify(ev.Appended())
 
     def _growth_failed(self, _: Exception) -> None:
@@ -191,8 +202,15 @@ class Log:
             peaks = Peaks([self._own(index) for index in flat.roots(length)])
             self._delete_from(length)
             signature = self._sign(peaks, new_fork)
-            self.store.put_head(self.id, Head(new_fork, length, signature, min(self.blocks.contiguous, length)))
-            await self.store.commit(durable=True)
+            self._cutting = Head(new_fork, length, signature, 0)
+            self._put_head()
+            try:
+                await self.store.commit(durable=True)
+            except StoreError as error:
+                self.notify(ev.WriteFailed(error))  # of what `accept` did not take meanwhile
+                raise
+            finally:
+                self._cutting = None
             self._nodes.forget()
             self._set_head(peaks, new_fork, signature)
             self.blocks.truncate(length)
@@ -201,6 +219,8 @@ class Log:
         await self._alone(change)
 
     def _check_own(self) -> None:
+        if self.synced.failure:
+            raise self.synced.failure
         if not self.key_pair or not self.manifest or self.conflict:
             raise NotWritable(
                 "This log is frozen: its author signed two histories."
@@ -251,6 +271,8 @@ class Log:
         end = self.length + (proof.upgrade.length if proof.upgrade else 0)
         if proof.block and proof.block.index >= end:
             raise InvalidProof(f"Block {proof.block.index} of a log of {self.length} blocks.")
+        if self._cutting and (proof.upgrade or (proof.block and proof.block.index >= self._cutting.length)):
+            return  # what comes after the cut is gone with it
         shown = verify(proof, self.roots, self.find, self.authenticate(self.fork))
         self._check_prologue(shown)
         index = proof.block.index if proof.block and not self.blocks.has(proof.block.index) else None
@@ -277,16 +299,17 @@ class Log:
         if proof.block and index is not None:
             self.store.put_blocks(self.id, index, [proof.block.value])
             self.blocks.set(index)
-        self._put_head()
+        self.store.before_sending(self._put_head)  # once for all that goes to the disk together
         self._commit_soon()
         if index is not None:
             self._downloaded(index)
 
     def _downloaded(self, index: int) -> None:
         self.notify(ev.Downloaded(index))
-        for waiting in self.wanted.pop(index, ()):
-            if not waiting.done():
-                waiting.set_result(None)
+        if self.wanted:
+            for waiting in self.wanted.pop(index, ()):
+                if not waiting.done():
+                    waiting.set_result(None)
 
     def keep_nodes(self, nodes: Sequence[MerkleNode]) -> None:
         """Keep nodes of the tree, which are proven."""
@@ -343,9 +366,10 @@ class Log:
 
     def _put_head(self) -> None:
         growth = self._growth
-        head = growth.head if growth else Head(self.fork, self.length, self.signature, 0)
+        head = self._cutting or (growth.head if growth else Head(self.fork, self.length, self.signature, 0))
         if head:
-            self.store.put_head(self.id, head._replace(contiguous=self._contiguous(head.length)))
+            contiguous = min(self._contiguous(head.length), head.length)
+            self.store.put_head(self.id, head._replace(contiguous=contiguous))
 
     def _commit_soon(self) -> None:
         self.store.commit_soon(self._commit_failed)
@@ -356,7 +380,7 @@ class Log:
         try:
             row = self.store.core(self.discovery_key)
             assert row
-            self._load(row.head)
+            self._load(row.head, synced=self.synced.length == self.length)
         except MachineError as damage:
             self.fail(damage)
         else:
@@ -372,48 +396,10 @@ class Log:
                 if flat.right_span(index) >= 2 * length:
                     self.store.delete(self.id, nodes=(index, index + 1))
 
-    # Proofs
-
-    def prove(self, wanted: ProofRequest) -> Proof:
-        """Answer a request, whose block has to be here.
-
-        Raises `InvalidRequest` for what no log of this length can show, `MissingNode` for what another copy can,
-        `StoreError` for what was here and is lost.
-        """
-        block = self.block(wanted.block[0]) if wanted.block else b""
-        try:
-            return prove(wanted, self.length, self.find, block=block, signature=self.signature)
-        except MissingNode:
-            if wanted.block and not wanted.upgrade:  # a block came with its path, or was appended here
-                raise self._damaged("nodes of its tree") from None
-            raise
-
-    def evidence(self, index: int | None = None) -> Evidence:
-        """The head, and the block `index` under it, for anybody who knows the key. Raises `UsageError` if not here."""
-        if not self.length:
-            raise UsageError("An empty log proves nothing.")
-        if not self.manifest:
-            raise UsageError("A log without a manifest has no proofs to pass on.")
-        if index is not None and not (0 <= index < self.length and self.blocks.has(index)):
-            raise UsageError(f"Block {index} is not here; get it first.")
-        block = None if index is None else (index, 0)
-        return Evidence(
-            self.key, self.fork, self.manifest, self.prove(ProofRequest(block=block, upgrade=(0, self.length)))
-        )
-
-    def head_at(self, length: int) -> Evidence:
-        """The head, shown by the roots that the log had at an earlier length; by its own if those are not all here."""
-        assert self.manifest
-        try:
-            proof = self.prove(ProofRequest(upgrade=(0, length)))
-        except MissingNode:
-            return self.evidence()
-        return Evidence(self.key, self.fork, self.manifest, proof)
-
     def _own(self, index: int) -> MerkleNode:
         node = self.find(index)
         if node is None:
-            raise self._damaged(f"node {index} of its tree")
+            raise self.damaged(f"node {index} of its tree")
         return node
 
     # Waiting
@@ -456,7 +442,7 @@ class Log:
 
     def notify(self, event: ev.LogEvent) -> None:
         """Report what has happened to all listeners."""
-        if isinstance(event, ev.Appended | ev.Truncated):
+        if isinstance(event, (ev.Appended, ev.Truncated)):
             for change in self._changes:
                 if not change.done():
                     change.set_result(None)
@@ -478,3 +464,5 @@ class Log:
         self._give_up(NodeClosed("The store was closed before it came."))
         await self._settled()
         await asyncio.gather(*self._running, return_exceptions=True)
+        with contextlib.suppress(StoreError):  # which whoever waits for it gets
+            await self.synced.wait()

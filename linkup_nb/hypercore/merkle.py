@@ -46,11 +46,15 @@ def leaf(index: int, block: bytes) -> MerkleNode:
     return MerkleNode(2 * index, len(block), leaf_hash(block))
 
 
+def parent_hash(size: int, left: bytes, right: bytes) -> bytes:
+    """The hash of the node over two hashes; `size` is the bytes of all blocks under it."""
+    return blake2b(_prefix(_PARENT, size) + left + right, digest_size=HASH_SIZE).digest()
+
+
 def parent(left: MerkleNode, right: MerkleNode) -> MerkleNode:
     """The node above two siblings."""
     size = left.size + right.size
-    digest = blake2b(_prefix(_PARENT, size) + left.hash + right.hash, digest_size=HASH_SIZE).digest()
-    return MerkleNode(left.index + right.index >> 1, size, digest)
+    return MerkleNode(left.index + right.index >> 1, size, parent_hash(size, left.hash, right.hash))
 
 
 def tree_hash(roots: Iterable[MerkleNode]) -> bytes:

@@ -11,7 +11,7 @@ from linkup_nb.errors import DecodeError, ProtocolError
 from linkup_nb.hypercore.manifest import Manifest
 from linkup_nb.hypercore.merkle import HASH_SIZE, MerkleNode
 from linkup_nb.hypercore.proof import BlockProof, HashProof, Proof, ProofRequest, SeekProof, UpgradeProof
-from linkup_nb.wire.compact import Decoder, Encoder
+from linkup_nb.wire.compact import Decoder, Encoder, encode_uint
 
 MAX_PROOF_NODES = 128  # in one list; a path is as long as its tree is deep, an upgrade at most two paths
 
@@ -79,6 +79,11 @@ class DataRequest(NamedTuple):
     priority: int = 0
 
     def encode(self) -> bytes:
+        block, hash_, seek, upgrade = self.wanted
+        if block and hash_ is None and seek is None and upgrade is None and not self.priority:
+            # Nearly all requests and answers are about a lone block.
+            flags = _BLOCK | _MANIFEST if self.manifest else _BLOCK
+            return b"".join(map(encode_uint, (flags, self.id, self.fork, *block)))
         out = Encoder()
         flags = _MANIFEST * self.manifest | _PRIORITY * bool(self.priority)
         for bit, part in zip((_BLOCK, _HASH, _SEEK, _UPGRADE), self.wanted, strict=True):
@@ -94,7 +99,10 @@ class DataRequest(NamedTuple):
     @classmethod
     def decode(cls, data: bytes) -> Self:
         source = Decoder(data)
-        flags, request, fork = source.uint(), source.uint(), source.uint()
+        uint = source.uint
+        flags, request, fork = uint(), uint(), uint()
+        if flags == _BLOCK:
+            return cls(request, fork, ProofRequest((uint(), uint())))
         bits = (_BLOCK, _HASH, _SEEK, _UPGRADE)
         wanted = ProofRequest(*((source.uint(), source.uint()) if flags & bit else None for bit in bits))
         priority = source.uint() if flags & _PRIORITY else 0
@@ -124,6 +132,13 @@ class Data(NamedTuple):
 
     def encode(self) -> bytes:
         block, hash_, seek, upgrade = self.proof
+        if block and not (hash_ or seek or upgrade or self.manifest):
+            _, value, nodes = block
+            head = map(encode_uint, (_BLOCK, self.request, self.fork, block.index, len(value)))
+            parts = [*head, value, encode_uint(len(nodes))]
+            for index, size, digest in nodes:
+                parts += (encode_uint(index), encode_uint(size), digest)
+            return b"".join(parts)
         out = Encoder()
         flags = _BLOCK * bool(block) | _HASH * bool(hash_) | _SEEK * bool(seek) | _UPGRADE * bool(upgrade)
         out.uint(flags | _MANIFEST * bool(self.manifest)).uint(self.request).uint(self.fork)
@@ -145,6 +160,8 @@ class Data(NamedTuple):
     def decode(cls, data: bytes) -> Self:
         source = Decoder(data)
         flags, request, fork = source.uint(), source.uint(), source.uint()
+        if flags == _BLOCK:
+            return cls(request, fork, Proof(BlockProof(source.uint(), source.buffer(), _get_nodes(source))))
         proof = Proof(
             BlockProof(source.uint(), source.buffer(), _get_nodes(source)) if flags & _BLOCK else None,
             HashProof(source.uint(), _get_nodes(source)) if flags & _HASH else None,

@@ -141,8 +141,8 @@ class Peer:
         if msg.Handshake.decode(handshake).capability != theirs:
             raise HandshakeError("The peer does not know the key of the log that it opened.")
         self.send_head()
-        if self.log.blocks.contiguous:
-            self.send_have(0, self.log.blocks.contiguous)
+        if self.log.synced.contiguous:
+            self.send_have(0, self.log.synced.contiguous)
         self._replication.opened(self)
 
     def received(self, type: int, payload: bytes) -> None:
@@ -186,7 +186,7 @@ class Peer:
         downloading = self._replication.downloading
         self._announced_idle |= not downloading
         ours = msg.Sync(
-            log.fork, log.length, acknowledged, downloading=downloading, has_manifest=log.manifest is not None
+            log.fork, log.synced.length, acknowledged, downloading=downloading, has_manifest=log.manifest is not None
         )
         if ours != self._sent_head:
             self._sent_head = ours
@@ -333,6 +333,10 @@ class Peer:
     def _check_answer(self, request: PendingRequest, data: msg.Data) -> None:
         """What was not requested is not taken, even if it is true."""
         proof, wanted = data.proof, request.wanted
+        block = proof.block
+        alone = block and proof == (block, None, None, None) and wanted == (wanted.block, None, None, None)
+        if block and alone and wanted.block == (block.index, len(block.nodes)) and data.fork == request.fork:
+            return  # as nearly all are
         parts = (
             (proof.block and proof.block.index, wanted.block, False),
             (proof.hash and proof.hash.index, wanted.hash, False),
@@ -367,18 +371,18 @@ class Peer:
     def _accuse(self, fault: InvalidProof) -> None:
         """A proof of this peer was false: it lies, or the author signed two histories. Its whole head shows which."""
         log = self.log
-        if self.suspect or not log.length or not self.length or not log.manifest:
+        if self.suspect or not log.synced.length or not self.length or not log.manifest:
             raise self.suspect or fault
         self.suspect = fault
         self._replication.unanswered(self, self.abandon())
-        self.request(ProofRequest(upgrade=(0, min(log.length, self.length))), evidence=True)
+        self.request(ProofRequest(upgrade=(0, min(log.synced.length, self.length))), evidence=True)
 
     def _on_conflict(self, data: msg.Data) -> None:
         upgrade = data.proof.upgrade
         if not upgrade or upgrade.start:
             raise ProtocolError("An answer to no request.")
         self._upload.count_invalid("heads that contradict nothing")
-        if self.log.manifest and data.fork == self.log.fork and upgrade.length <= self.log.length:
+        if self.log.manifest and data.fork == self.log.fork and upgrade.length <= self.log.synced.length:
             self._weigh(data)
 
     def _on_evidence(self, data: msg.Data) -> None:
@@ -404,7 +408,7 @@ class Peer:
         if all(own is None or own.hash == node.hash for node, own in known):
             return False
         if not log.conflict:
-            ours = log.head_at(upgrade.length)
+            ours = log.synced.head_at(upgrade.length)
             self._send(msg.Data(0, log.fork, ours.proof, log.manifest))
             log.freeze(ours, theirs)
         return True

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from linkup_nb.errors import InvalidProof, InvalidRequest
 from linkup_nb.hypercore import flat
-from linkup_nb.hypercore.merkle import FindNode, MerkleNode, Peaks, leaf, parent
+from linkup_nb.hypercore.merkle import FindNode, MerkleNode, Peaks, leaf, leaf_hash, parent, parent_hash
 
 MAX_BYTES = 2**53 - 1  # in one log; JavaScript can count no further
 
@@ -90,7 +90,33 @@ def prove(wanted: ProofRequest, length: int, find: FindNode, *, block: bytes = b
 
     `block` is the wanted block's value, `signature` the tree's. Raises `InvalidRequest` for what this tree cannot show.
     """
+    if wanted.block and wanted.hash is None and wanted.seek is None and wanted.upgrade is None:
+        return Proof(_prove_path(*wanted.block, length, find, block))
+    return prove_parts(wanted, length, find, block=block, signature=signature)
+
+
+def prove_parts(
+    wanted: ProofRequest, length: int, find: FindNode, *, block: bytes = b"", signature: bytes = b""
+) -> Proof:
+    """The same for any request; `prove` knows a shorter way for a lone block, which is nearly all that is requested."""
     return _Prover(wanted, length, find).prove(block, signature)
+
+
+def _prove_path(number: int, steps: int, length: int, find: FindNode, block: bytes) -> BlockProof:
+    steps = min(steps, (2 * length).bit_length() + 1)
+    if number | (1 << steps) - 1 >= length:
+        raise InvalidRequest(f"A path of {steps} nodes from block {number} in a log of {length} blocks.")
+    index, width = 2 * number, 2
+    nodes: list[MerkleNode] = []
+    for _ in range(steps):
+        beside = index ^ width
+        node = find(beside)
+        if node is None:
+            raise MissingNode(f"Node {beside}, which is not here.")
+        nodes.append(node)
+        index = index + beside >> 1
+        width <<= 1
+    return BlockProof(number, block, nodes)
 
 
 class _Prover:
@@ -235,6 +261,15 @@ def verify(
     `authenticate(tree, signature)` must raise unless the log's author signed that tree. Raises `InvalidProof`; nothing
     of the proof may be used then.
     """
+    if proof.block and proof.hash is None and proof.seek is None and proof.upgrade is None:
+        return Verified(_verify_path(proof.block, find), None)
+    return verify_parts(proof, roots, find, authenticate)
+
+
+def verify_parts(
+    proof: Proof, roots: Sequence[MerkleNode], find: FindNode, authenticate: Callable[[Peaks, bytes], None]
+) -> Verified:
+    """The same for any proof; `verify` knows a shorter way for a lone block."""
     verified: list[MerkleNode] = []
     subtrees: list[MerkleNode] = []
     if proof.seek:
@@ -258,6 +293,32 @@ def verify(
     if peaks and proof.upgrade:
         authenticate(peaks, proof.upgrade.signature)
     return Verified(verified, peaks)
+
+
+def _verify_path(block: BlockProof, find: FindNode) -> list[MerkleNode]:
+    """Hash from a block up to a node that is known here; what that shows."""
+    number, value, siblings = block
+    index, size, digest, width = 2 * number, len(value), leaf_hash(value), 2
+    node = MerkleNode(index, size, digest)
+    verified = [node]
+    for beside in siblings:
+        beside_index, beside_size, beside_hash = beside
+        if beside_index != index ^ width:
+            raise InvalidProof(f"Expected node {index ^ width}, got node {beside_index}")
+        size += beside_size
+        digest = (
+            parent_hash(size, digest, beside_hash) if index < beside_index else parent_hash(size, beside_hash, digest)
+        )
+        index = index + beside_index >> 1
+        width <<= 1
+        node = MerkleNode(index, size, digest)
+        verified += (beside, node)
+    known = find(index)
+    if known is None:
+        raise Unrooted(f"The proof ends at node {index}, which is not known here")
+    if known != node:
+        raise InvalidProof(f"Node {index} does not have the hash that it should have")
+    return verified
 
 
 def _climb(

@@ -38,7 +38,7 @@ class Replicator:
         self._unannounced: list[int] = []
         self._timers = Timers()
         self._cuts: list[tuple[int, int]] = []
-        self._length = log.length
+        self._length = log.synced.length
         log.listeners.add(self._on_event)
 
     def add(self, channels: Channels) -> None:
@@ -107,6 +107,8 @@ class Replicator:
             case ev.Appended():
                 self._announce_head()
                 self.scheduler.schedule_soon()
+            case ev.Synced():
+                self._announce_head()
             case ev.Downloaded(index):
                 self._unannounced.append(index)
                 self._timers.start("announce", ANNOUNCE_DELAY, self._announce_blocks)
@@ -132,7 +134,7 @@ class Replicator:
     def _announce_head(self) -> None:
         for peer in self.peers:
             peer.send_head()
-        start, self._length = self._length, self.log.length
+        start, self._length = self._length, self.log.synced.length
         if self.log.writable and start < self._length and self.log.blocks.has(start):
             for peer in self.peers:
                 peer.send_have(start, self._length - start)
@@ -149,7 +151,7 @@ class Replicator:
     def _announce_blocks(self) -> None:
         """Announce what has come, to those who lack it, in runs."""
         indexes, self._unannounced = sorted(self._unannounced), []
-        contiguous = self.log.blocks.contiguous
+        contiguous = self.log.synced.contiguous
         if indexes and contiguous > indexes[0]:
             for peer in self.peers:
                 peer.send_have(0, contiguous)

@@ -13,7 +13,8 @@ from linkup_nb.hypercore.proof import ProofRequest, Unrooted
 from linkup_nb.hypercore.reorg import Reorganization
 from linkup_nb.loops import Timers
 
-MAX_PENDING = 128  # requests under way at one peer
+MAX_PENDING = 256  # requests under way at one peer: some are answered while others are on their way
+MIN_REQUESTED = MAX_PENDING // 8  # requests made together: rarely, and many
 ANSWER_TIMEOUT = 10.0  # seconds without any answer after which what is pending at a peer is requested of others
 CHECK_EVERY = 1.0  # seconds between two looks for such peers
 CANCEL_DELAY = 0.2  # seconds after which what nobody wants any more is cancelled; a stream reads on in the meantime
@@ -189,7 +190,8 @@ class Scheduler:
         self.wake()
         if fault:
             raise fault
-        self.schedule(peer)
+        if proof.upgrade or self._seeks or len(peer.pending) <= MAX_PENDING - MIN_REQUESTED:
+            self.schedule(peer)
 
     def _reorganize(self, peer: Peer, request: PendingRequest, data: msg.Data) -> None:
         """Follow the peer to a later fork, or request more of it."""
@@ -282,8 +284,8 @@ class Scheduler:
 
     def _request_blocks(self, peer: Peer) -> None:
         room = MAX_PENDING - len(peer.pending)
-        if room < MAX_PENDING // 8:
-            return  # request rarely, and many
+        if room < MIN_REQUESTED:
+            return
         for index in list(self.log.wanted):
             if index not in self._in_flight and index < self.log.length:
                 if peer.blocks.has(index):
@@ -327,11 +329,13 @@ class Scheduler:
         if not peer.pending or len(expected) > MAX_EXPECTED:
             expected.clear()
         self._in_flight[index] = peer
-        steps, node = 0, 2 * index
-        while node not in expected and self.log.find(node) is None:
+        steps, node, width, find = 0, 2 * index, 2, self.log.find
+        while node not in expected and find(node) is None:
+            beside = node ^ width  # its sibling
             expected.add(node)
-            expected.add(flat.sibling(node))
-            node = flat.parent(node)
+            expected.add(beside)
+            node = node + beside >> 1  # their parent
+            width <<= 1
             steps += 1
         peer.request(ProofRequest(block=(index, steps)))
 

@@ -10,6 +10,7 @@ import contextlib
 import os
 import sqlite3
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,11 +19,14 @@ from filelock import FileLock, Timeout
 from linkup_nb.errors import StoreError, StoreInUse, StoreVersion
 from linkup_nb.hypercore import flat
 from linkup_nb.hypercore.merkle import MerkleNode
-from linkup_nb.hypercore.writer import Head, WriteBatch, Writer, explained, explanation
+from linkup_nb.hypercore.writer import Head, WriteBatch, Writer, explained, explanation, is_of_the_disk
 
 VERSION = 1  # of the tables below
 MAX_LENGTH = 2**31  # blocks in one log
+SYNC_DELAY = 0.02  # seconds in which what was appended without waiting for the disk is gathered for one wait
 COMMIT_DELAY = 0.01  # seconds in which what peers send is gathered into one transaction
+TOGETHER = 16  # blocks that stand anywhere and are read together
+SMALL_BLOCK = 64 * 1024  # bytes of each of them at most; larger ones are read one by one
 PENDING_HIGH_WATER = 16 * 1024 * 1024  # bytes of blocks not on disk yet, above which replicas should ask for no more
 
 _APPLICATION = 0x6C754E42
@@ -72,6 +76,8 @@ class Store:
         self._reader: sqlite3.Connection
         self._writer: Writer
         self._sending = False
+        self._unsynced: list[_Unsynced] = []
+        self._syncing: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     @classmethod
@@ -106,14 +112,18 @@ class Store:
 
     def _connect(self) -> None:
         file = self.path / _FILE
+        wal = file.with_name(f"{file.name}-wal")
+        left = wal.exists() and wal.stat().st_size > 0
         connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
         try:
             self._check_version(connection)
         except BaseException:
             connection.close()
             raise
-        self._writer = Writer(connection, file)
+        self._writer = Writer(connection, file, wal)
         self._queued = WriteBatch()
+        if left:
+            self._writer.sync()  # what a process left that was killed: from now on peers may learn of it
         self._reader = sqlite3.connect(file, isolation_level=None)
         self._reader.execute("PRAGMA query_only = ON")
 
@@ -134,9 +144,14 @@ class Store:
             )
 
     async def close(self) -> None:
-        """Write what is queued, and let another process have the store. Raises `StoreError` if that write fails."""
+        """Write what is queued so that it survives a power cut, and let another process have the store.
+
+        Raises `StoreError` if that fails.
+        """
         try:
             await self.flush()
+            while self._unsynced or self._syncing:
+                await asyncio.shield(self._syncing or self._sync())
         finally:
             await self._writer.close()
             self._reader.close()
@@ -218,6 +233,20 @@ class Store:
         found = [self.block(core, index) for index in range(start, end)]
         return None if None in found else [value for value in found if value is not None]
 
+    def small_blocks(self, core: int, indexes: Sequence[int], most: int = SMALL_BLOCK) -> dict[int, bytes]:
+        """Those of at most `TOGETHER` blocks that are here and have at most so many bytes."""
+        base = core << _CORE_SHIFT
+        places = [base | index for index in indexes]
+        found = dict(self._read(_SELECT_SMALL, (*places, *(TOGETHER - len(places)) * (-1,), most)))
+        for batch in (self._writing, self._queued):
+            if batch and (batch.blocks or batch.deleted):
+                for place in places:
+                    if row := batch.blocks.get(place):
+                        found[place] = row[1]
+                    elif batch.hides("block", place):
+                        found.pop(place, None)
+        return {place - base: value for place, value in found.items() if len(value) <= most}
+
     def held(self, core: int, start: int, end: int) -> list[int]:
         """The numbers of the blocks between `start` and `end` that are here."""
         base = core << _CORE_SHIFT
@@ -288,8 +317,11 @@ class Store:
         self._queued.statements.append((statement, parameters))
 
     def before_sending(self, put: Callable[[], None]) -> None:
-        """Have `put` called once, when what is put now and until then is sent: it may put what depends on all of it."""
-        self._queued.sealing.append(put)
+        """Have `put` called once, however often this is, when what is put now and until then is sent.
+
+        It may put what depends on all of that.
+        """
+        self._queued.sealing[put] = None
 
     def commit(
         self, *, durable: bool = False, failed: Callable[[Exception], None] | None = None
@@ -318,6 +350,41 @@ class Store:
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(COMMIT_DELAY, self.commit)
 
+    def sync_soon(self, synced: Callable[[], None], failed: Callable[[Exception], None]) -> None:
+        """Have what was written survive a power cut soon, together with what is written in the next moments.
+
+        Then `synced()` is called, or `failed(error)`: nobody knows then whether it does.
+        """
+        self._unsynced.append((synced, failed))
+        if self._syncing is None and len(self._unsynced) == 1:
+            asyncio.get_running_loop().call_later(SYNC_DELAY, self._sync_unless_syncing)
+
+    def _sync_unless_syncing(self) -> None:
+        if self._unsynced and self._syncing is None:
+            self._sync()
+
+    def _sync(self) -> "asyncio.Future[None]":
+        waiting, self._unsynced = self._unsynced, []
+        self._syncing = asyncio.get_running_loop().run_in_executor(None, self._writer.sync)
+        self._syncing.add_done_callback(partial(self._synced, waiting))
+        return self._syncing
+
+    def _synced(self, waiting: "list[_Unsynced]", done: "asyncio.Future[None]") -> None:
+        self._syncing = None
+        if self._unsynced:
+            asyncio.get_running_loop().call_later(SYNC_DELAY, self._sync_unless_syncing)
+        error = done.exception()
+        for synced, failed in waiting:
+            if isinstance(error, Exception):
+                failed(error)
+            else:
+                synced()
+
+    @property
+    def durable(self) -> bool:
+        """Whether what is queued will survive a power cut once it is written."""
+        return self._queued.durable
+
     async def flush(self) -> None:
         """Wait until all that was put is written."""
         while self._queued.anything or self._writing:
@@ -341,6 +408,10 @@ class Store:
         self.failure = error
         if error is None:
             batch.written.set_result(None)
+            if batch.durable:  # and with it all that was written before
+                waiting, self._unsynced = self._unsynced, []
+                for synced, _ in waiting:
+                    synced()
             if self._queued.anything:
                 self._send()
             return
@@ -351,6 +422,10 @@ class Store:
             lost.written.set_exception(error)
         for failed in batch.failed | later.failed:
             failed(error)
+        if is_of_the_disk(error):  # a later sync that succeeds says nothing about what was written before this one
+            unsynced, self._unsynced = self._unsynced, []
+            for _, failed in unsynced:
+                failed(error)
 
     def _stop_timer(self) -> None:
         if self._timer:
@@ -358,9 +433,13 @@ class Store:
             self._timer = None
 
 
+_Unsynced = tuple[Callable[[], None], Callable[[Exception], None]]
+
 _SELECT_CORE = (
     "SELECT id, discovery_key, key, manifest, namespace, name, fork, length, signature, contiguous, conflict FROM core"
 )
+
+_SELECT_SMALL = f"SELECT place, value FROM block WHERE place IN ({','.join('?' * TOGETHER)}) AND length(value) <= ?"
 
 
 def _row(row: tuple[Any, ...]) -> CoreRow:

@@ -24,7 +24,7 @@ def node_of(run: int) -> int:
 def skeleton(log: Log, length: int) -> list[MerkleNode] | None:
     """The nodes over all whole subtrees below `length`; `None` if some are not here, or there are over `MAX_NODES`."""
     count = length // RUN
-    if length > log.length or count > MAX_NODES:
+    if length > log.synced.length or count > MAX_NODES:
         return None
     nodes = [log.find(node_of(run)) for run in range(count)]
     found = [node for node in nodes if node]
@@ -52,7 +52,7 @@ def keep_skeleton(log: Log, nodes: Sequence[MerkleNode]) -> None:
 def run_of(log: Log, start: int, max_bytes: int) -> list[bytes] | None:
     """The stored blocks of the subtree from `start` on; `None` if it is not whole here, or has over `max_bytes`."""
     node = log.find(node_of(start // RUN))
-    whole = start % RUN == 0 and start + RUN <= log.length and log.blocks.count(start, start + RUN) == RUN
+    whole = start % RUN == 0 and start + RUN <= log.synced.length and log.blocks.count(start, start + RUN) == RUN
     if not whole or node is None or node.size > max_bytes:
         return None
     return log.store.blocks(log.id, start, start + RUN)

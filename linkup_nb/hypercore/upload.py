@@ -6,8 +6,10 @@ from linkup_nb.errors import InvalidRequest, PeerRefused, ProtocolError
 from linkup_nb.hypercore import messages as msg
 from linkup_nb.hypercore.log import Log
 from linkup_nb.hypercore.proof import MissingNode, Proof
+from linkup_nb.hypercore.storage import TOGETHER
 
 SEGMENT = 2**21  # blocks that one `want` is about
+MAX_AHEAD = 2048  # bytes of each block that is kept because a peer may request it next
 MAX_BACKLOG = 4096  # requests of a peer that wait for it to read our answers
 MAX_INVALID = 64  # requests of a peer that no log can answer
 
@@ -24,6 +26,8 @@ class Upload:
         self._send = send
         self._backlog: dict[int | msg.Want, msg.DataRequest | msg.Want] = {}
         self._invalid = 0
+        self._last = -2  # the last block that was requested, alone
+        self._ahead: tuple[int, dict[int, bytes]] = (0, {})  # blocks that it may request next, under a fork
 
     def request(self, request: msg.DataRequest) -> None:
         """Answer with data, or that there is none. Raises `PeerRefused` over a limit."""
@@ -75,10 +79,10 @@ class Upload:
         manifest = log.manifest if request.manifest else None
         if request.fork != log.fork:
             return msg.Data(request.id, request.fork, Proof(), manifest) if manifest else msg.NoData(request.id)
-        if wanted.block and not (wanted.block[0] < log.length and log.blocks.has(wanted.block[0])):
+        if wanted.block and not log.synced.has(wanted.block[0]):
             return msg.NoData(request.id)
         try:
-            proof = log.prove(wanted)
+            proof = log.synced.prove(wanted, self._read(wanted.block[0]) if wanted.block else None)
         except MissingNode:
             return msg.NoData(request.id)
         except InvalidRequest as error:
@@ -86,12 +90,25 @@ class Upload:
             return msg.NoData(request.id, msg.Refusal.INVALID_REQUEST)
         return msg.Data(request.id, request.fork, proof, manifest)
 
+    def _read(self, index: int) -> bytes | None:
+        """A block that is here, if others are read with it: once a peer requests one after the other."""
+        log, last, self._last = self._log, self._last, index
+        fork, ahead = self._ahead
+        if fork == log.fork and index in ahead:
+            return ahead[index]
+        leaf = log.find(2 * index)
+        if index != last + 1 or leaf is None or leaf.size > MAX_AHEAD:
+            return None
+        ahead = log.store.small_blocks(log.id, range(index, index + TOGETHER), MAX_AHEAD)
+        self._ahead = (log.fork, ahead)
+        return ahead.get(index)
+
     def _held(self, want: msg.Want) -> Iterable[msg.Message]:
         log = self._log
-        end = min(want.start + want.length, log.length)
+        end = min(want.start + want.length, log.synced.length)
         if end <= want.start:
             return
-        contiguous = log.blocks.contiguous
+        contiguous = log.synced.contiguous
         if contiguous >= end:
             yield msg.Range(0, contiguous)
         elif want.any:

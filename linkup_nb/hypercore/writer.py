@@ -6,6 +6,7 @@ at once if not, because changing threads takes longer than a quick disk.
 
 import asyncio
 import contextlib
+import os
 import queue
 import sqlite3
 import threading
@@ -32,6 +33,7 @@ _ROW = 64  # bytes, about, that a node or a block adds to the write-ahead log be
 _TRANSACTION = 24 * 1024  # bytes, about, that any transaction adds: three pages
 _CHUNKS = (256, 16, 1)  # rows that one statement inserts
 
+sync_file = getattr(os, "fdatasync", os.fsync)  # of a file that is open for writing
 _INSERTS = {
     "node": {n: f"INSERT OR REPLACE INTO node VALUES {','.join(['(?,?,?)'] * n)}" for n in _CHUNKS},
     "block": {n: f"INSERT OR REPLACE INTO block VALUES {','.join(['(?,?)'] * n)}" for n in _CHUNKS},
@@ -58,7 +60,7 @@ class WriteBatch:
         self.heads: dict[int, Head] = {}
         self.statements: list[tuple[str, Sequence[Any]]] = []
         self.durable = False
-        self.sealing: list[Callable[[], None]] = []
+        self.sealing: dict[Callable[[], None], None] = {}  # a set, in its order
         self.failed: set[Callable[[Exception], None]] = set()
         self.written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.written.add_done_callback(lambda written: written.cancelled() or written.exception())
@@ -82,10 +84,12 @@ class WriteBatch:
 class Writer:
     """The one connection that writes. `send` it one batch at a time; `close` it."""
 
-    def __init__(self, connection: sqlite3.Connection, file: Path) -> None:
+    def __init__(self, connection: sqlite3.Connection, file: Path, wal: Path) -> None:
         self.connection = connection
         self._file = file
         self._folder = file.parent
+        self._wal_file = wal
+        self._wal: int | None = None
         self._work: queue.SimpleQueue[tuple[WriteBatch, asyncio.AbstractEventLoop, _Done] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name=f"linkup store {self._folder.name}", daemon=True)
         self._synchronous = ""
@@ -107,12 +111,26 @@ class Writer:
         else:
             self._work.put((batch, asyncio.get_running_loop(), done))
 
+    def sync(self) -> None:
+        """Have all that was written survive a power cut; for any thread. Raises `StoreError`."""
+        try:
+            if self._wal is None:
+                # Of the database itself no other handle may be closed: that would drop SQLite's locks.
+                self._wal = os.open(self._wal_file, os.O_RDWR)
+            sync_file(self._wal)
+        except OSError as error:
+            raise StoreError(
+                f"The disk of the store in {self._folder} does not keep what was written: {error}."
+            ) from error
+
     async def close(self) -> None:
         """End, after what was sent has been written."""
         self._work.put(None)
         await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
         self._copier.shutdown()
         self.connection.close()
+        if self._wal is not None:
+            os.close(self._wal)
 
     def _run(self) -> None:
         while work := self._work.get():
@@ -193,6 +211,11 @@ def explained(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise explanation(error, path) from error
+
+
+def is_of_the_disk(error: Exception) -> bool:
+    """Whether a batch failed because the disk did, not because it is full or the like."""
+    return isinstance(cause := error.__cause__, sqlite3.Error) and cause.sqlite_errorname.startswith("SQLITE_IOERR")
 
 
 def explanation(error: sqlite3.Error, path: Path) -> StoreError:

@@ -4,12 +4,14 @@ Format: the npm package `hyperbee` 2.27. The version of a bee is the length of i
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from linkup_nb.arguments import content, number
 from linkup_nb.errors import DecodeError, UsageError
 from linkup_nb.hypercore.core import GET_TIMEOUT, Core
+from linkup_nb.hypercore.storage import TOGETHER
 from linkup_nb.hyperdrive.protobuf import field, fields
 from linkup_nb.hyperdrive.scan import PAGE, Bounds, RangeScan
 from linkup_nb.hyperdrive.tree import Block, Tree, TreeChange, TreeNode
@@ -114,7 +116,7 @@ class Bee:
         tree = await self._open(version)
         if tree is None:
             return [], False
-        scan = RangeScan(tree, self._load, bounds, limit, reverse)
+        scan = RangeScan(tree, self._load, self._load_together, bounds, limit, reverse)
         await scan.run()
         return [_entry(block) for block in scan.found], scan.full
 
@@ -241,6 +243,22 @@ class Bee:
         if written and written[:2] == state and written[2].loaded < MAX_CACHED_NODES:
             return written[2]
         return await self._read_tree(self.version) if self.version > 1 else None
+
+    async def _load_together(self, seqs: Sequence[int]) -> dict[int, Block]:
+        """Those of a few blocks that need not be waited for; `_load` the others."""
+        known, lacking = {}, []
+        for seq in seqs:
+            block = self._blocks.get(seq)
+            if block:
+                known[seq] = block
+            else:
+                lacking.append(seq)
+        if len(lacking) > 1:
+            for seq, data in (await self.core.small_blocks(lacking[:TOGETHER])).items():
+                with suppress(DecodeError):  # of a block that may never be looked at
+                    block = known[seq] = Block.decode(seq, data)
+                    self._blocks.add(block, len(data))
+        return known
 
     async def _load(self, seq: int) -> Block:
         block = self._blocks.get(seq)

@@ -4,7 +4,7 @@ Format: the npm package `hyperblobs` 2.12.
 """
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from io import BytesIO
 from typing import Any, NamedTuple
@@ -36,14 +36,16 @@ class BlobId(NamedTuple):
     @classmethod
     def from_json(cls, value: Any) -> "BlobId":
         """Decode the `blob` of a drive's entry. Raises `DecodeError`."""
-        names = ("blockOffset", "blockLength", "byteOffset", "byteLength")
-        numbers = [value.get(name) if isinstance(value, dict) else None for name in names]
-        if not all(isinstance(number, int) and 0 <= number < 2**53 for number in numbers):
+        get: Callable[[str], Any] = value.get if isinstance(value, dict) else {}.get
+        offset, length = get("blockOffset"), get("blockLength")
+        byte_offset, byte_length = get("byteOffset"), get("byteLength")
+        numbers = (offset, length, byte_offset, byte_length)
+        known = type(offset) is type(length) is type(byte_offset) is type(byte_length) is int
+        if not known or min(numbers) < 0 or max(numbers) >= 2**53:
             raise DecodeError("An entry whose blob is not a place in a core.")
-        blob = cls._make([*numbers, value.get("blockMap") is True])
-        if blob.block_offset + blob.block_length > MAX_LENGTH:
+        if offset + length > MAX_LENGTH:
             raise DecodeError(f"An entry whose blob is not a place in a core of at most {MAX_LENGTH} blocks.")
-        return blob
+        return cls(*numbers, get("blockMap") is True)
 
     def to_json(self) -> dict[str, int]:
         """The `blob` of a drive's entry, with the names in JavaScript's order."""

@@ -9,7 +9,7 @@ from linkup_nb.errors import DecodeError
 
 MAX_VARINT = 10  # bytes
 
-_BYTES = 2
+BYTES = 2  # the kind of the fields
 
 
 def varint(value: int) -> bytes:
@@ -26,7 +26,7 @@ def varint(value: int) -> bytes:
 
 def field(number: int, value: bytes) -> bytes:
     """A field of bytes."""
-    return bytes((number << 3 | _BYTES,)) + varint(len(value)) + value
+    return bytes((number << 3 | BYTES,)) + varint(len(value)) + value
 
 
 def packed(values: Iterable[int]) -> bytes:
@@ -65,7 +65,7 @@ def fields(data: bytes) -> Iterator[tuple[int, bytes]]:
         at += 1
         if tag >= 0x80:
             tag, at = read_varint(data, at - 1)
-        if tag & 7 != _BYTES:
+        if tag & 7 != BYTES:
             raise DecodeError(f"A field of kind {tag & 7} where only bytes may stand.")
         size = data[at] if at < len(data) else 0x80
         at += 1

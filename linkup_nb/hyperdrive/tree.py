@@ -9,7 +9,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from linkup_nb.errors import DecodeError
-from linkup_nb.hyperdrive.protobuf import field, fields, packed, unpack
+from linkup_nb.hyperdrive.protobuf import BYTES, field, fields, packed, unpack
 
 MIN_KEYS = 4
 MAX_KEYS = 8
@@ -33,6 +33,9 @@ class Block(NamedTuple):
     @classmethod
     def decode(cls, seq: int, data: bytes) -> "Block":
         """Read a block. Raises `DecodeError`."""
+        usual = _split(data)
+        if usual:
+            return cls(seq, *usual)
         index, key, value = b"", None, None
         for number, content in fields(data):
             if number == _INDEX:
@@ -47,10 +50,39 @@ class Block(NamedTuple):
 
     def levels(self) -> list[tuple[list[int], list[int]]]:
         """The keys and the children of each node of the index. Raises `DecodeError`."""
-        levels = [_level(content) for number, content in islice(fields(self.nodes), MAX_NODES + 1) if number == _LEVEL]
+        return [_level(content) for content in self._levels()]
+
+    def level(self, offset: int) -> tuple[list[int], list[int]]:
+        """The keys and the children of one node of the index. Raises `DecodeError`."""
+        levels = self._levels()
+        if offset >= len(levels):
+            raise DecodeError(f"Block {self.seq} has no node {offset}.")
+        return _level(levels[offset])
+
+    def _levels(self) -> list[bytes]:
+        levels = [content for number, content in islice(fields(self.nodes), MAX_NODES + 1) if number == _LEVEL]
         if len(levels) > MAX_NODES:
             raise DecodeError(f"Block {self.seq} has over {MAX_NODES} nodes.")
         return levels
+
+
+def _split(data: bytes) -> tuple[bytes, bytes | None, bytes] | None:
+    """Key, value and index of a block as nearly all are: these fields in their order, each shorter than 16 KiB."""
+    at, parts = 0, []
+    try:
+        for number in (_INDEX, _KEY, _VALUE):
+            if data[at] != number << 3 | BYTES:
+                return None
+            size, at = data[at + 1], at + 2
+            if size >= 0x80:
+                if data[at] >= 0x80:
+                    return None
+                size, at = size & 0x7F | data[at] << 7, at + 1
+            parts.append(data[at : at + size])
+            at += size
+    except IndexError:
+        return None
+    return (parts[1], parts[2], parts[0]) if at == len(data) else None
 
 
 def _level(data: bytes) -> tuple[list[int], list[int]]:
@@ -93,12 +125,10 @@ class TreeNode:
     @classmethod
     def of(cls, block: Block, offset: int) -> "TreeNode":
         """The node at a place in a block's index. Raises `DecodeError` if there is none."""
-        levels = block.levels()
-        if offset >= len(levels):
-            raise DecodeError(f"Block {block.seq} has no node {offset}.")
-        keys, children = levels[offset]
+        keys, children = block.level(offset)
         # The tree of a version is made of the blocks up to it, and every node but the root of an empty tree has keys.
-        known = all(0 < min(seqs) <= max(seqs) <= block.seq for seqs in (keys, children[::2]) if seqs)
+        seqs = (*keys, *children[::2])
+        known = not seqs or 0 < min(seqs) <= max(seqs) <= block.seq
         if not known or (children and not keys) or len(keys) > MAX_KEYS:
             raise DecodeError(f"Node {offset} of block {block.seq} has {len(keys)} keys, or names a block after it.")
         pairs = [Child(seq, place) for seq, place in zip(children[::2], children[1::2], strict=True)]

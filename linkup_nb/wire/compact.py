@@ -16,6 +16,18 @@ MAX_ITEMS = 0x100000  # items in one array, as in JavaScript
 T = TypeVar("T")
 
 
+_ONE_BYTE = [bytes((value,)) for value in range(0xFD)]
+
+
+def encode_uint(value: int) -> bytes:
+    """An unsigned integer up to 2^53 - 1, as `Encoder.uint` writes it. Raises `ValueError` for any other."""
+    if 0 <= value <= 0xFC:
+        return _ONE_BYTE[value]
+    if 0 <= value <= 0xFFFF:
+        return b"\xfd" + value.to_bytes(2, "little")
+    return bytes(Encoder().uint(value))
+
+
 class Encoder:
     """Builds one message, field by field; each method returns the encoder, `bytes(encoder)` is the message.
 
@@ -108,6 +120,17 @@ class Decoder:
         """How many bytes have not been read."""
         return len(self._data) - self._at
 
+    @property
+    def at(self) -> int:
+        """How many bytes have been read."""
+        return self._at
+
+    def skip(self, size: int) -> None:
+        """Pass over exactly `size` bytes."""
+        if size > self.remaining:
+            raise DecodeError(f"Expected {size} more bytes, got {self.remaining}.")
+        self._at += size
+
     def fixed(self, size: int) -> bytes:
         """Exactly `size` bytes."""
         start = self._at
@@ -119,9 +142,10 @@ class Decoder:
 
     def uint(self) -> int:
         """An unsigned integer up to 2^53 - 1; longer forms than needed are read too."""
-        if self._at >= len(self._data):
-            raise DecodeError("Expected an integer, got the end of the message.")
-        first = self._data[self._at]
+        try:  # no comparison: most of a message are integers
+            first = self._data[self._at]
+        except IndexError:
+            raise DecodeError("Expected an integer, got the end of the message.") from None
         self._at += 1
         if first <= 0xFC:
             return first

@@ -12,7 +12,7 @@ from enum import Enum, IntEnum
 from typing import NamedTuple
 
 from linkup_nb.errors import PeerRefused, ProtocolError, UsageError
-from linkup_nb.wire.compact import Decoder, Encoder
+from linkup_nb.wire.compact import Decoder, Encoder, encode_uint
 
 MAX_CHANNELS = 2**16  # opened by the peer on one stream; JavaScript's Corestore opens one for each core it has
 MAX_OFFERED = 32 * 1024 * 1024  # bytes, about, of channels that the peer opened and that are not answered yet
@@ -107,9 +107,9 @@ class Channel:
         """Queue a message; after `False`, wait for `Drained` before sending more. Raises `UsageError` once closed."""
         if self.state is ChannelState.CLOSED:
             raise UsageError(f"{self!r} is closed: open it again to send.")
-        frame = bytes((type,)) + payload if type < 0xFD else bytes(Encoder().uint(type).raw(payload))
-        self._queued += len(frame)
-        self._mux._queue.append((self, frame))
+        kind = encode_uint(type)
+        self._queued += len(kind) + len(payload)
+        self._mux._queue.append((self, kind, payload))
         self._full = self._full or self._queued > SEND_HIGH_WATER
         return not self._full
 
@@ -146,12 +146,18 @@ def split(message: bytes) -> Iterator[tuple[int, bytes]]:
 
     Raises `DecodeError` where they are cut short, and `PeerRefused` after `MAX_BATCH`.
     """
+    for number, start, end in _frames(message):
+        yield number, message[start:end]
+
+
+def _frames(message: bytes) -> Iterator[tuple[int, int, int]]:
+    """Each frame's channel, and where in the message it begins and ends."""
     if not message:
         return
     source = Decoder(message)
     number = source.uint()
     if number or not source.remaining or message[1] != Control.BATCH:
-        yield number, source.raw()
+        yield number, source.at, len(message)
         return
     source.uint()
     number = source.uint()
@@ -162,7 +168,9 @@ def split(message: bytes) -> Iterator[tuple[int, bytes]]:
         if frames > MAX_BATCH:
             raise PeerRefused(f"A message has at most {MAX_BATCH} frames.")
         if size:
-            yield number, source.fixed(size)
+            start = source.at
+            source.skip(size)
+            yield number, start, start + size
         else:
             number = source.uint()
 
@@ -174,7 +182,7 @@ class Protomux:
     """
 
     def __init__(self) -> None:
-        self._queue: deque[tuple[Channel | None, bytes]] = deque()
+        self._queue: deque[tuple[Channel | None, bytes, bytes]] = deque()  # large payloads are copied once, at the end
         self._events: list[MuxEvent] = []
         self._corks = 0
         self._held_bytes = 0
@@ -253,40 +261,46 @@ class Protomux:
         if self._corks or not self._queue:
             return None
         queue = self._queue
-        channel, frame = queue.popleft()
-        self._sent(channel, frame)
+        channel, kind, payload = queue.popleft()
+        size = len(kind) + len(payload)
+        self._sent(channel, size)
         prefix = channel._prefix if channel else b"\x00"
-        if not queue or len(frame) + len(queue[0][1]) > BATCH_SIZE:
-            return prefix + frame
-        parts, size, last = [b"\x00\x00" + prefix, *_sized(frame)], len(frame), channel
-        while queue and size + len(queue[0][1]) <= BATCH_SIZE:
-            channel, frame = queue.popleft()
-            self._sent(channel, frame)
+        if not queue or size + len(queue[0][1]) + len(queue[0][2]) > BATCH_SIZE:
+            return b"".join((prefix, kind, payload))
+        parts, last = [b"\x00\x00", prefix, encode_uint(size), kind, payload], channel
+        while queue:
+            channel, kind, payload = queue[0]
+            more = len(kind) + len(payload)
+            if size + more > BATCH_SIZE:
+                break
+            queue.popleft()
+            self._sent(channel, more)
             if channel is not last:
                 parts += (b"\x00", channel._prefix if channel else b"\x00")
                 last = channel
-            parts += _sized(frame)
-            size += len(frame)
+            parts += (encode_uint(more), kind, payload)
+            size += more
         return b"".join(parts)
 
     def receive_data(self, message: bytes) -> None:
         """Take one message of the stream. Raises a `PeerError` if the peer breaks the protocol; then close it."""
-        for number, frame in split(message):
-            self._receive(number, frame)
+        for number, start, end in _frames(message):
+            self._receive(number, message, start, end)
 
-    def _receive(self, number: int, frame: bytes) -> None:
+    def _receive(self, number: int, message: bytes, start: int, end: int) -> None:
+        """Take the frame that stands from `start` to before `end` of a message."""
         if number == 0:
-            self._receive_control(Decoder(frame))
+            self._receive_control(Decoder(message[start:end]))
             return
         if number >= len(self._remote):
             raise ProtocolError(f"A message came for channel {number}, which was never opened.")
         to = self._remote[number]
-        if to is None or not frame:
+        if to is None or start == end:
             return  # closed here while this was on its way
-        if frame[0] < 0xFD:
-            type, payload = frame[0], frame[1:]
+        if message[start] < 0xFD:
+            type, payload = message[start], message[start + 1 : end]
         else:
-            source = Decoder(frame)
+            source = Decoder(message[start:end])
             type, payload = source.uint(), source.raw()
         held = to.held if isinstance(to, _Offer) else to._held
         if held is not None:
@@ -387,17 +401,12 @@ class Protomux:
         held.clear()
 
     def _control(self, message: Encoder) -> None:
-        self._queue.append((None, bytes(message)))
+        self._queue.append((None, b"", bytes(message)))
 
-    def _sent(self, channel: Channel | None, frame: bytes) -> None:
+    def _sent(self, channel: Channel | None, size: int) -> None:
         if channel:
-            channel._queued -= len(frame)
+            channel._queued -= size
             if channel._full and channel._queued <= SEND_LOW_WATER:
                 channel._full = False
                 if channel.state is not ChannelState.CLOSED:
                     self._events.append(Drained(channel))
-
-
-def _sized(frame: bytes) -> tuple[bytes, bytes]:
-    size = len(frame)
-    return (bytes((size,)) if size < 0xFD else bytes(Encoder().uint(size))), frame

@@ -62,6 +62,10 @@ async def measure_core(store: Corestore) -> Core:
     with rate("append_one", SINGLE):
         for _ in range(SINGLE):
             await one.append(block)
+    unsynced = await store.core(name="unsynced")
+    with rate("append_unsynced", SINGLE):
+        for _ in range(SINGLE):
+            await unsynced.append(block, durable=False)
     with rate("append_many", SINGLE):
         for _ in range(SINGLE // AT_ONCE):
             await asyncio.gather(*(one.append(block) for _ in range(AT_ONCE)))

@@ -53,6 +53,23 @@ async def author(folder: Path, say: Say, rolls: random.Random) -> None:
             say(core.length, core.fork)
 
 
+async def hasty(folder: Path, say: Say, rolls: random.Random) -> None:
+    """Append without end, and wait for the disk now and then only."""
+    async with Corestore(folder, PRIMARY) as store:
+        core = await store.core(name="log")
+        say(core.length, core.fork)
+        while True:
+            roll = rolls.random()
+            more = [content(core.length + at) for at in range(rolls.choice([1, 1, 2, 30]))]
+            if roll < 0.9 or core.length < 5:
+                await core.append(more, durable=roll < 0.05)
+            elif roll < 0.95:
+                await core.synced()
+            else:
+                await core.truncate(core.length - rolls.randrange(1, 5))
+            say(core.length, core.fork)
+
+
 async def check_author(folder: Path, said: list[list[int]]) -> None:
     """All that was announced is there."""
     async with Corestore(folder, PRIMARY) as store:
@@ -178,7 +195,12 @@ def first_line(out: int) -> str:
 def main(kind: str, folder: Path, kills: int, seed: int) -> None:
     """Kill and check."""
     rolls = random.Random(seed)
-    works = {"author": (author, check_author), "drive": (drive, check_drive), "reader": (reader, check_reader)}
+    works = {
+        "author": (author, check_author),
+        "hasty": (hasty, check_author),
+        "drive": (drive, check_drive),
+        "reader": (reader, check_reader),
+    }
     work, check = works[kind]
     server = forked(serve, folder / "served", 0) if kind == "reader" else None
     if server:

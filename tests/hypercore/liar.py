@@ -99,7 +99,7 @@ class Victim:
 
 async def cut_off(connection: Connection, kind: type[PeerError], text: str) -> None:
     """The connection ends, with this as the reason."""
-    await asyncio.wait_for(connection.wait_closed(), 5)
+    await asyncio.wait_for(connection.wait_closed(), 15)
     assert isinstance(connection.close_reason, kind), connection.close_reason
     assert text in str(connection.close_reason)
 

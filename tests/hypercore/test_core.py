@@ -14,6 +14,7 @@ from linkup_nb.hypercore.core import Core
 from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.hypercore.evidence import Evidence
 from linkup_nb.hypercore.log import MAX_BLOCK
+from linkup_nb.hypercore.storage import SMALL_BLOCK
 
 SECRET = b"\x04" * 32
 
@@ -152,6 +153,22 @@ async def test_seeking_a_byte_finds_its_block(store: Corestore) -> None:
     ]
     with pytest.raises(UsageError, match="byte 7"):
         await core.seek(7)
+
+
+@pytest.mark.parametrize("secret", [None, SECRET])
+async def test_small_blocks_are_those_that_are_here(store: Corestore, secret: bytes | None) -> None:
+    core = await store.core(name="log", encryption_key=secret)
+    await core.append([b"a", b"b", b"c", bytes(SMALL_BLOCK + 1), b"d"])
+    await core.clear(1)
+
+    assert await core.small_blocks([4, 3, 2, 1, 0, 5, 2**31]) == {0: b"a", 2: b"c", 4: b"d"}
+    await core.truncate(4)
+    assert await core.small_blocks([4, 0]) == {0: b"a"}
+    async with await core.snapshot() as past:
+        assert await past.small_blocks([0]) == {}
+    await core.close()
+    with pytest.raises(NodeClosed):
+        await core.small_blocks([0])
 
 
 async def test_encrypted_blocks_are_not_on_disk_in_the_clear(tmp_path: Path) -> None:

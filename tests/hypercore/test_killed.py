@@ -9,7 +9,7 @@ import pytest
 
 import linkup_nb
 
-KILLS = {"author": 120, "drive": 100, "reader": 80}
+KILLS = {"author": 120, "hasty": 80, "drive": 100, "reader": 80}
 
 
 @pytest.mark.parametrize("kind", KILLS)

@@ -27,6 +27,7 @@ from linkup_nb.hypercore.messages import (
     decode,
 )
 from linkup_nb.hypercore.proof import BlockProof, HashProof, Proof, ProofRequest, UpgradeProof
+from linkup_nb.wire.compact import Encoder
 from linkup_nb.wire.keys import KeyPair
 from tests.hypercore.vectors import load
 
@@ -97,6 +98,42 @@ def test_any_bytes_decode_or_are_the_peers_fault(number: int, payload: bytes) ->
     except PeerError:
         return
     assert decode(number, message.encode()) == message
+
+
+uints = st.sampled_from([0, 1, 0xFC, 0xFD, 0xFFFF, 0x10000, 2**32, 2**53 - 1])
+nodes = st.builds(MerkleNode, uints, uints, st.binary(min_size=32, max_size=32))
+
+
+@given(st.tuples(uints, uints, uints, uints), st.booleans())
+def test_a_request_for_a_lone_block_is_written_as_any_is(numbers: tuple[int, int, int, int], manifest: bool) -> None:
+    request, fork, index, steps = numbers
+    message = DataRequest(request, fork, ProofRequest(block=(index, steps)), manifest)
+    written = bytes(Encoder().uint(17 if manifest else 1).uint(request).uint(fork).uint(index).uint(steps))
+
+    assert message.encode() == written
+    assert DataRequest.decode(written) == message
+
+
+@given(st.tuples(uints, uints, uints), st.binary() | st.just(bytes(300)), st.lists(nodes, max_size=3))
+def test_an_answer_with_a_lone_block_is_written_as_any_is(
+    numbers: tuple[int, int, int], value: bytes, path: list[MerkleNode]
+) -> None:
+    request, fork, index = numbers
+    message = Data(request, fork, Proof(block=BlockProof(index, value, path)))
+    written = Encoder().uint(1).uint(request).uint(fork).uint(index).buffer(value).uint(len(path))
+    for node in path:
+        written.uint(node.index).uint(node.size).raw(node.hash)
+
+    assert message.encode() == bytes(written)
+    assert Data.decode(bytes(written)) == message
+
+
+@pytest.mark.parametrize(
+    "message", [DataRequest(2**53, 0, ProofRequest((0, 0))), DataRequest(1, 0, ProofRequest((-1, 0)))]
+)
+def test_what_no_message_can_hold_is_not_written(message: Message) -> None:
+    with pytest.raises(ValueError, match="A uint is 0 to"):
+        message.encode()
 
 
 def test_the_lists_of_a_proof_are_bounded() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from linkup_nb import channels
+from linkup_nb.connection import connection as connections
 from linkup_nb.errors import (
     DecodeError,
     HandshakeError,
@@ -245,16 +246,20 @@ async def test_who_does_not_know_the_key_learns_nothing(victim: Victim) -> None:
 
 async def test_who_makes_us_talk_and_reads_nothing_is_cut_off(victim: Victim, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(channels, "MAX_UNSENT_FRAMES", 1000)
+    monkeypatch.setattr(connections, "CLOSE_TIMEOUT", 0.1)
     await author(victim)
     liar, connection = await victim.meets(Log([]))
     liar._channels._given_up = True  # it has no bounds itself
     await liar.hears(msg.Sync)
     stop_reading(liar)
 
-    for number in range(50):
+    for number in range(500):
         liar.send(msg.DataRequest(number, 0, ProofRequest(block=(0, 0))))
-    for number in range(5000):
-        liar.send(msg.Sync(0, number % 2, 0))  # each is acknowledged
+    async with asyncio.timeout(15):
+        while not connection.closed:  # the system's buffers take much of it
+            for number in range(100):
+                liar.send(msg.Sync(0, number % 2, 0))  # each is acknowledged
+            await asyncio.sleep(0)
 
     await cut_off(connection, PeerTimeout, "does not read")
 

@@ -1,6 +1,8 @@
 """Proofs: JavaScript's byte for byte; any true one holds; no false one does."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,7 +13,17 @@ from linkup_nb.errors import InvalidProof, InvalidRequest
 from linkup_nb.hypercore import flat
 from linkup_nb.hypercore.merkle import MerkleNode, Peaks
 from linkup_nb.hypercore.messages import Data, DataRequest
-from linkup_nb.hypercore.proof import BlockProof, HashProof, Proof, ProofRequest, prove, verify
+from linkup_nb.hypercore.proof import (
+    BlockProof,
+    HashProof,
+    Proof,
+    ProofRequest,
+    Verified,
+    prove,
+    prove_parts,
+    verify,
+    verify_parts,
+)
 from tests.hypercore.vectors import BLOCKS, HYPERCORE, Log, authenticate
 
 LOG = Log(BLOCKS)
@@ -126,6 +138,76 @@ def test_a_proof_with_any_node_changed_does_not_hold(log: Log, data: st.DataObje
 
     with pytest.raises(InvalidProof):
         verify(false, [], lambda _: None, authenticate)
+
+
+def outcome(work: Callable[[], Any]) -> Any:
+    """What is returned, or the kind and the text of the error."""
+    try:
+        return work()
+    except (InvalidProof, InvalidRequest) as error:
+        return type(error), str(error)
+
+
+@given(logs, st.data())
+def test_a_lone_block_is_proved_as_any_part_is(log: Log, data: st.DataObject) -> None:
+    length = len(log.blocks)
+    wanted = ProofRequest(block=(data.draw(st.integers(0, length + 2)), data.draw(st.integers(0, 8) | st.just(2**50))))
+    lost = data.draw(st.sets(st.integers(0, 2 * length), max_size=3))
+    block = data.draw(st.binary(max_size=5))
+
+    def find(index: int) -> MerkleNode | None:
+        return None if index in lost else log.find(index)
+
+    shorter, longer = (outcome(partial(way, wanted, length, find, block=block)) for way in (prove, prove_parts))
+
+    assert type(shorter) is type(longer)
+    assert shorter == longer or shorter[0] is longer[0] is InvalidRequest  # which say it in other words
+
+
+false_nodes = st.builds(MerkleNode, st.integers(0, 70), st.integers(0, 2**53 - 1), st.sampled_from([bytes(32)]))
+
+
+@given(logs, st.data())
+def test_a_lone_block_is_verified_as_any_part_is(log: Log, data: st.DataObject) -> None:
+    length = len(log.blocks)
+    index = data.draw(st.integers(0, length - 1))
+    known = data.draw(st.lists(st.sampled_from(sorted(log.nodes.values())), max_size=4)) + log.peaks.roots
+    nodes = {node.index: node for node in known}
+    steps = Reader(log.peaks, nodes).steps(2 * index)
+    proof = prove(ProofRequest(block=(index, steps)), length, log.find, block=log.blocks[index])
+    assert proof.block
+    number, value, path = proof.block
+    path = list(path)
+    for _ in range(data.draw(st.integers(0, 2))):  # a lie, perhaps two
+        lie = data.draw(st.sampled_from(["number", "value", "less", "more", "order", "node", "field", "known"]))
+        at = data.draw(st.integers(0, max(len(path) - 1, 0)))
+        if lie == "number":
+            number = data.draw(st.integers(0, length + 1) | st.just(2**53 - 1))
+        elif lie == "value":
+            value = data.draw(st.binary(max_size=5))
+        elif lie == "less":
+            path = path[:at]
+        elif lie == "more":
+            path.insert(at, data.draw(false_nodes | st.sampled_from(sorted(log.nodes.values()))))
+        elif lie == "order":
+            path.reverse()
+        elif lie == "known":
+            nodes[data.draw(st.sampled_from(sorted(nodes)))] = data.draw(false_nodes)
+        elif path and lie == "node":
+            path[at] = data.draw(false_nodes)
+        elif path:
+            node = path[at]
+            changes: dict[str, Any] = {"index": node.index ^ 2, "size": node.size + 1, "hash": node.hash[::-1]}
+            name = data.draw(st.sampled_from(sorted(changes)))
+            path[at] = node._replace(**{name: changes[name]})
+    claimed = Proof(block=BlockProof(number, value, path))
+
+    quick, thorough = (outcome(partial(way, claimed, (), nodes.get, authenticate)) for way in (verify, verify_parts))
+
+    assert quick == thorough
+    if isinstance(quick, Verified) and nodes.items() <= log.nodes.items():
+        assert value == log.blocks[number]
+        assert {node.index: node for node in (*path, *quick.nodes)}.items() <= log.nodes.items()
 
 
 @given(logs, st.data())

@@ -18,8 +18,8 @@ from linkup_nb.errors import (
     ProtocolError,
     UsageError,
 )
+from linkup_nb.hypercore import flat, peer, scheduler
 from linkup_nb.hypercore import messages as msg
-from linkup_nb.hypercore import peer, scheduler
 from linkup_nb.hypercore.core import Core
 from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.hypercore.proof import Proof, ProofRequest, UpgradeProof, prove
@@ -246,6 +246,42 @@ async def test_an_author_whose_store_was_put_back_gets_his_own_blocks_from_peers
         assert await reader.get(10, timeout=5) == b"10"
         assert (author.fork, reader.conflict, author.conflict) == (0, None, None)
         await server.close()
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_an_author_who_cuts_a_core_while_peers_send_him_its_blocks_keeps_it_whole(
+    victim: Victim, tmp_path: Path, turns: int
+) -> None:
+    core = await victim.store.core(key_pair=KEY_PAIR)
+    await victim.meets(HONEST)
+    await core.wait_for_length(40, timeout=5)
+    log, cut = core.log, None
+
+    def send(index: int) -> None:
+        node, steps = 2 * index, 0
+        while log.find(node) is None:
+            node, steps = flat.parent(node), steps + 1
+        log.accept(prove(ProofRequest(block=(index, steps)), 40, HONEST.find, block=HONEST.blocks[index]))
+
+    for index in range(20):
+        for number in (index, 32 + index % 8):
+            if log.fork == 0:
+                send(number)
+        if index == turns:
+            cut = asyncio.create_task(core.truncate(32))
+        await asyncio.sleep(0)
+    assert cut
+    await cut
+    await victim.store.close()
+
+    async with Corestore(tmp_path / "victim") as store:
+        core = await store.core(key_pair=KEY_PAIR)
+        assert (core.length, core.fork) == (32, 1)
+        assert (await core.audit()).clean
+        held = [index for index in range(32) if await core.has(index)]
+        assert held == list(range(len(held)))
+        assert len(held) >= turns
+        assert core.log.store.held(core.log.id, 32, 40) == []
 
 
 async def test_an_author_whose_core_is_frozen_appends_no_more(victim: Victim) -> None:

@@ -12,7 +12,7 @@ import pytest
 from linkup_nb.errors import MachineError, StoreError, StoreInUse, StoreVersion
 from linkup_nb.hypercore import storage, writer
 from linkup_nb.hypercore.merkle import MerkleNode
-from linkup_nb.hypercore.storage import PENDING_HIGH_WATER, VERSION, Store
+from linkup_nb.hypercore.storage import PENDING_HIGH_WATER, SMALL_BLOCK, TOGETHER, VERSION, Store
 from linkup_nb.hypercore.writer import Head
 
 OPEN = """
@@ -80,6 +80,26 @@ async def test_putting_again_what_was_deleted(folder: Path) -> None:
     assert store.block(core, 0) == b"new"
     await store.flush()
     assert store.block(core, 0) == b"new"
+    await store.close()
+
+
+async def test_small_blocks_are_read_together_and_large_ones_are_not(folder: Path) -> None:
+    store = Store.open(folder)
+    first, core = (await store.add_core(b"d1", b"k1")).id, (await store.add_core(b"d2", b"k2")).id
+    most, large = bytes(SMALL_BLOCK), bytes(SMALL_BLOCK + 1)
+    store.put_blocks(first, 0, [b"another log"])
+    store.put_blocks(core, 0, [b"a", most, large, b"", b"cut off", b"over"])
+    await store.flush()
+
+    store.delete(core, blocks=(4, 5))
+    store.put_blocks(core, 5, [b"new", large])
+    wanted = {0: b"a", 1: most, 3: b"", 5: b"new"}
+    assert store.small_blocks(core, [5, 3, 2, 1, 0, 4, 6, 7]) == wanted
+    written = store.commit()  # from now on it is being written, and then on disk
+    assert store.small_blocks(core, range(8)) == wanted
+    await written
+    assert store.small_blocks(core, range(TOGETHER)) == wanted
+    assert store.small_blocks(core, []) == {}
     await store.close()
 
 

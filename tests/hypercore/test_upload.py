@@ -5,9 +5,10 @@ import pytest
 from linkup_nb.errors import PeerRefused
 from linkup_nb.hypercore import messages as msg
 from linkup_nb.hypercore.proof import ProofRequest
-from linkup_nb.hypercore.upload import MAX_BACKLOG, MAX_INVALID
+from linkup_nb.hypercore.storage import TOGETHER
+from linkup_nb.hypercore.upload import MAX_AHEAD, MAX_BACKLOG, MAX_INVALID, Upload
 from tests.hypercore.liar import HONEST, Victim, author, cut_off, little_harm, stop_reading
-from tests.hypercore.vectors import Log
+from tests.hypercore.vectors import KEY_PAIR, Log
 
 LAST = 2**53 - 1  # what JavaScript can count to
 
@@ -80,3 +81,41 @@ async def test_who_wants_to_be_told_without_end_and_reads_nothing_is_cut_off(vic
             liar.send(msg.Want(0, 2 ** (5 + number % 17)))
             liar.send(msg.DataRequest(number + 100, 0, ProofRequest(block=(number % 10, 0))))
         await cut_off(connection, PeerRefused, "over 4096 requests")
+
+
+async def test_who_asks_for_one_block_after_the_other_gets_each_as_it_is_then(victim: Victim) -> None:
+    core = await victim.store.core(key_pair=KEY_PAIR)
+    await core.append([b"%d" % index for index in range(30)])
+    answers: list[msg.Message] = []
+    upload = Upload(core.log, answers.append)
+
+    def ask(*indexes: int) -> list[bytes | None]:
+        """What comes for these: blocks, or `None`."""
+        answers.clear()
+        for index in indexes:
+            upload.request(msg.DataRequest(index + 1, core.fork, ProofRequest(block=(index, 0))))
+        return [(isinstance(one, msg.Data) and one.proof.block and one.proof.block.value) or None for one in answers]
+
+    assert ask(*range(20), 3, 29, 20, 21) == [b"%d" % index for index in (*range(20), 3, 29, 20, 21)]
+    await core.clear(23)
+    assert ask(22, 23, 24) == [b"22", None, b"24"]
+    await core.truncate(25)
+    await core.append([b"new"] * 3)
+    assert ask(24, 25, 26, 27, 28) == [b"24", b"new", b"new", b"new", None]
+
+
+async def test_little_is_kept_for_who_asks_for_one_block_after_the_other(victim: Victim) -> None:
+    core = await victim.store.core(key_pair=KEY_PAIR)
+    sizes = [MAX_AHEAD, MAX_AHEAD, MAX_AHEAD + 1, *[MAX_AHEAD] * 40]
+    await core.append([bytes(size) for size in sizes])
+    sent: list[msg.Message] = []
+    upload = Upload(core.log, sent.append)
+
+    for index in range(len(sizes)):
+        upload.request(msg.DataRequest(index + 1, 0, ProofRequest(block=(index, 0))))
+        assert len(upload._ahead[1]) <= TOGETHER
+        assert all(len(block) <= MAX_AHEAD for block in upload._ahead[1].values())
+
+    assert upload._ahead[1]
+    answers = [message.proof.block for message in sent if isinstance(message, msg.Data)]
+    assert [len(block.value) for block in answers if block] == sizes

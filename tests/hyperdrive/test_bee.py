@@ -181,6 +181,23 @@ async def _check_ranges(bee: Bee, plain: dict[bytes, bytes], data: st.DataObject
     assert backwards == sorted((key for key in plain if low < key <= high), reverse=True)[:limit]
 
 
+async def test_a_range_has_what_lies_between_its_edges_and_no_more(bee: Bee) -> None:
+    async with bee.batch() as batch:
+        for number in range(500):
+            await batch.put(b"%03d" % (number * 7 % 500), b"v")
+    keys = [b"%03d" % number for number in range(500)]
+
+    for low, high in [(0, 500), (1, 499), (250, 251), (250, 250), (490, 20), (3, 400)]:
+        gte, lt = b"%03d" % low, b"%03d" % high
+        for reverse in (False, True):
+            inside = sorted((key for key in keys if gte <= key < lt), reverse=reverse)
+            assert [e.key async for e in bee.range(gte=gte, lt=lt, reverse=reverse)] == inside
+            inside = sorted((key for key in keys if gte < key <= lt), reverse=reverse)
+            assert [e.key async for e in bee.range(gt=gte, lte=lt, reverse=reverse)] == inside
+            both = bee.range(gt=gte, gte=gte + b"0", lt=lt, lte=lt, reverse=reverse, limit=9)
+            assert [e.key async for e in both] == [key for key in inside if key != lt][:9]
+
+
 async def test_a_long_range_comes_in_order(bee: Bee) -> None:
     async with bee.batch() as batch:
         for index in range(1000):

@@ -87,7 +87,7 @@ async def _describe(core: Core) -> dict[str, Any]:
         answers += [ProofRequest(hash=(1, _steps(1, length)))]
     answers += [ProofRequest(block=(index, _steps(2 * index, length))) for index in range(length)]
     messages = [
-        Data(number + 1, core.fork, log.prove(wanted), None if number else log.manifest).encode()
+        Data(number + 1, core.fork, log.synced.prove(wanted), None if number else log.manifest).encode()
         for number, wanted in enumerate(answers)
     ]
     nodes = [node for node in (log.find(index) for index in range(2 * length)) if node]

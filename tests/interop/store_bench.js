@@ -42,6 +42,11 @@ async function measureCore (store) {
   await rate('append_one', SINGLE, async () => {
     for (let i = 0; i < SINGLE; i++) await one.append(block)
   })
+  const unsynced = store.get({ name: 'unsynced' })
+  await unsynced.ready()
+  await rate('append_unsynced', SINGLE, async () => {
+    for (let i = 0; i < SINGLE; i++) await unsynced.append(block)
+  })
   await rate('append_many', SINGLE, async () => {
     for (let i = 0; i + AT_ONCE <= SINGLE; i += AT_ONCE) {
       await Promise.all(Array.from({ length: AT_ONCE }, () => one.append(block)))

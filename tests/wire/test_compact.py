@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linkup_nb.errors import DecodeError
-from linkup_nb.wire.compact import MAX_ITEMS, MAX_UINT, Decoder, Encoder
+from linkup_nb.wire.compact import MAX_ITEMS, MAX_UINT, Decoder, Encoder, encode_uint
 from tests.vectors import load
 
 VECTORS = load("compact")
@@ -14,8 +14,23 @@ VECTORS = load("compact")
 
 @pytest.mark.parametrize("case", VECTORS["uint"], ids=str)
 def test_uint(case: dict[str, Any]) -> None:
-    assert bytes(Encoder().uint(case["v"])).hex() == case["hex"]
+    assert bytes(Encoder().uint(case["v"])).hex() == encode_uint(case["v"]).hex() == case["hex"]
     assert Decoder(bytes.fromhex(case["hex"])).uint() == case["v"]
+
+
+@pytest.mark.parametrize("value", [-1, 2**53])
+def test_no_other_integer_is_written(value: int) -> None:
+    with pytest.raises(ValueError, match="A uint is 0 to"):
+        encode_uint(value)
+
+
+def test_bytes_are_passed_over() -> None:
+    source = Decoder(b"\x01abc\x02")
+    source.uint()
+    source.skip(3)
+    assert (source.at, source.uint(), source.at) == (4, 2, 5)
+    with pytest.raises(DecodeError, match="Expected 1 more bytes, got 0"):
+        source.skip(1)
 
 
 @pytest.mark.parametrize("case", VECTORS["int"], ids=str)

@@ -188,7 +188,7 @@ def another_head(core: Core, agreed: int, length: int) -> wire.Conflict:
     peaks.append([b"never said"] * (length - agreed))
     signature = log.manifest.sign(log.key_pair, log.key, peaks.hash(), length, 0)
     proof = Proof(upgrade=UpgradeProof(0, length, tuple(peaks.roots), (), signature))
-    return wire.Conflict(log.head_at(length).encode(), Evidence(log.key, 0, log.manifest, proof).encode())
+    return wire.Conflict(log.synced.head_at(length).encode(), Evidence(log.key, 0, log.manifest, proof).encode())
 
 
 def heads(shown: wire.Conflict) -> tuple[Evidence, Evidence]:
