@@ -109,7 +109,9 @@ def _child(trial: Trial, seed: int, folder: Path, into: int) -> None:
     try:
         os.setpgid(0, 0)
         for variable in ("DATA_HOME", "STATE_HOME", "CONFIG_HOME", "RUNTIME_DIR"):
-            os.environ[f"XDG_{variable}"] = str(folder / variable[:1])
+            place = folder / variable[:1]  # a short name: a path leaves room for the names of Unix sockets
+            place.mkdir(mode=0o700)
+            os.environ[f"XDG_{variable}"] = str(place)
         trial.run(Round(seed, folder, into))
         code = 0
     except BaseException:  # noqa: BLE001  # it is printed, and the round is lost
