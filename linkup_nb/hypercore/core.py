@@ -248,7 +248,7 @@ class Core(Events):
                     block = self._here(index)
                     if block is not None:
                         return block
-                    if index < self._log.length:
+                    if index < self._log.end:
                         await self._log.want(index)
                     else:
                         await self._log.changed()
@@ -262,7 +262,7 @@ class Core(Events):
             raise UsageError(f"This core has {self.length} blocks, and no block {index}.")
         if self._at and log.fork != self._at[1] and index >= self._replicator.common_since(self._at[1]):
             raise UsageError(f"Block {index} of this snapshot was cut off since.")
-        if not log.blocks.has(index):
+        if index >= log.end or not log.blocks.has(index):
             return None
         stored = log.block(index)
         return self._cipher.decrypt(index, stored) if self._cipher else stored

@@ -58,6 +58,7 @@ class Log:
         self._changes: set[asyncio.Future[None]] = set()
         self._turn = asyncio.Lock()
         self._growth: _Growth | None = None
+        self._cut: int | None = None  # to which length the end is being cut off
         self._running: set[asyncio.Task[Any]] = set()
         self._load(row.head)
 
@@ -85,6 +86,16 @@ class Log:
     def busy(self) -> bool:
         """Whether its author is changing it: no head that a peer announces is taken then."""
         return self._growth is not None or self._turn.locked()
+
+    @property
+    def being_cut(self) -> bool:
+        """Whether its end is being cut off: what is in it may go, and what stays cannot be proven for a moment."""
+        return self._cut is not None
+
+    @property
+    def end(self) -> int:
+        """The length; while the end is being cut off, already the length that will be left."""
+        return self.length if self._cut is None else self._cut
 
     def find(self, index: int) -> MerkleNode | None:
         """The tree node `index`."""
@@ -192,7 +203,11 @@ class Log:
             self._delete_from(length)
             signature = self._sign(peaks, new_fork)
             self.store.put_head(self.id, Head(new_fork, length, signature, min(self.blocks.contiguous, length)))
-            await self.store.commit(durable=True)
+            self._cut = length
+            try:
+                await self.store.commit(durable=True)
+            finally:
+                self._cut = None
             self._nodes.forget()
             self._set_head(peaks, new_fork, signature)
             self.blocks.truncate(length)

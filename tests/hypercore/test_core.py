@@ -1,6 +1,7 @@
 """A core by itself: what its author does to it, and what he can read and prove afterwards."""
 
 import asyncio
+import contextlib
 import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,10 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linkup_nb.errors import InvalidProof, NodeClosed, NotAvailable, NotWritable, StoreError, UsageError
+from linkup_nb.hypercore import messages as msg
 from linkup_nb.hypercore.core import Core
 from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.hypercore.evidence import Evidence
 from linkup_nb.hypercore.log import MAX_BLOCK
+from linkup_nb.hypercore.proof import ProofRequest
+from linkup_nb.hypercore.upload import Upload
 
 SECRET = b"\x04" * 32
 
@@ -87,6 +91,26 @@ async def test_a_truncated_core_has_forgotten_the_rest(store: Corestore) -> None
     await core.append([b"D"])
     assert await core.get(3) == b"D"
     assert (await core.audit()).clean
+
+
+async def test_what_is_being_cut_off_is_not_lost(store: Corestore) -> None:
+    core = await store.core(name="log")
+    await core.append([b"%d" % index for index in range(10)])
+    sent: list[msg.Message] = []
+    upload = Upload(core.log, sent.append)
+
+    cutting = asyncio.create_task(core.truncate(3))
+    while not cutting.done():
+        upload.request(msg.DataRequest(1, 0, ProofRequest(block=(8, 0))))
+        upload.request(msg.DataRequest(2, 0, ProofRequest(block=(2, 0))))
+        with contextlib.suppress(NotAvailable):
+            assert await core.get(8, timeout=0) == b"8"
+        assert await core.get(2) == b"2"
+        await asyncio.sleep(0)
+
+    assert isinstance(sent[0], msg.Data)
+    assert sent[-1] == msg.NoData(2)
+    assert (core.length, core.fork) == (3, 1)
 
 
 @pytest.mark.parametrize(("length", "fork"), [(6, None), (-1, None), (2, 0)])
