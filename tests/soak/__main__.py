@@ -20,7 +20,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, help="of each trial, at most")
     given = parser.parse_args()
     os.environ["LINKUP_OFFLINE"] = "1"
-    trials: list[Trial] = importlib.import_module(f"tests.soak.{given.name}").TRIALS
+    campaign = importlib.import_module(f"tests.soak.{given.name}")
+    if hasattr(campaign, "prepare"):
+        campaign.prepare()
+    trials: list[Trial] = campaign.TRIALS
     if unknown := set(given.only) - {trial.name for trial in trials}:
         parser.error(f"There is no trial {', '.join(unknown)}; there are {', '.join(trial.name for trial in trials)}.")
     chosen = [trial for trial in trials if not given.only or trial.name in given.only]

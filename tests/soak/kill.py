@@ -1,4 +1,4 @@
-"""`kill -9` at random moments: what was acknowledged or announced is there afterwards, and nothing is forked or damaged.
+"""`kill -9` at random moments: what was acknowledged or announced is there afterwards; nothing is forked or damaged.
 
 A round kills a process `KILLS` times, each opening what the one before left behind. What it says first is compared with
 what the one before said last; in the end all is opened once more, and everything is looked at.
@@ -49,6 +49,7 @@ TRIALS = [
     trial("append", logs.appending),
     trial("truncate", logs.truncating),
     trial("put", drives.putting),
+    trial("stream", drives.streaming),
     trial("batch", drives.batching),
     trial("mirror", drives.mirroring),
     trial("replicate", logs.replicating),

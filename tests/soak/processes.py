@@ -23,6 +23,7 @@ class Victim:
 
     def __init__(self, work: Work, seed: int) -> None:
         self.said: list[list[Any]] = []
+        self.closed = False
         self._rest = b""
         self._out, into = os.pipe()
         self.pid = os.fork()
@@ -49,6 +50,7 @@ class Victim:
 
     def kill(self) -> None:
         """`kill -9`; what it had said before counts."""
+        self.closed = True
         os.kill(self.pid, signal.SIGKILL)
         while self._take():
             pass

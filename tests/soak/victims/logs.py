@@ -1,10 +1,11 @@
 """Logs that are appended to, cut and copied."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from linkup_nb.connection.connection import connect
@@ -15,6 +16,7 @@ from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.hypercore.merkle import Peaks
 from tests.soak.processes import Say, Victim
 
+ENOUGH = 2**20  # blocks, more than any log here has
 BLOCKS = 2000  # of the core that is copied
 PRIMARY = bytes(32)
 
@@ -37,10 +39,54 @@ def state(core: Core) -> tuple[int, int, str]:
     return core.fork, core.length, tree_at(core, core.length)
 
 
-async def append(folder: Path, say: Say, rolls: Random) -> None:
+class Follower:
+    """A process that copies logs from whoever calls it, and says each head that it was told."""
+
+    def __init__(self, folder: Path, keys: list[str]) -> None:
+        self._folder = folder
+        self._keys = keys
+        self._process = Victim(self._follow, 0)
+        self._process.wait_for(1)
+        self.port: int = self._process.said[0][0]
+
+    async def _follow(self, say: Say, _: Random) -> None:
+        async with Corestore(self._folder, bytes(31) + b"f") as store:
+            for number, key in enumerate(self._keys):
+                core = await store.core(key=key)
+
+                def tell(*_: object, core: Core = core, number: int = number) -> None:
+                    say(number, *state(core))
+
+                for event in ("append", "truncate"):
+                    core.on(event, tell)
+                core.on("conflict", lambda *_, number=number: say(number, "conflict"))
+                await core.download(0, ENOUGH)
+            server = await listen("127.0.0.1", 0, store.replicate)
+            say(server.port)
+            await asyncio.Event().wait()
+
+    def end(self, number: int = 0) -> list[list[Any]]:
+        """End it; the heads of a log that it was told, oldest first."""
+        if not self._process.closed:
+            self._process.kill()
+        told = [words[1:] for words in self._process.said[1:] if words[0] == number]
+        assert told, "it was told nothing"
+        assert ["conflict"] not in told, "two heads that disagree were signed"
+        return told
+
+
+async def key_of(name: str) -> str:
+    """The key of a log of that name of whom we kill."""
+    with TemporaryDirectory() as folder:
+        async with Corestore(folder, PRIMARY) as store:
+            return (await store.core(name=name)).key.hex()
+
+
+async def append(folder: Path, port: int, say: Say, rolls: Random) -> None:
     """Append without end: one by one, several at a time, many at once."""
     async with Corestore(folder, PRIMARY) as store:
         core = await store.core(name="log")
+        store.replicate(await connect("127.0.0.1", port))
         say(*state(core))
         salt = rolls.randrange(1000)  # what is lost and written again is another block
         while True:
@@ -54,14 +100,21 @@ async def append(folder: Path, say: Say, rolls: Random) -> None:
 
 
 def appending(kills: Kills, folder: Path) -> None:
-    said = kills(partial(append, folder), lambda before, now: (now[0], now[1]) >= (before[0], before[1]))
-    asyncio.run(check_log(folder, said))
+    writing(kills, folder, append)
 
 
-async def truncate(folder: Path, say: Say, rolls: Random) -> None:
+def writing(kills: Kills, folder: Path, work: Callable[[Path, int, Say, Random], Coroutine[Any, Any, None]]) -> None:
+    """Kill who changes a log; what it said, and what the follower was told, is there."""
+    follower = Follower(folder / "told", [asyncio.run(key_of("log"))])
+    said = kills(partial(work, folder / "log", follower.port), lambda before, now: now[:2] >= before[:2])
+    asyncio.run(check_log(folder / "log", said + follower.end()))
+
+
+async def truncate(folder: Path, port: int, say: Say, rolls: Random) -> None:
     """Append, cut and clear without end."""
     async with Corestore(folder, PRIMARY) as store:
         core = await store.core(name="log")
+        store.replicate(await connect("127.0.0.1", port))
         say(*state(core))
         salt = rolls.randrange(1000)
         while True:
@@ -77,8 +130,7 @@ async def truncate(folder: Path, say: Say, rolls: Random) -> None:
 
 
 def truncating(kills: Kills, folder: Path) -> None:
-    said = kills(partial(truncate, folder), lambda before, now: now[:2] >= before[:2])
-    asyncio.run(check_log(folder, said))
+    writing(kills, folder, truncate)
 
 
 async def check_log(folder: Path, said: list[list[Any]]) -> None:
@@ -90,6 +142,7 @@ async def check_log(folder: Path, said: list[list[Any]]) -> None:
         audit = await core.audit()
         assert audit.clean, audit.faults
         for (fork, length), tree in trees.items():
+            assert fork <= core.fork, (core, fork)
             if fork == core.fork:
                 assert length <= core.length, (core, length)
                 assert tree_at(core, length) == tree, (core, length)
