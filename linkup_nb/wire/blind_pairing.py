@@ -181,5 +181,5 @@ def _unseal(data: bytes, key: bytes, session: bytes) -> bytes:
     nonce = _hash(_NONCE, key, session, size=NONCE_SIZE)
     try:
         return sodium.crypto_aead_xchacha20poly1305_ietf_decrypt(data, nonce, nonce, _hash(_ENCRYPT, key))
-    except CryptoError:
+    except (CryptoError, ValueError):  # of one too short to be sealed it says that its length is negative
         raise DecodeError("A message of the pairing cannot be opened with this invite.") from None
