@@ -58,9 +58,9 @@ class PairingInvite:
         return KeyPair.from_seed(self.seed).public_key
 
     def __bytes__(self) -> bytes:
-        encoder = Encoder().uint(INVITE_VERSION).uint(_HAS_TOPIC | (_HAS_EXPIRY if self.expires else 0))
+        encoder = Encoder().uint(INVITE_VERSION).uint(_HAS_TOPIC if self.expires is None else _HAS_TOPIC | _HAS_EXPIRY)
         encoder.fixed(self.seed, KEY_SIZE).fixed(self.topic, KEY_SIZE)
-        return bytes(encoder.raw(self.expires.to_bytes(4, "little")) if self.expires else encoder)
+        return bytes(encoder if self.expires is None else encoder.raw(self.expires.to_bytes(4, "little")))
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
