@@ -18,6 +18,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", action="append", default=[], metavar="TRIAL", help="a row of the table, or several")
     parser.add_argument("--rounds", type=int, help="of each trial, at most")
+    parser.add_argument("--size", type=int, help="of what is tried, where it is not as large as it is meant to be")
     given = parser.parse_args()
     os.environ["LINKUP_OFFLINE"] = "1"
     campaign = importlib.import_module(f"tests.soak.{given.name}")
@@ -27,7 +28,7 @@ def main() -> None:
     if unknown := set(given.only) - {trial.name for trial in trials}:
         parser.error(f"There is no trial {', '.join(unknown)}; there are {', '.join(trial.name for trial in trials)}.")
     chosen = [trial for trial in trials if not given.only or trial.name in given.only]
-    whole = run(given.name, chosen, seconds=60 * given.minutes, seed=given.seed, rounds=given.rounds)
+    whole = run(given.name, chosen, seconds=60 * given.minutes, seed=given.seed, rounds=given.rounds, size=given.size)
     sys.exit(0 if whole else 1)
 
 

@@ -14,15 +14,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-STUCK = 600.0  # seconds after which a round that has not ended is lost
+STUCK = 3600.0  # seconds after which a round that has not ended is lost
 MAX_NOTES = 20  # of a trial, printed under the table
 
 
 class Round:
-    """One round of a trial: its seed, random numbers from it, a folder that is gone afterwards."""
+    """One round of a trial: its seed, random numbers from it, a folder that is gone afterwards.
 
-    def __init__(self, seed: int, folder: Path, into: int) -> None:
+    `size` is how large what is tried should be at most, `None` for as large as it is meant to be.
+    """
+
+    def __init__(self, seed: int, folder: Path, into: int, size: int | None) -> None:
         self.seed = seed
+        self.size = size
         self.rolls = Random(seed)
         self.folder = folder
         self._into = into
@@ -67,6 +71,7 @@ def run(
     seconds: float,
     seed: int,
     rounds: int | None = None,
+    size: int | None = None,
 ) -> bool:
     """Run the trials in turn until the time is over, or `rounds` of each; print the table. Whether nothing was lost."""
     results = [Result(trial) for trial in trials]
@@ -76,12 +81,12 @@ def run(
         if not open_results:
             break
         result = min(open_results, key=lambda one: one.seconds)
-        one_round(name, result, seed + result.rounds)
+        one_round(name, result, seed + result.rounds, size)
     print_table(name, results)
     return not any(result.lost for result in results)
 
 
-def one_round(campaign: str, result: Result, seed: int) -> None:
+def one_round(campaign: str, result: Result, seed: int, size: int | None) -> None:
     """Run a trial once in a process of its own, and see how it ends."""
     folder = Path(tempfile.mkdtemp(prefix="soak-"))
     out, into = os.pipe()
@@ -90,7 +95,7 @@ def one_round(campaign: str, result: Result, seed: int) -> None:
     pid = os.fork()
     if not pid:
         os.close(out)
-        _child(result.trial, seed, folder, into)
+        _child(result.trial, Round(seed, folder, into, size))
     os.close(into)
     status, peak = _outcome(result, pid, out, started + STUCK)
     result.rounds += 1
@@ -101,18 +106,19 @@ def one_round(campaign: str, result: Result, seed: int) -> None:
         return
     result.lost.append(seed)
     _say(f"LOST: {result.trial.name}, seed {seed}; what is left lies in {folder}. Again by:")
-    _say(f"  python -m tests.soak {campaign} --only '{result.trial.name}' --rounds 1 --seed {seed}")
+    sized = "" if size is None else f" --size {size}"
+    _say(f"  python -m tests.soak {campaign} --only '{result.trial.name}' --rounds 1 --seed {seed}{sized}")
 
 
-def _child(trial: Trial, seed: int, folder: Path, into: int) -> None:
+def _child(trial: Trial, this: Round) -> None:
     code = 1
     try:
         os.setpgid(0, 0)
         for variable in ("DATA_HOME", "STATE_HOME", "CONFIG_HOME", "RUNTIME_DIR"):
-            place = folder / variable[:1]  # a short name: a path leaves room for the names of Unix sockets
+            place = this.folder / variable[:1]  # a short name: a path leaves room for the names of Unix sockets
             place.mkdir(mode=0o700)
             os.environ[f"XDG_{variable}"] = str(place)
-        trial.run(Round(seed, folder, into))
+        trial.run(this)
         code = 0
     except BaseException:  # noqa: BLE001  # it is printed, and the round is lost
         traceback.print_exc()
