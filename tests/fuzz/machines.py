@@ -79,17 +79,17 @@ def _request(data: bytes) -> None:
 def _evidence(data: bytes) -> None:
     for one in pieces(data):
         same_again(Evidence.decode, Evidence.encode, one)
-    heads = []
+    heads: list[Evidence] = []
     try:
-        heads = [Evidence.decode(one) for one in pieces(data)]
+        heads = [Evidence.decode(each) for each in pieces(data)]
         for head in heads:
             head.check()
     except PeerError:
         return
-    for one in heads[:3]:
-        for other in heads[:3]:
-            if agreement((one, other)) is not None:
-                assert 0 <= contradiction(one, other) <= flat.right_span(2**40)
+    for first in heads[:3]:
+        for second in heads[:3]:
+            if agreement((first, second)) is not None:
+                assert 0 <= contradiction(first, second) <= flat.right_span(2**40)
 
 
 _WANTED = (
@@ -204,7 +204,7 @@ def _store(data: bytes) -> None:
         kind = code // 4 % 8
         now += len(what)
         if kind < 3:
-            store.announce(target, record, sender[0], now, refresh=what[1:33].ljust(32, b"\0") if kind else None)
+            store.announce(target, record, sender, now, refresh=what[1:33].ljust(32, b"\0") if kind else None)
         elif kind == 3:
             store.refresh(what[:32], sender, now)
         elif kind == 4:

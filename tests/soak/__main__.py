@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.soak.campaign import Trial, run
 
-CAMPAIGNS = ("kill", "power", "fuzz", "hostile", "load", "long", "churn")
+CAMPAIGNS = ("kill", "power", "fuzz", "hostile", "load")
 
 
 def main() -> None:

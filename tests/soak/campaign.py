@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import shutil
 import signal
 import sys
@@ -173,13 +172,11 @@ def _read(out: int) -> bytes:
 def print_table(name: str, results: Sequence[Result]) -> None:
     """One line a trial, and the sum."""
     _say(f"\n{name:24} {'tried':>12} {'survived':>12} {'lost':>6} {'seconds':>9} {'peak memory':>12}")
-    rows = [(one.trial.name, one.survived, len(one.lost), one.seconds, one.peak) for one in results]
-    if len(rows) > 1:
-        rows.append(
-            ("all", *(sum(row[at] for row in rows) for at in (1, 2, 3)), max(row[4] for row in rows))  # type: ignore[arg-type]
-        )
-    for title, survived, lost, seconds, peak in rows:
-        _say(f"{title:24} {survived + lost:>12,} {survived:>12,} {lost:>6} {seconds:>9.1f} {peak / 1024:>8.0f} MiB")
+    for one in results:
+        _say_row(one.trial.name, one.survived, len(one.lost), one.seconds, one.peak)
+    if len(results) > 1:
+        survived, lost = sum(one.survived for one in results), sum(len(one.lost) for one in results)
+        _say_row("all", survived, lost, sum(one.seconds for one in results), max(one.peak for one in results))
     for result in results:
         for note, text in list(result.notes.items())[:MAX_NOTES]:
             _say(f"{result.trial.name}: {note}: {text}")
@@ -187,11 +184,11 @@ def print_table(name: str, results: Sequence[Result]) -> None:
             _say(f"{result.trial.name}: lost with seed {seed}")
 
 
+def _say_row(title: str, survived: int, lost: int, seconds: float, peak: int) -> None:
+    tried = survived + lost
+    _say(f"{title:24} {tried:>12,} {survived:>12,} {lost:>6} {seconds:>9.1f} {peak / 1024:>8.0f} MiB")
+
+
 def _say(text: str) -> None:
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
-
-
-def own_peak() -> int:
-    """KiB that this process has had at most."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -56,6 +56,7 @@ def trial(name: str, run: Callable[[Callable[..., list[list[Any]]], Path], None]
 
 TRIALS = [
     trial("append", logs.appending),
+    trial("append, not waiting", logs.appending_on),
     trial("truncate", logs.truncating),
     trial("put", drives.putting),
     trial("stream", drives.streaming),

@@ -99,6 +99,25 @@ async def append(folder: Path, port: int, say: Say, rolls: Random) -> None:
             say(*state(core))
 
 
+async def append_on(folder: Path, port: int, say: Say, rolls: Random) -> None:
+    """Append without end, and wait for the disk now and then only: then it is said."""
+    async with Corestore(folder, PRIMARY) as store:
+        core = await store.core(name="log")
+        store.replicate(await connect("127.0.0.1", port))
+        say(*state(core))
+        salt = rolls.randrange(1000)
+        while True:
+            start, durable = core.length, rolls.random() < 0.1
+            blocks = [content(start + at, salt) for at in range(rolls.choice([1, 1, 2, 30]))]
+            await core.append(blocks, durable=durable)
+            if durable:
+                say(*state(core))
+
+
+def appending_on(kills: Kills, folder: Path) -> None:
+    writing(kills, folder, append_on)
+
+
 def appending(kills: Kills, folder: Path) -> None:
     writing(kills, folder, append)
 
