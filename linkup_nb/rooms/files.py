@@ -21,6 +21,17 @@ def write_private(path: Path, data: bytes) -> None:
             written.unlink()
             raise
     written.replace(path)
+    if os.name != "nt":  # there folders are not synced
+        _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the names in a folder on disk: else a power cut may bring back the old file."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def read_file(path: Path, check_size: Callable[[int], None] = lambda size: None) -> tuple[str, bytes]:

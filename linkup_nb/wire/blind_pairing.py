@@ -58,9 +58,9 @@ class PairingInvite:
         return KeyPair.from_seed(self.seed).public_key
 
     def __bytes__(self) -> bytes:
-        encoder = Encoder().uint(INVITE_VERSION).uint(_HAS_TOPIC | (_HAS_EXPIRY if self.expires else 0))
+        encoder = Encoder().uint(INVITE_VERSION).uint(_HAS_TOPIC if self.expires is None else _HAS_TOPIC | _HAS_EXPIRY)
         encoder.fixed(self.seed, KEY_SIZE).fixed(self.topic, KEY_SIZE)
-        return bytes(encoder.raw(self.expires.to_bytes(4, "little")) if self.expires else encoder)
+        return bytes(encoder if self.expires is None else encoder.raw(self.expires.to_bytes(4, "little")))
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
@@ -181,5 +181,5 @@ def _unseal(data: bytes, key: bytes, session: bytes) -> bytes:
     nonce = _hash(_NONCE, key, session, size=NONCE_SIZE)
     try:
         return sodium.crypto_aead_xchacha20poly1305_ietf_decrypt(data, nonce, nonce, _hash(_ENCRYPT, key))
-    except CryptoError:
+    except (CryptoError, ValueError):  # of one too short to be sealed it says that its length is negative
         raise DecodeError("A message of the pairing cannot be opened with this invite.") from None

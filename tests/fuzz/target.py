@@ -6,15 +6,21 @@ from typing import TypeVar
 
 from linkup_nb.errors import PeerError
 
+MEMORY = 16 * 1024  # KiB that one input of a few KiB may make a process larger by
+
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Target:
-    """A decoder: `check` takes any bytes, and raises if the decoder is wrong; `seeds` are inputs for it."""
+    """A decoder: `check` takes any bytes, and raises if the decoder is wrong; `seeds` are inputs for it.
+
+    No input takes longer than `seconds` of processor time, nor more than `MEMORY`.
+    """
 
     check: Callable[[bytes], None]
     seeds: Sequence[bytes]
+    seconds: float = 0.01
 
 
 def same_again(decode: Callable[[bytes], T], encode: Callable[[T], bytes], data: bytes) -> None:

@@ -62,6 +62,19 @@ def test_who_does_not_hold_the_invite_opens_nothing() -> None:
         PairingResponse.confirm(KEY, request.session, SECRET).open(stranger, request.session)
 
 
+@pytest.mark.parametrize("expires", [None, 0, 1, 2**32 - 1])
+def test_when_an_invite_ends_is_kept(expires: int | None) -> None:
+    invite = PairingInvite(b"s" * 32, INVITE.topic, expires)
+    assert PairingInvite.decode(bytes(invite)) == invite
+
+
+@pytest.mark.parametrize("size", [0, 1, 15, 16])
+def test_what_is_too_short_to_be_sealed_cannot_be_opened(size: int) -> None:
+    request = PairingRequest.make(INVITE, b"me")
+    with pytest.raises(DecodeError, match="cannot be opened"):
+        PairingRequest(request.invite_id, request.session, bytes(size)).open(KEY)
+
+
 def test_so_much_a_candidate_may_say() -> None:
     assert PairingRequest.make(INVITE, bytes(MAX_USER_DATA)).open(KEY) == bytes(MAX_USER_DATA)
     with pytest.raises(DecodeError):
