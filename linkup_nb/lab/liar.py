@@ -41,7 +41,7 @@ class FalseLength:
         if isinstance(message, msg.NoData) and request and request.wanted.upgrade:
             start = request.wanted.upgrade[0]
             if start < log.length and request.fork == log.fork:
-                proof = log.prove(ProofRequest(upgrade=(start, log.length - start)))
+                proof = log.synced.prove(ProofRequest(upgrade=(start, log.length - start)))
                 return msg.Data(request.id, log.fork, proof, log.manifest if request.manifest else None)
         return message
 

@@ -61,7 +61,7 @@ async def test_a_proof_holds_what_the_path_says_and_nothing_else(store: Corestor
     assert tree
     assert [node.index for node in tree.nodes] == [3, 7, 8, 9, 10, 11, 13, 17]
     assert tree.node(7).hash == (await core.tree()).node(7).hash
-    assert tree_of_proof(core.log.evidence()) is None
+    assert tree_of_proof(core.log.synced.evidence()) is None
 
 
 async def test_every_block_of_every_length_has_a_path_to_its_root(store: Corestore) -> None:

@@ -67,7 +67,6 @@ AFTER: dict[int, list[Given]] = {
             "old door",
         ),
         Given("net.kill(0); lesson.check('alone')", "right"),
-        Given("await net.add(names=[4]).swarm.join(topic, client=False); lesson.check('alone')", "other"),
     ],
     3: [
         *checks(

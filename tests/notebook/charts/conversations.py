@@ -40,7 +40,7 @@ async def cut_and_healed(make_member: MakeMember) -> tuple[MemoryRoom, ...]:
     members = [await make_member(name) for name in ("Ann", "Bob", "Cy")]
     slow = Clock(datetime.now(UTC) - timedelta(hours=1))
     ann, bob, cy = [
-        MemoryRoom("cake", await member.enter(ROOM, slow if member.name == "Bob" else None), Alone())
+        MemoryRoom("cake", await (member.enter(ROOM, slow) if member.name == "Bob" else member.enter(ROOM)), Alone())
         for member in members
     ]
     for one, other in combinations(members, 2):

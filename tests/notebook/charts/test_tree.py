@@ -54,7 +54,7 @@ async def test_a_proof_says_whether_it_is_genuine(tmp_path: Path) -> None:
     async with Corestore(tmp_path) as store:
         core = await log(store, TEN)
         evidence = await core.proof(4)
-        assert proof(core.log.evidence()) is None
+        assert proof(core.log.synced.evidence()) is None
     assert kept(lambda: proof(evidence)).text.splitlines()[-1].startswith("It is genuine")
     block = evidence.proof.block
     assert block
