@@ -5,6 +5,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from linkup_nb import lab
     from linkup_nb.bot.bot import Bot
     from linkup_nb.connection.connection import Connection, connect
     from linkup_nb.connection.server import Server, listen
@@ -94,6 +95,7 @@ __all__ = [
     "connect",
     "explore",
     "import_profile",
+    "lab",
     "listen",
     "run",
     "share",
@@ -109,6 +111,8 @@ def load_ipython_extension(shell: object) -> None:
 
 
 def __getattr__(name: str) -> object:
+    if name == "lab":
+        return import_module(f"{__name__}.lab")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

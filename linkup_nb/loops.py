@@ -5,7 +5,9 @@ import contextlib
 import functools
 import logging
 import os
-from collections.abc import Awaitable, Callable, Coroutine
+import threading
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from concurrent.futures import Future
 from contextvars import copy_context
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
 from weakref import WeakKeyDictionary
@@ -61,6 +63,40 @@ def from_any_loop(
         if asyncio._get_running_loop() is self._loop:
             return method(self, *args, **kwargs)  # nothing stands between it and its caller, as nearly always
         return call_from_elsewhere(self, *args, **kwargs)
+
+    return call
+
+
+@from_any_loop
+async def _next_of(self: OnLoop, items: AsyncGenerator[T, None]) -> tuple[T] | None:
+    async for item in items:
+        return (item,)
+    return None
+
+
+@from_any_loop
+async def _close_of(self: OnLoop, items: AsyncGenerator[T, None]) -> None:
+    await items.aclose()
+
+
+def iterated_from_any_loop(
+    method: Callable[Concatenate[S, P], AsyncGenerator[T, None]],
+) -> Callable[Concatenate[S, P], AsyncGenerator[T, None]]:
+    """Let any loop iterate over an asynchronous generator whose object lives on another loop, as `from_any_loop`."""
+
+    async def iterate_from_elsewhere(self: S, /, *args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[T, None]:
+        there = method(self, *args, **kwargs)
+        try:
+            while (items := await _next_of(self, there)) is not None:
+                yield items[0]
+        finally:
+            await _close_of(self, there)
+
+    @functools.wraps(method)
+    def call(self: S, /, *args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[T, None]:
+        if asyncio._get_running_loop() is self._loop:
+            return method(self, *args, **kwargs)
+        return iterate_from_elsewhere(self, *args, **kwargs)
 
     return call
 
@@ -152,6 +188,43 @@ class Events(AsyncIOEventEmitter):
 
     def _handler_failed(self, error: Exception) -> None:
         log.error("A handler of %r failed.", type(self).__name__, exc_info=error)
+
+
+class LoopThread:
+    """A loop on a thread of its own, so that it goes on while the caller's stands still; call `stop` in the end."""
+
+    def __init__(self, name: str) -> None:
+        self.loop = _new_loop()
+        # ipykernel 7.0 sends on behalf of the cell that the sender's context names, and a new thread has no context.
+        self._thread = threading.Thread(target=copy_context().run, args=(self._run,), name=name, daemon=True)
+        self._thread.start()
+
+    def call(self, work: Coroutine[Any, Any, R]) -> "Future[R]":
+        """Run a coroutine there."""
+        return asyncio.run_coroutine_threadsafe(work, self.loop)
+
+    def stop(self) -> None:
+        """End the loop and the thread, without waiting for it."""
+        self.loop.call_soon_threadsafe(self.loop.stop)
+
+    def join(self, timeout: float) -> None:
+        """Wait until the thread has ended, for so many seconds at most."""
+        self._thread.join(timeout)
+
+    def _run(self) -> None:
+        try:
+            self.loop.run_forever()
+            self.loop.run_until_complete(self.loop.shutdown_default_executor())
+        finally:
+            self.loop.close()
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    with contextlib.suppress(ImportError):
+        import uvloop
+
+        return uvloop.new_event_loop()
+    return asyncio.new_event_loop()
 
 
 class Tasks:

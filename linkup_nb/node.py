@@ -2,7 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -42,8 +43,9 @@ class Node(Events):
 
     `async with Node(path, name="me") as node` opens it, joins its saved rooms again, and closes it. `discovery` is by
     default `Local()` and the public `HyperDHT()`. If `bootstrap`, config.json or `LINKUP_BOOTSTRAP` name peers, it is
-    their private networks instead: `Kademlia` for "host:port", `HyperDHT` for "hyperdht:host:port". Emits `room` (a
-    Room), `message` (a Room, a Message), `update`, and `closing` before it closes.
+    their private networks instead: `Kademlia` for "host:port", `HyperDHT` for "hyperdht:host:port". `clock` gives the
+    seconds since 1970 with which rooms with memory stamp what is written. Emits `room` (a Room), `message` (a Room, a
+    Message), `update`, and `closing` before it closes.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Node(Events):
         name: str | None = None,
         discovery: Sequence[Discovery] | None = None,
         bootstrap: Sequence[str] = (),
+        clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__(asyncio.get_running_loop())
         self.path = Path(path)
@@ -60,6 +63,7 @@ class Node(Events):
         self._name = None if name is None else check_name(name)
         self._discovery = discovery
         self._bootstrap = bootstrap
+        self._clock = clock
         self._swarm: Swarm | None = None
         self._linkup_swarm: Swarm | None = None
         self._memory: MemoryRooms | None = None
@@ -121,6 +125,7 @@ class Node(Events):
                 via=tuple(self._networks),
                 enter=self._enter_networks,
                 shared=lambda core: bool(self._drives and self._drives.has(core)),
+                clock=self._clock,
             )
             self._drives = NodeDrives(self.path, self._store, self._swarm, self._memory.copy)
             self._lobby.drives = self._drives

@@ -93,21 +93,10 @@ class UdpSocket(UdxSocket):
             for level, kind, data in ancillary:
                 if level == _SOL_UDP and kind == _UDP_GRO:
                     (segment,) = _received_size.unpack(data)
-            self._receive(size, segment, address, now)
+            self.take(self._buffer[:size], segment, address, now)
             if was_idle and segment == size > HEADER_SIZE:
                 break  # nothing else has come, most likely, or we are called again. Acknowledgements come bunched
-        self._fire_events()
-        self.transmit_soon()  # what is answered until then takes the acknowledgement with it
-
-    def _receive(self, size: int, segment: int, address: Address, now: float) -> None:
-        endpoint, buffer, start = self.endpoint, self._buffer, 0
-        while start < size:
-            start += endpoint.receive_run(buffer[start:size], segment, address, now)
-            if start < size:
-                datagram = buffer[start : min(start + segment, size)]
-                start += segment
-                if not endpoint.receive_datagram(datagram, address, now):
-                    self._call(self._on_datagram, bytes(datagram), address)
+        self.taken()
 
     def _writable(self) -> None:
         self._loop.remove_writer(self._socket)

@@ -102,6 +102,22 @@ class UdxSocket(ABC):
             self._timer.cancel()
         self._release()
 
+    def take(self, received: memoryview, segment: int, address: Address, now: float) -> None:
+        """Take datagrams that have come from one address, each of `segment` bytes but the last; call `taken` after."""
+        endpoint, start = self.endpoint, 0
+        while start < len(received):
+            start += endpoint.receive_run(received[start:], segment, address, now)
+            if start < len(received):
+                datagram = received[start : start + segment]
+                start += segment
+                if not endpoint.receive_datagram(datagram, address, now):
+                    self._call(self._on_datagram, bytes(datagram), address)
+
+    def taken(self) -> None:
+        """Report what has happened, and let what is answered until this turn of the loop ends go out together."""
+        self._fire_events()
+        self.transmit_soon()
+
     def _transmit(self) -> None:
         self._transmitting = False
         if self._closed:

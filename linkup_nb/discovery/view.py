@@ -1,6 +1,6 @@
 """A picture of a node of a DHT, of whichever kind, taken at one moment."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -32,6 +32,31 @@ class KnownNode:
     shared_bits: int  # leading bits that its id and ours have in common
     last_seen: float  # seconds ago
     rtt: float | None  # seconds, of its last reply
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class TableView:
+    """The routing table of the node with this id: whom it knows, nearest first."""
+
+    id: bytes
+    nodes: tuple[KnownNode, ...]
+
+    @property
+    def by_shared_bits(self) -> Mapping[int, tuple[KnownNode, ...]]:
+        """Those whose ids begin with the same number of bits as its own, by this number, largest first."""
+        groups: dict[int, list[KnownNode]] = {}
+        for node in self.nodes:
+            groups.setdefault(node.shared_bits, []).append(node)
+        return {shared: tuple(groups[shared]) for shared in sorted(groups, reverse=True)}
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    def __iter__(self) -> Iterator[KnownNode]:
+        return iter(self.nodes)
+
+    def __repr__(self) -> str:
+        return f"<TableView of {self.id.hex()[:8]}: {len(self.nodes)} nodes known>"
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -2,13 +2,14 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from dataclasses import replace
 from time import monotonic
 
 from linkup_nb.errors import DecodeError, NotAvailable, UsageError
 from linkup_nb.hyperdht.io import RETRIES, DhtAnswer
 from linkup_nb.hyperdht.query import Query
+from linkup_nb.loops import from_any_loop, iterated_from_any_loop
 from linkup_nb.wire.dht.records import (
     DhtAnnouncement,
     DhtCommand,
@@ -31,6 +32,7 @@ class DhtClient(ABC):
     """The requests of a client, on top of `send_request` to one node and `query` of the nearest ones."""
 
     store: DhtStore
+    _loop: asyncio.AbstractEventLoop
 
     @property
     @abstractmethod
@@ -63,7 +65,8 @@ class DhtClient(ABC):
     ) -> Query:
         """Query the `k` nodes nearest to a target (`None`: as many as keep a record); see `Query`."""
 
-    async def lookup(self, topic: bytes, *, k: int | None = None) -> AsyncIterator[PeerRecord]:
+    @iterated_from_any_loop
+    async def lookup(self, topic: bytes, *, k: int | None = None) -> AsyncGenerator[PeerRecord, None]:
         """The peers announced on a 32-byte target, each record once, as the nodes report them; at most `MAX_FOUND`.
 
         The `k` nodes nearest to it are asked, and those on the way; `None` for as many as keep a record.
@@ -84,13 +87,15 @@ class DhtClient(ABC):
                         query.close()
                         return
 
-    async def find_peer(self, public_key: bytes) -> AsyncIterator[tuple[DhtAnswer, PeerRecord]]:
+    @iterated_from_any_loop
+    async def find_peer(self, public_key: bytes) -> AsyncGenerator[tuple[DhtAnswer, PeerRecord], None]:
         """The nodes that pass messages on to a peer (the senders of the answers), and its record."""
         async for answer in self.query(DhtCommand.FIND_PEER, blake2b_256(public_key)):
             record = _record(answer)
             if record is not None and record.public_key == public_key:
                 yield answer, record
 
+    @from_any_loop
     async def announce(
         self, topic: bytes, key_pair: KeyPair, relays: Iterable[Address] = (), *, k: int | None = None
     ) -> tuple[DhtAnswer, ...]:
@@ -104,6 +109,7 @@ class DhtClient(ABC):
         closest = await self.query(DhtCommand.LOOKUP, topic, k=k).finished()
         return await self._commit(DhtCommand.ANNOUNCE, topic, key_pair, closest, record.relays)
 
+    @from_any_loop
     async def announce_self(self, key_pair: KeyPair) -> tuple[DhtAnswer, ...]:
         """Have the nodes nearest to our own key pass messages on to us.
 
@@ -114,6 +120,7 @@ class DhtClient(ABC):
         closest = await self.query(DhtCommand.FIND_PEER, target).finished()
         return await self._commit(DhtCommand.ANNOUNCE, target, key_pair, closest[:MAX_RELAYS], ())
 
+    @from_any_loop
     async def unannounce(self, topic: bytes, key_pair: KeyPair, nodes: Iterable[Address] | None = None) -> None:
         """Take an announcement back, at the nodes that keep it, or just at `nodes`.
 
@@ -131,6 +138,7 @@ class DhtClient(ABC):
             holders = [answer for answer in await asyncio.gather(*requests) if answer is not None]
         await self._commit(DhtCommand.UNANNOUNCE, topic, key_pair, holders, ())
 
+    @from_any_loop
     async def mutable_put(self, key_pair: KeyPair, value: bytes, seq: int) -> int:
         """Store up to 1,000 bytes under our key, in place of a value with a smaller `seq`; returns how many keep it.
 
@@ -146,6 +154,7 @@ class DhtClient(ABC):
             )
         return _check_kept(kept)
 
+    @from_any_loop
     async def mutable_get(self, public_key: bytes, min_seq: int = 0) -> MutableValue | None:
         """The newest value under a key, if there is one with at least this `seq`."""
         newest = None
@@ -155,6 +164,7 @@ class DhtClient(ABC):
                 newest = value
         return newest
 
+    @from_any_loop
     async def immutable_put(self, value: bytes) -> bytes:
         """Store 1 to 1,000 bytes under their hash, which is returned; raises `NotAvailable` when no node keeps them."""
         check_value(value)
@@ -163,6 +173,7 @@ class DhtClient(ABC):
         _check_kept((await self._put(DhtCommand.IMMUTABLE_PUT, target, value, closest)).count(Failure.NONE))
         return target
 
+    @from_any_loop
     async def immutable_get(self, target: bytes) -> bytes | None:
         """The value with this hash, if a node has it."""
         query = self.query(DhtCommand.IMMUTABLE_GET, target)

@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 from linkup_nb.connection.addresses import offline, resolve
 from linkup_nb.connection.udx_socket import UdxSocket
-from linkup_nb.discovery.view import KnownNode, QueryView
+from linkup_nb.discovery.view import KnownNode, QueryView, TableView
 from linkup_nb.errors import NodeClosed, PeerTimeout, UsageError
 from linkup_nb.hyperdht.client import DhtClient
 from linkup_nb.hyperdht.io import PING_SIZE, RETRIES, DhtAnswer, DhtIo
@@ -25,7 +25,7 @@ from linkup_nb.hyperdht.server import DhtServer, Identity
 from linkup_nb.hyperdht.state import load_nodes, save_nodes
 from linkup_nb.hyperdht.upkeep import Upkeep
 from linkup_nb.hyperdht.view import DhtView
-from linkup_nb.loops import Events, Tasks
+from linkup_nb.loops import Events, Tasks, from_any_loop
 from linkup_nb.wire.dht.nat import MIN_SAMPLES, NatSample, NatSampler
 from linkup_nb.wire.dht.records import DhtCommand
 from linkup_nb.wire.dht.rpc import ID_SIZE, Address, DhtReply, DhtRequest, Internal, distance, node_id
@@ -61,9 +61,9 @@ class DhtNode(Events, DhtClient):
 
     `bootstrap` are the nodes by which it enters the network; none for the first node of a network. It listens on `host`
     (all addresses; 127.0.0.1 with `LINKUP_OFFLINE=1`) and `port` (`None`: the usual one or one near it). Nodes that
-    live long at an address of their own keep things for others: with `ephemeral=False` this one will, with `True` it
-    will not, and else it finds out. `state` is a file for the nodes known last time. Call `open`, and in the end
-    `close`; it fires "ready", "persistent", "ephemeral" and "wakeup".
+    live long at an address of their own keep things for others, in `store`: with `ephemeral=False` this one will, with
+    `True` it will not, and else it finds out. `state` is a file for the nodes known last time. Call `open`, and in the
+    end `close`; it fires "ready", "persistent", "ephemeral" and "wakeup".
     """
 
     def __init__(
@@ -75,10 +75,11 @@ class DhtNode(Events, DhtClient):
         ephemeral: bool | None = None,
         state: Path | None = None,
         network: Network = USUAL,
+        store: DhtStore | None = None,
     ) -> None:
         super().__init__(asyncio.get_running_loop())
         self.network = network
-        self.store = DhtStore()
+        self.store = store or DhtStore()
         self.streams: dict[int, Callable[[Event], object]] = {}  # callbacks for a stream's events, by local id
         self.bootstrap = tuple(bootstrap)
         self._host = host or ("127.0.0.1" if offline() else "0.0.0.0")
@@ -123,6 +124,21 @@ class DhtNode(Events, DhtClient):
         return self._io.id
 
     @property
+    def table(self) -> TableView:
+        """Its routing table at this moment; while it serves nobody, around an id that nobody knows it by."""
+        return TableView(self._table.own_id, tuple(self._known(monotonic())))
+
+    @property
+    def contacts(self) -> tuple[Address, ...]:
+        """The addresses of those in its routing table, in no particular order."""
+        return tuple(contact.address for contact in self._table)
+
+    @property
+    def last_query(self) -> QueryView | None:
+        """The way of its last query, but for those that keep the table; see `find`."""
+        return _view_query(*self._last_query) if self._last_query else None
+
+    @property
     def nat(self) -> NatSample:
         """Where others see us, and the kind of firewall before us."""
         return self._nat.sample
@@ -159,6 +175,7 @@ class DhtNode(Events, DhtClient):
     def on_probe(self, callback: Callable[[Address], object]) -> None:
         self._io.on_probe = callback
 
+    @from_any_loop
     async def open(self) -> None:
         """Listen, and enter the network in the background (see `ready`); raises `UsageError` without a port."""
         self._bind()
@@ -171,6 +188,7 @@ class DhtNode(Events, DhtClient):
         self._enter()
         self._tasks.start(self._keep(), "DHT: upkeep")
 
+    @from_any_loop
     async def ready(self) -> None:
         """Wait until the network is entered; the first node of a network is ready at once.
 
@@ -180,6 +198,7 @@ class DhtNode(Events, DhtClient):
         if self._closed:
             raise NodeClosed("This node of the DHT has been closed; make a new one.")
 
+    @from_any_loop
     async def rejoin(self) -> None:
         """Enter the network anew, because this machine has slept or is in another network."""
         self._upkeep.forgive()
@@ -189,6 +208,7 @@ class DhtNode(Events, DhtClient):
         self._enter()
         await self._ready.wait()
 
+    @from_any_loop
     async def close(self) -> None:
         """Give the port back at once; what was announced is forgotten by others in time, unless it is taken back."""
         self._closed = True
@@ -221,6 +241,7 @@ class DhtNode(Events, DhtClient):
         )
         return future
 
+    @from_any_loop
     async def request(
         self,
         to: Address,
@@ -268,6 +289,7 @@ class DhtNode(Events, DhtClient):
             self._last_query = DhtCommand(command), query
         return query
 
+    @from_any_loop
     async def find(self, target: bytes) -> QueryView:
         """Look for the nodes nearest to a 32-byte target; returns the way there, and whom it found."""
         query = self.query(Internal.FIND_NODE, target, internal=True)
@@ -284,7 +306,7 @@ class DhtNode(Events, DhtClient):
             nat=self.nat,
             id=self.id,
             nodes=tuple(self._known(now)),
-            last_query=self._view_query(),
+            last_query=self.last_query,
             stored=MappingProxyType(self.store.counts),
             passed_on=MappingProxyType({command.name: count for command, count in dict(self.passed_on).items()}),
             counters=MappingProxyType(dict(self.counters)),
@@ -296,11 +318,6 @@ class DhtNode(Events, DhtClient):
                 away = distance(contact.id, self._table.own_id)
                 shared = 8 * ID_SIZE - away.bit_length()
                 yield KnownNode(address, contact.id, away, shared, now - contact.seen, contact.rtt)
-
-    def _view_query(self) -> QueryView | None:
-        if self._last_query is None:
-            return None
-        return _view_query(*self._last_query)
 
     def _bind(self) -> None:
         ports = [self._port] if self._port is not None else [*range(DEFAULT_PORT, DEFAULT_PORT + 5), 0]

@@ -7,13 +7,12 @@ import asyncio
 import atexit
 import threading
 from collections.abc import Awaitable, Sequence
-from concurrent.futures import Future, wait
-from contextlib import suppress
-from contextvars import copy_context
-from typing import TYPE_CHECKING, Any, TypeVar
+from concurrent.futures import wait
+from typing import TYPE_CHECKING, TypeVar
 
 from linkup_nb.control.server import serve
 from linkup_nb.errors import UsageError
+from linkup_nb.loops import LoopThread
 from linkup_nb.node import Node
 from linkup_nb.notebook.register import register
 from linkup_nb.rooms.profile import profile_path
@@ -28,17 +27,12 @@ CLOSE_TIMEOUT = 3.0  # seconds that all nodes may take to close when the kernel 
 T = TypeVar("T")
 
 
-class _NodeThread:
+class _NodeThread(LoopThread):
     """A thread with a loop, and the one node that lives on it."""
 
     def __init__(self, profile: str, bootstrap: Sequence[str]) -> None:
+        super().__init__(f"linkup_nb {profile}")
         self.bootstrap = tuple(bootstrap)
-        self.loop = _new_loop()
-        # ipykernel 7.0 sends on behalf of the cell that the sender's context names, and a new thread has no context.
-        thread = threading.Thread(
-            target=copy_context().run, args=(self._run,), name=f"linkup_nb {profile}", daemon=True
-        )
-        thread.start()
         try:
             self.node: Node = self.call(self._open(profile)).result(START_TIMEOUT)
         except BaseException:
@@ -50,34 +44,12 @@ class _NodeThread:
         """Whether the node has been closed."""
         return self.node.status.level is Level.OFF
 
-    def call(self, work: Any) -> Future[Any]:
-        """Run a coroutine on the node's loop."""
-        return asyncio.run_coroutine_threadsafe(work, self.loop)
-
-    def stop(self) -> None:
-        """End the thread."""
-        self.loop.call_soon_threadsafe(self.loop.stop)
-
-    def _run(self) -> None:
-        try:
-            self.loop.run_forever()
-        finally:
-            self.loop.close()
-
     async def _open(self, profile: str) -> Node:
         node = Node(profile_path(profile), bootstrap=self.bootstrap)
         await node.open()
         if control := await serve(node):
             node.once("closing", control.close)
         return node
-
-
-def _new_loop() -> asyncio.AbstractEventLoop:
-    with suppress(ImportError):
-        import uvloop
-
-        return uvloop.new_event_loop()
-    return asyncio.new_event_loop()
 
 
 _running: dict[str, _NodeThread] = {}

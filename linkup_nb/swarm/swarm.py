@@ -118,7 +118,7 @@ class Swarm(Events):
 
     @property
     def addresses(self) -> tuple[tuple[str, int], ...]:
-        """Where peers can dial us over TCP; none until a topic was joined to be found on."""
+        """Where peers can dial us over TCP; none until a topic was joined to be found on, or if no discovery uses it."""
         return tuple((host, self._announcer.port) for host in self._announcer.hosts)
 
     @property
@@ -162,6 +162,8 @@ class Swarm(Events):
         self.discovery = (*self.discovery, discovery)
         if isinstance(discovery, Dials):
             discovery.belong_to(self._announcer)
+        if any(topic.server for topic in self._topics.values()):
+            await self._listen()
         if self._started:
             started = self._tasks.start(discovery.start(self._announcer), f"{discovery!r}")
             self._started[discovery] = started
@@ -258,6 +260,8 @@ class Swarm(Events):
         self._announcer.hosts = ("127.0.0.1", *lan_addresses()) if everywhere else (server.host,)
 
     async def _listen(self) -> None:
+        if all(isinstance(one, Dials) for one in self.discovery):
+            return  # those find us by our key, and take the connections themselves
         async with self._listening:
             if not self._server and not self._closed:
                 self._server = await listen(self._host, 0, self._admit, self.key_pair, confirm=False)

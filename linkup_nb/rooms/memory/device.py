@@ -35,8 +35,13 @@ def device_key(path: Path) -> KeyPair:
             write_private(path, msgspec.json.encode(_Device(known.seed, machine, here)))
             return KeyPair.from_seed(known.seed)
     seed = os.urandom(KEY_SIZE)
-    write_private(path, msgspec.json.encode(_Device(seed, machine, here)))
+    write_device(path, seed)
     return KeyPair.from_seed(seed)
+
+
+def write_device(path: Path, seed: bytes) -> None:
+    """Let the device whose key is kept in the file `path` have the key that is made from these 32 bytes."""
+    write_private(path, msgspec.json.encode(_Device(seed, _machine(), str(path.resolve()))))
 
 
 def _read(path: Path) -> _Device | None:

@@ -49,6 +49,7 @@ class MemoryRooms(Events):
         via: tuple[str, ...] = (),
         enter: Callable[[tuple[str, ...]], Awaitable[None]] = _stay,
         shared: Callable[[bytes], bool] = lambda core: False,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__(asyncio.get_running_loop())
         self._path = path
@@ -63,6 +64,8 @@ class MemoryRooms(Events):
         self._via = via
         """The bootstrap peers of our networks, which invites name."""
         self._enter_networks = enter
+        self._clock = clock
+        """Seconds since 1970, by the clock of this device."""
         self._links = RoomLinks(store, shared)
         self._rooms: dict[bytes, MemoryRoom] = {}
         self._sessions: dict[bytes, RoomSession] = {}
@@ -113,7 +116,7 @@ class MemoryRooms(Events):
         await self._enter_networks(invite.via)
         if isinstance(pairing, RoomKeys):
             return await self._join(pairing, name, invite.via)
-        if pairing.expires is not None and pairing.expires <= time.time():
+        if pairing.expires is not None and pairing.expires <= self._clock():
             raise InvalidInvite("This invite has expired: ask for another one.")
         async with self._changing:
             if room := self._rooms.get(invite.topic):
@@ -256,6 +259,7 @@ class MemoryRooms(Events):
             share_reads=self._share_reads,
             via=tuple(dict.fromkeys((*entry.via, *self._via))),
             away=self._away,
+            clock=lambda: int(self._clock() * 1e6),
         )
         await session.open(self._name)
         room = MemoryRoom(entry.name, session, self, entry.choices)

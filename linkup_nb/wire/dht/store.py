@@ -114,6 +114,11 @@ class DhtStore:
             "immutable values": len(self.immutable),
         }
 
+    @property
+    def topics(self) -> frozenset[bytes]:
+        """The targets on which peers are announced here."""
+        return frozenset(tuple(self._targets))
+
     def announce(
         self, target: bytes, record: PeerRecord, sender: Address, now: float, *, refresh: bytes | None = None
     ) -> None:

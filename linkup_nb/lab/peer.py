@@ -1,0 +1,104 @@
+"""One peer of a lab: what outlives its deaths, and the node while it lives."""
+
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from linkup_nb.errors import NodeClosed
+from linkup_nb.hyperdht.discovery import HyperDHT
+from linkup_nb.hyperdht.network import Network
+from linkup_nb.hyperdht.node import DhtNode
+from linkup_nb.lab.hosts import PORT
+from linkup_nb.lab.state import PeerState
+from linkup_nb.node import Node
+from linkup_nb.rooms.files import write_private
+from linkup_nb.rooms.memory.device import write_device
+from linkup_nb.wire.dht.rpc import Address, node_id
+from linkup_nb.wire.dht.store import DhtStore
+from linkup_nb.wire.keys import blake2b_256
+
+
+@dataclass(slots=True, eq=False)
+class LabPeer:
+    """The peer of a number, which enters the network by the nodes in `names`; none for the first.
+
+    With a `folder` it is a `Node` whose profile is there, its keys made from `seed`; else a `DhtNode` alone. What it
+    keeps for others is kept in `store`, if that is given.
+    """
+
+    number: int
+    host: str
+    network: Network
+    names: Sequence[Address]
+    seed: int
+    folder: Path | None
+    store: DhtStore | None = None
+    role: PeerState = PeerState.ALIVE  # while it lives
+    is_alive: bool = False
+    offset: float = 0.0  # seconds by which its wall clock is ahead
+    node: Node | None = None  # stays when it dies, closed
+    dht: DhtNode | None = None
+    keys: frozenset[bytes] = frozenset()  # public keys by which others are connected with it
+    name: str = ""
+
+    @property
+    def address(self) -> Address:
+        """Where its node of the DHT listens."""
+        return self.host, PORT
+
+    @property
+    def id(self) -> bytes:
+        """The id of its node of the DHT."""
+        return node_id(self.address)
+
+    @property
+    def state(self) -> PeerState:
+        """What it is at the moment."""
+        return self.role if self.is_alive else PeerState.DEAD
+
+    def clock(self) -> float:
+        """Its wall clock, in seconds since 1970."""
+        return time.time() + self.offset
+
+    async def open(self) -> None:
+        """Open its node, which enters the network in the background; call `close` also if this fails."""
+        if self.folder is None:
+            self.dht = DhtNode(
+                self.names, host=self.host, port=PORT, ephemeral=False, network=self.network, store=self.store
+            )
+            self.name = self.name or f"node {self.number}"
+            await self.dht.open()
+        else:
+            await self._open_node(self.folder)
+        self.is_alive = True
+
+    async def die(self) -> None:
+        """Free all that it has; with its host silenced before, nobody hears of it."""
+        self.is_alive = False
+        if self.dht:
+            await self.dht.close()  # first, so that nothing else waits for replies
+        if self.node:
+            with suppress(NodeClosed):
+                self.name = self.node.name
+            await self.node.close()
+
+    async def _open_node(self, folder: Path) -> None:
+        fresh = not folder.exists()
+        if fresh:
+            folder.mkdir()
+            write_private(folder / "seed", self._secret("identity"))
+            write_device(folder / "device", self._secret("device"))
+        discovery = HyperDHT(self.names, host=self.host, port=PORT, ephemeral=False, network=self.network)
+        name = f"peer {self.number}" if fresh else None
+        self.node = node = Node(folder, name=name, discovery=[discovery], clock=self.clock)
+        await node.open()
+        [shared] = node.swarm.discovery
+        assert isinstance(shared, HyperDHT)
+        self.dht = await shared.open()
+        self.keys = frozenset((node.swarm.public_key, node.linkup_swarm.public_key))
+        self.name = node.name
+
+    def _secret(self, what: str) -> bytes:
+        return blake2b_256(f"linkup_nb lab: {what} of peer {self.number}, seed {self.seed}".encode())
