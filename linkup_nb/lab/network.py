@@ -33,6 +33,7 @@ P = TypeVar("P", bound=Node | DhtNode)
 ENTER_TIMEOUT = 5.0  # seconds for a peer to enter the network, if one that it names can be reached
 MAX_DELAY = 60.0  # seconds, of a link
 CLOSE_TIMEOUT = 10.0  # seconds for all peers to close
+AT_ONCE = 16  # profiles that are made at a time
 LOOK_EVERY = 0.2  # seconds between two looks at whether there is something new to draw
 
 
@@ -202,9 +203,12 @@ class LabNetwork(Events, Generic[P]):
         self._do(self._populate(count))
 
     async def _populate(self, count: int) -> None:
-        for _ in range(count):
-            await self._open(self._grow(self._peers[:1]))
-        await self._settle(self._peers)
+        peers = [self._grow(self._peers[:1]) for _ in range(count)]
+        for first in range(0, count, AT_ONCE):
+            await asyncio.gather(*(peer.start() for peer in peers[first : first + AT_ONCE]))
+        for peer in peers:  # one after the other, so that the tables repeat
+            await self._enter(peer)
+        await self._settle()
         self._tasks.start(self._watch(), "the lab: looking for what is new")
 
     def _grow(self, names: Sequence[LabPeer]) -> LabPeer:
@@ -217,22 +221,26 @@ class LabNetwork(Events, Generic[P]):
         return peer
 
     async def _open(self, peer: LabPeer) -> None:
-        """Open a peer, and let it enter the network if anybody whom it names can be reached."""
-        self._switch.attach(peer.host, peer.number)
         try:
-            await peer.open()
+            await peer.start()
+            await self._enter(peer)
         except BaseException:
             await peer.die()
             raise
-        reachable = (other for other in self._peers if other.is_alive and other.address in peer.names)
+
+    async def _enter(self, peer: LabPeer) -> None:
+        """Wait until a peer is in the network, if anybody whom it names can be reached."""
+        self._switch.attach(peer.host, peer.number)
+        await peer.enter()
+        reachable = [other for other in self._peers if other.is_alive and other.address in peer.names]
         if peer.dht and any(not self._switch.is_cut(peer.number, other.number) for other in reachable):
             with suppress(TimeoutError):
                 async with asyncio.timeout(ENTER_TIMEOUT):
                     await peer.dht.ready()
 
-    async def _settle(self, peers: Sequence[LabPeer]) -> None:
+    async def _settle(self) -> None:
         living = [peer.dht for peer in self._peers if peer.dht and peer.is_alive]
-        await settle([node for node in living if node in [peer.dht for peer in peers]], living, self._chance)
+        await settle(living, living, self._chance)
 
     async def _add(self, names: Sequence[LabPeer]) -> LabPeer:
         async with self._changing:

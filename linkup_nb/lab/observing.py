@@ -12,16 +12,18 @@ NO_FAULTS = Link()
 
 def observe(peers: Sequence[LabPeer], switch: Switch, bits: int) -> NetState:
     """All peers and edges at this moment; call it on the network's loop."""
+    hosts = {peer.host for peer in peers}
     known, connected = set(_known(peers)), set(_connected(peers))
     slow = {pair for pair in switch.links if pair[0] < pair[1]}
     return NetState(
-        tuple(_peer(peer, bits) for peer in peers),
+        tuple(_peer(peer, bits, hosts) for peer in peers),
         tuple(_edge(pair, pair in connected, switch) for pair in sorted(known | connected | slow)),
     )
 
 
-def _peer(peer: LabPeer, bits: int) -> NetPeer:
-    keeps = peer.dht.store.topics if peer.dht and peer.is_alive else frozenset[bytes]()
+def _peer(peer: LabPeer, bits: int, hosts: set[str]) -> NetPeer:
+    stored = peer.dht.store.announced_from if peer.dht and peer.is_alive else {}
+    keeps = frozenset(target for target, sources in stored.items() if sources & hosts - {peer.host})
     return NetPeer(peer.number, int.from_bytes(peer.id[: min(8, bits // 8)], "big"), peer.name, peer.state, keeps)
 
 

@@ -1,5 +1,6 @@
 """One peer of a lab: what outlives its deaths, and the node while it lives."""
 
+import asyncio
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -62,17 +63,31 @@ class LabPeer:
         """Its wall clock, in seconds since 1970."""
         return time.time() + self.offset
 
-    async def open(self) -> None:
-        """Open its node, which enters the network in the background; call `close` also if this fails."""
+    async def start(self) -> None:
+        """Start its node, which is in no network yet; call `die` also if this fails."""
         if self.folder is None:
+            self.name = f"node {self.number}"
+            return
+        is_new = await asyncio.to_thread(self._prepare, self.folder)
+        discovery = HyperDHT(self.names, host=self.host, port=PORT, ephemeral=False, network=self.network)
+        name = f"peer {self.number}" if is_new else None
+        self.node = node = Node(self.folder, name=name, discovery=[discovery], clock=self.clock)
+        await node.open()
+        self.name = node.name
+        self.keys = frozenset((node.swarm.public_key, node.linkup_swarm.public_key))
+
+    async def enter(self) -> None:
+        """Let it be in the network from now on, which it enters in the background; call `die` also if this fails."""
+        self.is_alive = True
+        if self.node:
+            [discovery] = self.node.swarm.discovery
+            assert isinstance(discovery, HyperDHT)
+            self.dht = await discovery.open()
+        else:
             self.dht = DhtNode(
                 self.names, host=self.host, port=PORT, ephemeral=False, network=self.network, store=self.store
             )
-            self.name = self.name or f"node {self.number}"
             await self.dht.open()
-        else:
-            await self._open_node(self.folder)
-        self.is_alive = True
 
     async def die(self) -> None:
         """Free all that it has; with its host silenced before, nobody hears of it."""
@@ -84,21 +99,14 @@ class LabPeer:
                 self.name = self.node.name
             await self.node.close()
 
-    async def _open_node(self, folder: Path) -> None:
-        fresh = not folder.exists()
-        if fresh:
-            folder.mkdir()
-            write_private(folder / "seed", self._secret("identity"))
-            write_device(folder / "device", self._secret("device"))
-        discovery = HyperDHT(self.names, host=self.host, port=PORT, ephemeral=False, network=self.network)
-        name = f"peer {self.number}" if fresh else None
-        self.node = node = Node(folder, name=name, discovery=[discovery], clock=self.clock)
-        await node.open()
-        [shared] = node.swarm.discovery
-        assert isinstance(shared, HyperDHT)
-        self.dht = await shared.open()
-        self.keys = frozenset((node.swarm.public_key, node.linkup_swarm.public_key))
-        self.name = node.name
+    def _prepare(self, folder: Path) -> bool:
+        """Make its profile, with keys that repeat; false if it has one."""
+        if folder.exists():
+            return False
+        folder.mkdir()
+        write_private(folder / "seed", self._secret("identity"))
+        write_device(folder / "device", self._secret("device"))
+        return True
 
     def _secret(self, what: str) -> bytes:
         return blake2b_256(f"linkup_nb lab: {what} of peer {self.number}, seed {self.seed}".encode())

@@ -118,7 +118,7 @@ class Swarm(Events):
 
     @property
     def addresses(self) -> tuple[tuple[str, int], ...]:
-        """Where peers can dial us over TCP; none until a topic was joined to be found on, or if no discovery uses it."""
+        """Where peers can dial us over TCP; none if no discovery uses it, or before a topic is joined to be found on."""
         return tuple((host, self._announcer.port) for host in self._announcer.hosts)
 
     @property

@@ -115,9 +115,9 @@ class DhtStore:
         }
 
     @property
-    def topics(self) -> frozenset[bytes]:
-        """The targets on which peers are announced here."""
-        return frozenset(tuple(self._targets))
+    def announced_from(self) -> dict[bytes, frozenset[str]]:
+        """The hosts whose announcements are stored, by target; our own are from 127.0.0.1."""
+        return {target: frozenset(tuple(keys.values())) for target, keys in tuple(self._targets.items())}
 
     def announce(
         self, target: bytes, record: PeerRecord, sender: Address, now: float, *, refresh: bytes | None = None
