@@ -34,6 +34,7 @@ PUBLIC = [
     "connect",
     "explore",
     "import_profile",
+    "lab",
     "listen",
     "run",
     "share",

@@ -15,7 +15,7 @@ from linkup_nb.hypercore.events import LogClosed
 from linkup_nb.hypercore.log import Log
 from linkup_nb.hypercore.manifest import Manifest
 from linkup_nb.hypercore.peer import PROTOCOL
-from linkup_nb.hypercore.replicator import Replicator
+from linkup_nb.hypercore.replicator import Replicator, Tell
 from linkup_nb.hypercore.storage import CoreRow, Store
 from linkup_nb.loops import Events, Inbox, Tasks, from_any_loop, is_of_this_process, on_own_loop
 from linkup_nb.wire.keys import KEY_SIZE, KeyPair, blake2b_256, discovery_key, namespace, short_key, z32decode
@@ -74,6 +74,8 @@ class Corestore(Events):
         self.closed = True
         self._primary_key = b"" if primary_key is None else secret(primary_key, "a primary key")
         self._store: Store
+        self.tell: Tell = lambda peer, message, request: message
+        """What peers are sent instead of what is true: only in a lab anything else."""
         self._open_logs: dict[bytes, tuple[Log, Replicator]] = {}
         self._opening = asyncio.Lock()
         self._channels: dict[Channels, _Copying] = {}
@@ -278,7 +280,7 @@ class Corestore(Events):
             made = self.key_pair(row.name, row.namespace)
             key_pair = made if Manifest.of(made.public_key).key == row.key else None
         log = Log(self._store, row, key_pair)
-        replicator = Replicator(log, lambda: self._put_away_soon(log))
+        replicator = Replicator(log, lambda *said: self.tell(*said), lambda: self._put_away_soon(log))
         self._open_logs[row.key] = (log, replicator)
         return log, replicator
 

@@ -71,6 +71,9 @@ class Replication(Protocol):
     def failed(self, error: MachineError) -> None:
         """The log cannot be read here."""
 
+    def tell(self, peer: "Peer", message: msg.Message, request: msg.DataRequest | None) -> msg.Message | None:
+        """What the peer is sent instead of a message, which may answer a request of its; `None` for nothing."""
+
 
 class Peer:
     """One end of a `hypercore/alpha` channel."""
@@ -237,8 +240,9 @@ class Peer:
                 del self._abandoned[next(iter(self._abandoned))]
         return requests
 
-    def _send(self, message: msg.Message) -> None:
-        if not self._ended and not self.channels.send(self._channel, msg.NUMBERS[type(message)], message.encode()):
+    def _send(self, message: msg.Message, request: msg.DataRequest | None = None) -> None:
+        told = None if self._ended else self._replication.tell(self, message, request)
+        if told and not self.channels.send(self._channel, msg.NUMBERS[type(told)], told.encode()):
             self._upload.paused = True
 
     # What is received

@@ -18,11 +18,19 @@ ANNOUNCE_DELAY = 0.05  # seconds in which blocks that have come are gathered int
 logger = logging.getLogger("linkup_nb")
 
 
-class Replicator:
-    """The replication of one log. `at_rest()` is called when nobody here uses it and no peer has it open."""
+Tell = Callable[[Peer, msg.Message, msg.DataRequest | None], msg.Message | None]
+"""What a peer is sent instead of a message, which may answer a request of its; `None` for nothing."""
 
-    def __init__(self, log: Log, at_rest: Callable[[], None] = lambda: None) -> None:
+
+class Replicator:
+    """The replication of one log; what it sends goes through `tell`, which in a lab may lie.
+
+    `at_rest()` is called when nobody here uses it and no peer has it open.
+    """
+
+    def __init__(self, log: Log, tell: Tell, at_rest: Callable[[], None] = lambda: None) -> None:
         self.log = log
+        self.tell = tell
         self.peers: set[Peer] = set()
         self.scheduler = Scheduler(log, self.peers, idle=self.deactivate, failed=self.failed)
         self._at_rest = at_rest

@@ -13,9 +13,12 @@ MAX_INVALID = 64  # requests of a peer that no log can answer
 
 
 class Upload:
-    """The requests of one peer, answered in order, and no faster than it reads: set `paused` while it does not."""
+    """The requests of one peer, answered in order, and no faster than it reads: set `paused` while it does not.
 
-    def __init__(self, log: Log, send: Callable[[msg.Message], None]) -> None:
+    `send` gets each answer, with the request if it is one for data.
+    """
+
+    def __init__(self, log: Log, send: Callable[[msg.Message, msg.DataRequest | None], None]) -> None:
         self.paused = False
         self._log = log
         self._send = send
@@ -62,10 +65,10 @@ class Upload:
 
     def _answer(self, request: msg.DataRequest | msg.Want) -> None:
         if isinstance(request, msg.DataRequest):
-            self._send(self._data(request))
+            self._send(self._data(request), request)
         else:
             for message in self._held(request):
-                self._send(message)
+                self._send(message, None)
 
     def _data(self, request: msg.DataRequest) -> msg.Message:
         log, wanted = self._log, request.wanted

@@ -118,7 +118,7 @@ class Swarm(Events):
 
     @property
     def addresses(self) -> tuple[tuple[str, int], ...]:
-        """Where peers can dial us over TCP; none if no discovery uses it, or before a topic is joined to be found on."""
+        """Where peers can dial us over TCP; none if no discovery uses it, or before we are to be found on a topic."""
         return tuple((host, self._announcer.port) for host in self._announcer.hosts)
 
     @property

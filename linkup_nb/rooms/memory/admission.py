@@ -5,7 +5,6 @@ opens the channel only after a candidate has: it would name the room's topic to 
 """
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from weakref import WeakKeyDictionary
 
@@ -49,13 +48,15 @@ class Admission:
         secret: bytes,
         invites: Invites,
         use: Callable[[bytes, bytes], Awaitable[object]],
-        refuses: Callable[[bytes], bool] = lambda identity: False,
+        refuses: Callable[[bytes], bool],
+        clock: Callable[[], int],
     ) -> None:
         self.topic = topic
         self._secret = secret
         self._invites = invites
         self._use = use
         self._refuses = refuses
+        self._clock = clock  # in microseconds since 1970
         self._pending: dict[bytes, tuple[_Desk, PairingRequest]] = {}
         self._counts: WeakKeyDictionary[Channels, int] = WeakKeyDictionary()
         self._answering = asyncio.Lock()  # two requests by an invite for one must not both find it unused
@@ -95,7 +96,7 @@ class Admission:
 
     async def _answer(self, desk: "_Desk", request: PairingRequest, public_key: bytes, identity: bytes) -> None:
         async with self._answering:
-            status = self._invites.check(request.invite_id, identity, now=time.time())
+            status = self._invites.check(request.invite_id, identity, now=self._clock() / 1e6)
             if self._refuses(identity):
                 status = PairingStatus.REJECTED
             if status is not PairingStatus.CONFIRMED:

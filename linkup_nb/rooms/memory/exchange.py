@@ -4,7 +4,6 @@ It also gathers who holds one's own messages, which needs no message: the feeds'
 """
 
 import asyncio
-import time
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, Protocol, TypeVar
@@ -39,6 +38,7 @@ class Hosting(Protocol):
     peers: set[RoomPeer]
     feeds: RoomFeeds
     index: Index
+    clock: Callable[[], int]
 
     async def on_index(self, work: Callable[[], T]) -> T:
         """Do something on the thread that writes the index."""
@@ -170,7 +170,7 @@ class Exchange(Events):
     def _look(self) -> None:
         """Whether others are here than were shown last."""
         here = self.here()
-        self.seen.update(dict.fromkeys(here, time.time()))
+        self.seen.update(dict.fromkeys(here, self._session.clock() / 1e6))
         if self._shown != (here,):
             self._shown = (here,)
             self.emit("here")

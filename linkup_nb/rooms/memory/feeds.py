@@ -5,7 +5,6 @@ first, then from the beginning. Every block goes through the index before anybod
 """
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
@@ -64,7 +63,7 @@ class RoomFeeds(Events):
         executor: Executor,
         fetch_runs: Callable[[Core, int, int], Awaitable[None]],
         *,
-        clock: Callable[[], int] = lambda: time.time_ns() // 1000,
+        clock: Callable[[], int],
     ) -> None:
         super().__init__(asyncio.get_running_loop())
         self.keys = keys

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import time
 from collections.abc import AsyncIterator, Container, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -129,7 +128,7 @@ class RoomOrigin:
     @from_any_loop
     async def say(self, said: str | Output | FrameOutput, to: RoomMessage | None, channel: str) -> RoomMessage:
         """Write a text, an answer, or an output; that of a data frame and a large one is put into the drive first."""
-        path = f"/outputs/{time.time_ns() // 1_000_000}"
+        path = f"/outputs/{self._session.clock() // 1000}"
         match said:
             case str():
                 return await self.send(said, to, channel)
@@ -175,7 +174,8 @@ class RoomOrigin:
         me = session.identity.public_key
         removed = self._moderator.ruling.removed
         feeds = [feed for feed in session.feeds.members if feed.identity not in removed]
-        return self._people.members(feeds, exchange.here(), dict(exchange.seen), me, self.faults)
+        now = self._session.clock() / 1e6
+        return self._people.members(feeds, exchange.here(), dict(exchange.seen), me, now, self.faults)
 
     @property
     def faults(self) -> tuple[Fault, ...]:
@@ -199,7 +199,7 @@ class RoomOrigin:
     @property
     def settled_until(self) -> int:
         """The t above which alone members can still write, in µs."""
-        return min((_tau(feed) for feed in self._writers()), default=time.time_ns() // 1000)
+        return min((_tau(feed) for feed in self._writers()), default=self._session.clock())
 
     def _writers(self) -> list[FeedRow]:
         """The feeds that may grow at any place: not the one that is written here, which grows now, nor a disputed."""
@@ -391,7 +391,7 @@ class RoomOrigin:
         me = self._session.identity.public_key
         if self._session.invites.made_by(me) >= MAX_INVITES:
             raise UsageError(f"You have made {MAX_INVITES} invites to this room, the most there can be.")
-        ends = expiry(expires, datetime.now(UTC))
+        ends = expiry(expires, datetime.fromtimestamp(self._session.clock() / 1e6, UTC))
         pairing = PairingInvite(os.urandom(KEY_SIZE), self._session.keys.topic, ends)
         id = invite_id(pairing.public_key)
         await self._moderator.publish(

@@ -5,6 +5,7 @@ Until the peer has proven itself it is sent nothing of the room, and none of the
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 from linkup_nb.channels import Channels
@@ -34,6 +35,7 @@ class Hosted(Protocol):
     """What a peer needs of the room."""
 
     keys: RoomKeys
+    clock: Callable[[], int]
 
     @property
     def flags(self) -> int:
@@ -83,7 +85,7 @@ class RoomPeer:
         self._left: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         connection, secret = channels.connection, room.keys.secret
         proof = membership_proof(connection.handshake_hash, secret, initiator=connection.initiator)
-        opening = Opening(proof, time.time_ns() // 1_000_000, room.flags)
+        opening = Opening(proof, room.clock() // 1000, room.flags)
         id = channel_id(connection.handshake_hash, secret)
         self._channel: Channel = channels.open(wire.PROTOCOL, id, bytes(opening), self)
 
@@ -111,7 +113,7 @@ class RoomPeer:
             raise ProtocolError("The peer opened a room's channel without knowing the room.")
         self.proven = True
         self.flags = opening.flags
-        self.clock_ahead = opening.clock / 1000 - time.time()
+        self.clock_ahead = opening.clock / 1000 - self._room.clock() / 1e6
         self._room.proven(self)
         self.name(self._room.introductions())
 

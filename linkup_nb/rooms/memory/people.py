@@ -1,6 +1,5 @@
 """Who is in a room with memory: the identities behind its feeds, what they call themselves, and who is here."""
 
-import time
 from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping
 from datetime import UTC, datetime
@@ -69,23 +68,27 @@ class People:
         here: Container[int],
         seen: Mapping[int, float],
         me: bytes,
+        now: float,
         faults: Iterable[Fault] = (),
     ) -> tuple[Member, ...]:
-        """The others: those first of whom a feed is `here`, then by name; `seen` says when others were last here."""
+        """The others: those first of whom a feed is `here`, then by name; `seen` says when others were last here.
+
+        That and `now` are in seconds since 1970.
+        """
         found: dict[bytes, tuple[bool, float]] = {}
         for feed in feeds:
             if feed.identity is not None and feed.identity != me:
                 is_here, last = found.get(feed.identity, (False, 0.0))
-                last = max(last, seen.get(feed.tie, 0.0), min(max(feed.tau, feed.high_tau) / 1e6, time.time()))
+                last = max(last, seen.get(feed.tie, 0.0), min(max(feed.tau, feed.high_tau) / 1e6, now))
                 found[feed.identity] = (is_here or feed.tie in here, last)
         wrong: defaultdict[bytes, tuple[str, ...]] = defaultdict(tuple)
         for fault in faults:
             wrong[fault.member] += (str(fault),)
-        members = [self._member(key, *how, wrong[key]) for key, how in found.items()]
+        members = [self._member(key, *how, now, wrong[key]) for key, how in found.items()]
         return tuple(sorted(members, key=lambda one: (one.status is MemberStatus.AWAY, one.name.casefold(), one.key)))
 
-    def _member(self, key: bytes, is_here: bool, last: float, faults: tuple[str, ...]) -> Member:
+    def _member(self, key: bytes, is_here: bool, last: float, now: float, faults: tuple[str, ...]) -> Member:
         status = MemberStatus.HERE if is_here else MemberStatus.AWAY
-        seen = datetime.fromtimestamp(time.time() if is_here else last, UTC)
+        seen = datetime.fromtimestamp(now if is_here else last, UTC)
         name = self.name(key)
         return Member(name, key, status, self.avatar(key), None, self.shares(name), seen, faults)

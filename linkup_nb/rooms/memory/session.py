@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
@@ -70,7 +71,7 @@ class RoomSession(Events):
         executor: Executor,
         number: int = 0,
         renumber: Callable[[int], Awaitable[None]] = _forget,
-        clock: Callable[[], int] | None = None,
+        clock: Callable[[], int] = lambda: time.time_ns() // 1000,
         share_reads: bool = True,
         via: tuple[str, ...] = (),
         away: bool = False,
@@ -92,7 +93,8 @@ class RoomSession(Events):
         self._checking = asyncio.Lock()
         self._index_path = index
         self._executor = executor
-        self._clock = clock
+        self.clock = clock
+        """Microseconds since 1970, by the clock of this device."""
         self.exchange = Exchange(self, identity.public_key, share_reads=share_reads, away=away)
         self.runs = Runs(self._core_of_tag)
         self._timers = Timers()
@@ -104,7 +106,7 @@ class RoomSession(Events):
         """Whether the devices of an identity are not spoken with in this room."""
         self.invites = Invites(lambda identity, place: False)
         self.admission = Admission(
-            keys.topic, keys.secret, self.invites, self._use_invite, lambda who: self.refuses(who)
+            keys.topic, keys.secret, self.invites, self._use_invite, lambda who: self.refuses(who), clock
         )
         self.index: Index
         self.feeds: RoomFeeds
@@ -116,9 +118,14 @@ class RoomSession(Events):
         self._name = name
         own = await self._open_own()
         self.index = await self._loop.run_in_executor(self._executor, Index, self._index_path)
-        clock = {} if self._clock is None else {"clock": self._clock}
         self.feeds = RoomFeeds(
-            self._store, self.keys, self.index, self.identity.public_key, self._executor, self.runs.fetch, **clock
+            self._store,
+            self.keys,
+            self.index,
+            self.identity.public_key,
+            self._executor,
+            self.runs.fetch,
+            clock=self.clock,
         )
         self.feeds.on("taken", self._taken)
         self.feeds.on("feed", self._introduced)

@@ -50,7 +50,7 @@ class TestMember:
         self.path.mkdir(exist_ok=True)
         await self.store.open()
 
-    async def enter(self, keys: RoomKeys, clock: Callable[[], int] | None = None) -> RoomSession:
+    async def enter(self, keys: RoomKeys, clock: Callable[[], int] = lambda: time.time_ns() // 1000) -> RoomSession:
         session = RoomSession(
             self.store,
             keys,

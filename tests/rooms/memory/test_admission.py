@@ -1,6 +1,7 @@
 """Limited invites between real nodes: who is let in, who is not, and what waits."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -176,13 +177,24 @@ class Asker:
         return await asyncio.wait_for(self.answers.get(), WAIT)
 
 
+def _now() -> int:
+    return time.time_ns() // 1000
+
+
 class Desk:
     """A member's admission behind a server on loopback."""
 
     def __init__(self, secret: bytes) -> None:
         self.invites = Invites(lambda identity, place: False)
         self.used: list[bytes] = []
-        self.admission = Admission(discovery_key(secret), secret, self.invites, self._use)
+        self.admission = Admission(
+            discovery_key(secret),
+            secret,
+            self.invites,
+            self._use,
+            lambda identity: False,
+            lambda: time.time_ns() // 1000,
+        )
 
     async def _use(self, id: bytes, identity: bytes) -> None:
         self.used.append(identity)
