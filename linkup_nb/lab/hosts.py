@@ -34,6 +34,12 @@ class Hosts:
                 return host
         raise UsageError("All identifiers of 8 bits are taken: make a network with bits=256.")
 
+    def draw_stranger(self) -> str:
+        """The next host that none has, for who is no peer."""
+        host = self._next()
+        self._taken.add(host)
+        return host
+
     def draw_near(self, target: bytes, than: Collection[Address], count: int) -> tuple[list[str], int]:
         """So many hosts whose ids are nearer to a 32-byte target than those of all `than`, and how many were tried.
 

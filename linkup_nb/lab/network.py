@@ -15,13 +15,16 @@ from linkup_nb.discovery.view import QueryView
 from linkup_nb.errors import NodeClosed, UsageError
 from linkup_nb.hyperdht.network import Network
 from linkup_nb.hyperdht.node import DhtNode
+from linkup_nb.lab.flood import MAX_FLOOD, flood
 from linkup_nb.lab.hosts import Hosts
+from linkup_nb.lab.liar import LIARS
 from linkup_nb.lab.observing import observe
 from linkup_nb.lab.peer import LabPeer
 from linkup_nb.lab.rates import parse_rate
 from linkup_nb.lab.settling import settle
-from linkup_nb.lab.state import NetState
+from linkup_nb.lab.state import NetState, PeerState
 from linkup_nb.lab.switch import Switch, SwitchedUdpSocket, SwitchSocket
+from linkup_nb.lab.sybils import ForgetfulStore, Sybils
 from linkup_nb.lab.topics import as_topic
 from linkup_nb.loops import Events, LoopThread, Tasks, every
 from linkup_nb.node import Node
@@ -31,6 +34,7 @@ R = TypeVar("R")
 P = TypeVar("P", bound=Node | DhtNode)
 
 ENTER_TIMEOUT = 5.0  # seconds for a peer to enter the network, if one that it names can be reached
+MAX_SYBILS = 64
 MAX_DELAY = 60.0  # seconds, of a link
 CLOSE_TIMEOUT = 10.0  # seconds for all peers to close
 AT_ONCE = 16  # profiles that are made at a time
@@ -173,6 +177,42 @@ class LabNetwork(Events, Generic[P]):
             raise UsageError("A node of the DHT alone has no rooms and so no clock: make the network without dht_only.")
         peer.offset = offset
 
+    def sybils(self, count: int, near: bytes | str) -> Sybils:
+        """So many nodes whose addresses were chosen to be nearer to a topic than every honest peer.
+
+        They answer as all nodes do, and keep nothing; `tries` of what is returned says how many addresses it took.
+        Raises `UsageError`.
+        """
+        if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MAX_SYBILS:
+            raise UsageError(f"A network takes 1 to {MAX_SYBILS} sybils at a time, not {count!r}.")
+        return self._do(self._infiltrate(count, as_topic(near)))
+
+    def liar(self, number: int, how: str = "false proofs") -> None:
+        """Let a peer lie about the logs that it gives to others, in each that it gives from now on.
+
+        `how` is "false proofs" (other blocks than those that were signed), "false length" (logs longer than they are),
+        "silent" (requests are not answered), or "two histories" (its own logs are told differently to every second
+        peer, from the next block on). Raises `UsageError`.
+        """
+        peer = self._peer(number)
+        if how not in LIARS:
+            raise UsageError(f"A peer lies by {', '.join(map(repr, LIARS))}, not by {how!r}.")
+        if peer.folder is None:
+            raise UsageError("A node of the DHT alone has no logs to lie about: make the network without dht_only.")
+        self._call(partial(peer.lie, LIARS[how]()))
+
+    def flood(self, number: int, requests: int = 5000) -> int:
+        """Send a peer so many requests at once, from one host; returns how many it has answered.
+
+        The `counters` of its DHT node say what became of the others. Raises `UsageError`.
+        """
+        peer = self._peer(number)
+        if isinstance(requests, bool) or not isinstance(requests, int) or not 1 <= requests <= MAX_FLOOD:
+            raise UsageError(f"A flood is 1 to {MAX_FLOOD:,} requests, not {requests!r}.")
+        if not peer.is_alive:
+            raise UsageError(f"Peer {number} is dead: net.revive({number}) first.")
+        return self._do(flood(self.dht(number), self._hosts.draw_stranger(), self._open_socket, requests))
+
     def close(self) -> None:
         """Close all peers, and leave nothing behind: no thread, socket or file. Does nothing a second time."""
         if self._ended.is_set():
@@ -248,6 +288,23 @@ class LabNetwork(Events, Generic[P]):
             await self._open(peer)
         self._look()
         return peer
+
+    async def _infiltrate(self, count: int, target: bytes) -> Sybils:
+        honest = [peer for peer in self._peers if peer.role is not PeerState.SYBIL]
+        names = [peer.address for peer in honest if peer.is_alive]
+        hosts, tries = self._hosts.draw_near(target, [peer.address for peer in honest], count)
+        peers = []
+        async with self._changing:
+            for host in hosts:
+                peer = LabPeer(
+                    len(self._peers), host, self._network, names, self.seed, None, ForgetfulStore(), PeerState.SYBIL
+                )
+                self._peers.append(peer)
+                peers.append(peer)
+                await self._open(peer)
+        self._look()
+        nodes = tuple(peer.dht for peer in peers if peer.dht)
+        return Sybils(nodes, tuple(peer.number for peer in peers), tries)
 
     async def _kill(self, peer: LabPeer) -> None:
         async with self._changing:

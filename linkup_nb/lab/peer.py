@@ -12,6 +12,7 @@ from linkup_nb.hyperdht.discovery import HyperDHT
 from linkup_nb.hyperdht.network import Network
 from linkup_nb.hyperdht.node import DhtNode
 from linkup_nb.lab.hosts import PORT
+from linkup_nb.lab.liar import Liar
 from linkup_nb.lab.state import PeerState
 from linkup_nb.node import Node
 from linkup_nb.rooms.files import write_private
@@ -19,6 +20,8 @@ from linkup_nb.rooms.memory.device import write_device
 from linkup_nb.wire.dht.rpc import Address, node_id
 from linkup_nb.wire.dht.store import DhtStore
 from linkup_nb.wire.keys import blake2b_256
+
+MAX_REMEMBERED = 64  # nodes by which a peer tries to enter the network that has been in it
 
 
 @dataclass(slots=True, eq=False)
@@ -38,6 +41,7 @@ class LabPeer:
     store: DhtStore | None = None
     role: PeerState = PeerState.ALIVE  # while it lives
     is_alive: bool = False
+    liar: Liar | None = None  # what its store tells others
     offset: float = 0.0  # seconds by which its wall clock is ahead
     node: Node | None = None  # stays when it dies, closed
     dht: DhtNode | None = None
@@ -73,6 +77,8 @@ class LabPeer:
         name = f"peer {self.number}" if is_new else None
         self.node = node = Node(self.folder, name=name, discovery=[discovery], clock=self.clock)
         await node.open()
+        if self.liar:
+            node.store.tell = self.liar
         self.name = node.name
         self.keys = frozenset((node.swarm.public_key, node.linkup_swarm.public_key))
 
@@ -91,6 +97,8 @@ class LabPeer:
 
     async def die(self) -> None:
         """Free all that it has; with its host silenced before, nobody hears of it."""
+        if self.is_alive and self.dht:
+            self.names = self.dht.contacts[:MAX_REMEMBERED] or self.names  # as from its state file
         self.is_alive = False
         if self.dht:
             await self.dht.close()  # first, so that nothing else waits for replies
@@ -98,6 +106,12 @@ class LabPeer:
             with suppress(NodeClosed):
                 self.name = self.node.name
             await self.node.close()
+
+    def lie(self, liar: Liar) -> None:
+        """Lie from now on about the logs in its store."""
+        self.liar, self.role = liar, PeerState.LIAR
+        if self.node and self.is_alive:
+            self.node.store.tell = liar
 
     def _prepare(self, folder: Path) -> bool:
         """Make its profile, with keys that repeat; false if it has one."""
