@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from linkup_nb.errors import LinkupError, UsageError
+from linkup_nb.hypercore.core import Core
 from linkup_nb.hypercore.corestore import Corestore, Namespace, parse_key
 from linkup_nb.hypercore.manifest import Manifest
 from linkup_nb.hyperdrive.drive import Drive
@@ -62,7 +63,7 @@ class NodeDrives(Events):
         return {self._entries[id].name or id: drive for id, drive in drives.items()}
 
     def has(self, core: bytes) -> bool:
-        """Whether a core belongs to a drive that is mounted."""
+        """Whether a core belongs to a drive that is mounted, or is shared."""
         return core in self._cores
 
     async def open(self) -> None:
@@ -151,6 +152,12 @@ class NodeDrives(Events):
         """Mount a drive that somebody reads by its address, unless it is one's own, or known here already."""
         if not any(core.key == key for core in self._store.cores):
             await self.mount(key)
+
+    async def share(self, core: Core) -> None:
+        """Copy a log of the store with everybody who has its key, and announce it."""
+        self._cores.add(core.key)
+        await self._swarm.join(core.discovery_key)
+        self._copy()
 
     async def close(self) -> None:
         """Close all; the swarm is left by whoever owns it."""

@@ -14,6 +14,7 @@ from linkup_nb.discovery.check import Report
 from linkup_nb.discovery.protocol import Discovery, SharedDiscovery
 from linkup_nb.drives import NodeDrives
 from linkup_nb.errors import InvalidImage, NodeClosed, StoreError, UnknownRoom, UsageError
+from linkup_nb.hypercore.core import Core
 from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.hyperdrive import place
 from linkup_nb.hyperdrive.drive import Drive
@@ -311,6 +312,14 @@ class Node(Events):
         `node.drives`.
         """
         await self._on_network.forget(drive)
+
+    @from_any_loop
+    async def share(self, core: Core) -> None:
+        """Copy a log of `node.store` with everybody who has its key, both ways, until this node closes.
+
+        It is announced: others who share a log of this key find this node, wherever they are. Returns at once.
+        """
+        await self._on_network.share(core)
 
     @from_any_loop
     async def clear_copies(self) -> None:

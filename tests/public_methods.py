@@ -242,6 +242,7 @@ METHODS: dict[type, tuple[Callable[[World], Any], list[tuple[str, Call]]]] = {
             method("doctor"),
             method("drive", name="results"),
             calls("forget", lambda world, node: node.forget(world.mounted)),
+            calls("share", lambda world, node: _shared(node)),
             method("create_room", "another", linkup=True),
             method("join", bytes(32)),
             method("set_name", "otter"),
@@ -284,6 +285,10 @@ async def _stored(drive: DriveView) -> object:
     entry = await drive.entry("/a.txt")
     assert entry
     return await drive.stored(entry)
+
+
+async def _shared(node: lu.Node) -> None:
+    await node.share(await node.store.core(name="shared"))
 
 
 async def _size(drive: DriveView) -> int:

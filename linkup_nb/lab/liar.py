@@ -7,7 +7,7 @@ from linkup_nb.hypercore import messages as msg
 from linkup_nb.hypercore.log import Log
 from linkup_nb.hypercore.merkle import MerkleNode, Peaks
 from linkup_nb.hypercore.peer import Peer
-from linkup_nb.hypercore.proof import prove
+from linkup_nb.hypercore.proof import ProofRequest, prove
 
 TOO_LONG = 10  # blocks that a log is said to have more than there are
 
@@ -30,11 +30,17 @@ class FalseProofs:
 
 
 class FalseLength:
-    """Says that its logs are longer than they are."""
+    """Says that its logs are longer than they are, and proves what there is of them when asked for that much."""
 
     def __call__(self, peer: Peer, message: msg.Message, request: msg.DataRequest | None) -> msg.Message | None:
+        log = peer.log
         if isinstance(message, msg.Sync) and message.length:
             return message._replace(length=message.length + TOO_LONG)
+        if isinstance(message, msg.NoData) and request and request.wanted.upgrade:
+            start = request.wanted.upgrade[0]
+            if start < log.length and request.fork == log.fork:
+                proof = log.prove(ProofRequest(upgrade=(start, log.length - start)))
+                return msg.Data(request.id, log.fork, proof, log.manifest if request.manifest else None)
         return message
 
 
