@@ -1,9 +1,11 @@
 """Peers that lie about the logs they give to others, each in one way."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from linkup_nb.errors import InvalidRequest
 from linkup_nb.hypercore import messages as msg
+from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.hypercore.log import Log
 from linkup_nb.hypercore.merkle import MerkleNode, Peaks
 from linkup_nb.hypercore.peer import Peer
@@ -54,7 +56,8 @@ class Silent:
 class TwoHistories:
     """Signs two histories of each log of its own that grows from now on, and shows the other to every second peer."""
 
-    def __init__(self) -> None:
+    def __init__(self, store: Corestore) -> None:
+        self._lengths = {core.key: core.length for core in store.cores}
         self._others: dict[bytes, _OtherHistory] = {}
         self._told: list[bytes] = []
 
@@ -64,7 +67,7 @@ class TwoHistories:
             return message
         other = self._others.get(log.key)
         if other is None:
-            other = self._others[log.key] = _OtherHistory(log)
+            other = self._others[log.key] = _OtherHistory(log, self._lengths.get(log.key, 0))
         if not isinstance(message, msg.Data) or not request or request.fork != log.fork:
             return message
         key = peer.connection.remote_public_key
@@ -74,11 +77,11 @@ class TwoHistories:
 
 
 class _OtherHistory:
-    """A log as it would be if each block from now on had been another one."""
+    """A log as it would be if each block from some length on had been another one."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: Log, length: int) -> None:
         self._log = log
-        self._from = log.length
+        self._from = length
         self._peaks = Peaks()
         self._nodes: dict[int, MerkleNode] = {}
 
@@ -109,9 +112,9 @@ def altered(block: bytes) -> bytes:
     return bytes([block[0] ^ 1]) + block[1:] if block else b"\0"
 
 
-LIARS: dict[str, type[FalseProofs] | type[FalseLength] | type[Silent] | type[TwoHistories]] = {
-    "false proofs": FalseProofs,
-    "false length": FalseLength,
-    "silent": Silent,
+LIARS: dict[str, Callable[[Corestore], Liar]] = {
+    "false proofs": lambda store: FalseProofs(),
+    "false length": lambda store: FalseLength(),
+    "silent": lambda store: Silent(),
     "two histories": TwoHistories,
 }

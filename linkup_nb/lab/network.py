@@ -10,6 +10,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar, cast
+from weakref import finalize
 
 from linkup_nb.discovery.view import QueryView
 from linkup_nb.errors import NodeClosed, UsageError
@@ -36,7 +37,7 @@ P = TypeVar("P", bound=Node | DhtNode)
 ENTER_TIMEOUT = 5.0  # seconds for a peer to enter the network, if one that it names can be reached
 MAX_SYBILS = 64
 MAX_DELAY = 60.0  # seconds, of a link
-CLOSE_TIMEOUT = 10.0  # seconds for all peers to close
+CLOSE_TIMEOUT = 60.0  # seconds for all peers to close; 500 of them take a while
 AT_ONCE = 16  # profiles that are made at a time
 LOOK_EVERY = 0.2  # seconds between two looks at whether there is something new to draw
 
@@ -59,6 +60,8 @@ class LabNetwork(Events, Generic[P]):
         self._hosts = Hosts(seed, bits)
         self._chance = random.Random(f"{seed} tables")
         self._folder = None if dht_only else Path(tempfile.mkdtemp(prefix="linkup-lab-"))
+        # Also when the interpreter ends: then the peers end with their thread, and nobody needs what they have stored.
+        self._tidy = finalize(self, shutil.rmtree, self._folder, ignore_errors=True) if self._folder else None
         self._peers: list[LabPeer] = []
         self._changing = asyncio.Lock()
         self._tasks = Tasks()
@@ -197,9 +200,10 @@ class LabNetwork(Events, Generic[P]):
         peer = self._peer(number)
         if how not in LIARS:
             raise UsageError(f"A peer lies by {', '.join(map(repr, LIARS))}, not by {how!r}.")
-        if peer.folder is None:
+        if peer.node is None:
             raise UsageError("A node of the DHT alone has no logs to lie about: make the network without dht_only.")
-        self._call(partial(peer.lie, LIARS[how]()))
+        self._check_alive(peer)
+        self._call(partial(peer.lie, peer.node, how))
 
     def flood(self, number: int, requests: int = 5000) -> int:
         """Send a peer so many requests at once, from one host; returns how many it has answered.
@@ -209,8 +213,7 @@ class LabNetwork(Events, Generic[P]):
         peer = self._peer(number)
         if isinstance(requests, bool) or not isinstance(requests, int) or not 1 <= requests <= MAX_FLOOD:
             raise UsageError(f"A flood is 1 to {MAX_FLOOD:,} requests, not {requests!r}.")
-        if not peer.is_alive:
-            raise UsageError(f"Peer {number} is dead: net.revive({number}) first.")
+        self._check_alive(peer)
         return self._do(flood(self.dht(number), self._hosts.draw_stranger(), self._open_socket, requests))
 
     def close(self) -> None:
@@ -223,8 +226,8 @@ class LabNetwork(Events, Generic[P]):
         finally:
             self._thread.stop()
             self._thread.join(CLOSE_TIMEOUT)
-            if self._folder:
-                shutil.rmtree(self._folder, ignore_errors=True)
+            if self._tidy:
+                self._tidy()
 
     def __enter__(self) -> Self:
         return self
@@ -352,6 +355,10 @@ class LabNetwork(Events, Generic[P]):
         if isinstance(number, bool) or not isinstance(number, int) or not -count <= number < count:
             raise UsageError(f"There is no peer {number!r}: this network has 0 to {count - 1}.")
         return self._peers[number]
+
+    def _check_alive(self, peer: LabPeer) -> None:
+        if not peer.is_alive:
+            raise UsageError(f"Peer {peer.number} is dead: net.revive({peer.number}) first.")
 
     def _object(self, peer: LabPeer) -> P:
         return cast(P, peer.node or peer.dht)

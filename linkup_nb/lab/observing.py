@@ -22,6 +22,7 @@ def observe(peers: Sequence[LabPeer], switch: Switch, bits: int) -> NetState:
 
 
 def _peer(peer: LabPeer, bits: int, hosts: set[str]) -> NetPeer:
+    peer.note_name()
     stored = peer.dht.store.announced_from if peer.dht and peer.is_alive else {}
     keeps = frozenset(target for target, sources in stored.items() if sources & hosts - {peer.host})
     return NetPeer(peer.number, int.from_bytes(peer.id[: min(8, bits // 8)], "big"), peer.name, peer.state, keeps)

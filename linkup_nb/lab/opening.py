@@ -1,8 +1,6 @@
 """`lu.lab.testnet`: a network of real peers, in one call."""
 
-import atexit
 from typing import Any, Literal, overload
-from weakref import WeakSet
 
 from linkup_nb.errors import UsageError
 from linkup_nb.hyperdht.node import DhtNode
@@ -12,9 +10,8 @@ from linkup_nb.wire.dht.search import ALPHA
 from linkup_nb.wire.dht.table import K
 
 MAX_PEERS = 500
+FILES = 8  # that a `Node` has open: the lock of its profile, its store
 MAX_PEERS_8_BITS = 128  # half of all first bytes, so that each is soon drawn
-
-_open: "WeakSet[LabNetwork[Any]]" = WeakSet()
 
 
 @overload
@@ -73,9 +70,10 @@ def testnet(
     for what, value in (("k", k), ("alpha", alpha)):
         if not 1 <= value <= K:
             raise UsageError(f"{what} is 1 to {K}, not {value}.")
+    if not dht_only:
+        _check_files(n)
     net: LabNetwork[Any] = LabNetwork(seed=seed, bits=bits, k=k, alpha=alpha, dht_only=dht_only, sockets=sockets)
     try:
-        _open.add(net)
         net.populate(n)
     except BaseException:
         net.close()
@@ -83,10 +81,17 @@ def testnet(
     return net
 
 
+def _check_files(n: int) -> None:
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most != resource.RLIM_INFINITY and n * FILES > most:
+        raise UsageError(
+            f"{n} peers need about {n * FILES:,} open files, and this process may have {most:,}: make fewer peers, or"
+            " nodes of the DHT alone with dht_only=True."
+        )
+
+
 testnet.__test__ = False  # type: ignore[attr-defined]  # pytest takes what begins with "test" for one
-
-
-@atexit.register
-def _close_all() -> None:
-    for net in list(_open):
-        net.close()

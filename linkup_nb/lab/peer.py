@@ -12,7 +12,7 @@ from linkup_nb.hyperdht.discovery import HyperDHT
 from linkup_nb.hyperdht.network import Network
 from linkup_nb.hyperdht.node import DhtNode
 from linkup_nb.lab.hosts import PORT
-from linkup_nb.lab.liar import Liar
+from linkup_nb.lab.liar import LIARS, Liar
 from linkup_nb.lab.state import PeerState
 from linkup_nb.node import Node
 from linkup_nb.rooms.files import write_private
@@ -46,7 +46,7 @@ class LabPeer:
     node: Node | None = None  # stays when it dies, closed
     dht: DhtNode | None = None
     keys: frozenset[bytes] = frozenset()  # public keys by which others are connected with it
-    name: str = ""
+    name: str = ""  # what it called itself last
 
     @property
     def address(self) -> Address:
@@ -62,6 +62,12 @@ class LabPeer:
     def state(self) -> PeerState:
         """What it is at the moment."""
         return self.role if self.is_alive else PeerState.DEAD
+
+    def note_name(self) -> None:
+        """See what it calls itself."""
+        if self.node:
+            with suppress(NodeClosed):
+                self.name = self.node.name
 
     def clock(self) -> float:
         """Its wall clock, in seconds since 1970."""
@@ -103,15 +109,13 @@ class LabPeer:
         if self.dht:
             await self.dht.close()  # first, so that nothing else waits for replies
         if self.node:
-            with suppress(NodeClosed):
-                self.name = self.node.name
+            self.note_name()
             await self.node.close()
 
-    def lie(self, liar: Liar) -> None:
-        """Lie from now on about the logs in its store."""
-        self.liar, self.role = liar, PeerState.LIAR
-        if self.node and self.is_alive:
-            self.node.store.tell = liar
+    def lie(self, node: Node, how: str) -> None:
+        """Lie from now on about the logs in the store of its node, in one of the ways of `LIARS`."""
+        self.liar, self.role = LIARS[how](node.store), PeerState.LIAR
+        node.store.tell = self.liar
 
     def _prepare(self, folder: Path) -> bool:
         """Make its profile, with keys that repeat; false if it has one."""

@@ -120,6 +120,11 @@ class Switch:
         """Whether every datagram arrives, at once."""
         return not (self._silenced or self._links) and self._groups is None
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is nothing to do for it: nothing waits, and all would arrive at once."""
+        return self.is_clear and not self._ahead
+
     def carry(self, batch: Datagrams, source: Address, arrive: Arrive) -> None:
         """Have datagrams arrive, in the order in which they were sent; with faults each may be lost, or late."""
         self.carried += 1
@@ -244,13 +249,13 @@ class SwitchedUdpSocket(UdpSocket):
         self._switch = switch
 
     def send_datagram(self, data: bytes, address: Address) -> None:
-        if self._switch.is_clear:
+        if self._switch.is_idle:
             super().send_datagram(data, address)
         else:
             self._carry(Datagrams(address, data, len(data)))
 
     def _send(self, batches: deque[Datagrams]) -> None:
-        if self._switch.is_clear:
+        if self._switch.is_idle:
             super()._send(batches)
             return
         for batch in batches:
