@@ -13,14 +13,14 @@ from linkup_nb.connection.addresses import offline
 from linkup_nb.discovery.check import Report
 from linkup_nb.discovery.protocol import Discovery, SharedDiscovery
 from linkup_nb.drives import NodeDrives
-from linkup_nb.errors import InvalidImage, NodeClosed, StoreError, UnknownRoom, UsageError
+from linkup_nb.errors import NodeClosed, StoreError, UnknownRoom, UsageError
 from linkup_nb.hypercore.core import Core
 from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.hyperdrive import place
 from linkup_nb.hyperdrive.drive import Drive
 from linkup_nb.loops import Events, from_any_loop, on_own_loop
 from linkup_nb.rooms import status
-from linkup_nb.rooms.avatar import scale_avatar
+from linkup_nb.rooms.avatar import read_avatar
 from linkup_nb.rooms.linkup.lobby import Lobby
 from linkup_nb.rooms.linkup.room import LinkUpRoom
 from linkup_nb.rooms.memory.device import device_key
@@ -437,7 +437,7 @@ class Node(Events):
 
         Raises `InvalidImage`.
         """
-        avatar = b"" if image is None else await asyncio.to_thread(_read_avatar, image)
+        avatar = b"" if image is None else await asyncio.to_thread(read_avatar, image)
         await self._opened.introduce(avatar=avatar)
         await self._introduce()
 
@@ -495,12 +495,3 @@ class Node(Events):
 
 def _closed() -> NodeClosed:
     return NodeClosed("This node is not open: lu.start() opens one, and so does `async with lu.Node(path)`.")
-
-
-def _read_avatar(image: bytes | str | os.PathLike[str]) -> bytes:
-    if not isinstance(image, bytes):
-        path = Path(image).expanduser()
-        if not path.is_file():
-            raise InvalidImage(f"There is no picture {str(path)!r}: check its path.")
-        image = path.read_bytes()
-    return scale_avatar(image)

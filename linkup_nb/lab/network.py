@@ -151,7 +151,11 @@ class LabNetwork(Events, Generic[P]):
         self._call(partial(self._switch.partition, numbers))
 
     def heal(self) -> None:
-        """End the partition; links stay as they are."""
+        """End the partition; links stay as they are.
+
+        Peers dial each other again by themselves. Nodes that had no answer for long have forgotten each other, as
+        everywhere, and find each other again by one that both know.
+        """
         self._call(self._switch.heal)
 
     def link(self, a: int, b: int, *, delay: float = 0.0, loss: float = 0.0, rate: str | float | None = None) -> None:
