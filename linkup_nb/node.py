@@ -13,7 +13,7 @@ from linkup_nb.connection.addresses import offline
 from linkup_nb.discovery.check import Report
 from linkup_nb.discovery.protocol import Discovery, SharedDiscovery
 from linkup_nb.drives import NodeDrives
-from linkup_nb.errors import InvalidImage, NodeClosed, StoreError, UnknownRoom, UsageError
+from linkup_nb.errors import NodeClosed, StoreError, UnknownRoom, UsageError
 from linkup_nb.hypercore.core import Core
 from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.hyperdrive import place
@@ -22,7 +22,7 @@ from linkup_nb.lending import Lending
 from linkup_nb.loops import Events, from_any_loop, on_own_loop
 from linkup_nb.own_networks import OwnNetworks
 from linkup_nb.rooms import status
-from linkup_nb.rooms.avatar import scale_avatar
+from linkup_nb.rooms.avatar import read_avatar
 from linkup_nb.rooms.linkup.lobby import Lobby
 from linkup_nb.rooms.linkup.room import LinkUpRoom
 from linkup_nb.rooms.memory.device import device_key
@@ -466,7 +466,7 @@ class Node(Events):
 
         Raises `InvalidImage`.
         """
-        avatar = b"" if image is None else await asyncio.to_thread(_read_avatar, image)
+        avatar = b"" if image is None else await asyncio.to_thread(read_avatar, image)
         await self._opened.introduce(avatar=avatar)
         await self._introduce()
 
@@ -497,12 +497,3 @@ class Node(Events):
 
 def _closed() -> NodeClosed:
     return NodeClosed("This node is not open: lu.start() opens one, and so does `async with lu.Node(path)`.")
-
-
-def _read_avatar(image: bytes | str | os.PathLike[str]) -> bytes:
-    if not isinstance(image, bytes):
-        path = Path(image).expanduser()
-        if not path.is_file():
-            raise InvalidImage(f"There is no picture {str(path)!r}: check its path.")
-        image = path.read_bytes()
-    return scale_avatar(image)

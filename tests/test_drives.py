@@ -190,3 +190,17 @@ async def test_a_javascript_peer_and_we_read_each_others_drives_by_key_alone(tmp
         await peer.call("join", topic=ours.discovery_key.hex())
         await peer.call("waitVersion", handle="b", version=ours.version)
         assert await peer.call("read", handle="b", path="/ours.txt") == b"written in Python".hex()
+
+
+async def test_a_log_that_is_shared_is_copied_with_who_has_its_key_and_no_other_is(tmp_path: Path) -> None:
+    async with network("local") as make, node(tmp_path / "ann", make) as ann, node(tmp_path / "bob", make) as bob:
+        diary, secret = await ann.store.core(name="diary"), await ann.store.core(name="secret")
+        for core in (diary, secret):
+            await core.append(b"day 0")
+        copy, guessed = await bob.store.core(key=diary.key), await bob.store.core(key=secret.key)
+        await ann.share(diary)
+        await bob.share(copy)
+        await bob.share(guessed)
+        assert await copy.get(0, timeout=PATIENCE) == b"day 0"
+        with pytest.raises(NotAvailable):
+            await guessed.get(0, timeout=1)

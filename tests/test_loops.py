@@ -1,12 +1,12 @@
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextvars import ContextVar
 
 import pytest
 
 from linkup_nb.errors import NodeClosed
-from linkup_nb.loops import Events, Tasks, end, every, from_any_loop
+from linkup_nb.loops import Events, LoopThread, Tasks, end, every, from_any_loop, iterated_from_any_loop
 
 
 class Counter:
@@ -23,6 +23,17 @@ class Counter:
         """One and two."""
         self.ran_on = asyncio.get_running_loop()
         return one + two
+
+    @iterated_from_any_loop
+    async def count(self) -> AsyncGenerator[int, None]:
+        """0, 1, 2, and so on."""
+        self.ran_on = asyncio.get_running_loop()
+        try:
+            for number in range(10):
+                yield number
+        except GeneratorExit:
+            self.cancelled.set()
+            raise
 
     @from_any_loop
     async def fail(self) -> None:
@@ -206,3 +217,22 @@ async def test_the_end_of_a_task_is_waited_for_and_does_not_swallow_a_cancellati
     released.set()
     await end(task)
     assert task.cancelled()
+
+
+async def test_a_generator_on_another_loop_is_iterated_over_and_closed_where_it_lives() -> None:
+    thread = LoopThread("a loop of a test")
+    try:
+        counter = Counter(thread.loop)
+        assert [number async for number in counter.count()] == list(range(10))
+        assert counter.ran_on is thread.loop
+        assert not counter.cancelled.is_set()
+        some = counter.count()
+        assert await anext(some) == 0
+        await some.aclose()
+        assert counter.cancelled.is_set()
+        here = Counter(asyncio.get_running_loop())
+        assert [number async for number in here.count()] == list(range(10))
+    finally:
+        thread.stop()
+        thread.join(20)
+    assert thread.loop.is_closed()

@@ -93,6 +93,11 @@ class Log:
         """Whether its author is changing it: no head that a peer announces is taken then."""
         return self._growth is not None or self._turn.locked() or self.synced.failure is not None
 
+    @property
+    def being_cut(self) -> bool:
+        """Whether its end is being cut off: what is in it may go, and what stays cannot be proven for a moment."""
+        return self._cutting is not None
+
     def find(self, index: int) -> MerkleNode | None:
         """The tree node `index`."""
         return self._nodes.find(index)

@@ -77,7 +77,7 @@ class Upload:
     def _data(self, request: msg.DataRequest) -> msg.Message:
         log, wanted = self._log, request.wanted
         manifest = log.manifest if request.manifest else None
-        if request.fork != log.fork:
+        if request.fork != log.fork or log.being_cut:
             return msg.Data(request.id, request.fork, Proof(), manifest) if manifest else msg.NoData(request.id)
         if wanted.block and not log.synced.has(wanted.block[0]):
             return msg.NoData(request.id)

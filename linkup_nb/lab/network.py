@@ -2,21 +2,18 @@
 
 import asyncio
 import random
-import shutil
-import tempfile
 import threading
 from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from typing import Any, Generic, Self, TypeVar, cast
-from weakref import finalize
 
 from linkup_nb.discovery.view import QueryView
 from linkup_nb.errors import NodeClosed, UsageError
 from linkup_nb.hyperdht.network import Network
 from linkup_nb.hyperdht.node import DhtNode
 from linkup_nb.lab.flood import MAX_FLOOD, flood
+from linkup_nb.lab.folder import LabFolder
 from linkup_nb.lab.hosts import Hosts
 from linkup_nb.lab.liar import LIARS
 from linkup_nb.lab.observing import observe
@@ -59,9 +56,7 @@ class LabNetwork(Events, Generic[P]):
         self._network = Network(k=k, alpha=alpha, open_socket=self._open_socket)
         self._hosts = Hosts(seed, bits)
         self._chance = random.Random(f"{seed} tables")
-        self._folder = None if dht_only else Path(tempfile.mkdtemp(prefix="linkup-lab-"))
-        # Also when the interpreter ends: then the peers end with their thread, and nobody needs what they have stored.
-        self._tidy = finalize(self, shutil.rmtree, self._folder, ignore_errors=True) if self._folder else None
+        self._folder = None if dht_only else LabFolder()
         self._peers: list[LabPeer] = []
         self._changing = asyncio.Lock()
         self._tasks = Tasks()
@@ -156,7 +151,11 @@ class LabNetwork(Events, Generic[P]):
         self._call(partial(self._switch.partition, numbers))
 
     def heal(self) -> None:
-        """End the partition; links stay as they are."""
+        """End the partition; links stay as they are.
+
+        Peers dial each other again by themselves. Nodes that had no answer for long have forgotten each other, as
+        everywhere, and find each other again by one that both know.
+        """
         self._call(self._switch.heal)
 
     def link(self, a: int, b: int, *, delay: float = 0.0, loss: float = 0.0, rate: str | float | None = None) -> None:
@@ -231,8 +230,8 @@ class LabNetwork(Events, Generic[P]):
         finally:
             self._thread.stop()
             self._thread.join(CLOSE_TIMEOUT)
-            if self._tidy:
-                self._tidy()
+            if self._folder:
+                self._folder.close()
 
     def __enter__(self) -> Self:
         return self
@@ -262,7 +261,7 @@ class LabNetwork(Events, Generic[P]):
     def _grow(self, names: Sequence[LabPeer]) -> LabPeer:
         """One more peer, which is not open yet."""
         number = len(self._peers)
-        folder = self._folder and self._folder / str(number)
+        folder = self._folder.path / str(number) if self._folder else None
         addresses = [peer.address for peer in names]
         peer = LabPeer(number, self._hosts.draw(), self._network, addresses, self.seed, folder)
         self._peers.append(peer)

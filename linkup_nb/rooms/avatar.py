@@ -4,8 +4,10 @@ Pillow takes 80 ms to import, and a node that starts with a saved avatar needs n
 """
 
 import io
+import os
 from base64 import b64encode
 from binascii import Error, a2b_base64
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from linkup_nb.errors import InvalidImage
@@ -26,6 +28,16 @@ _MAGIC = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg", b"RI
 def media_type(avatar: bytes) -> str:
     """What an avatar made here is: image/png, image/jpeg or image/webp."""
     return next((kind for magic, kind in _MAGIC.items() if avatar.startswith(magic)), "image/png")
+
+
+def read_avatar(image: bytes | str | os.PathLike[str]) -> bytes:
+    """A picture, given by its bytes or its path, scaled down as by `scale_avatar`; raises `InvalidImage`."""
+    if not isinstance(image, bytes):
+        path = Path(image).expanduser()
+        if not path.is_file():
+            raise InvalidImage(f"There is no picture {str(path)!r}: check its path.")
+        image = path.read_bytes()
+    return scale_avatar(image)
 
 
 def scale_avatar(image: bytes, *, max_pixels: int = MAX_PIXELS) -> bytes:

@@ -87,7 +87,7 @@ async def test_who_asks_for_one_block_after_the_other_gets_each_as_it_is_then(vi
     core = await victim.store.core(key_pair=KEY_PAIR)
     await core.append([b"%d" % index for index in range(30)])
     answers: list[msg.Message] = []
-    upload = Upload(core.log, lambda message, request=None: answers.append(message))
+    upload = Upload(core.log, lambda message, _: answers.append(message))
 
     def ask(*indexes: int) -> list[bytes | None]:
         """What comes for these: blocks, or `None`."""
@@ -109,7 +109,7 @@ async def test_little_is_kept_for_who_asks_for_one_block_after_the_other(victim:
     sizes = [MAX_AHEAD, MAX_AHEAD, MAX_AHEAD + 1, *[MAX_AHEAD] * 40]
     await core.append([bytes(size) for size in sizes])
     sent: list[msg.Message] = []
-    upload = Upload(core.log, lambda message, request=None: sent.append(message))
+    upload = Upload(core.log, lambda message, _: sent.append(message))
 
     for index in range(len(sizes)):
         upload.request(msg.DataRequest(index + 1, 0, ProofRequest(block=(index, 0))))

@@ -5,10 +5,12 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from linkup_nb.discovery.local import Local
 from linkup_nb.hyperdht.discovery import HyperDHT
 from linkup_nb.hyperdht.network import Network
 from linkup_nb.hyperdht.node import DhtNode
-from linkup_nb.wire.dht.rpc import ID_SIZE
+from linkup_nb.swarm.swarm import Swarm
+from linkup_nb.wire.dht.rpc import ID_SIZE, distance
 from linkup_nb.wire.dht.search import MIN_PATIENCE
 from linkup_nb.wire.keys import KeyPair
 from tests.hyperdht.network import HOST, by_distance, network, start
@@ -94,3 +96,28 @@ async def test_a_discovery_that_is_opened_serves_others_before_its_first_topic()
             assert opened.store.counts["announcements"] == 1
         finally:
             await discovery.close()
+
+
+async def test_the_table_shows_contacts_by_the_bits_that_they_share_with_us() -> None:
+    async with small_network() as nodes:
+        table = nodes[7].table
+        assert table.id == nodes[7].id
+        assert len(table) == len(nodes[7].contacts)
+        assert {known.address for known in table} == set(nodes[7].contacts)
+        groups = table.by_shared_bits
+        assert list(groups) == sorted(groups, reverse=True)
+        for shared, known in groups.items():
+            assert {(distance(node.id, table.id)).bit_length() for node in known} == {8 * ID_SIZE - shared}
+        assert [node.distance for node in table] == sorted(node.distance for node in table)
+
+
+async def test_a_swarm_whose_discoveries_all_dial_by_key_listens_on_no_tcp_port() -> None:
+    async with network(3) as nodes:
+        swarm = Swarm(discovery=[HyperDHT([nodes[0].address], host=HOST, port=0)])
+        try:
+            await swarm.join(TARGET)
+            before = swarm.addresses
+            await swarm.add_discovery(Local(mdns=False))  # by which others come over TCP
+            assert (len(before), [host for host, _ in swarm.addresses]) == (0, [HOST])
+        finally:
+            await swarm.close()

@@ -263,3 +263,31 @@ def test_nothing_is_left_of_a_network_whose_making_was_interrupted_nor_when_the_
     assert run.stderr == ""
     assert run.stdout.split("\n") == ["interrupted 0 0", "[]", ""]
     assert list(tmp_path.iterdir()) == []
+
+
+KILLED = """
+import os, signal
+import linkup_nb as lu
+
+net = lu.lab.testnet(2)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_the_next_network_removes_what_a_killed_process_has_left_and_nothing_that_is_in_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    root = Path(lu.__file__).parents[1]
+    subprocess.run(
+        [sys.executable, "-c", KILLED], cwd=root, env=os.environ | {"TMPDIR": str(tmp_path)}, timeout=120, check=False
+    )
+    [left] = tmp_path.iterdir()
+    with lu.lab.testnet(2):
+        [used] = set(tmp_path.iterdir()) - {left}
+        for folder in (left, used):
+            os.utime(folder, (0, 0))  # long ago
+        with lu.lab.testnet(2):
+            assert not left.exists()
+            assert (used / "1" / "seed").exists()
+    assert list(tmp_path.iterdir()) == []
