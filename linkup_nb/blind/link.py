@@ -9,6 +9,7 @@ from linkup_nb.blind.loan import Loan
 from linkup_nb.blind.wakeup import WakeupChannel
 from linkup_nb.channels import Channels
 from linkup_nb.connection.connection import Connection
+from linkup_nb.hypercore.core import Core
 from linkup_nb.loops import Tasks
 from linkup_nb.wire import blind_peer as wire
 from linkup_nb.wire import wakeup
@@ -39,13 +40,12 @@ class BlindLink:
         self.key = connection.remote_public_key
         self.refused = False
         """Whether the peer does not speak the protocol, or has ended it."""
-        self.answered = False
         self.progress_at = asyncio.get_running_loop().time()
         self.held_before = 0
         self.looked_at = 0.0
         self._loans = loans
         self._changed = changed
-        self._given: set[bytes] = set()
+        self._given: dict[bytes, Core] = {}
         self._named: set[bytes] = set()
         self._queue: list[tuple[Loan, bytes]] = []
         self._proving = 0
@@ -65,8 +65,8 @@ class BlindLink:
         return [loan for loan in self._loans() if self.key in loan.blind_peers]
 
     def held(self) -> list[Held]:
-        """How much it says to have of each core that it was given."""
-        cores = {core.key: core for loan in self.loans for core in loan.lent() if core.key in self._given}
+        """How much it says to have of each core that it is given, or will be in a moment."""
+        cores = {core.key: core for loan in self.loans for core in loan.lent() if core.length}
         held = []
         for core in cores.values():
             blocks = core.log.blocks.count(0, core.length)
@@ -81,7 +81,8 @@ class BlindLink:
         for loan in self.loans:
             for core, referrer in loan.lent().items():
                 if core.length and core.key not in self._given:
-                    self._given.add(core.key)
+                    self._given[core.key] = core
+                    core.on("held", self._grown)
                     by_referrer.setdefault(referrer, []).append(NamedCore(core.key, core.length))
         for referrer, cores in by_referrer.items():
             self.progress_at = asyncio.get_running_loop().time()
@@ -108,7 +109,6 @@ class BlindLink:
 
     def opened(self, handshake: bytes) -> None:
         """It is a blind peer."""
-        self.answered = True
         self._changed()
 
     def received(self, type: int, payload: bytes) -> None:
@@ -118,9 +118,14 @@ class BlindLink:
         """What was sent has gone out."""
 
     def ended(self) -> None:
-        """It is no blind peer, or does not want to be ours."""
-        self.refused = True
+        """It is no blind peer, or does not want to be ours; or the connection has ended."""
+        self.refused = not self.connection.closed
         self._changed()
+
+    def _grown(self, key: bytes, length: int) -> None:
+        """Somebody has more of a core than before."""
+        if key == self.key:
+            self._changed()
 
     def _accept(self, id: bytes) -> bool:
         """It opens a channel in which it names cores, since we have given it some."""
@@ -168,5 +173,7 @@ class BlindLink:
         if not self._left.done():
             self._left.set_result(None)
             self._queue.clear()
+            for core in self._given.values():
+                core.remove_listener("held", self._grown)
             self._channels.refuse(wakeup.PROTOCOL, self._accept)
             self._channels.off_end(self._end)

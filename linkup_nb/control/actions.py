@@ -12,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias
 
+from linkup_nb.blind.status import BlindPeerState
 from linkup_nb.control import requests
 from linkup_nb.errors import LinkupError, NotAvailable, UsageError
 from linkup_nb.hyperdrive.drive import Drive
@@ -95,7 +96,7 @@ async def _send(node: Node, ask: requests.SendAsk) -> Answer:
     room = room_of(node, ask.room)
     if ask.wait and not isinstance(room, MemoryRoom):
         # What LinkUp's rooms do not take now is lost.
-        await _until(room, ask.wait, lambda: any(member.here for member in room.peers))
+        await _until(node, room, ask.wait, lambda: any(member.here for member in room.peers))
     channel: dict[str, Any] = {"channel": ask.channel} if isinstance(room, MemoryRoom) else {}
     message: Message
     if ask.file is not None:
@@ -106,7 +107,7 @@ async def _send(node: Node, ask: requests.SendAsk) -> Answer:
     if ask.wait and isinstance(room, MemoryRoom) and isinstance(message, RoomMessage):
         sent = message
         try:
-            await _until(room, ask.wait, lambda: bool(sent.held_by), "delivery")
+            await _until(node, room, ask.wait, lambda: bool(sent.held_by or _is_kept(node, sent)), "delivery")
         except NobodyThere:
             raise NobodyThere(
                 f"It is written and kept, but nobody came within {ask.wait:g} s to take it: it goes out when"
@@ -375,14 +376,21 @@ async def _view(node: Node, text: str, version: int | None) -> DriveView:
     return drive if version is None else drive.checkout(version)
 
 
-async def _until(room: Room, seconds: float, condition: Callable[[], bool], *events: str) -> None:
+def _is_kept(node: Node, sent: RoomMessage) -> bool:
+    """Whether a blind peer has a message, and everything else that it was given: the file of it, too."""
+    kept_by = sent.kept_by
+    return any(blind.key in kept_by and blind.state is BlindPeerState.HOLDS for blind in node.blind_peers)
+
+
+async def _until(node: Node, room: Room, seconds: float, condition: Callable[[], bool], *events: str) -> None:
     changed = asyncio.Event()
 
     def change(*_: object) -> None:
         changed.set()
 
-    for event in ("update", *events):
-        room.on(event, change)
+    heard = [(node, "update"), *[(room, event) for event in ("update", *events)]]
+    for emitter, event in heard:
+        emitter.on(event, change)
     try:
         async with asyncio.timeout(seconds):
             while not condition():
@@ -391,8 +399,8 @@ async def _until(room: Room, seconds: float, condition: Callable[[], bool], *eve
     except TimeoutError:
         raise NobodyThere(f"Nobody was in {clean(room.name)} within {seconds:g} s.") from None
     finally:
-        for event in ("update", *events):
-            room.remove_listener(event, change)
+        for emitter, event in heard:
+            emitter.remove_listener(event, change)
 
 
 def _room(node: Node, room: Room) -> Item:

@@ -2,9 +2,10 @@
 
 import re
 import signal
+import time
 from pathlib import Path
 
-from tests.cli.conftest import MakeTerminal, Started, Terminal
+from tests.cli.conftest import PATIENCE, MakeTerminal, Started, Terminal
 from tests.cli.test_services import free_port, metrics
 
 SECRET = "nobody else reads this"
@@ -30,12 +31,11 @@ def test_a_room_sleeps_in_a_blind_seed_that_cannot_read_it(
     invite = ann.run("create", "physics").strip()
     assert f"blind={key}" in invite
     (ann.folder / "a.bin").write_bytes(bytes(range(200)) * 1000)
-    following = ann.start("tail", "physics", "-f")
-    ann.run("send", "physics", SECRET)
+    ann.run("send", "physics", SECRET)  # it takes it, so there is no need to wait for a member
     ann.run("send", "physics", "--file", "a.bin")
-    for _ in range(3):  # her feed, and history and contents of her files
-        seed.line(": all of")
-    assert "holds all of the 3 logs" in ann.run("doctor")
+    following = ann.start("tail", "physics", "-f")
+    following.line(SECRET)
+    until_said(ann, "holds all of the 3 logs")  # her feed, and history and contents of her files
     following.stop()
     assert metrics(port)["linkup_blind_logs"] == 3
     assert metrics(port)["linkup_blind_bytes"] > 200_000
@@ -49,6 +49,14 @@ def test_a_room_sleeps_in_a_blind_seed_that_cannot_read_it(
     assert file["file"] == "a.bin"
     assert seed.stop(signal.SIGTERM) == 0
     assert not any(SECRET.encode() in file.read_bytes() for file in files(machine.folder))
+
+
+def until_said(terminal: Terminal, text: str) -> None:
+    """Wait until the doctor says so."""
+    deadline, said = time.monotonic() + PATIENCE, ""
+    while text not in said:
+        assert time.monotonic() < deadline, said
+        said = terminal.run("doctor")
 
 
 def files(folder: Path) -> list[Path]:
@@ -66,3 +74,4 @@ def test_a_blind_peer_that_is_away_is_said_to_be(ann: Terminal) -> None:
     ann.run("config", "blind-peers", "y" * 52)
     ann.run("create", "physics")
     assert "It is away" in ann.run("doctor")
+    assert "nobody came within" in ann.run("send", "physics", "hello", "--wait", "1", code=3)

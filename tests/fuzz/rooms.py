@@ -9,7 +9,7 @@ from linkup_nb.rooms.memory.block import MAX_HEADS, Kind, MalformedBlock
 from linkup_nb.rooms.memory.export import verify_export
 from linkup_nb.rooms.memory.invite import Invite, parse_invite
 from linkup_nb.rooms.memory.keys import RoomKeys
-from linkup_nb.wire import blind_pairing
+from linkup_nb.wire import blind_pairing, blind_peer, wakeup
 from linkup_nb.wire import rooms as wire
 from tests.fuzz.target import Target, any_of, chosen, same_again
 
@@ -55,6 +55,28 @@ ROOM_MESSAGES = Target(
 def _pairing(data: bytes) -> None:
     same_again(blind_pairing.PairingInvite.decode, bytes, data)
 
+
+def _hold_cores(data: bytes) -> None:
+    same_again(blind_peer.HoldCores.decode, bytes, data)
+
+
+def _named(data: bytes) -> None:
+    same_again(wakeup.Announce.decode, bytes, data)
+
+
+def _wakeup(data: bytes) -> None:
+    same_again(wakeup.Opening.decode, bytes, data)
+
+
+_CORE = wakeup.NamedCore(KEY, 300)
+BLIND_PEER = Target(
+    any_of(_hold_cores, _named, _wakeup),
+    [
+        *chosen(0, [bytes(blind_peer.HoldCores((_CORE,), KEY, 1, True)), bytes(blind_peer.HoldCores((_CORE, _CORE)))]),
+        *chosen(1, [bytes(wakeup.Announce((_CORE,)))]),
+        *chosen(2, [bytes(wakeup.Opening(KEY))]),
+    ],
+)
 
 BLIND_PAIRING = Target(_pairing, [bytes(blind_pairing.PairingInvite(KEY, b"d" * 32))])
 

@@ -5,6 +5,7 @@ from tests.fuzz.target import Target
 
 TARGETS: dict[str, Target] = {
     "blind_pairing": rooms.BLIND_PAIRING,
+    "blind_peer": rooms.BLIND_PEER,
     "compact": messages.COMPACT,
     "config": messages.CONFIG,
     "dht_node": nodes.DHT_NODE,

@@ -17,6 +17,7 @@ from linkup_nb.discovery.protocol import Announcer, PeerStatus
 from linkup_nb.errors import InvalidTopic, NodeClosed, UsageError
 from linkup_nb.swarm import choice, dialer, swarm
 from linkup_nb.swarm.swarm import Swarm
+from linkup_nb.swarm.topic import peer_topic
 from linkup_nb.wire.keys import KeyPair, short_key
 from tests.connection.links import PATIENCE, Link, Member, Pointer, refused, seeds_in_order
 from tests.connection.udx_meeting import UdxMeeting
@@ -446,3 +447,25 @@ async def test_the_firewall_refuses_a_key_each_way_and_on_every_transport() -> N
         assert guarded.counters["connections refused: the firewall does not let this peer pass"] > 0
         assert (one.came, meetings[0].place.calls) == ([], 0)
     await guarded.close()
+
+
+async def test_who_is_joined_by_their_key_is_the_only_one_that_is_dialled_there() -> None:
+    async with Member(TOPIC) as ann, Member(TOPIC) as bob, Member(TOPIC) as eve:
+        topic = peer_topic(bob.key)
+        await (await ann.swarm.join_peer(bob.key.hex())).flushed()
+        for member in (eve, bob):  # anybody can be found there
+            ann.pointer.point(topic, member.key, member.address)
+        await ann.until(lambda: ann.came == [bob.key])
+        assert [peer.public_key for peer in ann.swarm.peers] == [bob.key]
+        assert [one.topic for one in ann.swarm.topics if one.only] == [topic]
+        await ann.swarm.leave_peer(bob.key)
+        await ann.until(lambda: ann.went == [bob.key])
+
+
+@pytest.mark.parametrize("key", ["nonsense", b"short", b""])
+async def test_what_is_no_key_of_a_peer_is_one_sentence(key: bytes | str) -> None:
+    swarm = Swarm(discovery=[])
+    for wrong in (key, swarm.public_key):
+        with pytest.raises(UsageError, match="A peer's key is"):
+            await swarm.join_peer(wrong)
+    await swarm.close()

@@ -66,6 +66,9 @@ class Origin(Protocol):
     def held_by(self, message: "RoomMessage") -> tuple[Member, ...]:
         """Who has it."""
 
+    def kept_by(self, message: "RoomMessage") -> tuple[bytes, ...]:
+        """The blind peers that have it."""
+
     def read_by(self, message: "RoomMessage") -> tuple[Member, ...]:
         """Who has read it."""
 
@@ -184,6 +187,11 @@ class RoomMessage(Message):
     def held_by(self) -> tuple[Member, ...]:
         """Of your own message: the others who have it, as far as is known here."""
         return self.origin.held_by(self)
+
+    @property
+    def kept_by(self) -> tuple[bytes, ...]:
+        """The keys of the blind peers that are connected and say to have it; see `node.blind_peers`."""
+        return self.origin.kept_by(self)
 
     @property
     def read_by(self) -> tuple[Member, ...]:

@@ -237,6 +237,12 @@ class RoomOrigin:
         """Who has a message of one's own."""
         return self._those(self._session.exchange.delivery.held_by(*message.place[1:]))
 
+    def kept_by(self, message: RoomMessage) -> tuple[bytes, ...]:
+        """The blind peers that have a message."""
+        core = self._session.core_of(message.id)
+        held = core.held if core else {}
+        return tuple(key for key in self._session.blind_peers if held.get(key, 0) > message.place[2])
+
     def read_by(self, message: RoomMessage) -> tuple[Member, ...]:
         """Who has read a message of one's own."""
         exchange = self._session.exchange

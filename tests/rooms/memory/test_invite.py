@@ -1,11 +1,12 @@
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from linkup_nb.errors import InvalidInvite
-from linkup_nb.rooms.memory.invite import MAX_VIA, Invite, parse_invite
+from linkup_nb.rooms.memory.invite import MAX_BLIND, MAX_VIA, Invite, parse_invite
 from linkup_nb.rooms.memory.keys import RoomKeys, check_letters
 from linkup_nb.wire.blind_pairing import PairingInvite
 from linkup_nb.wire.keys import z32encode
@@ -67,6 +68,14 @@ def test_an_invite_of_a_later_version() -> None:
 def test_the_name_and_the_ways_in_travel_with_it() -> None:
     invite = Invite(RoomKeys(SECRET), "Fête & more #1", ("10.0.0.1:8468", "hyperdht:example.org:49737"))
     assert parse_invite(invite.link()) == invite
+
+
+def test_the_blind_peers_of_the_room_travel_with_it() -> None:
+    keys = tuple(bytes([number]) * 32 for number in range(MAX_BLIND + 1))
+    invite = Invite(RoomKeys(SECRET), "lab", ("10.0.0.1:8468",), keys)
+    assert parse_invite(invite.link()) == replace(invite, blind=keys[:MAX_BLIND])
+    wrong = "&blind=" + "y" * 51 + "&blind=" + "l" * 52 + "&blind="
+    assert parse_invite(OPEN.link() + "?" + wrong + f"&blind={z32encode(keys[1])}").blind == (keys[1],)
 
 
 def test_only_so_many_ways_in_and_only_harmless_ones() -> None:
