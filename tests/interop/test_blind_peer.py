@@ -1,6 +1,7 @@
 """The npm package `blind-peer` holds rooms and drives of ours, on a network of our DHT nodes."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -63,7 +64,8 @@ def texts(room: lu.Room) -> list[str]:
 async def test_a_room_and_its_files_are_held_while_all_members_sleep(
     theirs: JavaScript, ports: list[int], tmp_path: Path
 ) -> None:
-    key = bytes.fromhex(await theirs.call("blindPeer", handle="room"))
+    handle = os.urandom(4).hex()  # another one each time that this is run
+    key = bytes.fromhex(await theirs.call("blindPeer", handle=handle))
     async with node_of(tmp_path / "ann", ports) as ann:
         ann.blind_peers = [key]
         room = await ann.create_room("physics")
@@ -85,8 +87,8 @@ async def test_a_room_and_its_files_are_held_while_all_members_sleep(
         [blind] = bob.blind_peers  # which the invite named
         assert blind.key == key
         await until(bob, lambda: bob.blind_peers[0].cores == 4 and bob.blind_peers[0].state is BlindPeerState.HOLDS)
-    await theirs.call("stopBlindPeer", handle="copy")
-    await theirs.call("blindPeer", handle="copy")
+    await theirs.call("stopBlindPeer", handle=handle)
+    await theirs.call("blindPeer", handle=handle)
     async with node_of(tmp_path / "ann", ports) as ann:
         [copy] = ann.rooms
         await until(ann, lambda: len(copy.messages) == 5)
@@ -96,7 +98,8 @@ async def test_a_room_and_its_files_are_held_while_all_members_sleep(
 async def test_our_own_drive_is_read_from_it_by_who_knows_the_key(
     theirs: JavaScript, ports: list[int], tmp_path: Path
 ) -> None:
-    key = await theirs.call("blindPeer", handle="drives")
+    handle = os.urandom(4).hex()
+    key = await theirs.call("blindPeer", handle=handle)
     async with node_of(tmp_path / "ann", ports) as ann:
         ann.blind_peers = [key]  # as text
         drive = await ann.drive(name="results")
@@ -111,14 +114,15 @@ async def test_our_own_drive_is_read_from_it_by_who_knows_the_key(
 
 
 async def test_it_has_nothing_but_what_is_encrypted(theirs: JavaScript, ports: list[int], tmp_path: Path) -> None:
-    key = await theirs.call("blindPeer", handle="curious")
+    handle = os.urandom(4).hex()
+    key = await theirs.call("blindPeer", handle=handle)
     async with node_of(tmp_path / "ann", ports) as ann:
         ann.blind_peers = [key]
         room = await ann.create_room("physics")
         await room.send("a secret")
         await until(ann, lambda: ann.blind_peers[0].cores == 1 and ann.blind_peers[0].state is BlindPeerState.HOLDS)
         feeds = [core.key.hex() for core in ann.store.cores if core.length]
-    stored = await theirs.call("stored", handle="curious", keys=feeds)
+    stored = await theirs.call("stored", handle=handle, keys=feeds)
     blocks = [bytes.fromhex(block) for blocks in stored.values() for block in blocks]
     assert len(blocks) == 3  # hello, room, message
     assert not any(b"secret" in block or b"hello" in block for block in blocks)

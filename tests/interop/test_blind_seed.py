@@ -77,23 +77,23 @@ async def theirs(ports: list[int], tmp_path_factory: pytest.TempPathFactory) -> 
 async def test_a_core_of_javascript_is_read_from_our_seed_after_its_author_is_gone_and_after_a_crash(
     theirs: JavaScript, ports: list[int]
 ) -> None:
-    referrer = os.urandom(32).hex()
+    referrer, run = os.urandom(32).hex(), os.urandom(4).hex()  # others each time that this is run
     async with blind_seed(ports[0]) as seed:
         blind = z32decode(await seed.key()).hex()
-        await theirs.call("program", handle="author", blind=blind)
-        core = await theirs.call("write", handle="author", name="log", blocks=BLOCKS[:2], referrer=referrer)
+        await theirs.call("program", handle=f"author {run}", blind=blind)
+        core = await theirs.call("write", handle=f"author {run}", name="log", blocks=BLOCKS[:2], referrer=referrer)
         await seed.line("all of 2 blocks")
-        await theirs.call("write", handle="author", name="log", blocks=BLOCKS[2:], referrer=referrer)
+        await theirs.call("write", handle=f"author {run}", name="log", blocks=BLOCKS[2:], referrer=referrer)
         await seed.line("all of 3 blocks")
-        await theirs.call("uploaded", handle="author", name="log")
-        await theirs.call("end", handle="author")
+        await theirs.call("uploaded", handle=f"author {run}", name="log")
+        await theirs.call("end", handle=f"author {run}")
 
-        await theirs.call("program", handle="reader", blind=blind)
-        assert await theirs.call("read", handle="reader", key=core, count=3) == BLOCKS
-        await theirs.call("end", handle="reader")
+        await theirs.call("program", handle=f"reader {run}", blind=blind)
+        assert await theirs.call("read", handle=f"reader {run}", key=core, count=3) == BLOCKS
+        await theirs.call("end", handle=f"reader {run}")
     async with blind_seed(ports[0]) as seed:
         assert z32decode(await seed.key()).hex() == blind
-        await theirs.call("program", handle="later", blind=blind)
-        assert await theirs.call("named", handle="later", referrer=referrer, count=1) == [core]
-        assert await theirs.call("read", handle="later", key=core, count=3) == BLOCKS
-        await theirs.call("end", handle="later")
+        await theirs.call("program", handle=f"later {run}", blind=blind)
+        assert await theirs.call("named", handle=f"later {run}", referrer=referrer, count=1) == [core]
+        assert await theirs.call("read", handle=f"later {run}", key=core, count=3) == BLOCKS
+        await theirs.call("end", handle=f"later {run}")
