@@ -55,8 +55,8 @@ export class Log {
    *   onselect: (id: string) => void,
    *   onreply: (row: Row) => void,
    *   onedit: (row: Row) => void,
-   *   onfail: (sentence: string) => void,
-   *   onnote: (sentence: string) => void,
+   *   onload: () => void,
+   *   onfail: (sentence: string) => void, onnote: (sentence: string) => void,
    * }} options
    */
   constructor(parts, kernel, blobs, options) {
@@ -79,8 +79,7 @@ export class Log {
     listenToRows(this);
     this.nearby = new IntersectionObserver((entries) => this.#onNearby(entries), { root: this.scroller, rootMargin: "400px" });
     this.onScreen = new IntersectionObserver((entries) => this.#onScreen(entries), { root: this.scroller });
-    this.sizes.observe(this.scroller);
-    this.sizes.observe(this.rows);
+    for (const box of [this.scroller, this.rows]) this.sizes.observe(box);
   }
 
   get empty() {
@@ -398,6 +397,7 @@ export class Log {
     if (!answer || topic !== this.topic || channel !== this.channel) return;
     this.#reset(answer.rows ?? [], answer.start ?? true, answer.end ?? true, null);
     then();
+    this.options.onload();
   }
 
   /** Asks for more rows where the reader comes near the first or the last one. */

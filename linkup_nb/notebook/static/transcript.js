@@ -75,8 +75,8 @@ class Chat {
       onselect: (target) => this.#tell("select", { topic: this.log.topic, target }),
       onreply: (row) => this.composer.reply(row),
       onedit: (row) => this.composer.edit(row),
-      onfail,
-      onnote,
+      onload: () => this.#showAlone(),
+      onfail, onnote,
       typesetter: model.widget_manager?.rendermime?.latexTypesetter,
     });
     this.head = new Head(this.parts, this.kernel, {
