@@ -64,12 +64,14 @@ class Bitfield:
 
     def clear(self, start: int, length: int) -> None:
         """Take blocks away."""
+        if length <= 0:
+            return
         end = start + length
         if start < self.contiguous:
             for page, first, last in _spans(end, max(end, self.contiguous)):
                 _fill(self._page(page), first, last, True)
             self.contiguous = start
-        known = [page for page in self._pages if start // PAGE <= page <= (end - 1) // PAGE] if length > 0 else []
+        known = [page for page in self._pages if start // PAGE <= page <= (end - 1) // PAGE]
         if self._load:
             known = [page for page, _, _ in _spans(start, end)]
         for page in known:
@@ -97,7 +99,7 @@ class Bitfield:
         """Replace a range, which starts at a multiple of 32, by the bits of some words."""
         end = start + 8 * len(words)
         if start < self.contiguous:
-            self.clear(start, self.contiguous - start)
+            self.clear(start, end - start)
         at = 0
         for page, first, last in _spans(start, end):
             size = (last - first) // 8
