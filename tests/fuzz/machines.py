@@ -248,6 +248,7 @@ MARKUP = Target(
         b"```python\nprint('x')\n```\n| a | b |\n|---|:-:|\n| 1 | 2 |\n> quote\n> > more\n1. one\n2. two\n- x\n  - y\n",
         "![x](http://a.example/x.png) <b>x</b> &lt; https://a.example $x^2$ \u202ex\u202c\u0301\u0301".encode(),
     ],
+    seconds=0.1,  # Markdown of 4 KiB, three times
 )
 
 

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 LITTLE: dict[str, list[str]] = {
     "kill": ["--rounds", "2"],
     "power": ["--rounds", "2"],
-    "fuzz": ["--rounds", "1"],
+    "fuzz": ["--rounds", "1", "--size", "500"],
     "load": ["--rounds", "1", "--size", "1000"],
 }
 SPEED = "flood"  # is of how long others wait, which a test does not say

@@ -19,7 +19,7 @@ from tests.soak.victims.logs import Kills
 
 NODES = 4  # that keep the announcements
 TOPICS = 12
-LIFE = 0.08  # seconds that an announcer lives on average
+LIFE = 0.15  # seconds that an announcer lives on average
 OWN = KeyPair.from_seed(b"a" * 32)
 
 
@@ -63,6 +63,10 @@ def announcing(kills: Kills, folder: Path) -> None:
     server.wait_for(1)
     host, port = server.said[0]
     said = kills(partial(announce, folder, (host, port)), lambda before, now: True, LIFE)
+    last = Victim(partial(announce, folder, (host, port)), 0)
+    last.wait_for(2)  # something is announced, however slow the machine is
+    last.kill()
+    said += last.said
     there: set[int] = set()
     for what, number in said:
         (there.add if what == "announced" else there.discard)(number)
