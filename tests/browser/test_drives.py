@@ -41,7 +41,7 @@ VIEWS = {
     "drive": "version",
     "store": "3 cores",
     "log": "blocks",
-    "await drive.history()": "/poem.py",
+    "(await drive.history())[0]": "/poem.py",
     "await drive.diff(3)": "/table.csv",
     "await drive.compare('/poem.py', 2, 3)": "def violets",
     "await drive.compare('/table.csv', 4, 5)": "people",
