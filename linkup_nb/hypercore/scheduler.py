@@ -183,6 +183,7 @@ class Scheduler:
             if request.wanted.hash:  # it was requested from a node that is known here
                 fault = error
         except InvalidProof as error:
+            self._forget(request)
             fault = error
         for waiting in self._seeks.pop(request.wanted, ()):
             if not waiting.done():

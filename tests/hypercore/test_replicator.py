@@ -53,6 +53,26 @@ async def test_a_peer_that_promises_and_does_not_send_is_replaced(
     assert not honest.closed
 
 
+async def test_a_block_of_a_download_that_was_false_comes_from_another_peer(victim: Victim) -> None:
+    asked: list[int] = []
+
+    def lie(data: msg.Data) -> msg.Data:
+        block = data.proof.block
+        if not block or asked:
+            return data
+        asked.append(block.index)
+        return data._replace(proof=data.proof._replace(block=block._replace(value=b"false")))
+
+    connections = [(await victim.meets(HONEST, lie))[1] for _ in range(2)]
+    await victim.core.update(timeout=5)
+
+    await (await victim.core.download()).done(timeout=5)
+
+    assert asked
+    assert (await victim.core.audit()).clean
+    assert sorted(connection.closed for connection in connections) == [False, True]
+
+
 async def test_a_get_that_is_given_up_is_cancelled(victim: Victim) -> None:
     liar, connection = await victim.meets(HONEST, lambda data: None if data.proof.block else data)
 
