@@ -6,7 +6,7 @@ Format: the npm package `hyperdrive` 13.3: a bee of entries, and a core of file 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from linkup_nb.arguments import number
 from linkup_nb.errors import NotAvailable, UsageError
@@ -25,6 +25,8 @@ from linkup_nb.wire.keys import z32encode
 
 PAGE = 256  # entries of a folder that are read together, at most
 MAX_LINKS = 16  # symbolic links followed one after the other
+
+_WRITING = frozenset(("batch", "delete", "mirror_from", "put", "put_stream", "restore", "symlink"))  # what `Drive` adds
 
 
 class DriveInfo(NamedTuple):
@@ -77,6 +79,13 @@ class DriveView:
     def __repr__(self) -> str:
         kind = "past" if self._at is not None else "writable" if self.writable else "read-only"
         return f"Drive({self.id[:8]}…, version {self.version}, {kind})"
+
+    if not TYPE_CHECKING:  # a type checker should go on to know what is not there
+
+        def __getattr__(self, name: str) -> Any:
+            if name in _WRITING:
+                raise AttributeError(f"The past of a drive cannot be changed: call {name} of the drive itself.")
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
 
     @property
     def key(self) -> bytes:

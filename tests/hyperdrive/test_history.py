@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -150,3 +151,12 @@ async def test_a_path_that_fills_the_screen_is_cut_in_a_repr(drive: Drive) -> No
     for thing in (event, change, change.after):
         assert len(repr(thing)) < 600
         assert "\u202e" not in repr(thing)
+
+
+async def test_who_writes_into_the_past_is_told_where_to_write(drive: Drive) -> None:
+    await drive.put("/a", b"1")
+    past: Any = drive[2]
+
+    with pytest.raises(AttributeError, match="The past of a drive cannot be changed: call put of the drive itself"):
+        await past.put("/a", b"2")
+    assert not hasattr(past, "nothing_of_this_name")
