@@ -1,6 +1,8 @@
 """Objects that live on one event loop, used from any other, or from any thread."""
 
 import asyncio
+import atexit
+import concurrent.futures.thread  # noqa: F401  # it registers a callback, which has to be there before: see `at_exit`
 import contextlib
 import functools
 import logging
@@ -188,6 +190,15 @@ class Events(AsyncIOEventEmitter):
 
     def _handler_failed(self, error: Exception) -> None:
         log.error("A handler of %r failed.", type(self).__name__, exc_info=error)
+
+
+def at_exit(callback: Callable[[], object]) -> None:
+    """Call this when the interpreter ends, while executors still take work; what was registered last is called first.
+
+    Callbacks of `atexit` come after executors have ended, too late to close a store.
+    """
+    register: Callable[[Callable[[], object]], object] = getattr(threading, "_register_atexit", atexit.register)
+    register(callback)
 
 
 class LoopThread:

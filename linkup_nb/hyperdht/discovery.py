@@ -242,7 +242,10 @@ class HyperDHT:
             return self._node
 
     async def _enter(self, node: DhtNode) -> None:
-        await node.ready()
+        try:
+            await node.ready()
+        except NodeClosed:  # before it had entered
+            return
         self._topics.entered.set()
         self._topics.hurry()
 

@@ -4,7 +4,6 @@ A task on the kernel's loop stands still while a cell runs; one on a thread of i
 """
 
 import asyncio
-import atexit
 import threading
 from collections.abc import Awaitable, Sequence
 from concurrent.futures import wait
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from linkup_nb.control.server import serve
 from linkup_nb.errors import UsageError
-from linkup_nb.loops import LoopThread
+from linkup_nb.loops import LoopThread, at_exit
 from linkup_nb.node import Node
 from linkup_nb.notebook.register import register
 from linkup_nb.rooms.profile import profile_path
@@ -134,7 +133,9 @@ def _nest(loop: asyncio.AbstractEventLoop) -> None:
     nest_asyncio.apply(loop)
 
 
-@atexit.register
 def _close_all() -> None:
     closing = [thread.call(thread.node.close()) for thread in _running.values() if not thread.closed]
     wait(closing, CLOSE_TIMEOUT)
+
+
+at_exit(_close_all)

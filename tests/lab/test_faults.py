@@ -53,6 +53,17 @@ async def test_a_peer_comes_back_with_its_keys_its_store_and_its_address() -> No
         assert len(again.swarm.dht.nodes) == 3
 
 
+async def test_a_peer_that_dies_before_it_has_entered_the_network_fails_at_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with lu.lab.testnet(2, seed=2) as net:
+        net.kill(0)
+        newcomer = net.add(names=[0])
+        await newcomer.swarm.join(TOPIC)
+        net.kill(2)
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
 async def test_the_first_node_is_a_door_and_no_centre() -> None:
     async with lu.lab.testnet(10, seed=2, k=3) as net:
         for number in (1, 7):

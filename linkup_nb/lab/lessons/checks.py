@@ -91,12 +91,31 @@ def common(kind: Kind | None, answer: object) -> Hint | None:
         return Hint("exception", f"You gave the error itself: it says “{said}”. What does that tell you?", "")
     if kind is None:
         return None
-    if answer is ... or (answer is None and not kind.holds(None)) or (isinstance(answer, str) and not answer.strip()):
-        return Hint("nothing", "Nothing is given yet: put your answer in place of the three dots.", "")
+    nothing = Hint("nothing", "Nothing is given yet: put your answer in place of the three dots.", "")
+    if _is_open(answer) or (isinstance(answer, tuple) and any(map(_is_open, answer))):
+        return nothing
     try:
         fits = kind.holds(answer)
     except Exception:  # noqa: BLE001  # whatever an object of the learner's own does
         fits = False
-    if not fits:
-        return Hint("kind", f"You gave {type(answer).__name__}; what is asked for is {kind.words}.", "")
-    return None
+    if fits:
+        return None
+    if answer is None:
+        return nothing
+    return Hint("kind", f"You gave {_described(answer)}; what is asked for is {kind.words}.", "")
+
+
+def _is_open(answer: object) -> bool:
+    """Whether the three dots, or nothing, still stand there."""
+    return answer is ... or (isinstance(answer, str) and not answer.strip())
+
+
+def _described(answer: object) -> str:
+    """An answer in words: of what kind, and, for a list, what is in it."""
+    kind = type(answer).__name__
+    if not isinstance(answer, list | tuple | set) or not answer:
+        return kind
+    if len(answer) > MAX_ITEMS:
+        return f"a {kind} of {len(answer):,}"
+    inside = sorted({type(one).__name__ for one in answer})
+    return f"a {kind} of {inside[0]}" if len(inside) == 1 else f"a {kind} of {', '.join(inside[:3])}"

@@ -1,8 +1,6 @@
 """What every lesson is: it owns networks, stores and files, keeps predictions, and checks what the learner did."""
 
 import asyncio
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import TimeoutError as NotInTime
@@ -14,6 +12,7 @@ from typing import Any, ClassVar, TypeVar
 from linkup_nb.errors import LinkupError, NodeClosed, UsageError
 from linkup_nb.hypercore.corestore import Corestore
 from linkup_nb.hyperdht.node import DhtNode
+from linkup_nb.lab.folder import LabFolder
 from linkup_nb.lab.lessons import progress
 from linkup_nb.lab.lessons.checks import Check, Hint, NotRun, Said, common
 from linkup_nb.lab.lessons.said import Explained, Kept, Outcome, Verdict, Way
@@ -79,7 +78,7 @@ class Lesson:
     def __init__(self) -> None:
         self.closed = False
         self._thread = LoopThread(f"linkup_nb lesson {self.number}")
-        self._folder = Path(tempfile.mkdtemp(prefix="linkup-lesson-"))
+        self._folder = LabFolder()
         self._closing = ExitStack()
         self._predicted: dict[str, object] = {}
         self._wrong: dict[str, int] = {}
@@ -161,7 +160,7 @@ class Lesson:
         finally:
             self._thread.stop()
             self._thread.join(CLOSE_TIMEOUT)
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder.close()
 
     # For the lessons themselves
 
@@ -194,7 +193,7 @@ class Lesson:
         """An open store in the lesson's folder, on the lesson's loop, whose keys repeat."""
 
         async def opened() -> Corestore:
-            store = Corestore(self._folder / name, primary_key=secret)
+            store = Corestore(self._folder.path / name, primary_key=secret)
             await store.open()
             return store
 
@@ -204,20 +203,17 @@ class Lesson:
 
     def folder(self, name: str) -> Path:
         """A place for files, which goes with the lesson."""
-        return self._folder / name
+        return self._folder.path / name
 
     def hint(self, check: str, name: str) -> Hint:
         """The hint of this name."""
         return self._checks()[check].hints[name]
 
     def _judge(self, asked: Check, answer: object) -> Said:
-        if found := common(asked.kind, answer):
-            return found
         if self.closed:
             return Hint("closed", "This lesson has ended: begin it again.", f"lesson = lu.lab.lesson({self.number})")
-        arguments = () if asked.kind is None else (answer,)
         try:
-            return self.run(self._ask(asked, arguments), CHECK_TIMEOUT)
+            return self.run(self._ask(asked, answer), CHECK_TIMEOUT)
         except NotRun as missing:
             return Hint("not run", f"{missing}", "")
         except NodeClosed as error:
@@ -229,9 +225,11 @@ class Lesson:
         except LinkupError as error:
             return Hint("error", f"What you gave cannot be looked at: {error}"[:160], "")
 
-    async def _ask(self, asked: Check, arguments: tuple[object, ...]) -> Said:
+    async def _ask(self, asked: Check, answer: object) -> Said:
+        if found := common(asked.kind, answer):
+            return found
         async with asyncio.timeout(CHECK_TIMEOUT):
-            return await asked.judge(self, *arguments)
+            return await asked.judge(self, *(() if asked.kind is None else (answer,)))
 
     @classmethod
     def _checks(cls) -> dict[str, Check]:

@@ -125,14 +125,14 @@ class Meeting(Lesson):
         "lesson.check('alone')",
     )
     async def alone(self) -> Said:
-        """The last newcomer has a connection, and node 0 is dead."""
+        """The last newcomer has met somebody at the topic, and node 0 is dead."""
         if len(self.net) <= PEERS:
             raise NotRun("There is no newcomer yet: net.add(names=[0]) brings one.")
         swarm = self.net[-1].swarm
         joined = [one.topic for one in swarm.topics]
         if topic(TOPIC) in joined and not swarm.connections:
             await self._met(1.0)
-        met = bool(swarm.connections)
+        met = topic(TOPIC) in joined and bool(swarm.connections)
         if met and 0 not in self.net.alive:
             return "any node that is alive is as good a door as the first."
         likely = {

@@ -1,11 +1,11 @@
 """`lu.lab.lesson`: a lesson by its number, one at a time."""
 
-import atexit
 from importlib import import_module
 from typing import Any
 
 from linkup_nb.errors import UsageError
 from linkup_nb.lab.lessons.frame import Lesson
+from linkup_nb.loops import at_exit
 
 # Imported when they are begun: each knows other floors.
 _HOMES = {
@@ -42,4 +42,4 @@ def end() -> None:
         _open.pop().close()
 
 
-atexit.register(end)
+at_exit(end)

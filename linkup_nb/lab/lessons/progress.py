@@ -1,11 +1,12 @@
 """How far a learner is, kept from kernel to kernel beside the profiles: names of checks and counts, no answer."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from html import escape
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
+from filelock import FileLock
 from msgspec import Meta
 from platformdirs import user_data_path
 
@@ -94,18 +95,24 @@ def read() -> Progress:
 def keep(number: int, name: str, *, done: bool, seconds: float) -> LessonProgress:
     """Note that a check was tried, after so many more seconds at its lesson; returns that lesson's progress.
 
-    What cannot be written, on a full disk, is lost: a lesson goes on without.
+    Two kernels may be at one lesson. What cannot be written, on a full disk, is lost: a lesson goes on without.
     """
+    folder = _folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / f"{number}.lock"):
+            now = _tried(number, name, done, seconds)
+            write_private(folder / f"{number}.json", msgspec.json.encode(now))
+    except OSError:
+        return _tried(number, name, done, seconds)
+    return now
+
+
+def _tried(number: int, name: str, done: bool, seconds: float) -> LessonProgress:
     before = read().lessons.get(str(number), LessonProgress())
     tried = before.checks.get(name, CheckProgress())
-    checks: Mapping[str, CheckProgress] = before.checks | {name: CheckProgress(tried.tries + 1, tried.done or done)}
-    now = LessonProgress(dict(checks), before.seconds + seconds)
-    try:
-        _folder().mkdir(parents=True, exist_ok=True)
-        write_private(_folder() / f"{number}.json", msgspec.json.encode(now))
-    except OSError:
-        pass
-    return now
+    checks = before.checks | {name: CheckProgress(tried.tries + 1, tried.done or done)}
+    return LessonProgress(checks, before.seconds + seconds)
 
 
 def _folder() -> Path:

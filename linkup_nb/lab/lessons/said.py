@@ -1,10 +1,12 @@
 """What a lesson says, as the value of a cell."""
 
+import re
 from dataclasses import dataclass
 from html import escape
 
 MAX_SHOWN = 300  # characters of an answer that is shown back
 
+_CODE = re.compile("`([^`]*)`")
 _RIGHT, _WRONG, _PLAIN = "#009E73", "#E69F00", "#0072B2"
 
 
@@ -15,6 +17,11 @@ def shown(value: object) -> str:
     except Exception:  # noqa: BLE001  # whatever an object of the learner's own does
         text = f"<{type(value).__name__}>"
     return text if len(text) <= MAX_SHOWN else text[:MAX_SHOWN] + "…"
+
+
+def _html(words: str) -> str:
+    """Words, in which what stands between backticks is code."""
+    return _CODE.sub(r"<code>\1</code>", escape(words))
 
 
 class _Card:
@@ -31,7 +38,7 @@ class _Card:
 
     def _repr_html_(self) -> str:
         rows = "".join(
-            f"<div>{escape(words)}{f' <code>{escape(code)}</code>' if code else ''}</div>"
+            f"<div>{_html(words)}{f' <code>{escape(code)}</code>' if code else ''}</div>"
             for words, code in self.lines()
         )
         return f'<div style="border-left:4px solid {self.colour};padding:4px 12px;margin:4px 0">{rows}</div>'

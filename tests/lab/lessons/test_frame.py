@@ -1,6 +1,8 @@
 """What holds for every lesson: nothing is left over, progress stays, bad names get a sentence."""
 
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +11,7 @@ import pytest
 
 import linkup_nb as lu
 from linkup_nb.lab.lessons.opening import end
-from linkup_nb.lab.lessons.progress import CheckProgress
+from linkup_nb.lab.lessons.progress import CheckProgress, read
 from tests.lab.lessons.session import NUMBERS
 
 
@@ -57,6 +59,24 @@ def test_a_lesson_that_has_ended_says_so() -> None:
     assert second.check("broke", 40).right
 
 
+@pytest.mark.parametrize("number", [4, 7])
+def test_an_interpreter_that_ends_amid_a_lesson_says_nothing_and_leaves_nothing(number: int, tmp_path: Path) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+
+    ended = subprocess.run(
+        [sys.executable, "-c", f"import linkup_nb as lu\nlesson, node = lu.lab.lesson({number}), lu.start()"],
+        env=os.environ | {"TMPDIR": str(temporary), "HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path / "data")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+    assert os.listdir(temporary) == []
+    assert not list((tmp_path / "data").rglob("*-wal")), "a store was not closed"
+
+
 @pytest.mark.parametrize("number", [0, 9, "4", True, None])
 def test_there_are_lessons_1_to_8(number: object) -> None:
     with pytest.raises(lu.UsageError, match="There are lessons 1 to 8, and no"):
@@ -81,6 +101,36 @@ def test_progress_stays_and_names_no_answer() -> None:
     progress = lu.lab.lesson(3).progress
     assert progress.lessons["6"].checks == {"broke": CheckProgress(3, True)}
     assert repr(progress) == "lesson 6: broke ✓; 3 tries, 0 min"
+
+
+def test_two_kernels_at_one_lesson_lose_no_try() -> None:
+    often = "from linkup_nb.lab.lessons.progress import keep\nfor _ in range(40): keep(3, 'k', done=False, seconds=1)"
+    kernels = [subprocess.Popen([sys.executable, "-c", often]) for _ in range(2)]
+    assert [kernel.wait(60) for kernel in kernels] == [0, 0]
+    assert read().lessons["3"].checks["k"].tries == 80
+
+
+def test_an_answer_that_never_ends_gets_a_hint(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("linkup_nb.lab.lessons.frame.CHECK_TIMEOUT", 0.2)
+    enough = threading.Event()
+
+    class Endless(list[int]):
+        def __iter__(self) -> Iterator[int]:
+            while not enough.is_set():
+                yield 1
+
+    lesson = lu.lab.lesson(3)
+    try:
+        assert lesson.check("near", Endless()).hint == "slow"
+    finally:
+        enough.set()
+
+
+def test_what_was_given_is_described_by_what_is_in_it() -> None:
+    lesson = lu.lab.lesson(4)
+    assert "You gave a list of str;" in lesson.check("siblings", ["10", "13", "3"]).text
+    assert "You gave a list of 1,000,000;" in lesson.check("siblings", [3] * 1_000_000).text
+    assert lesson.check("siblings", (10, ...)).hint == "nothing"
 
 
 async def test_a_class_sees_what_each_has_shared_and_only_that(tmp_path: Path) -> None:
