@@ -25,6 +25,14 @@ class NetworkEntry(msgspec.Struct, frozen=True):
     text: str
 
 
+class BlindPeerEntry(msgspec.Struct, frozen=True):
+    """A blind peer by its key in z-base-32, and in one sentence where we stand with it; `ok` if that is well."""
+
+    key: str
+    ok: bool
+    text: str
+
+
 class SettingsRequest(Request, kw_only=True, frozen=True):
     """What the settings are."""
 
@@ -36,6 +44,7 @@ class SetRequest(Request, kw_only=True, frozen=True):
     share_typing: bool | None = None
     bootstrap: Text | None = None
     relay: Text | None = None
+    blind_peers: Text | None = None
 
 
 class ClearCopiesRequest(Request, kw_only=True, frozen=True):
@@ -54,6 +63,8 @@ class Settings(Answer, kw_only=True):
     bootstrap: str
     relay: str
     in_use: list[NetworkEntry]
+    blind_peers: str
+    blind_peers_now: list[BlindPeerEntry]
     space: SpaceEntry | None
     limits: str
 

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from linkup_nb.discovery.check import Outcome
 from linkup_nb.errors import StoreError
 from linkup_nb.node import Node
 from linkup_nb.notebook.bridge import Bridge
@@ -36,6 +37,11 @@ class SettingsTab:
             bootstrap=", ".join(node.profile.bootstrap),
             relay=node.profile.relay or "",
             in_use=[requests.NetworkEntry(name=one.name, text=one.describe()) for one in node.swarm.discovery],
+            blind_peers=", ".join(node.profile.blind_peers),
+            blind_peers_now=[
+                requests.BlindPeerEntry(key=one.id, ok=one.check().outcome is not Outcome.WARNING, text=one.text)
+                for one in node.blind_peers
+            ],
             space=await self._space(),
             limits=LIMITS,
         )
@@ -48,6 +54,8 @@ class SettingsTab:
             node.share_typing = request.share_typing
         if request.bootstrap is not None or request.relay is not None:
             node.set_networks(bootstrap=request.bootstrap, relay=request.relay)
+        if request.blind_peers is not None:
+            node.blind_peers = request.blind_peers.replace(",", " ").split()
         return await self._settings()
 
     async def _clear(self, _: requests.ClearCopiesRequest) -> requests.Settings:

@@ -59,6 +59,8 @@ export interface ReplyUpdate {
   bootstrap?: string;
   relay?: string;
   in_use?: NetworkEntry[];
+  blind_peers?: string;
+  blind_peers_now?: BlindPeerEntry[];
   space?: SpaceEntry | null;
   limits?: string;
   drives?: DriveEntry[];
@@ -155,6 +157,12 @@ export interface SpaceEntry {
 
 export interface NetworkEntry {
   name: string;
+  text: string;
+}
+
+export interface BlindPeerEntry {
+  key: string;
+  ok: boolean;
   text: string;
 }
 
@@ -480,7 +488,7 @@ export interface Requests {
   tap: { peer?: null | string };
   tap_clear: {};
   settings: {};
-  set: { share_reads?: boolean | null; share_typing?: boolean | null; bootstrap?: null | string; relay?: null | string };
+  set: { share_reads?: boolean | null; share_typing?: boolean | null; bootstrap?: null | string; relay?: null | string; blind_peers?: null | string };
   clear_copies: {};
   export_profile: {};
   drives: {};

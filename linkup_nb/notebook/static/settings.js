@@ -1,7 +1,7 @@
 // @ts-check
 // The Settings tab: who one is, what others see, the networks, and what takes the space. Each switch acts at once.
 
-/** @import { FromKernel, ReplyUpdate, Requests, SpaceEntry } from "./protocol.js" */
+/** @import { BlindPeerEntry, FromKernel, ReplyUpdate, Requests, SpaceEntry } from "./protocol.js" */
 /** @import { ProfileForm } from "./forms.js" */
 /** @import { Kernel } from "./kernel.js" */
 /** @import { Notices } from "./notices.js" */
@@ -12,11 +12,12 @@ import { sentenceOf } from "./kernel.js";
 import { sizeWords } from "./words.js";
 
 const CLEAR_SURE = "Delete it";
+const LOOK_AGAIN = 3000; // milliseconds, while the tab is open, until it asks again where we stand with blind peers
 
 const SETTINGS = parse(`
   <div class="lu-settings">
     <nav class="lu-sections" aria-label="Sections" data-lu="sections">
-      <a href="#you">You</a><a href="#notifications">Notifications</a><a href="#seen">What others see</a><a href="#networks">Networks</a><a href="#space">Space</a><a href="#limits">Limits</a>
+      <a href="#you">You</a><a href="#notifications">Notifications</a><a href="#seen">What others see</a><a href="#networks">Networks</a><a href="#blind">Blind peers</a><a href="#space">Space</a><a href="#limits">Limits</a>
     </nav>
     <div class="lu-setting-list">
       <section data-section="you"><h2>You</h2><div data-lu="you"></div>
@@ -42,6 +43,15 @@ const SETTINGS = parse(`
           <div><button class="lu-button" data-lu="save-networks">Save</button> <span class="lu-faint" data-lu="networks-note"></span></div>
         </form>
       </section>
+      <section data-section="blind"><h2>Blind peers</h2>
+        <p>Machines that keep your rooms and drives while you are away, and cannot read them: <code>linkup-nb seed --blind</code> is one. They act at once.</p>
+        <ul class="lu-blind-peers" data-lu="blind-now"></ul>
+        <form class="lu-network-form" data-lu="blind-form" novalidate>
+          <label>Their keys <input data-lu="blind-keys" autocomplete="off" spellcheck="false" placeholder="none"></label>
+          <p>Several with commas between. They see your address, how much you store, and when.</p>
+          <div><button class="lu-button" data-lu="save-blind">Save</button> <span class="lu-faint" data-lu="blind-note"></span></div>
+        </form>
+      </section>
       <section data-section="space"><h2>Space</h2>
         <p><strong data-lu="space-total"></strong> in this profile</p>
         <div class="lu-space" data-lu="space-bar" role="img" aria-label="Space used"></div>
@@ -55,6 +65,8 @@ const SETTINGS = parse(`
 /** @implements {Tab} */
 export class SettingsTab {
   expression = "";
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  looking;
 
   /**
    * @param {HTMLElement} place
@@ -76,6 +88,7 @@ export class SettingsTab {
     named["share-reads"].addEventListener("click", () => this.#set({ share_reads: named["share-reads"].ariaChecked !== "true" }));
     named["share-typing"].addEventListener("click", () => this.#set({ share_typing: named["share-typing"].ariaChecked !== "true" }));
     named["network-form"].addEventListener("submit", (event) => this.#saveNetworks(event));
+    named["blind-form"].addEventListener("submit", (event) => this.#saveBlindPeers(event));
     named["clear-copies"].addEventListener("click", () => this.#clear());
     place.append(this.root);
   }
@@ -89,9 +102,13 @@ export class SettingsTab {
     this.expression = this.options.expression();
     this.options.onexpression();
     this.#ask("settings", {});
+    clearInterval(this.looking);
+    this.looking = setInterval(() => this.#look(), LOOK_AGAIN);
   }
 
-  close() {}
+  close() {
+    clearInterval(this.looking);
+  }
 
   receive(/** @type {FromKernel} */ _) {}
 
@@ -122,6 +139,7 @@ export class SettingsTab {
   async #ask(type, fields) {
     try {
       this.#show((await this.kernel.request(type, fields)).content);
+      this.options.onfail("");
       return true;
     } catch (error) {
       this.options.onfail(sentenceOf(error));
@@ -134,13 +152,32 @@ export class SettingsTab {
     const { parts: named } = this;
     named["share-reads"].ariaChecked = String(settings.share_reads);
     named["share-typing"].ariaChecked = String(settings.share_typing);
-    for (const name of /** @type {const} */ (["bootstrap", "relay"])) {
+    const inputs = /** @type {const} */ ([["bootstrap", settings.bootstrap], ["relay", settings.relay], ["blind-keys", settings.blind_peers]]);
+    for (const [name, value] of inputs) {
       const input = /** @type {HTMLInputElement} */ (named[name]);
-      if (document.activeElement !== input) input.value = settings[name] ?? "";
+      if (document.activeElement !== input) input.value = value ?? "";
     }
+    this.#showBlindPeers(settings.blind_peers_now ?? []);
     named["in-use"].replaceChildren(...(settings.in_use ?? []).map(({ text }) => element("li", "in-use-one", {}, text)));
     setText(named.limits, settings.limits ?? "");
     this.#showSpace(settings.space ?? null);
+  }
+
+  /** @param {BlindPeerEntry[]} peers */
+  #showBlindPeers(peers) {
+    this.parts["blind-now"].replaceChildren(...peers.map(({ key, ok, text }) => {
+      const item = element("li", "blind-peer", { title: key }, `${key.slice(0, 4)}…${key.slice(-4)}: ${text}`);
+      item.dataset.ok = String(ok);
+      return item;
+    }));
+  }
+
+  async #look() {
+    try {
+      this.#showBlindPeers((await this.kernel.request("settings", {})).content.blind_peers_now ?? []);
+    } catch {
+      clearInterval(this.looking); // no kernel, which the panel says
+    }
   }
 
   /** @param {SpaceEntry | null} space */
@@ -195,6 +232,14 @@ export class SettingsTab {
     if (await this.#set({ bootstrap: value("bootstrap"), relay: value("relay") })) {
       say(this.parts["networks-note"], "Saved: used when this node starts again, after a restart of the kernel.");
     }
+  }
+
+  /** @param {Event} event */
+  async #saveBlindPeers(event) {
+    event.preventDefault();
+    say(this.parts["blind-note"], "");
+    const keys = /** @type {HTMLInputElement} */ (this.parts["blind-keys"]).value;
+    if (await this.#set({ blind_peers: keys })) say(this.parts["blind-note"], "Saved.");
   }
 
   /** @param {{title?: boolean}} change */

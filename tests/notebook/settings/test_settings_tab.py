@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from linkup_nb import Node
 from linkup_nb.notebook import runtime
+from linkup_nb.wire.keys import z32encode
 from tests.notebook.page import Page
 
 Start = Callable[..., Node]
@@ -31,6 +32,19 @@ def test_networks_are_checked_before_they_are_kept(start: Start, open_page: Open
     assert "written host:port" in page.refused("set", bootstrap="nonsense")
     assert "64 hexadecimal digits" in page.refused("set", relay="abc")
     assert node.profile.bootstrap == ("192.0.2.10:8468", "hyperdht:192.0.2.11:49737")
+
+
+def test_blind_peers_are_named_by_their_keys_and_act_at_once(start: Start, open_page: Open) -> None:
+    node = start()
+    page = open_page(node)
+    first, second = z32encode(bytes([1]) * 32), z32encode(bytes([2]) * 32)
+    kept = page.request("set", blind_peers=f" {first}, {'02' * 32} ")
+    assert kept["blind_peers"] == f"{first}, {second}"
+    assert [(one["key"], one["text"] != "") for one in kept["blind_peers_now"]] == [(first, True), (second, True)]
+    assert [one.id for one in node.blind_peers] == [first, second]
+    assert "is no key of a blind peer" in page.refused("set", blind_peers="nonsense")
+    assert node.profile.blind_peers == (first, second)
+    assert page.request("set", blind_peers="")["blind_peers_now"] == []
 
 
 def test_space_is_counted_by_whose_it_is(start: Start, open_page: Open) -> None:
