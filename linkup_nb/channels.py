@@ -22,7 +22,8 @@ from linkup_nb.wire.protomux import (
     Received,
 )
 
-TURN = 64  # events that are handled before what answers them leaves
+TURN = 64  # events that are handled before what answers them leaves: one connection alone gains by many
+MIN_TURN = 8  # events, among many connections, which wait meanwhile
 MAX_UNSENT = 64 * 1024 * 1024  # bytes for one channel that the peer does not take
 MAX_UNSENT_FRAMES = 2**18  # on one connection, likewise
 
@@ -195,9 +196,9 @@ class Channels:
             pass
 
     def _handle_events(self) -> bool:
-        """Handle at most `TURN` events; whether there are more."""
+        """Handle the events of one turn; whether there are more."""
         events = self._events
-        for _ in range(TURN):
+        for _ in range(max(MIN_TURN, TURN // (len(_channels) or 1))):
             if not events:
                 events.extend(self._mux.events())
                 if not events:
