@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from secrets import randbits
 from time import monotonic
 
@@ -208,7 +208,7 @@ class DhtIo:
             return
         if packet.id is not None and packet.id != node_id(sender):
             self.counters["ids ignored: forged"] += 1
-            packet = replace(packet, id=None)
+            packet = packet._replace(id=None)
         if isinstance(packet, DhtRequest):
             self.on_request(packet, sender, AMPLIFICATION * len(data))
         else:

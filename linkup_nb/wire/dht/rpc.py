@@ -6,9 +6,9 @@ sees it, and the fields.
 """
 
 import struct
-from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
+from typing import NamedTuple
 
 from linkup_nb.errors import DecodeError
 from linkup_nb.wire.compact import Decoder, Encoder
@@ -48,8 +48,7 @@ class Failure(IntEnum):
     SEQ_TOO_LOW = 17  # a newer value is stored
 
 
-@dataclass(frozen=True, slots=True)
-class DhtRequest:
+class DhtRequest(NamedTuple):
     """A request; `to` is the receiver's address. Only persistent nodes send their id."""
 
     tid: int  # 16 bits, echoed in the reply
@@ -71,8 +70,7 @@ class DhtRequest:
         return bytes(encoder)
 
 
-@dataclass(frozen=True, slots=True)
-class DhtReply:
+class DhtReply(NamedTuple):
     """A reply; `to` is the requester's address as the node sees it: a sample for `NatSampler`."""
 
     tid: int

@@ -106,14 +106,12 @@ class Table:
         """
         goal = int.from_bytes(target, "big")
         count = self._k if count is None else count
-        nearest: list[Contact] = []
+        nearest: list[tuple[int, Address]] = []
         for group in self._groups((self._number ^ goal).bit_length()):
-            living = [contact for contact in group if not contact.doubtful]
-            living.sort(key=lambda contact: contact.number ^ goal)
-            nearest += living
+            nearest += sorted((contact.number ^ goal, contact.address) for contact in group if not contact.doubtful)
             if len(nearest) >= count:
                 break
-        return [contact.address for contact in nearest[:count]]
+        return [address for _, address in nearest[:count]]
 
     def _groups(self, bucket: int) -> Iterator[Iterable[Contact]]:
         """All contacts; those in one group are nearer to any target in this bucket than those in the next."""
