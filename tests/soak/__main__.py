@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.soak.campaign import Trial, run
 
-CAMPAIGNS = ("kill", "power", "fuzz", "hostile", "load")
+CAMPAIGNS = ("kill", "power", "fuzz", "hostile", "load", "churn", "long")
 
 
 def main() -> None:

@@ -13,19 +13,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-STUCK = 3600.0  # seconds after which a round that has not ended is lost
+STUCK = 5400.0  # seconds after which a round that has not ended is lost
 MAX_NOTES = 20  # of a trial, printed under the table
 
 
 class Round:
     """One round of a trial: its seed, random numbers from it, a folder that is gone afterwards.
 
-    `size` is how large what is tried should be at most, `None` for as large as it is meant to be.
+    `size` is how large what is tried should be at most, `None` for as large as it is meant to be; `seconds` is how long
+    the campaign goes on.
     """
 
-    def __init__(self, seed: int, folder: Path, into: int, size: int | None) -> None:
+    def __init__(self, seed: int, folder: Path, into: int, size: int | None, seconds: float) -> None:
         self.seed = seed
         self.size = size
+        self.seconds = seconds
         self.rolls = Random(seed)
         self.folder = folder
         self._into = into
@@ -80,12 +82,12 @@ def run(
         if not open_results:
             break
         result = min(open_results, key=lambda one: one.seconds)
-        one_round(name, result, seed + result.rounds, size)
+        one_round(name, result, seed + result.rounds, size, end - time.monotonic())
     print_table(name, results)
     return not any(result.lost for result in results)
 
 
-def one_round(campaign: str, result: Result, seed: int, size: int | None) -> None:
+def one_round(campaign: str, result: Result, seed: int, size: int | None, seconds: float) -> None:
     """Run a trial once in a process of its own, and see how it ends."""
     folder = Path(tempfile.mkdtemp(prefix="soak-"))
     out, into = os.pipe()
@@ -94,7 +96,7 @@ def one_round(campaign: str, result: Result, seed: int, size: int | None) -> Non
     pid = os.fork()
     if not pid:
         os.close(out)
-        _child(result.trial, Round(seed, folder, into, size))
+        _child(result.trial, Round(seed, folder, into, size, seconds))
     os.close(into)
     status, peak = _outcome(result, pid, out, started + STUCK)
     result.rounds += 1

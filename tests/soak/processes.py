@@ -9,6 +9,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -16,6 +17,11 @@ PATIENCE = 60.0  # seconds for a process to say what it must
 
 Say = Callable[..., None]
 Work = Callable[[Say, Random], Coroutine[Any, Any, None]]
+
+
+def resident() -> int:
+    """Bytes of memory of this process."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 class Victim:

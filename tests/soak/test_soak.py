@@ -16,6 +16,8 @@ LITTLE: dict[str, list[str]] = {
     "power": ["--rounds", "2"],
     "fuzz": ["--rounds", "1", "--size", "500"],
     "load": ["--rounds", "1", "--size", "1000"],
+    "churn": ["--rounds", "1", "--size", "40"],
+    "long": ["--rounds", "1", "--size", "4"],
 }
 SPEED = "flood"  # is of how long others wait, which a test does not say
 
