@@ -21,6 +21,7 @@ from linkup_nb.hypercore.proof import ProofRequest
 from linkup_nb.hyperdrive.drive import Drive
 from tests.hypercore.liar import Liar
 from tests.hypercore.vectors import KEY_PAIR, Log
+from tests.soak import crowd
 from tests.soak.campaign import Round, Trial
 from tests.soak.processes import Say, Victim
 
@@ -261,4 +262,5 @@ TRIALS = [
     Trial("flood", flooding),
     Trial("drive", lambda this: asyncio.run(grow_drive(this))),
     Trial("log", lambda this: asyncio.run(grow_log(this))),
+    Trial("people", crowd.growing),
 ]
