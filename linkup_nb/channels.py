@@ -209,7 +209,8 @@ class Channels:
                     handler.received(event.type, event.payload)
             elif isinstance(event, Offered):
                 acceptors = self._acceptors.get(event.protocol, ())
-                if not any(acceptor(event.id) for acceptor in acceptors):
+                # A channel may have been opened here since the peer's offer came.
+                if self._mux.is_pending(event) and not any(acceptor(event.id) for acceptor in acceptors):
                     self._mux.reject(event)
             elif handler := self._handlers.get(event.channel):
                 if isinstance(event, Opened):

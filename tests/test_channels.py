@@ -72,6 +72,25 @@ async def test_both_ends_talk_once_both_have_opened(ends: tuple[Channels, Channe
     assert await accepted[0].next() == ("ended", None)
 
 
+async def test_what_was_opened_here_since_it_was_offered_is_not_accepted_again(ends: tuple[Channels, Channels]) -> None:
+    a, b = ends
+    accepted: list[bytes] = []
+    there: list[Recorder] = []
+
+    def accept(id: bytes) -> bool:
+        accepted.append(id)
+        there.extend(opens(b, "chat", other) for other in (b"one", b"two"))  # both have been offered by now
+        return True
+
+    b.accept("chat", accept)
+    one, two = opens(a, "chat", b"one"), opens(a, "chat", b"two")
+
+    assert [await one.next(), await two.next()] == [("opened", b""), ("opened", b"")]
+    a.send(two.channel, 5, b"hi")
+    assert [await there[1].next(), await there[1].next()] == [("opened", b""), ("5", b"hi")]
+    assert accepted == [b"one"]
+
+
 async def test_what_nobody_accepts_is_refused_and_the_rest_goes_on(ends: tuple[Channels, Channels]) -> None:
     a, b = ends
     unknown = opens(a, "unknown")

@@ -228,6 +228,10 @@ class Protomux:
             self._waiting.setdefault(name, deque()).append(local)
         return channel
 
+    def is_pending(self, offer: Offered) -> bool:
+        """Whether an offer of the peer's was neither taken, by opening the same channel, nor rejected since."""
+        return (offer.protocol, offer.id) in self._offers
+
     def reject(self, offer: Offered) -> None:
         """Reject the channel that the peer offered."""
         refused = self._take_offer((offer.protocol, offer.id))

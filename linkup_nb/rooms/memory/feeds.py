@@ -18,13 +18,12 @@ from linkup_nb.hypercore.evidence import Evidence, agreement
 from linkup_nb.loops import Events, Tasks
 from linkup_nb.rooms.memory import block as blocks
 from linkup_nb.rooms.memory.arrivals import MAX_AHEAD, Arrival, Arrivals, Taken, tips
-from linkup_nb.rooms.memory.block import EARLIEST, Body, HelloBody, MalformedBlock
+from linkup_nb.rooms.memory.block import EARLIEST, Body
 from linkup_nb.rooms.memory.faults import REWRITTEN, TWO_COPIES
-from linkup_nb.rooms.memory.hello import verify_hello
 from linkup_nb.rooms.memory.index import Index
 from linkup_nb.rooms.memory.keys import RoomKeys
 from linkup_nb.rooms.memory.moderation import Ruling
-from linkup_nb.rooms.memory.open_feed import OpenFeed, Writing, blocks_here
+from linkup_nb.rooms.memory.open_feed import OpenFeed, Writing, blocks_here, says_hello
 from linkup_nb.rooms.memory.rows import BlockRow, FeedRow
 
 TAIL = 16  # blocks of each feed that a newcomer reads first
@@ -80,6 +79,7 @@ class RoomFeeds(Events):
         self._fetch_runs = fetch_runs
         self._clock = clock
         self._open: dict[bytes, OpenFeed] = {}
+        self._following = asyncio.Lock()  # a feed is not forgotten while it is followed anew
         self._limits: dict[bytes, int] = {}
         self._arriving: list[tuple[list[Arrival], asyncio.Future[None]]] = []
         self._writing: list[Writing] = []
@@ -143,20 +143,13 @@ class RoomFeeds(Events):
         for stored in await asyncio.to_thread(lambda: self._store.cores):
             if stored.length and stored.key not in self._open:
                 core = await self._core(stored.key)
-                found = await self._says_hello(core, timeout=0)
+                found = await says_hello(core, self.keys.topic, timeout=0)
                 await core.close()
                 if found:
                     await self.follow(stored.key)
 
     async def _core(self, key: bytes) -> Core:
         return await self._store.core(key=key, encryption_key=self.keys.encryption_key, forks=False)
-
-    async def _says_hello(self, core: Core, timeout: float) -> bool:
-        """Whether a core, which may be anything, is a feed of this room."""
-        with suppress(TimeoutError, LinkupError, MalformedBlock):
-            _, hello = blocks.decode(await core.get(0, timeout=timeout)).body()
-            return isinstance(hello, HelloBody) and bool(verify_hello(hello, self.keys.topic, core.key))
-        return False
 
     async def write_to(self, own: Core) -> None:
         """Write to this feed from now on."""
@@ -188,6 +181,8 @@ class RoomFeeds(Events):
         await asyncio.wait(awaited, timeout=HELLO_TIMEOUT, return_when=asyncio.FIRST_COMPLETED)
         hello.cancel()
         feed.provers -= 1
+        if self._open.get(key) is not feed:
+            return
         known = feed.introduced.is_set()
         if (known and self._arrivals.feed(key).rejected) or not (known or feed.provers):
             await self._give_up(feed)
@@ -196,7 +191,11 @@ class RoomFeeds(Events):
         if self._open.get(feed.key) is feed and not self._closed:
             del self._open[feed.key]
             await feed.close()
-            if await self.on_thread(self._arrivals.forget, feed.key):
+            async with self._following:
+                if feed.key in self._open:  # somebody has named it again
+                    return
+                forgotten = await self.on_thread(self._arrivals.forget, feed.key)
+            if forgotten:
                 self.emit("forget", feed.key)
             else:
                 await self.follow(feed.key)  # its hello came at the last moment
@@ -205,10 +204,13 @@ class RoomFeeds(Events):
         rival = self._arrivals.rival(core.key)
         if rival and not await self._displaces(core, rival):
             return False
-        if not await self.on_thread(self._arrivals.follow, core.key) or core.key in self._open:
+        async with self._following:
+            room = await self.on_thread(self._arrivals.follow, core.key) and core.key not in self._open
+            if room:
+                feed = self._open[core.key] = OpenFeed(core)
+        if not room:
             await core.close()
             return core.key in self._open
-        feed = self._open[core.key] = OpenFeed(core)
         if self._arrivals.feed(core.key).identity is not None:
             feed.introduced.set()
         for event in ("append", "download"):
@@ -230,7 +232,7 @@ class RoomFeeds(Events):
             return False
         feed = self._open[core.key] = OpenFeed(core)
         self.emit("follow", core.key)
-        shown = await self._says_hello(core, HELLO_TIMEOUT)
+        shown = await says_hello(core, self.keys.topic, HELLO_TIMEOUT)
         del self._open[core.key]
         if not shown:
             await feed.close()

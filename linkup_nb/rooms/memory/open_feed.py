@@ -8,7 +8,9 @@ from typing import NamedTuple
 from linkup_nb.errors import LinkupError
 from linkup_nb.hypercore.core import Core
 from linkup_nb.hypercore.download import Download
-from linkup_nb.rooms.memory.block import Body
+from linkup_nb.rooms.memory import block as blocks
+from linkup_nb.rooms.memory.block import Body, HelloBody, MalformedBlock
+from linkup_nb.rooms.memory.hello import verify_hello
 from linkup_nb.rooms.memory.rows import BlockRow
 
 
@@ -58,6 +60,14 @@ class OpenFeed:
             download.cancel()
         if self.bulk:
             self.bulk.cancel()
+
+
+async def says_hello(core: Core, topic: bytes, timeout: float) -> bool:
+    """Whether a core, which may be anything, is a feed of the room with this topic."""
+    with suppress(TimeoutError, LinkupError, MalformedBlock):
+        _, hello = blocks.decode(await core.get(0, timeout=timeout)).body()
+        return isinstance(hello, HelloBody) and bool(verify_hello(hello, topic, core.key))
+    return False
 
 
 async def blocks_here(core: Core, start: int, end: int) -> list[bytes]:

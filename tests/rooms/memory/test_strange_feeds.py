@@ -75,6 +75,48 @@ async def test_a_feed_whose_hello_comes_while_it_is_given_up_stays(
     assert hers.feeds.core(theirs) is not None
 
 
+async def test_a_feed_that_is_named_again_while_it_is_given_up_is_looked_for_again(
+    make_member: MakeMember, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    ann = await make_member("ann")
+    ann.executor = ThreadPoolExecutor(1)
+    hers = await ann.enter(ROOM)
+    key, loop = nothing(1), asyncio.get_running_loop()
+    gone, here = loop.create_future(), loop.create_future()
+    gone.set_result(None)
+    busy, gate, close = threading.Event(), threading.Event(), OpenFeed.close
+    again: list[asyncio.Task[None]] = []
+
+    def release(turns: int) -> None:
+        if turns:
+            loop.call_soon(release, turns - 1)  # all that wait for the index have asked it then
+            return
+        gate.set()
+        ann.executor.submit(int).result()  # and it has answered all before anybody here goes on
+
+    def hold() -> None:
+        busy.set()
+        gate.wait(WAIT)
+
+    async def named_again(feed: OpenFeed) -> None:
+        await close(feed)
+        if not again:
+            ann.executor.submit(hold)
+            busy.wait(WAIT)
+            again.append(loop.create_task(hers.feeds.prove(key, here)))
+            while not ann.executor._work_queue.qsize():  # noqa: ASYNC110
+                await asyncio.sleep(0)
+            release(20)
+
+    monkeypatch.setattr(OpenFeed, "close", named_again)
+    await asyncio.wait_for(hers.feeds.prove(key, gone), WAIT)
+
+    await until(hers, lambda: hers.feeds.core(key) is not None)
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+    here.set_result(None)
+    await asyncio.wait_for(again[0], WAIT)
+
+
 async def test_who_names_a_thousand_feeds_is_hung_up_on(make_member: MakeMember) -> None:
     ann, eve = await make_member("ann"), await make_member("eve")
     hers, liar = await ann.enter(ROOM), await eve.enter(ROOM)

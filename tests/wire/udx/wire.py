@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from random import Random
+from typing import Protocol
 
 from linkup_nb.wire.udx.endpoint import Endpoint
 from linkup_nb.wire.udx.events import Address, Datagrams, Event
@@ -21,9 +22,18 @@ class Conditions:
     jitter: float = 0.0  # at most this much more
     loss: float = 0.0  # of all datagrams
     duplicates: float = 0.0
-    rate: float = 0.0  # bytes a second each way, 0 for no limit
+    rate: float = 0.0  # bytes a second from each host, 0 for no limit
     queue: int = 256 * 1024  # bytes that wait for the rate; more are lost
     mtu: int = 1500  # bytes, headers included
+
+
+class End(Protocol):
+    """What a wire needs of an endpoint."""
+
+    def receive_datagram(self, data: bytes, address: Address, now: float) -> bool: ...
+    def datagrams_to_send(self, now: float) -> list[Datagrams]: ...
+    def get_timer(self) -> float | None: ...
+    def next_event(self) -> Event | None: ...
 
 
 class Wire:
@@ -37,21 +47,25 @@ class Wire:
         self.muted: set[Address] = set()  # what comes from there is lost
         self.events: dict[Address, list[Event]] = {}
         self._random = Random(seed)
-        self._ends: dict[Address, Endpoint] = {}
+        self._ends: dict[Address, End] = {}
         self._flying: list[tuple[float, int, Address, Address, bytes]] = []
-        self._free_at: dict[Address, float] = {}
+        self._free_at: dict[str, float] = {}  # by host
         self._doors: dict[Address, Address] = {}  # where an endpoint is found besides the address it sends from
 
     def add(self, address: Address) -> Endpoint:
         """A new endpoint on the wire."""
         endpoint = Endpoint()
-        self._ends[address] = endpoint
-        self.events[address] = []
+        self.put(address, endpoint)
         return endpoint
+
+    def put(self, address: Address, end: End) -> None:
+        """Put something else on the wire."""
+        self._ends[address] = end
+        self.events[address] = []
 
     def endpoint(self, stream: Stream) -> Endpoint:
         """The endpoint of a stream."""
-        return next(endpoint for endpoint in self._ends.values() if stream in endpoint.streams)
+        return next(end for end in self._ends.values() if isinstance(end, Endpoint) and stream in end.streams)
 
     def move(self, old: Address, new: Address) -> None:
         """Let an endpoint send from, and be found at, another address."""
@@ -99,11 +113,11 @@ class Wire:
         conditions, random = self.conditions, self._random
         self.sent += 1
         self.bytes_to[target] = self.bytes_to.get(target, 0) + len(data)
-        start = max(self.now, self._free_at.get(source, 0.0))
+        start = max(self.now, self._free_at.get(source[0], 0.0))
         if conditions.rate:
             if (start - self.now) * conditions.rate > conditions.queue:
                 return
-            self._free_at[source] = start = start + len(data) / conditions.rate
+            self._free_at[source[0]] = start = start + len(data) / conditions.rate
         if source in self.muted or len(data) + 28 > conditions.mtu or random.random() < conditions.loss:
             return
         for _ in range(1 + (random.random() < conditions.duplicates)):
