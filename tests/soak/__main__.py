@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.soak.campaign import Trial, run
 
-CAMPAIGNS = ("kill", "power", "fuzz", "hostile", "load", "churn", "long")
+CAMPAIGNS = ("kill", "power", "fuzz", "hostile", "load", "churn", "long", "internet")
 
 
 def main() -> None:

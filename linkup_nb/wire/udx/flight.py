@@ -150,6 +150,7 @@ class Flight:
 
         Returns what is learnt from it, `None` if nothing new has arrived. Ranges that cannot be are ignored.
         """
+        all_reported = self._reported_to == inf
         arrived = self._arrived(ack, sacks)
         if not arrived:
             return None
@@ -168,7 +169,8 @@ class Flight:
         self.delivered += acked
         self._delivered_at = now
         rtt = self._measure(newest, now)
-        rate = self._rate(newest, now)
+        # What had no room in the last acknowledgement had come before this one: that is no rate.
+        rate = self._rate(newest, now) if all_reported else None
         self.reorder_at = None
         lost = self.lose_overtaken(now) if self._in_flight else 0
         prior, limited = newest.prior_delivered, newest.app_limited

@@ -111,6 +111,16 @@ def test_the_rate_is_that_of_arriving() -> None:
     assert learnt(flight.acknowledge(11, (), 2 * RTT)).rate == pytest.approx(1100 / (2 * RTT))
 
 
+def test_what_came_long_ago_and_had_no_room_in_an_acknowledgement_is_no_rate() -> None:
+    packets = 4 * MAX_SACKS
+    flight = flight_of(packets, gap=0.01)
+    crowded = tuple((seq, seq + 1) for seq in range(1, 2 * MAX_SACKS, 2))  # more has come than it can name
+    flight.acknowledge(0, crowded, packets * 0.01 + RTT)
+    assert learnt(flight.acknowledge(packets - 1, (), packets * 0.01 + 2 * RTT)).rate is None
+    flight.add(DATA, bytes(80), 0, packets * 0.01 + 2 * RTT)
+    assert learnt(flight.acknowledge(packets + 1, (), packets * 0.01 + 3 * RTT)).rate is not None
+
+
 def test_probes_are_no_sign_of_congestion() -> None:
     ended = []
     flight = Flight(lambda padding, delivered: ended.append((padding, delivered)))
