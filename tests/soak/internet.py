@@ -1,11 +1,26 @@
 """What the public internet does, in a time of its own: look-ups among 100,000 nodes, and UDX over slow and lossy paths.
 
-Nothing here has a socket or waits: the machines of `wire/dht` and `wire/udx` are driven by events. `--size` is the number
-of nodes, and makes all else short.
+Nothing here has a socket or waits: the machines of `wire/dht` and `wire/udx` are driven by events. `--size` is the
+number of nodes, and makes all else short.
 """
 
+from collections import Counter
+from math import exp
+from random import Random
+from statistics import mean, quantiles
+
+from linkup_nb.wire.dht.rpc import ID_SIZE, Address
+from linkup_nb.wire.dht.table import K
 from tests.soak.campaign import Round, Trial
 from tests.soak.simulated.flows import Path, fairness, goodputs
+from tests.soak.simulated.population import MEAN_SESSION, Population
+from tests.soak.simulated.searching import misses, search
+
+NODES = 100_000
+SEARCHES = 300  # pairs of an announcement and a look-up, of each share of the dead
+DEAD = (None, 0.25, 0.5)  # of the contacts in tables; `None` for as many as sessions make it
+LATER = 600.0  # seconds from an announcement to the look-up
+MIN_FOUND = 0.99  # of what was announced
 
 RATE = 2.5e6  # bytes a second: 20 Mbit/s
 LOSSES = (0.0, 0.01, 0.02, 0.05)
@@ -18,6 +33,41 @@ MIN_GOODPUT = 0.85  # of the rate, up to `HARD`
 HARD = (0.02, 0.1)  # loss, and seconds of round trip
 MIN_FAIRNESS = 0.8  # Jain's index
 MIN_SHARE = 0.05  # of the rate, of either beside the other
+
+
+def look_ups(this: Round) -> None:
+    """Announce, wait, look up, each by another node."""
+    little = this.size is not None
+    for dead in DEAD[:1] if little else DEAD:
+        population = Population(this.size or NODES, this.rolls, dead)
+        load: Counter[Address] = Counter()
+        seconds, hops, asked, missed, found = [], [], [], 0, 0
+        searches = 10 if little else SEARCHES
+        for _ in range(searches):
+            target = this.rolls.randbytes(ID_SIZE)
+            announced = search(population, target, this.rolls.randbytes(ID_SIZE), load)
+            missed += misses(announced, population, target)
+            keepers = {one for one in announced.closest if still_there(this.rolls)}
+            looked = search(population, target, this.rolls.randbytes(ID_SIZE), load)
+            found += bool(keepers.intersection(looked.asked))
+            for one in (announced, looked):
+                seconds.append(one.seconds)
+                hops.append(one.hops)
+                asked.append(len(one.asked))
+        deciles = quantiles(seconds, n=10)
+        this.note(
+            f"{population.dead:.0%} of contacts dead",
+            f"{found} of {searches} found, {mean(hops):.1f} hops, {mean(asked):.0f} answered,"
+            f" {deciles[4]:.2f} s ({deciles[0]:.2f} to {deciles[8]:.2f}), {missed / searches:.2f} of the nearest {K}"
+            f" missed, at most {max(load.values())} requests to one node in {2 * searches} searches",
+        )
+        assert found >= MIN_FOUND * searches, f"only {found} of {searches} were found"
+        this.survived(found)
+
+
+def still_there(rolls: Random) -> bool:
+    """Whether a node that lived at an announcement lives `LATER`, the age of each unknown."""
+    return rolls.random() < exp(-LATER / MEAN_SESSION)
 
 
 def paths(this: Round) -> None:
@@ -50,4 +100,4 @@ def bottlenecks(this: Round) -> None:
         this.survived(2)
 
 
-TRIALS = [Trial("paths", paths), Trial("bottlenecks", bottlenecks)]
+TRIALS = [Trial("look-ups", look_ups), Trial("paths", paths), Trial("bottlenecks", bottlenecks)]

@@ -18,6 +18,7 @@ LITTLE: dict[str, list[str]] = {
     "load": ["--rounds", "1", "--size", "1000"],
     "churn": ["--rounds", "1", "--size", "40"],
     "long": ["--rounds", "1", "--size", "4"],
+    "internet": ["--rounds", "1", "--size", "2000"],
 }
 SPEED = "flood"  # is of how long others wait, which a test does not say
 
