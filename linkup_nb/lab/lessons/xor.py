@@ -136,7 +136,7 @@ class XorAndBuckets(Lesson):
         "first",
         kind=NUMBER,
         hints=(
-            Hint("unknown", "Nearest of all, but is it among those that you know?", "me.table"),
+            Hint("unknown", "Near it may be, but is it among those that you know?", "me.table"),
             Hint(
                 "to you", "Nearest to you. Near to the target is what counts.", "[node.id[0] ^ 47 for node in me.table]"
             ),
@@ -146,6 +146,7 @@ class XorAndBuckets(Lesson):
                 "117 ^ 47, 115 ^ 47, 91 ^ 47",
             ),
             Hint("nobody", "No node has that id.", "lesson.net.ids"),
+            Hint("you", "That is you; whom do you ask?", "me.table"),
             Hint("other", "Of all whom you know, which has the smallest `id ^ 47`?", "me.table"),
         ),
         solution="lesson.check('first', lesson.way(await me.find(lu.lab.topic('class')))[0][0])",
@@ -163,6 +164,7 @@ class XorAndBuckets(Lesson):
             return f"each hop halves what is left: {', '.join(str(away) for _, away in self.way(found)[:3])}."
         likely = {
             "nobody": answer not in self.net.ids,
+            "you": answer == mine,
             "to you": answer == min(known, key=lambda id: id ^ mine),
             "unknown": answer not in known,
             "same part": not (answer ^ target[0]) & 128,

@@ -85,6 +85,7 @@ AFTER: dict[int, list[Given]] = {
             ("165", "to you"),
             ("115", "same part"),
             ("2", "nobody"),
+            ("188", "you"),
             ("156", "other"),
             ("117", "right"),
         ),
