@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from linkup_nb.channels import MAX_UNSENT, MAX_UNSENT_FRAMES, TURN, Channels, protocols_on
+from linkup_nb.channels import MAX_UNSENT, MAX_UNSENT_FRAMES, MIN_TURN, TURN, Channels, protocols_on
 from linkup_nb.connection.connection import Connection, connect
 from linkup_nb.connection.server import listen
 from linkup_nb.errors import ProtocolError
@@ -269,3 +269,39 @@ async def test_a_connection_that_has_ended_is_not_kept(ends: tuple[Channels, Cha
     await asyncio.wait_for(ended.wait(), 5)
 
     assert protocols_on(a.connection) is None
+
+
+class Counter(Recorder):
+    """A handler that counts its messages between two turns of everybody else."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.in_turn = self.most = self.all = 0
+
+    def received(self, type: int, payload: bytes) -> None:
+        self.in_turn += 1
+        self.all += 1
+        self.most = max(self.most, self.in_turn)
+
+
+async def test_a_flood_on_one_of_many_connections_leaves_the_others_their_turns(
+    ends: tuple[Channels, Channels],
+) -> None:
+    a, b = ends
+    server = await listen("127.0.0.1", 0, lambda connection: None)
+    kept = [Channels.of(await connect("127.0.0.1", server.port)) for _ in range(TURN // MIN_TURN)]
+    here, there = opens(a, "p"), Counter()
+    there.channel = b.open("p", b"", b"", there)
+    assert await here.next() == ("opened", b"")
+    for _ in range(4 * TURN):
+        a.send(here.channel, 0, b"x")
+
+    async with asyncio.timeout(5):
+        while there.all < 4 * TURN:
+            there.in_turn = 0
+            await asyncio.sleep(0)
+
+    assert there.most == MIN_TURN
+    for one in kept:
+        await one.connection.close()
+    await server.close()

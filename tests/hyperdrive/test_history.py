@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from linkup_nb.hypercore.corestore import Corestore
+from linkup_nb.hyperdrive import view
 from linkup_nb.hyperdrive.drive import Drive
 from linkup_nb.hyperdrive.history import Changes, Event, Operation
 from linkup_nb.hyperdrive.view import DriveView
@@ -151,6 +152,11 @@ async def test_a_path_that_fills_the_screen_is_cut_in_a_repr(drive: Drive) -> No
     for thing in (event, change, change.after):
         assert len(repr(thing)) < 600
         assert "\u202e" not in repr(thing)
+
+
+def test_everything_by_which_a_drive_is_written_is_known_of_its_past() -> None:
+    added = {name for name in set(dir(Drive)) - set(dir(DriveView)) if not name.startswith("_")}
+    assert added - {"open", "serve", "purge", "check_writable"} == view._WRITING
 
 
 async def test_who_writes_into_the_past_is_told_where_to_write(drive: Drive) -> None:

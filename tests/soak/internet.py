@@ -49,11 +49,11 @@ def look_ups(this: Round) -> None:
             missed += misses(announced, population, target)
             keepers = {one for one in announced.closest if still_there(this.rolls)}
             looked = search(population, target, this.rolls.randbytes(ID_SIZE), load)
-            found += bool(keepers.intersection(looked.asked))
+            found += bool(keepers.intersection(looked.answered))
             for one in (announced, looked):
                 seconds.append(one.seconds)
                 hops.append(one.hops)
-                asked.append(len(one.asked))
+                asked.append(len(one.answered))
         deciles = quantiles(seconds, n=10)
         this.note(
             f"{population.dead:.0%} of contacts dead",

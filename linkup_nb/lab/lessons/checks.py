@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
 MAX_ITEMS = 1000  # of a list that is an answer
+MAX_NAME = 20  # characters of a kind of answer
 MAX_ERROR = 80  # characters of an error that is given as an answer
 
 T = TypeVar("T")
@@ -112,10 +113,10 @@ def _is_open(answer: object) -> bool:
 
 def _described(answer: object) -> str:
     """An answer in words: of what kind, and, for a list, what is in it."""
-    kind = type(answer).__name__
+    kind = type(answer).__name__[:MAX_NAME]
     if not isinstance(answer, list | tuple | set) or not answer:
         return kind
     if len(answer) > MAX_ITEMS:
         return f"a {kind} of {len(answer):,}"
-    inside = sorted({type(one).__name__ for one in answer})
+    inside = sorted({type(one).__name__[:MAX_NAME] for one in answer})
     return f"a {kind} of {inside[0]}" if len(inside) == 1 else f"a {kind} of {', '.join(inside[:3])}"

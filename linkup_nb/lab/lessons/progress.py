@@ -15,6 +15,7 @@ from linkup_nb.rooms.files import write_private
 MIME = "application/vnd.linkup.lessons+json"
 MAX_CHECKS = 16  # of one lesson
 MAX_LESSONS = 64
+LOCK_TIMEOUT = 1.0  # seconds for another kernel to note a try; it may have been stopped
 
 Count = Annotated[int, Meta(ge=0, le=1_000_000)]
 Name = Annotated[str, Meta(max_length=64)]
@@ -95,12 +96,13 @@ def read() -> Progress:
 def keep(number: int, name: str, *, done: bool, seconds: float) -> LessonProgress:
     """Note that a check was tried, after so many more seconds at its lesson; returns that lesson's progress.
 
-    Two kernels may be at one lesson. What cannot be written, on a full disk, is lost: a lesson goes on without.
+    Two kernels may be at one lesson. What cannot be written, on a full disk or because the other stands still, is lost:
+    a lesson goes on without.
     """
     folder = _folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / f"{number}.lock"):
+        with FileLock(folder / f"{number}.lock", timeout=LOCK_TIMEOUT):
             now = _tried(number, name, done, seconds)
             write_private(folder / f"{number}.json", msgspec.json.encode(now))
     except OSError:

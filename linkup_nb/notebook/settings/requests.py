@@ -37,6 +37,10 @@ class SettingsRequest(Request, kw_only=True, frozen=True):
     """What the settings are."""
 
 
+class BlindPeersRequest(Request, kw_only=True, frozen=True):
+    """Where we stand with the blind peers: asked again and again, while what takes the space is counted once."""
+
+
 class SetRequest(Request, kw_only=True, frozen=True):
     """Change some of them."""
 
@@ -67,6 +71,12 @@ class Settings(Answer, kw_only=True):
     blind_peers_now: list[BlindPeerEntry]
     space: SpaceEntry | None
     limits: str
+
+
+class BlindPeers(Answer, kw_only=True):
+    """Where we stand with the blind peers."""
+
+    blind_peers_now: list[BlindPeerEntry]
 
 
 class Exported(Answer, kw_only=True):

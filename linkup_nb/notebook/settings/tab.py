@@ -25,6 +25,7 @@ class SettingsTab:
     def __init__(self, node: Node, bridge: Bridge) -> None:
         self._node = node
         bridge.on(requests.SettingsRequest, self._settings)
+        bridge.on(requests.BlindPeersRequest, self._blind_peers)
         bridge.on(requests.SetRequest, self._set)
         bridge.on(requests.ClearCopiesRequest, self._clear)
         bridge.on(requests.ExportProfileRequest, self._export)
@@ -38,13 +39,19 @@ class SettingsTab:
             relay=node.profile.relay or "",
             in_use=[requests.NetworkEntry(name=one.name, text=one.describe()) for one in node.swarm.discovery],
             blind_peers=", ".join(node.profile.blind_peers),
-            blind_peers_now=[
-                requests.BlindPeerEntry(key=one.id, ok=one.check().outcome is not Outcome.WARNING, text=one.text)
-                for one in node.blind_peers
-            ],
+            blind_peers_now=self._standing(),
             space=await self._space(),
             limits=LIMITS,
         )
+
+    async def _blind_peers(self, _: requests.BlindPeersRequest) -> requests.BlindPeers:
+        return requests.BlindPeers(blind_peers_now=self._standing())
+
+    def _standing(self) -> list[requests.BlindPeerEntry]:
+        return [
+            requests.BlindPeerEntry(key=one.id, ok=one.check().outcome is not Outcome.WARNING, text=one.text)
+            for one in self._node.blind_peers
+        ]
 
     async def _set(self, request: requests.SetRequest) -> requests.Settings:
         node = self._node

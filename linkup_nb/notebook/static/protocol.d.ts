@@ -488,6 +488,7 @@ export interface Requests {
   tap: { peer?: null | string };
   tap_clear: {};
   settings: {};
+  blind_peers: {};
   set: { share_reads?: boolean | null; share_typing?: boolean | null; bootstrap?: null | string; relay?: null | string; blind_peers?: null | string };
   clear_copies: {};
   export_profile: {};

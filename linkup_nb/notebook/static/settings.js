@@ -65,7 +65,7 @@ const SETTINGS = parse(`
 /** @implements {Tab} */
 export class SettingsTab {
   expression = "";
-  /** @type {ReturnType<typeof setInterval> | undefined} */
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
   looking;
 
   /**
@@ -102,12 +102,11 @@ export class SettingsTab {
     this.expression = this.options.expression();
     this.options.onexpression();
     this.#ask("settings", {});
-    clearInterval(this.looking);
-    this.looking = setInterval(() => this.#look(), LOOK_AGAIN);
+    this.#lookSoon();
   }
 
   close() {
-    clearInterval(this.looking);
+    clearTimeout(this.looking);
   }
 
   receive(/** @type {FromKernel} */ _) {}
@@ -172,12 +171,19 @@ export class SettingsTab {
     }));
   }
 
+  #lookSoon() {
+    clearTimeout(this.looking);
+    this.looking = setTimeout(() => this.#look(), LOOK_AGAIN);
+  }
+
   async #look() {
+    if (!this.root.isConnected || this.root.closest("[hidden]")) return; // until it is opened again
     try {
-      this.#showBlindPeers((await this.kernel.request("settings", {})).content.blind_peers_now ?? []);
+      this.#showBlindPeers((await this.kernel.request("blind_peers", {}, { quiet: true })).content.blind_peers_now ?? []);
     } catch {
-      clearInterval(this.looking); // no kernel, which the panel says
+      return; // no kernel, which the panel says
     }
+    this.#lookSoon();
   }
 
   /** @param {SpaceEntry | null} space */

@@ -205,10 +205,10 @@ class RoomFeeds(Events):
         if rival and not await self._displaces(core, rival):
             return False
         async with self._following:
-            room = await self.on_thread(self._arrivals.follow, core.key) and core.key not in self._open
-            if room:
+            has_place = await self.on_thread(self._arrivals.follow, core.key) and core.key not in self._open
+            if has_place:
                 feed = self._open[core.key] = OpenFeed(core)
-        if not room:
+        if not has_place:
             await core.close()
             return core.key in self._open
         if self._arrivals.feed(core.key).identity is not None:

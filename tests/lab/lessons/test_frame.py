@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
+from platformdirs import user_data_path
 
 import linkup_nb as lu
 from linkup_nb.lab.lessons.opening import end
-from linkup_nb.lab.lessons.progress import CheckProgress, read
+from linkup_nb.lab.lessons.progress import CheckProgress, keep, read
 from tests.lab.lessons.session import NUMBERS
 
 
@@ -108,6 +110,14 @@ def test_two_kernels_at_one_lesson_lose_no_try() -> None:
     kernels = [subprocess.Popen([sys.executable, "-c", often]) for _ in range(2)]
     assert [kernel.wait(60) for kernel in kernels] == [0, 0]
     assert read().lessons["3"].checks["k"].tries == 80
+
+
+def test_a_kernel_that_stands_still_holds_up_no_lesson(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("linkup_nb.lab.lessons.progress.LOCK_TIMEOUT", 0.1)
+    before = keep(3, "k", done=False, seconds=1).checks["k"].tries
+    with FileLock(user_data_path("linkup_nb", appauthor=False) / "lessons" / "3.lock"):
+        assert keep(3, "k", done=False, seconds=1).checks["k"].tries == before + 1
+    assert read().lessons["3"].checks["k"].tries == before
 
 
 def test_an_answer_that_never_ends_gets_a_hint(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,6 +42,7 @@ def test_blind_peers_are_named_by_their_keys_and_act_at_once(start: Start, open_
     assert kept["blind_peers"] == f"{first}, {second}"
     assert [(one["key"], one["text"] != "") for one in kept["blind_peers_now"]] == [(first, True), (second, True)]
     assert [one.id for one in node.blind_peers] == [first, second]
+    assert page.request("blind_peers")["blind_peers_now"] == page.request("settings")["blind_peers_now"]
     assert "is no key of a blind peer" in page.refused("set", blind_peers="nonsense")
     assert node.profile.blind_peers == (first, second)
     assert page.request("set", blind_peers="")["blind_peers_now"] == []

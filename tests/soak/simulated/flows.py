@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from linkup_nb.wire.udx.endpoint import Endpoint
 from linkup_nb.wire.udx.stream import HIGH_MARK, Stream
 from tests.soak.simulated.cubic import CubicReceiver, CubicSender
 from tests.wire.udx.wire import Conditions, Wire
@@ -53,7 +52,6 @@ def goodputs(path: Path, udx: int, cubic: int, *, seed: int, warm: float, second
 
 def _udx(wire: Wire, port: int) -> tuple[Stream, Stream]:
     one, other = wire.add((SENDER, port)), wire.add((RECEIVER, port))
-    assert isinstance(one, Endpoint)
     writer, reader = one.open_stream(1, wire.now), other.open_stream(2, wire.now)
     writer.connect(2, (RECEIVER, port), wire.now)
     reader.connect(1, (SENDER, port), wire.now)

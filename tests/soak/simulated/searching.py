@@ -16,10 +16,10 @@ from tests.soak.simulated.population import Population
 
 @dataclass(frozen=True)
 class Found:
-    """What has come of a search: the nodes nearest to the target, seconds, nodes asked, and hops to the nearest."""
+    """What has come of a search: the nodes nearest to the target, those that answered, seconds, hops to the nearest."""
 
     closest: list[Address]
-    asked: list[Address]
+    answered: list[Address]
     seconds: float
     hops: int
 
